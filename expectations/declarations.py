@@ -1,0 +1,135 @@
+"""Load every source declaration, check each against the others, and report all mistakes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from expectations.problems import DeclarationError, Problem
+from expectations.source import Fact, Source
+from expectations.yaml_file import Path_, YamlFile
+
+HOUSE_SOURCES = Path(__file__).parent / "sources"
+_MONTH_MEASURES = {"distinct_months", "last_month", "gap_months", "run_months"}
+
+
+def load_sources(folder: Path = HOUSE_SOURCES) -> dict[str, Source]:
+    """All sources of a folder, by name. DeclarationError with every mistake of every file."""
+    problems: list[Problem] = []
+    sources: dict[str, Source] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        file = YamlFile(path)
+        source = file.parse(Source) if not file.problems else None
+        if source:
+            _check_source(file, source)
+            if source.source != path.stem:
+                file.refuse(("source",), source.source, f"应与文件名一致：{path.stem}")
+            _check_names(file, source, sources.values())
+            sources[source.source] = source
+        problems += file.problems
+    if not problems and sum(bool(source.spine) for source in sources.values()) != 1:
+        problems.append(Problem(folder, 1, "spine", "没有或多于一个登记来源", "须有且只有一个来源声明 spine"))
+    if problems:
+        raise DeclarationError(problems)
+    return sources
+
+
+def with_aliases(source: Source, aliases: Mapping[str, Mapping[str, list[str]]]) -> Source:
+    """The source with further value aliases (column -> value -> names) from the settings."""
+    columns = dict(source.columns)
+    for name, values in aliases.items():
+        known = {value: [*names, *values.get(value, [])] for value, names in columns[name].values.items()}
+        columns[name] = columns[name].model_copy(update={"values": known})
+    return source.model_copy(update={"columns": columns})
+
+
+def all_facts(sources: Mapping[str, Source]) -> dict[str, Fact]:
+    """Every declared fact by name, in the order of the files."""
+    return {name: fact for source in sources.values() for name, fact in source.facts.items()}
+
+
+def spine(sources: Mapping[str, Source]) -> Source:
+    """The registry: the source whose people are scored."""
+    return next(source for source in sources.values() if source.spine)
+
+
+def _check_names(file: YamlFile, source: Source, others: Iterable[Source]) -> None:
+    for other in others:
+        for name in source.facts.keys() & other.facts.keys():
+            file.refuse(("facts", name), f"与 {other.source} 的指标数据重名", "请改名")
+
+
+def _check_source(file: YamlFile, source: Source) -> None:
+    columns = source.columns
+
+    def known(where: Path_, names: Iterable[str | None]) -> None:
+        for name in names:
+            if name is not None and name not in columns:
+                file.refuse(where, name, f"没有这一列；可用：{'、'.join(columns)}")
+
+    known(("key",), source.key)
+    known(("prefer",), [source.prefer])
+    known(("standing",), source.standing)
+    if source.spine:
+        spine = source.spine
+        known(("spine",), [*spine.where, spine.district, spine.community, spine.name, spine.phone])
+    if source.corrects:
+        found = source.corrects
+        known(
+            ("corrects",),
+            [found.target, found.value, *found.holds, found.valid.begins, found.valid.ends, found.decided],
+        )
+    if source.person not in columns or columns[source.person].type != "id":
+        file.refuse(("person",), source.person, "应为类型是 id 的列")
+    if source.carry_forward and source.delivery == "increment":
+        file.refuse(("carry_forward",), str(source.carry_forward), "只有全量（snapshot）可以沿用")
+    if source.ledger:
+        known(("ledger",), [*source.ledger.per, source.ledger.newest, *source.ledger.tie, *source.ledger.holds])
+    if source.quota:
+        known(
+            ("quota",),
+            [source.quota.per, source.quota.date, source.quota.of, *source.quota.order, *source.quota.unless],
+        )
+    for name, column in columns.items():
+        where = ("columns", name)
+        known((*where, "not_before"), [column.not_before])
+        known((*where, "by"), [column.by])
+        known((*where, "required_when"), column.required_when)
+        if (column.type == "set") != bool(column.values):
+            file.refuse((*where, "values"), column.type, "类型 set 须列出 values，其他类型不得有")
+        if bool(column.by) != bool(column.checks):
+            file.refuse(where, "by 与 checks", "须同时给出")
+        if column.by in columns and columns[str(column.by)].values:
+            for given in column.checks.keys() - columns[str(column.by)].values.keys():
+                file.refuse((*where, "checks", given), given, f"不是 {column.by} 的取值")
+    for name, fact in source.facts.items():
+        known(("facts", name), _fact_columns(source, fact))
+        _check_fact(file, source, name, fact)
+
+
+def _fact_columns(source: Source, fact: Fact) -> list[str | None]:
+    spans = [span for span in (fact.current, fact.open) if span]
+    return [
+        fact.of, *fact.where, *fact.pick, *fact.keys, *fact.weights,
+        *(column for span in spans for column in (span.begins, span.ends)),
+        fact.within and fact.within.of, fact.turns and fact.turns.of, fact.listed and fact.listed.column,
+    ]  # fmt: skip
+
+
+def _check_fact(file: YamlFile, source: Source, name: str, fact: Fact) -> None:
+    where: Path_ = ("facts", name)
+    needs_column = fact.measure not in (None, "count", "exists")
+    if needs_column != (fact.of is not None):
+        file.refuse(where, f"measure: {fact.measure}", "须给出 of（count、exists 不用）" if needs_column else "不用 of")
+    if (fact.measure == "highest") != bool(fact.ladder):
+        file.refuse(where, f"measure: {fact.measure}", "highest 须给出 ladder，其他不得有")
+    if fact.measure in _MONTH_MEASURES and fact.of in source.columns and source.columns[fact.of].type != "month":
+        file.refuse((*where, "of"), str(fact.of), "须为类型是 month 的列")
+    for column, values in fact.where.items():
+        declared = source.columns[column].values if column in source.columns else {}
+        for value in values:
+            if declared and value not in declared:
+                file.refuse((*where, "where", column), value, f"不是 {column} 的取值：{'、'.join(declared)}")
+    for level in fact.levels.values():
+        if level not in source.facts:
+            file.refuse((*where, "levels"), level, "没有这个指标数据")

@@ -1,0 +1,124 @@
+"""The gate: a delivery passes into the clean extracts, or blocks the run. Judged by Great Expectations inside DuckDB.
+
+Importing Great Expectations takes seconds, so it is imported on the first judgement; `warm_up` does it aside, while
+other work goes on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import duckdb
+
+from expectations.month import Month
+from expectations.source import Source
+
+if TYPE_CHECKING:
+    from expectations.great import DuckDBSource
+
+_judging = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`failures`: one Chinese sentence per broken expectation, with counts; `results`: all of them, ready for JSON.
+
+    Neither holds a value of any row.
+    """
+
+    passed: bool
+    failures: list[str]
+    results: dict[str, Any]
+
+
+def warm_up() -> threading.Thread:
+    """Import Great Expectations in the background; the first judgement waits for it."""
+    thread = threading.Thread(target=_source, name="gate-warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def judge(
+    connection: duckdb.DuckDBPyConnection,
+    staged: Path,
+    source: Source,
+    received: Month,
+    quarantine_limit: Decimal | float,
+) -> Verdict:
+    """Hold one delivery's staged Parquet against its source's declaration, on a cursor of this connection.
+
+    `quarantine_limit` is a share, 0 to 1. A check that cannot be evaluated is a failure. Thread-safe, one at a time.
+    """
+    results = _validate(connection, staged, source, received, quarantine_limit)
+    failures = [_sentence(result) for result in results if not result.success]
+    return Verdict(
+        passed=not failures,
+        failures=failures,
+        results={
+            "suite": f"{source.source} {received}",
+            "success": not failures,
+            "results": [_plain(result) for result in results],
+        },
+    )
+
+
+def _validate(
+    connection: duckdb.DuckDBPyConnection, staged: Path, source: Source, received: Month, limit: Decimal | float
+) -> list[Any]:
+    kept = _source()
+    suite = importlib.import_module("expectations.suite").suite(source, received, limit)
+    with _judging, kept.reading_through(connection):
+        asset = kept.add_query_asset(uuid4().hex, query=f"SELECT * FROM read_parquet({_text(staged)})")
+        try:
+            batch = asset.add_batch_definition_whole_table("delivery").get_batch()
+            return list(batch.validate(suite, result_format="BASIC").results)
+        finally:
+            kept.delete_asset(asset.name)
+
+
+def _plain(result: Any) -> dict[str, Any]:
+    """A result as Great Expectations saw it, without its exceptions: engine errors quote values."""
+    config = result.expectation_config
+    kwargs = {key: value for key, value in config.kwargs.items() if key != "batch_id"}
+    return {
+        "type": config.type,
+        "what": config.meta["what"],
+        "kwargs": kwargs,
+        "success": bool(result.success),
+        "result": dict(result.result),
+    }
+
+
+def _sentence(result: Any) -> str:
+    what, seen = result.expectation_config.meta["what"], result.result
+    if "observed_value" not in seen:
+        return f"{what}：无法检查"
+    if isinstance(seen["observed_value"], list):
+        missing = sorted(set(result.expectation_config.kwargs["column_set"]) - set(seen["observed_value"]))
+        return f"{what}：缺少 {'、'.join(missing)}"
+    counted, among = seen["observed_value"], seen.get("details", {}).get("among")
+    return f"{what}：共 {counted:,} 行" if among is None else f"{what}：{among:,} 行中有 {counted:,} 行"
+
+
+def _text(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+@cache
+def _made() -> DuckDBSource:
+    importlib.import_module("expectations.suite")
+    made: DuckDBSource = importlib.import_module("expectations.great").new_source()
+    return made
+
+
+def _source() -> DuckDBSource:
+    """The process's data source, made once, whichever thread comes first."""
+    with _judging:
+        return _made()

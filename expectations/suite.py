@@ -1,0 +1,124 @@
+"""What the gate asks of a source's staged extract: an expectation suite derived from the declaration, nothing else.
+
+Staged rows without `reasons` are sound. The gate does not read values again: it holds the typed rows against the
+declaration once more, independently of the statement that typed them, and weighs the refused ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+
+from expectations.great import ExpectFewRows
+from expectations.month import Month
+from expectations.source import Check, Column, Source
+
+SMALL = 20  # up to so many refused rows or nulls never block: shares mean nothing in a small extract
+SOUND = "reasons IS NULL"
+SOUND_ROWS = f"count_if({SOUND})"
+
+
+def suite(source: Source, received: Month, quarantine_limit: Decimal | float) -> gx.ExpectationSuite:
+    """The expectations of one delivery received in a month; each says what it asks, in Chinese, in `meta["what"]`.
+
+    `quarantine_limit`: the share of refused rows (0 to 1) over which a delivery is blocked.
+    """
+    asked = [_columns(source), _refused(quarantine_limit)]
+    if source.delivery == "snapshot":
+        asked.append(gxe.ExpectTableRowCountToBeBetween(min_value=1, meta={"what": "全量数据不得为空"}))
+    for name, column in source.columns.items():
+        asked.extend(_never(what, broken) for what, broken in _broken(name, column, received))
+        if column.max_null_share is not None:
+            asked.append(_nulls(name, column))
+    if source.key:
+        asked.append(_unique(source))
+    return gx.ExpectationSuite(name=f"{source.source} {received}", expectations=asked)
+
+
+def _columns(source: Source) -> Any:
+    return gxe.ExpectTableColumnsToMatchSet(
+        column_set=sorted(source.columns), exact_match=False, meta={"what": "声明的列须齐全"}
+    )
+
+
+def _refused(limit: Decimal | float) -> ExpectFewRows:
+    what = f"拒收的行不得超过 {float(limit):.2%}（且多于 {SMALL} 行）"
+    return ExpectFewRows(
+        counted="count_if(reasons IS NOT NULL)", tolerated=SMALL, share=float(limit), meta={"what": what}
+    )
+
+
+def _nulls(name: str, column: Column) -> ExpectFewRows:
+    share = float(column.max_null_share or 0)
+    return ExpectFewRows(
+        counted=f"count_if({SOUND} AND {_name(name)} IS NULL)",
+        among=SOUND_ROWS,
+        tolerated=SMALL,
+        share=share,
+        meta={"what": f"{column.title}：空值不得超过 {share:.2%}（且多于 {SMALL} 行）"},
+    )
+
+
+def _unique(source: Source) -> ExpectFewRows:
+    standing = f"{SOUND} AND NOT superseded"
+    key = ", ".join(_name(name) for name in source.key)
+    titles = "、".join(source.columns[name].title for name in source.key)
+    return ExpectFewRows(
+        counted=f"count_if({standing}) - count(DISTINCT ({key})) FILTER (WHERE {standing})",
+        among=SOUND_ROWS,
+        meta={"what": f"{titles}：合格且未被替代的行不得重复"},
+    )
+
+
+def _never(what: str, broken: str) -> ExpectFewRows:
+    return ExpectFewRows(counted=f"count_if({SOUND} AND ({broken}))", among=SOUND_ROWS, meta={"what": what})
+
+
+def _broken(name: str, column: Column, received: Month) -> Iterator[tuple[str, str]]:
+    """What is asked of a column on sound rows, with the SQL condition of a row that breaks it (null: not broken)."""
+    quoted, title = _name(name), column.title
+    if column.required:
+        yield f"{title}：必填", f"{quoted} IS NULL"
+    if column.required_when:
+        when = " AND ".join(f"{_name(other)} = {_text(value)}" for other, value in column.required_when.items())
+        yield f"{title}：满足条件时必填", f"{when} AND {quoted} IS NULL"
+    if column.type == "id":
+        yield f"{title}：须为 17 位数字", f"{quoted} NOT BETWEEN {10**16} AND {10**17 - 1}"
+    if column.type == "set":
+        yield f"{title}：须在声明的取值之内", f"{quoted} NOT IN {_texts(column.values)}"
+    if column.type == "date" and not column.future:
+        yield f"{title}：不得晚于收到月份的最后一天", f"{quoted} > DATE '{received.last_day}'"
+    if column.type == "month":
+        latest = received + column.months_ahead
+        yield f"{title}：不得晚于 {latest}", f"{quoted} > {latest.ordinal}"
+    if column.check:
+        yield f"{title}：须在声明的范围之内", _outside(quoted, column.check)
+    if column.by:
+        cases = [f"{_name(column.by)} = {_text(kind)} AND ({_outside(quoted, c)})" for kind, c in column.checks.items()]
+        yield f"{title}：须在按类别声明的范围之内", " OR ".join(cases)
+    if column.not_before:
+        yield f"{title}：不得早于对应的起始列", f"{quoted} < {_name(column.not_before)}"
+
+
+def _outside(quoted: str, check: Check) -> str:
+    bounds = [("<", check.min), ("<=", check.above), (">", check.max)]
+    broken = [f"{quoted} {operator} {bound}" for operator, bound in bounds if bound is not None]
+    if check.one_of is not None:
+        broken.append(f"{quoted} NOT IN {_texts(check.one_of)}")
+    return " OR ".join(broken)
+
+
+def _name(column: str) -> str:
+    return f'"{column}"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _texts(values: Iterable[str]) -> str:
+    return "(" + ", ".join(_text(value) for value in values) + ")"

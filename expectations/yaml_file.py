@@ -1,0 +1,139 @@
+"""YAML read strictly: duplicate keys refused, every scalar kept as written, every value's line remembered.
+
+Scalars stay text so that the declaration models decide their type: `0.2` becomes an exact decimal, `no` stays `no`,
+and `2021-02-30` is refused as a date instead of becoming a string.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from expectations.problems import Problem
+
+Path_ = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class YamlFile:
+    """One YAML file: its plain data, the line of each value, and the problems met while reading it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: dict[Path_, int] = {}
+        self.problems: list[Problem] = []
+        self.data: Any = None
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+            node = YAML(typ="rt", pure=True).compose(text)
+            self.data = self._plain(node, ()) if node is not None else None
+        except UnicodeDecodeError:
+            self.refuse((), "不是 UTF-8 文本", "请以 UTF-8 保存")
+        except RecursionError:
+            self.refuse((), "嵌套过深", "请检查缩进")
+        except MarkedYAMLError as error:
+            line = (error.problem_mark.line + 1) if error.problem_mark else 1
+            self.lines[()] = line
+            self.refuse((), f"不是合法的 YAML（{error.problem}）", "请检查缩进、冒号和引号")
+        except YAMLError:
+            self.refuse((), "不是合法的 YAML", "请检查文件中的控制字符")
+
+    def line(self, where: Path_) -> int:
+        """The line of a value, or of the nearest enclosing value that has one."""
+        while where and where not in self.lines:
+            where = where[:-1]
+        return self.lines.get(where, 1)
+
+    def refuse(self, where: Path_, found: str, meant: str) -> None:
+        self.problems.append(Problem(self.path, self.line(where), dotted(where) or "(文件)", found, meant))
+
+    def parse(self, model: type[Model], data: Any = None, where: Path_ = ()) -> Model | None:
+        """Check a part of the file against its closed model; on mistakes note them all and return None."""
+        value = self.data if data is None and not where else data
+        if value is None:
+            self.refuse(where, "空", f"应为 {model.__name__} 声明")
+            return None
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            for item in error.errors(include_url=False):
+                self._note(model, where, item)
+            return None
+
+    def _note(self, model: type[BaseModel], where: Path_, item: Any) -> None:
+        place = self._existing(where + tuple(item["loc"]))
+        kind, given = item["type"], item.get("input")
+        if kind == "extra_forbidden":
+            known = sorted(_fields(model, tuple(item["loc"][:-1])))
+            close = difflib.get_close_matches(str(item["loc"][-1]), known, 1)
+            meant = f"是否应为 {close[0]}？" if close else f"可用的键：{'、'.join(known)}" if known else "请删去"
+            self.refuse(where + tuple(item["loc"]), "不认识的键", meant)
+        elif kind == "missing":
+            self.refuse(where + tuple(item["loc"]), "缺少这个键", "请补上")
+        else:
+            found = f"{given!r}" if isinstance(given, str) else "值不合要求"
+            self.refuse(place, found, str(item.get("ctx", {}).get("error", "") or item["msg"]))
+
+    def _existing(self, where: Path_) -> Path_:
+        """Drop the parts of a pydantic location that name a union member instead of a key of the file."""
+        kept: Path_ = ()
+        for part in where:
+            if (*kept, part) in self.lines:
+                kept = (*kept, part)
+        return kept
+
+    def _plain(self, node: Node, where: Path_) -> Any:
+        self.lines.setdefault(where, node.start_mark.line + 1)
+        if isinstance(node, MappingNode):
+            return self._mapping(node, where)
+        if isinstance(node, SequenceNode):
+            return [self._plain(child, (*where, index)) for index, child in enumerate(node.value)]
+        assert isinstance(node, ScalarNode)
+        return None if node.style is None and node.value in ("", "~", "null") else node.value
+
+    def _mapping(self, node: MappingNode, where: Path_) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
+            place = (*where, key)
+            if key in data:
+                first = self.lines[place]
+                self.problems.append(
+                    Problem(
+                        self.path,
+                        key_node.start_mark.line + 1,
+                        dotted(place),
+                        f"重复的键（第 {first} 行已有）",
+                        "只留一个",
+                    )
+                )
+                continue
+            self.lines[place] = key_node.start_mark.line + 1
+            data[key] = self._plain(value_node, place)
+        return data
+
+
+def dotted(where: Path_) -> str:
+    return ".".join(str(part) for part in where)
+
+
+def _fields(model: Any, loc: Path_) -> set[str]:
+    """The keys a closed model knows at a pydantic location (best effort: used for hints only)."""
+    for part in loc:
+        if isinstance(part, int) or not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        field = model.model_fields.get(str(part))
+        if field is None:
+            return set()
+        arguments = [a for a in getattr(field.annotation, "__args__", ()) if isinstance(a, type)]
+        candidates = [a for a in [field.annotation, *arguments] if isinstance(a, type) and issubclass(a, BaseModel)]
+        model = candidates[-1] if candidates else None
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return {field.alias or name for name, field in model.model_fields.items()}
+    return set()

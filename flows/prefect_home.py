@@ -1,0 +1,136 @@
+"""Prefect's home under the root, and its throw-away server, started early because it takes seconds.
+
+Without PREFECT_API_URL a run brings its own server: a child process that lives exactly as long as this one. It listens
+on a socket that this process opened, so that requests simply wait until it is up, and ends when its standard input
+does, even if this process is killed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import http.client
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from expectations.problems import ExitCode, JifenError
+
+STARTUP_SECONDS = 120.0
+STOP_SECONDS = 10.0
+LOCAL = "127.0.0.1"
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",  # its error logs are stack traces, and quote what they were given
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+}
+SERVER = {  # one flow of a few tasks: the task run recorder is all it needs
+    "PREFECT_UI_ENABLED": "false",
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "false",
+}
+
+_server: subprocess.Popen[bytes] | None = None
+_port = 0
+
+
+def settle(root: Path) -> None:
+    """Set Prefect's environment, before anything imports Prefect: its home in the root, no telemetry, no logs."""
+    home = root / "prefect"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ.update(QUIET, PREFECT_HOME=str(home))
+    for name in ("NO_PROXY", "no_proxy"):  # a proxy is for the world outside, never for our own server
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), LOCAL]))
+
+
+def start_server_early(root: Path) -> None:
+    """Settle, and start the throw-away server in the background, unless the operator's PREFECT_API_URL names one."""
+    global _server, _port
+    settle(root)
+    if os.environ.get("PREFECT_API_URL") or _server is not None:
+        return
+    os.environ["PREFECT_API_AUTH_STRING"] = f"jifen:{secrets.token_urlsafe(24)}"  # the port is open to local users
+    with socket.create_server((LOCAL, 0)) as listening, (root / "prefect" / "server.log").open("wb") as log:
+        _port = listening.getsockname()[1]
+        _server = subprocess.Popen(
+            [sys.executable, "-m", "flows.prefect_home", str(listening.fileno())],
+            env={**os.environ, **SERVER, "PREFECT_SERVER_API_AUTH_STRING": os.environ["PREFECT_API_AUTH_STRING"]},
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            pass_fds=[listening.fileno()],
+            start_new_session=True,  # Ctrl-C is for the run, which still has to tell the server
+        )
+    os.environ["PREFECT_API_URL"] = f"http://{LOCAL}:{_port}/api"
+    atexit.register(stop_server)
+
+
+def await_server() -> None:
+    """Wait until the throw-away server answers; JifenError when it cannot start. Returns at once without one."""
+    if _server is None:
+        return
+    asking = http.client.HTTPConnection(LOCAL, _port, timeout=STARTUP_SECONDS)
+    try:
+        asking.request("GET", "/api/health")
+        if asking.getresponse().status == http.client.OK:
+            return
+    except OSError:
+        pass
+    finally:
+        asking.close()
+    log = Path(os.environ["PREFECT_HOME"]) / "server.log"
+    stop_server()
+    raise JifenError(
+        ExitCode.OTHER, "Prefect 临时服务未能启动", where=str(log), todo="查看日志；磁盘已满、内存不足时先腾出空间"
+    )
+
+
+def stop_server() -> None:
+    """End the throw-away server, if there is one, and wait for it."""
+    global _server
+    if _server is None:
+        return
+    server, _server = _server, None
+    for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
+        os.environ.pop(name, None)
+    assert server.stdin is not None
+    server.stdin.close()
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _serve(listening: int) -> None:
+    """The child process: Prefect's API on an open socket, until standard input ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    gc.disable()  # importing and migrating make little garbage: a seventh of the start-up
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    app = create_app(ephemeral=True, final=True)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="on"))
+    gc.enable()
+    server.run(sockets=[socket.socket(fileno=listening)])
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

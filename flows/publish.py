@@ -1,0 +1,226 @@
+"""Publication: a finished build folder becomes a revision, seen as a whole or not at all, linked to all before it.
+
+The order on disk: the build folder is complete and synced, with manifest and .mac; one rename makes it a revision;
+one rename switches the month's link. A process killed between the two leaves a finished revision without its link,
+which the next run's `finish_interrupted` switches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
+from flows.pull import Delivery, deliveries
+from flows.root import (
+    Root,
+    canonical_json,
+    file_hash,
+    fingerprint,
+    months_in,
+    now,
+    numbered,
+    rename_durably,
+    sync_folder,
+    write_synced,
+)
+from flows.serving import serving
+
+MANIFEST, MAC = "manifest.json", ".mac"
+SHARED = ("scores", "facts", "eligibility", "changes", "report", "sql", "policy")  # what the analysts' group may read
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One published revision of a month, in force or replaced; `path` is `months/<month>/r<number>`."""
+
+    month: Month
+    number: int
+    path: Path
+    manifest: dict[str, Any]
+
+
+def revisions(root: Root, month: Month) -> list[Revision]:
+    """Every revision of a month, ascending. Error: exit 15, a manifest cannot be read."""
+    return [read_revision(month, number, path) for number, path in numbered(root.months / str(month), "r")]
+
+
+def published(root: Root, month: Month) -> Revision | None:
+    """The revision in force, if the month is published. Error: exit 15, the link or the manifest is damaged."""
+    link = root.published / str(month)
+    if not link.is_symlink():
+        return None
+    for number, path in numbered(root.months / str(month), "r"):
+        if link.readlink() == link_text(month, number):
+            return read_revision(month, number, path)
+    raise JifenError(
+        ExitCode.DAMAGE, f"{month} 的发布链接指向不存在的版本", where=str(link), todo="从备份恢复该月的文件夹"
+    )
+
+
+def published_months(root: Root) -> list[Month]:
+    """The months that have a revision in force, ascending."""
+    return [month for month in months_in(root.published) if (root.published / str(month)).is_symlink()]
+
+
+def read_revision(month: Month, number: int, path: Path) -> Revision:
+    """A revision from its folder. Error: exit 15, the manifest is missing or damaged."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        if isinstance(manifest, dict):
+            return Revision(month, number, path, manifest)
+    except (OSError, ValueError):
+        pass
+    todo = "从备份恢复；运行 jifen verify 查看全部损坏"
+    raise JifenError(ExitCode.DAMAGE, "清单缺失或已损坏", where=str(path / MANIFEST), todo=todo)
+
+
+def publish(root: Root, key: bytes, build: Path, month: Month, facts: Mapping[str, Any]) -> Revision:
+    """Publish a build folder (inside the root) as the month's next revision; the caller holds the root's lock.
+
+    `facts` goes into the manifest as given, beside what publication itself knows: month, revision, place in the
+    chain, the hash of every file, the key's fingerprint, the time.
+    """
+    number = max((known for known, _ in numbered(root.months / str(month), "r")), default=0) + 1
+    target = root.months / str(month) / f"r{number}"
+    manifest = {
+        **facts,
+        **_place_in_chain(root),
+        "month": str(month),
+        "revision": number,
+        "published_at": now(),
+        "key_fingerprint": fingerprint(key),
+        "files": list_files(build),
+    }
+    _seal(root, key, build, canonical_json(manifest))
+    target.parent.mkdir(exist_ok=True)
+    root.share(target.parent, deep=False)
+    rename_durably(build, target)
+    sync_folder(root.months)
+    _switch(root, month, number)
+    return read_revision(month, number, target)
+
+
+def finish_interrupted(root: Root, key: bytes) -> list[Revision]:
+    """Switch the link of every month whose newest revision was finished but not linked; return those.
+
+    The caller holds the root's lock. Error: exit 15 when such a revision is not what was built.
+    """
+    finished = []
+    for month in months_in(root.months):
+        newest = next(reversed(revisions(root, month)), None)
+        link = root.published / str(month)
+        if newest is None or (link.is_symlink() and link.readlink() == link_text(month, newest.number)):
+            continue
+        if not mac_holds(key, newest.path) or newest.manifest["files"] != list_files(newest.path):
+            todo = "从备份恢复，或移走这个文件夹后重新运行该月"
+            raise JifenError(ExitCode.DAMAGE, "未完成发布的版本已损坏", where=str(newest.path), todo=todo)
+        _switch(root, month, newest.number)
+        finished.append(newest)
+    return finished
+
+
+def stale_months(root: Root, terms: Mapping[str, tuple[str, int]]) -> list[Month]:
+    """Published months that would be made from other deliveries today, ascending.
+
+    `terms` maps every declared source to its kind and carry_forward. A month is stale when a delivery it used has
+    been replaced, or when one has come that would serve now: compared are what served then and what would serve now.
+    """
+    received = {source: deliveries(root, source) for source in terms}
+    waived = dict.fromkeys(terms, "")
+
+    def would_use(month: Month) -> set[tuple[str, ...]]:
+        serves = (serving(source, *terms[source], received[source], month, waived) for source in terms)
+        return {_named(delivery_facts(delivery)) for serves_now in serves for delivery in serves_now.deliveries}
+
+    stale = []
+    for month in published_months(root):
+        revision = published(root, month)
+        if revision and {_named(used) for used in revision.manifest["deliveries"]} != would_use(month):
+            stale.append(month)
+    return stale
+
+
+def delivery_facts(delivery: Delivery) -> dict[str, Any]:
+    """How a manifest's `deliveries` names one that was used."""
+    names = {"source": delivery.source, "month": str(delivery.month), "number": delivery.number}
+    return {**names, "content": delivery.content}
+
+
+def list_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Relative path -> bytes and SHA-256, of every file of a revision but manifest and .mac."""
+    paths = sorted(item for item in folder.rglob("*") if item.is_symlink() or not item.is_dir())
+    paths = [path for path in paths if path not in (folder / MANIFEST, folder / MAC)]
+    hashes = in_threads(file_hash, paths)
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest}
+        for path, digest in zip(paths, hashes, strict=True)
+    }
+
+
+def manifest_mac(key: bytes, manifest: bytes) -> bytes:
+    """What .mac holds: only who has the root's key can make it."""
+    return hmac.new(key, manifest, hashlib.sha256).hexdigest().encode()
+
+
+def mac_holds(key: bytes, folder: Path) -> bool:
+    """Whether a revision's manifest is the one that was written at publication."""
+    try:
+        manifest, mac = (folder / MANIFEST).read_bytes(), (folder / MAC).read_bytes()
+    except OSError:
+        return False
+    return hmac.compare_digest(manifest_mac(key, manifest), mac)
+
+
+def link_text(month: Month, number: int) -> Path:
+    """What `published/<month>` says of the revision in force: relative, so that a root can be moved."""
+    return Path("..") / "months" / str(month) / f"r{number}"
+
+
+def in_threads(work: Callable[[Path], Any], paths: Iterable[Path]) -> list[Any]:
+    """Hashing and syncing release the interpreter's lock: one thread per core and one more waiting for the disk."""
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
+        return list(pool.map(work, paths))
+
+
+def _named(delivery: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(delivery[name]) for name in ("source", "month", "number", "content"))
+
+
+def _place_in_chain(root: Root) -> dict[str, Any]:
+    """The next sequence number and the hash of the manifest before it, over all revisions of the root."""
+    newest = (0, "")
+    for month, number, folder in root.revision_folders():
+        sequence = read_revision(month, number, folder).manifest["sequence"]
+        newest = max(newest, (sequence, hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()))
+    return {"sequence": newest[0] + 1, "previous": newest[1] or None}
+
+
+def _seal(root: Root, key: bytes, build: Path, manifest: bytes) -> None:
+    """Manifest and .mac in, modes set, everything on disk."""
+    write_synced(build / MANIFEST, manifest)
+    write_synced(build / MAC, manifest_mac(key, manifest))
+    everything = list(build.rglob("*"))
+    for item in everything:
+        item.chmod(0o700 if item.is_dir() else 0o600)
+    root.share(build, deep=False)
+    for name in SHARED:
+        if (build / name).exists():
+            root.share(build / name)
+    in_threads(sync_folder, [*everything, build])
+
+
+def _switch(root: Root, month: Month, number: int) -> None:
+    """Point the month's link to a revision, in one step."""
+    draft = root.published / f".{month}"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(link_text(month, number))
+    rename_durably(draft, root.published / str(month))

@@ -1,0 +1,268 @@
+"""The root folder: where run-time data lives, who may read it, who holds it, and its key."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import grp
+import hashlib
+import hmac
+import json
+import os
+import re
+import resource
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
+
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Root:
+    """The folders of one root. `inbox` may lie elsewhere; `analysts_group` may read what `share` was called on."""
+
+    path: Path
+    inbox: Path
+    analysts_group: str | None = None
+
+    @property
+    def raw(self) -> Path:
+        return self.path / "raw"
+
+    @property
+    def clean(self) -> Path:
+        return self.path / "clean"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.path / "quarantine"
+
+    @property
+    def defects(self) -> Path:
+        return self.path / "defects"
+
+    @property
+    def months(self) -> Path:
+        return self.path / "months"
+
+    @property
+    def published(self) -> Path:
+        return self.path / "published"
+
+    @property
+    def runs(self) -> Path:
+        return self.path / "runs"
+
+    @property
+    def tmp(self) -> Path:
+        return self.path / "tmp"
+
+    @property
+    def prefect(self) -> Path:
+        return self.path / "prefect"
+
+    @property
+    def catalogue(self) -> Path:
+        return self.path / "catalogue.duckdb"
+
+    @property
+    def key_file(self) -> Path:
+        return Path(os.environ.get("JIFEN_KEY_FILE") or self.path / "secret.key")
+
+    def prepare(self) -> None:
+        """Close the process (umask 077, no core dumps), make the folders and their modes. Error: exit 1, not writable.
+
+        A department's own share that serves as inbox is left as it is.
+        """
+        os.umask(0o077)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        closed = [self.raw, self.clean, self.quarantine, self.defects, self.runs, self.tmp, self.prefect]
+        if self.inbox.is_relative_to(self.path):
+            closed.append(self.inbox)
+        try:
+            for folder in (self.path, *closed, self.months, self.published):
+                folder.mkdir(parents=True, exist_ok=True)
+            for folder in closed:
+                folder.chmod(0o700)
+            for folder in (self.path, self.months, self.published):
+                self.share(folder, deep=False)
+        except OSError as error:
+            where, todo = str(error.filename or self.path), f"检查权限与磁盘（{error.strerror}）"
+            raise JifenError(ExitCode.OTHER, "根目录不可用", where=where, todo=todo) from None
+
+    def share(self, path: Path, *, deep: bool = True) -> None:
+        """Let analysts read a file, or a folder (with all it holds when `deep`); nobody else, nor without a group."""
+        group = self._group()
+        for item in (path, *(path.rglob("*") if deep else ())):
+            mode = 0o700 if item.is_dir() else 0o600
+            if group is not None:
+                os.chown(item, -1, group)
+                mode |= (mode >> 3) & 0o050
+            item.chmod(mode)
+
+    def _group(self) -> int | None:
+        if self.analysts_group is None:
+            return None
+        try:
+            return grp.getgrnam(self.analysts_group).gr_gid
+        except KeyError:
+            where, todo = "jifen.toml paths.analysts_group", "建立该用户组，或改正、删去这一项"
+            what = f"没有用户组 {self.analysts_group}"
+            raise JifenError(ExitCode.DECLARATIONS, what, where=where, todo=todo) from None
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the root for one run. The kernel lets go when the process ends, however it ends. Error: exit 13."""
+        file = os.open(self.runs / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(file, 100).decode() or "未知"
+                what = f"另一个运行正占用这个根目录（进程 {holder}）"
+                raise JifenError(ExitCode.LOCKED, what, where=str(self.path), todo="等它结束后再运行") from None
+            os.ftruncate(file, 0)
+            os.pwrite(file, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(file)
+
+    def key(self) -> bytes:
+        """The root's key, 32 bytes; made on first use, only while nothing is published. Error: exit 15."""
+        known = self._published_fingerprint()
+        try:
+            text = self.key_file.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            if known is not None:
+                raise self._key_error("密钥不见了，而已有发布的月份用它生成匿名标识") from None
+            text = self._make_key()
+        except UnicodeDecodeError:
+            text = ""
+        if not re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", text):
+            raise self._key_error("密钥文件内容不合要求")
+        key = bytes.fromhex(text)
+        if known is not None and not hmac.compare_digest(known, fingerprint(key)):
+            raise self._key_error("密钥与已发布月份所用的不同")
+        return key
+
+    def _key_error(self, what: str) -> JifenError:
+        return JifenError(ExitCode.DAMAGE, what, where=str(self.key_file), todo="从备份恢复原来的密钥文件")
+
+    def _make_key(self) -> str:
+        """Write a new key whole, or take the one that another process has just written."""
+        target = self.key_file
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        write_synced(draft, secrets.token_bytes(KEY_BYTES).hex().encode())
+        with suppress(FileExistsError):
+            os.link(draft, target)
+        draft.unlink()
+        sync_folder(target.parent)
+        return target.read_text(encoding="ascii")
+
+    def _published_fingerprint(self) -> str | None:
+        finished = self.revision_folders()
+        if not finished:
+            return None
+        newest = finished[-1][2] / "manifest.json"
+        try:
+            return str(json.loads(newest.read_bytes())["key_fingerprint"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise JifenError(ExitCode.DAMAGE, "清单已损坏", where=str(newest), todo="从备份恢复这个文件") from None
+
+    def revision_folders(self) -> list[tuple[Month, int, Path]]:
+        """Every finished revision (month, number, folder), ascending; in force or replaced."""
+        months = months_in(self.months)
+        return [(month, *item) for month in months for item in numbered(self.months / str(month), "r")]
+
+    def access_log(self, action: str, **facts: str | int) -> None:
+        """Note durably who did what: one JSON line. People appear by resident_key only."""
+        entry = {"at": now(), "uid": os.getuid(), "action": action, **facts}
+        line = (json.dumps(entry, ensure_ascii=False) + "\n").encode()
+        file = os.open(self.runs / "access.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(file, line)
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def fingerprint(key: bytes) -> str:
+    """What a manifest says of the key: enough to know it again, nothing to find it by."""
+    return hmac.new(key, b"jifen key fingerprint", hashlib.sha256).hexdigest()[:16]
+
+
+def months_in(folder: Path) -> list[Month]:
+    """The months that a folder has entries for, ascending."""
+    found = []
+    for item in folder.iterdir() if folder.is_dir() else ():
+        with suppress(ValueError):
+            found.append(Month.parse(item.name))
+    return sorted(found)
+
+
+def numbered(folder: Path, letter: str) -> list[tuple[int, Path]]:
+    """The finished folders `<letter>1`, `<letter>2`, ... inside a folder, ascending."""
+    names = [(re.fullmatch(rf"{letter}([1-9][0-9]*)", item.name), item) for item in folder.glob(f"{letter}*")]
+    return sorted((int(match[1]), item) for match, item in names if match)
+
+
+def now() -> str:
+    """The moment, UTC, to the second."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def canonical_json(value: object) -> bytes:
+    """The one way a record is written: keys sorted, readable, equal bytes for equal values."""
+    return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1) + "\n").encode()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put a file in place as a whole: after a crash there is the old one or the new one, never half of either."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    write_synced(draft, content)
+    rename_durably(draft, path)
+
+
+def rename_durably(source: Path, target: Path) -> None:
+    """Rename within one file system, and have it on disk before returning."""
+    source.rename(target)
+    for folder in {source.parent, target.parent}:
+        sync_folder(folder)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Have a folder's (or a file's) content on disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def fresh_folder(folder: Path) -> Path:
+    """An empty folder, whatever a run that died may have left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file that nobody looks at yet, and have it on disk."""
+    with path.open("wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

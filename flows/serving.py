@@ -1,0 +1,74 @@
+"""Which of a source's deliveries a month is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
+from flows.pull import Delivery
+
+REGISTRY = "registry"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What serves one source in one month: deliveries ascending by month, and what had to be bridged.
+
+    `carried_from`: the month whose snapshot serves in place of the month's own. `missing`: months without a delivery
+    that the operator allowed, for `reason`; a source that never delivered misses the month itself.
+    """
+
+    deliveries: tuple[Delivery, ...]
+    carried_from: Month | None = None
+    missing: tuple[Month, ...] = ()
+    reason: str | None = None
+
+
+def serving(
+    source: str,
+    kind: str,
+    carry_forward: int,
+    received: Sequence[Delivery],
+    month: Month,
+    allowed: Mapping[str, str],
+) -> Serving:
+    """Decide which of a source's deliveries serve a month.
+
+    `kind` is `snapshot` or `increment`; `allowed` maps a source that may be missing to the operator's reason. A month
+    missing between the first delivery and this month, or a source that never came, is exit 11 unless a snapshot
+    carried forward covers it or the operator allowed it. The registry is never carried, nor allowed to be missing in
+    the month itself.
+    """
+    by_month = {delivery.month: delivery for delivery in received if delivery.month <= month}
+    reach = carry_forward if kind == "snapshot" and source != REGISTRY else 0
+    gaps = [] if by_month else [month]
+    for gap in Month.span(min(by_month), month) if by_month else ():
+        if gap not in by_month and not any(gap - back in by_month for back in range(1, reach + 1)):
+            gaps.append(gap)
+    if gaps and (source not in allowed or (source == REGISTRY and month in gaps)):
+        raise _missing(source, gaps, allowable=source != REGISTRY or month not in gaps)
+    bridged: dict[str, Any] = {"missing": tuple(gaps), "reason": allowed[source]} if gaps else {}
+    if kind == "increment":
+        return Serving(tuple(by_month[key] for key in sorted(by_month)), **bridged)
+    newest = next((month - back for back in range(reach + 1) if month - back in by_month), None)
+    if newest is None:
+        return Serving((), **bridged)
+    return Serving((by_month[newest],), newest if newest != month else None, **bridged)
+
+
+def stale_increment(received: Iterable[Delivery], delivery: Delivery, rows: int) -> None:
+    """Block (exit 12) an increment that is an earlier month's extract over again; one without rows may repeat."""
+    earlier = [known for known in received if known.month < delivery.month and known.content == delivery.content]
+    if rows and earlier:
+        what = f"来源 {delivery.source} {delivery.month} 的交付与 {earlier[-1].month} 的完全相同：这是以前月份的文件"
+        raise JifenError(ExitCode.GATE, what, where=str(delivery.folder), todo="请部门重新交付本月的文件，放入后再运行")
+
+
+def _missing(source: str, gaps: Sequence[Month], *, allowable: bool) -> JifenError:
+    todo = f"请部门补交，放入收件夹 {gaps[0]}/{source}.csv（或 .parquet、.xlsx、同名文件夹）后再运行"
+    if allowable:
+        todo += f"；确实没有时用 --allow-missing {source}=原因"
+    return JifenError(ExitCode.EXTRACT, f"来源 {source} 缺少 {'、'.join(map(str, gaps))} 的数据", todo=todo)

@@ -1,0 +1,244 @@
+"""What an operator sets in `jifen.toml`: closed, checked at load, every problem named at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+import data
+from expectations.problems import DeclarationError, ExitCode, JifenError, Problem
+from transforms.engine import EngineSettings
+
+FILE_NAME = "jifen.toml"
+OWN_DECLARATIONS = Path(data.__file__).resolve().parent
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Folder = Annotated[Path, Field(strict=False)]
+
+
+class Closed(BaseModel):
+    """A part of the settings: unknown keys refused, no value bent into another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Paths(Closed):
+    """Where things are (absolute), and the group that may read what analysts may see."""
+
+    root: Folder
+    inbox: Folder
+    policy: Folder = OWN_DECLARATIONS
+    reference: Folder = OWN_DECLARATIONS / "reference"
+    analysts_group: str | None = None
+
+
+class Engine(Closed):
+    """How much of the machine the engine may use."""
+
+    memory: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(K|M|G|T)i?B$")] = EngineSettings.memory
+    threads: Annotated[int, Field(ge=1)] = EngineSettings.threads
+
+
+class Policy(Closed):
+    """Whether a run accepts point values that are only illustrative."""
+
+    allow_illustrative: bool = False
+
+
+class Gate(Closed):
+    """The share of a delivery's rows that may be refused before the gate blocks."""
+
+    quarantine_limit: Share = 0.02
+
+
+class Drift(Closed):
+    """A month is held when a change is over the relative limit and over its absolute one (`_min`)."""
+
+    residents: Share = 0.05
+    rows: Share = 0.30
+    mean_points: Share = 0.05
+    eligible: Share = 0.20
+    residents_min: Count = 500
+    rows_min: Count = 1000
+    mean_points_min: Annotated[float, Field(ge=0)] = 0.5
+    eligible_min: Count = 500
+
+
+class Exports(Closed):
+    """Whether a district without a key stops the run."""
+
+    require_encryption: bool = False
+
+
+class SourceSettings(Closed):
+    """Where one source comes from, and how this city's departments write it (column -> value -> aliases)."""
+
+    origin: str | None = None
+    encoding: Literal["utf-8", "gb18030"] | None = None
+    table: str | None = None
+    query: str | None = None
+    aliases: dict[str, dict[str, list[str]]] = {}
+
+    @field_validator("origin")
+    @classmethod
+    def _without_secret(cls, origin: str | None) -> str | None:
+        if origin is not None and "://" in origin and urlsplit(origin).password is not None:
+            raise ValueError("地址中不可写密码；密码放在环境变量或密钥文件中")
+        return origin
+
+    @model_validator(mode="after")
+    def _one_place_per_month(self) -> Self:
+        asked = [text for text in (self.table, self.query) if text is not None]
+        from_database = self.origin is not None and self.origin.startswith("postgresql://")
+        if len(asked) != (1 if from_database else 0):
+            raise ValueError("table、query 只用于 postgresql:// 来源，且恰好写其中一个")
+        places = [self.origin, *asked] if self.origin is not None else []
+        if places and not any("{month}" in place for place in places if place):
+            # The same place for every month would make an older month's re-run take in the newest data.
+            raise ValueError("origin、table 或 query 中必须有 {month}")
+        return self
+
+
+class Settings(Closed):
+    """Everything an operator can set; the defaults are those of the manual."""
+
+    paths: Paths
+    engine: Engine = Engine()
+    policy: Policy = Policy()
+    gate: Gate = Gate()
+    drift: Drift = Drift()
+    exports: Exports = Exports()
+    sources: dict[str, SourceSettings] = {}
+
+    @property
+    def engine_settings(self) -> EngineSettings:
+        return EngineSettings(self.engine.memory, self.engine.threads)
+
+    def refuse_unknown_sources(self, declared: Iterable[str]) -> None:
+        """A `[sources.X]` that no declaration knows is a slip of the pen: exit 10."""
+        unknown = sorted(self.sources.keys() - set(declared))
+        if unknown:
+            keys = "、".join(f"[sources.{name}]" for name in unknown)
+            todo = f"已声明的数据来源：{'、'.join(sorted(declared))}"
+            raise JifenError(ExitCode.DECLARATIONS, "没有声明过的数据来源", where=f"{FILE_NAME} {keys}", todo=todo)
+
+
+def load_settings(config: Path | None, root: Path | None = None, inbox: Path | None = None) -> Settings:
+    """Read `config`, or `jifen.toml` of the working directory, or nothing but defaults.
+
+    Relative paths in the file are relative to the file. `root` and `inbox` (command options) win over JIFEN_ROOT,
+    which wins over the file; the inbox lies in the root unless it is set by itself. Errors: exit 10 with every
+    problem, exit 2 when a file that was named does not exist.
+    """
+    file = config or Path(FILE_NAME)
+    if config is not None and not config.is_file():
+        raise JifenError(ExitCode.USAGE, "找不到设置文件", where=str(config), todo="检查 --config 的路径")
+    text = _text(file) if file.is_file() else ""
+    given = _tables(file, text)
+    root = root or (Path(os.environ["JIFEN_ROOT"]) if os.environ.get("JIFEN_ROOT") else None)
+    _place(given, file.resolve().parent, root, inbox)
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise DeclarationError([_problem(file, text, item) for item in error.errors(include_url=False)]) from None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DeclarationError([Problem(file, 1, "(文件)", "不是 UTF-8 文本", "请以 UTF-8 保存")]) from None
+
+
+def _tables(file: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        number = int(line[1]) if line else len(text.splitlines())
+        raise DeclarationError(
+            [Problem(file, number, "(文件)", "不是合法的 TOML", "检查引号、等号和重复的键")]
+        ) from None
+
+
+def _place(given: dict[str, Any], base: Path, root: Path | None, inbox: Path | None) -> None:
+    """Make the paths of the file absolute, then let the options win."""
+    paths = given.setdefault("paths", {})
+    if not isinstance(paths, dict):
+        return
+    for name in ("root", "inbox", "policy", "reference"):
+        if isinstance(paths.get(name), str):
+            paths[name] = (base / paths[name]).resolve()
+    paths.update({name: path.resolve() for name, path in (("root", root), ("inbox", inbox)) if path is not None})
+    paths.setdefault("root", base / "var")
+    if isinstance(paths["root"], Path):
+        paths.setdefault("inbox", paths["root"] / "inbox")
+    sources = given.get("sources")
+    for source in sources.values() if isinstance(sources, dict) else ():
+        if isinstance(source, dict) and isinstance(source.get("origin"), str) and "://" not in source["origin"]:
+            source["origin"] = os.path.normpath(base / source["origin"])
+
+
+MEANT = {
+    "int_type": "应为整数",
+    "float_type": "应为数",
+    "finite_number": "应为有限的数",
+    "bool_type": "应为 true 或 false",
+    "string_type": "应为文本",
+    "path_type": "应为文本（路径）",
+    "list_type": "应为列表",
+    "dict_type": "应为表",
+    "model_type": "应为表，写成 [{key}]",
+    "missing": "请补上",
+    "greater_than_equal": "不可小于 {ge}",
+    "less_than_equal": "不可大于 {le}",
+    "literal_error": "可用的值：{expected}",
+    "string_pattern_mismatch": "写法如 2.5GB",
+    "value_error": "{error}",
+}
+
+
+def _problem(file: Path, text: str, item: Any) -> Problem:
+    place = tuple(str(part) for part in item["loc"])
+    key, kind = ".".join(place), item["type"]
+    if kind == "extra_forbidden":
+        close = get_close_matches(place[-1], _known(place[:-1]), 1)
+        hint = f"是否应为 {close[0]}？" if close else f"可用的键：{'、'.join(_known(place[:-1])) or '无'}"
+        return Problem(file, _line(text, place), key, "不认识的键", hint)
+    meant = MEANT.get(kind, item["msg"]).format(key=key, **item.get("ctx", {}))
+    # What the model itself refuses may be a secret: it is not repeated.
+    given = item["input"] if kind != "value_error" else None
+    found = repr(given) if isinstance(given, str | int | float) else "值不合要求"
+    return Problem(file, _line(text, place), key, found, meant)
+
+
+def _known(place: tuple[str, ...]) -> list[str]:
+    model: Any = Settings
+    if place[:1] == ("sources",):
+        model = SourceSettings
+    elif place:
+        model = Settings.model_fields[place[0]].annotation
+    return list(model.model_fields)
+
+
+def _line(text: str, place: tuple[str, ...]) -> int:
+    """The line of a key under its [table], else of the table, else 1 (tomllib does not tell)."""
+    table, found = "", 1
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            table = header[1].replace(" ", "")
+            found = number if ".".join(place).startswith(table) else found
+        elif key := re.match(r"\s*([\w-]+)\s*=", line):
+            path = f"{table}.{key[1]}" if table else key[1]
+            if ".".join(place) == path or ".".join(place).startswith(path + "."):
+                return number
+    return found

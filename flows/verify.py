@@ -1,0 +1,155 @@
+"""Damage found: published revisions and received deliveries against what was written down about them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from expectations.month import Month
+from expectations.problems import JifenError
+from flows.publish import MANIFEST, Revision, in_threads, link_text, list_files, mac_holds, read_revision
+from flows.pull import Delivery, content_hash, read_delivery
+from flows.root import Root, file_hash, fingerprint, months_in, numbered
+from transforms.engine import EngineSettings, open_engine, quoted
+
+
+def verify(root: Root, key: bytes, month: Month | None = None, engine: EngineSettings | None = None) -> list[str]:
+    """Check every revision (in force and replaced) and delivery, or those of one month; one sentence per finding.
+
+    Checked: the manifests' .mac, their chain and the links (always over the whole root), every file's bytes, files
+    too many or too few, the deliveries used, the row accounts, and the sums of every score.
+    """
+    findings: list[str] = []
+    sealed: list[Revision] = []
+    for of_month, number, folder in root.revision_folders():
+        if mac_holds(key, folder):
+            sealed.append(read_revision(of_month, number, folder))
+        else:
+            findings.append(f"{of_month} r{number}：清单与校验码（.mac）不符，内容不可信")
+    findings += [*_chain(sealed), *_links(root)]
+    chosen = [revision for revision in sealed if month in (None, revision.month)]
+    for revision in chosen:
+        of_files = [*_identity(revision, key), *_files(revision)]
+        of_sums = [] if of_files else _sums(revision, root, engine or EngineSettings())
+        findings += [
+            f"{revision.month} r{revision.number}：{text}" for text in (*of_files, *_accounts(revision), *of_sums)
+        ]
+    return findings + list(_raw(root, chosen, everything=month is None))
+
+
+def _chain(sealed: list[Revision]) -> Iterator[str]:
+    """Every manifest names the one published before it: none was taken out, put in or exchanged."""
+    previous = None
+    for place, revision in enumerate(sorted(sealed, key=lambda one: one.manifest["sequence"]), start=1):
+        name = f"{revision.month} r{revision.number}"
+        if revision.manifest["sequence"] != place:
+            yield f"发布记录不连续：{name} 之前缺少第 {place} 号"
+            return
+        if revision.manifest["previous"] != previous:
+            yield f"发布记录的链在 {name} 处断开：它前面的清单被换过"
+        previous = hashlib.sha256((revision.path / MANIFEST).read_bytes()).hexdigest()
+
+
+def _links(root: Root) -> Iterator[str]:
+    """Every month's link points to its newest revision, and there are no others."""
+    newest = {month: number for month, number, _ in root.revision_folders()}
+    for month in sorted(newest.keys() | set(months_in(root.published))):
+        link = root.published / str(month)
+        if month not in newest:
+            yield f"{month}：有发布链接，但没有任何版本"
+        elif not link.is_symlink() or link.readlink() != link_text(month, newest[month]):
+            yield f"{month}：发布链接没有指向最新版本 r{newest[month]}"
+
+
+def _identity(revision: Revision, key: bytes) -> Iterator[str]:
+    manifest = revision.manifest
+    if (manifest["month"], manifest["revision"]) != (str(revision.month), revision.number):
+        yield f"清单属于 {manifest['month']} r{manifest['revision']}，放错了文件夹"
+    if manifest["key_fingerprint"] != fingerprint(key):
+        yield "清单记录的密钥指纹与现在的密钥不符"
+
+
+def _files(revision: Revision) -> Iterator[str]:
+    recorded: dict[str, Any] = revision.manifest["files"]
+    present = list_files(revision.path)
+    yield from (f"缺少文件 {name}" for name in sorted(recorded.keys() - present.keys()))
+    yield from (f"多出文件 {name}" for name in sorted(present.keys() - recorded.keys()))
+    for name in sorted(recorded.keys() & present.keys()):
+        if recorded[name] != present[name]:
+            yield f"文件 {name} 的内容与发布时不同"
+
+
+def _accounts(revision: Revision) -> Iterator[str]:
+    for account in revision.manifest["accounts"]:
+        explained = account["clean"] + account["quarantined"] + account["superseded"]
+        if account["received"] != explained:
+            source = f"来源 {account['source']} {account['month']}"
+            yield f"{source} 收到 {account['received']} 行，有去向的只有 {explained} 行"
+
+
+def _sums(revision: Revision, root: Root, engine: EngineSettings) -> list[str]:
+    """Every score adds up from its sections, and every scored resident is there."""
+    scores = [revision.path / name for name in revision.manifest["files"] if name.startswith("scores/")]
+    if not scores:
+        return ["没有 scores 文件"]
+    sections = revision.manifest["sections"]
+    signed = [*(f'+ "{name}"' for name in sections["positive"]), *(f'- "{name}"' for name in sections["subtracted"])]
+    statement = f"""
+        SELECT
+            count(*),
+            count(*) FILTER (common_points IS DISTINCT FROM (0 {" ".join(signed)})),
+            count(*) FILTER (total_points IS DISTINCT FROM common_points + coalesce(district_points, 0))
+        FROM read_parquet([{", ".join(map(quoted, scores))}])"""
+    with open_engine(engine, root.tmp / "spill") as connection:
+        residents, common, total = connection.execute(statement).fetchall()[0]
+    findings = []
+    if residents != revision.manifest["residents"]:
+        findings.append(f"scores 有 {residents} 人，清单记录 {revision.manifest['residents']} 人")
+    if common:
+        findings.append(f"{common} 人的共性分不等于各部分之和")
+    if total:
+        findings.append(f"{total} 人的总分不等于共性分加个性分")
+    return findings
+
+
+def _raw(root: Root, chosen: list[Revision], *, everything: bool) -> Iterator[str]:
+    """Deliveries as received, and the very ones that the revisions say they used."""
+    used = {
+        (item["month"], item["source"], item["number"]): item["content"]
+        for revision in chosen
+        for item in revision.manifest["deliveries"]
+    }
+    folders = {root.raw / month / source / f"d{number}": content for (month, source, number), content in used.items()}
+    if everything:
+        for month in months_in(root.raw):
+            sources = (folder for source in (root.raw / str(month)).iterdir() for folder in numbered(source, "d"))
+            folders |= {folder: folders.get(folder) for _, folder in sources}
+    for folder, content in sorted(folders.items()):
+        name = folder.relative_to(root.path).as_posix()
+        yield from (f"{name}：{text}" for text in _delivery(folder, content))
+
+
+def _delivery(folder: Path, content: str | None) -> Iterator[str]:
+    try:
+        delivery = read_delivery(folder)
+    except JifenError as error:
+        yield error.what if folder.is_dir() else "收到的数据不见了"
+        return
+    missing = [part for part in delivery.parts if not part.is_file()]
+    yield from (f"缺少文件 {part.relative_to(folder).as_posix()}" for part in missing)
+    if missing:
+        return
+    yield from _parts(delivery)
+    if content is not None and content != delivery.content:
+        yield "内容与发布时所用的不同"
+
+
+def _parts(delivery: Delivery) -> Iterator[str]:
+    hashes = in_threads(file_hash, delivery.parts)
+    for part, digest, recorded in zip(delivery.parts, hashes, delivery.receipt["parts"], strict=True):
+        if digest != recorded["sha256"]:
+            yield f"文件 {part.relative_to(delivery.folder).as_posix()} 的内容与收到时不同"
+    if content_hash(part["sha256"] for part in delivery.receipt["parts"]) != delivery.content:
+        yield "收件回执自相矛盾"

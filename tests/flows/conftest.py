@@ -1,0 +1,111 @@
+"""A root to work in, and a way to really kill a process at a chosen step."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.root import Root
+from transforms.engine import EngineSettings, open_engine
+
+Build = Callable[..., Path]
+KillAt = Callable[[int, Callable[[], object]], bool]
+
+
+@pytest.fixture(autouse=True)
+def umask_as_before() -> Iterator[None]:
+    """`Root.prepare` closes the process; the next test starts from where this one did."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
+    monkeypatch.delenv("JIFEN_KEY_FILE", raising=False)
+    made = Root(tmp_path / "var", tmp_path / "var" / "inbox")
+    made.prepare()
+    return made
+
+
+@pytest.fixture
+def build(root: Root) -> Build:
+    """`build("name", shift=0)`: a small finished build folder; two residents, one of them in no district table."""
+
+    def make(name: str, shift: int = 0) -> Path:
+        folder = root.tmp / "build" / name
+        for inner in ("scores", "facts", "restricted/identities", "reminders", "exports/330211", "report", "sql"):
+            (folder / inner).mkdir(parents=True)
+        rows = f"('ab', 60.5 + {shift}, 10, 20, 50.5 + {shift}, 7, 57.5 + {shift}), ('cd', 5, 0, 10, -5, NULL, -5)"
+        with open_engine(EngineSettings("200MB", 1), root.tmp / "spill") as connection:
+            connection.execute(
+                f"""COPY (SELECT col0 AS resident_key, col1::DECIMAL(7,2) AS base_points,
+                    col2::DECIMAL(7,2) AS bonus_points, col3::DECIMAL(7,2) AS deduction_points,
+                    col4::DECIMAL(7,2) AS common_points, col5::DECIMAL(7,2) AS district_points,
+                    col6::DECIMAL(7,2) AS total_points FROM (VALUES {rows}))
+                TO '{folder}/scores/part-0.parquet'"""
+            )
+        for file in (
+            "facts/a.parquet",
+            "restricted/identities/a.parquet",
+            "reminders/a.parquet",
+            "exports/330211/x.csv",
+        ):
+            (folder / file).write_text(f"{file} {shift}")
+        (folder / "report" / "index.html").write_text("<p>积分</p>")
+        (folder / "sql" / "points.sql").write_text("SELECT 1")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def facts() -> dict[str, Any]:
+    """What the monthly flow says of such a build."""
+    return {
+        "residents": 2,
+        "sections": {"positive": ["base_points", "bonus_points"], "subtracted": ["deduction_points"]},
+        "deliveries": [],
+        "accounts": [
+            {"source": "registry", "month": "2021-10", "received": 9, "clean": 6, "quarantined": 2, "superseded": 1}
+        ],
+    }
+
+
+@pytest.fixture
+def kill_at() -> KillAt:
+    """`kill_at(n, work)`: do the work in a child that SIGKILLs itself before its n-th step on disk; was it killed?
+
+    A step is an fsync, a rename or a link: between two of them nothing that others see changes.
+    """
+
+    def run(step: int, work: Callable[[], object]) -> bool:
+        child = os.fork()
+        if child == 0:
+            taken = 0
+
+            def dying(function: Callable[..., object]) -> Callable[..., object]:
+                def call(*args: object, **kwargs: object) -> object:
+                    nonlocal taken
+                    taken += 1
+                    if taken == step:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    return function(*args, **kwargs)
+
+                return call
+
+            for name in ("fsync", "rename", "symlink", "link"):
+                setattr(os, name, dying(getattr(os, name)))
+            try:
+                work()
+            finally:
+                os._exit(0)
+        _, status = os.waitpid(child, 0)
+        return os.WIFSIGNALED(status)
+
+    return run

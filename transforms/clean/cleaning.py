@@ -1,0 +1,190 @@
+"""One delivery: staged, judged by the gate, split into clean, quarantine and defects, with an account of every row."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+
+from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
+from expectations.source import Source
+from transforms.clean.readers import csv_failure, open_part, unreadable
+from transforms.clean.stage import staging_sql
+from transforms.clean.values import Reception
+from transforms.engine import PARQUET, quoted, scalar
+
+Judge = Callable[[str], list[str]]  # the gate: a staged relation to what blocks it, empty when it passes
+
+
+@dataclass(frozen=True)
+class Job:
+    """A delivery to be cleaned: number `number` of its source and month, raw parts in order, `inputs` what it depends on."""
+
+    source: Source
+    received: Month
+    number: int
+    parts: tuple[Path, ...]
+    encoding: str
+    districts: frozenset[str]
+    inputs: str
+
+    def folder(self, root: Path, kind: str) -> Path:
+        """Where the delivery's rows of a kind (clean, quarantine, defects) are."""
+        return root / kind / self.source.source / f"received={self.received}" / f"d{self.number}"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where a delivery's rows went: received = clean + quarantined + superseded."""
+
+    source: str
+    month: str
+    number: int
+    received: int
+    clean: int
+    quarantined: int
+    superseded: int
+    reasons: dict[str, int]
+    defects: dict[str, int]
+    undeclared: list[str]
+    inputs: str
+
+
+def read_account(job: Job, root: Path) -> Account | None:
+    """The account of a delivery already cleaned from the same inputs, else None."""
+    try:
+        account = Account(**json.loads((job.folder(root, "clean") / "account.json").read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return account if account.inputs == job.inputs else None
+
+
+def clean_delivery(connection: duckdb.DuckDBPyConnection, job: Job, root: Path, work: Path, judge: Judge) -> Account:
+    """Clean a delivery under `work`, then move it into place, the clean folder last. JifenError 11 or 12 if it is no good."""
+    done = read_account(job, root)
+    if done:
+        return done
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    undeclared = _stage(connection, job, work / "staged")
+    failures = judge("staged")
+    if failures:
+        raise JifenError(
+            ExitCode.GATE,
+            f"{job.source.title}（{job.source.source}）{job.received} 未通过检查：" + "；".join(failures),
+            where=f"raw/{job.received}/{job.source.source}/d{job.number}",
+            todo="请部门核对后重新提供，放入收件目录再运行；原始交付已保留",
+        )
+    account = _split(connection, job, work, undeclared)
+    (work / "clean" / "account.json").write_text(
+        json.dumps(asdict(account), ensure_ascii=False, indent=1), encoding="utf-8"
+    )
+    for kind in ("quarantine", "defects", "clean"):
+        _move(work / kind, job.folder(root, kind))
+    shutil.rmtree(work)
+    return account
+
+
+def _stage(connection: duckdb.DuckDBPyConnection, job: Job, folder: Path) -> list[str]:
+    """Make the view `staged`, one row per delivered row with `superseded` marked; return the columns nobody declared."""
+    folder.mkdir()
+    undeclared: set[str] = set()
+    for index, path in enumerate(job.parts):
+        undeclared.update(_stage_part(connection, job, index, path, folder / f"{index:05d}.parquet"))
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW staged_parts AS FROM read_parquet({quoted(folder / '*.parquet')}, hive_partitioning = false)"
+    )
+    marked = _mark_superseded(connection, job.source)
+    superseded = "(part, record) IN (FROM superseded)" if marked else "false"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW staged AS SELECT *, {superseded} AS superseded FROM staged_parts")
+    return sorted(undeclared)
+
+
+def _stage_part(connection: duckdb.DuckDBPyConnection, job: Job, index: int, path: Path, target: Path) -> list[str]:
+    """Type one raw part. The engine's errors quote values: they are mapped, never passed on."""
+    part = open_part(connection, job.source, path, job.encoding)
+    statement = staging_sql(job.source, part.relation, part.texts, index, Reception(job.received, job.districts))
+    try:
+        connection.execute(f"COPY ({statement}) TO {quoted(target)} ({PARQUET})")
+    except duckdb.Error as error:
+        if part.failure:
+            raise csv_failure(job.source, path, part.failure[0], job.encoding) from None
+        if isinstance(error, duckdb.IOException | duckdb.InvalidInputException) and path.suffix == ".parquet":
+            raise unreadable(job.source, path, "文件内容损坏") from None
+        raise
+    finally:
+        if path.suffix == ".csv":
+            connection.unregister(part.relation)
+    return part.undeclared
+
+
+def _mark_superseded(connection: duckdb.DuckDBPyConnection, source: Source) -> bool:
+    """Fill the table `superseded` (part, record) with sound rows that a better row of their key replaces; any there?
+
+    Few keys stand twice: they are found by one grouping, and only their rows are put in order.
+    """
+    if not source.key:
+        return False
+    key = ", ".join(source.key)
+    best = ", ".join([f"{source.prefer} DESC NULLS LAST"] * bool(source.prefer) + ["part DESC", "record DESC"])
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE superseded AS
+        WITH sound AS (SELECT {key}{f", {source.prefer}" if source.prefer else ""}, part, record FROM staged_parts WHERE reasons IS NULL),
+        doubled AS (SELECT {key} FROM sound GROUP BY ALL HAVING count(*) > 1),
+        ranked AS (
+            SELECT part, record, row_number() OVER (PARTITION BY {key} ORDER BY {best}) AS place
+            FROM sound SEMI JOIN doubled USING ({key})
+        )
+        SELECT part, record FROM ranked WHERE place > 1""")
+    return bool(scalar(connection, "SELECT count(*) FROM superseded"))
+
+
+def _split(connection: duckdb.DuckDBPyConnection, job: Job, work: Path, undeclared: list[str]) -> Account:
+    for kind in ("clean", "quarantine", "defects"):
+        (work / kind).mkdir()
+    columns = ", ".join(job.source.columns)
+    sound = f"SELECT {columns}, part, record FROM staged WHERE reasons IS NULL AND NOT superseded"
+    connection.execute(f"COPY ({sound}) TO {quoted(work / 'clean' / 'rows.parquet')} ({PARQUET})")
+    names = "[" + ", ".join(quoted(path.name) for path in job.parts) + "]"
+    for kind, listed in (("quarantine", "reasons"), ("defects", "defects")):
+        rows = f"""
+            SELECT {quoted(job.source.source)} AS source, DATE '{job.received.first_day}' AS received,
+                {job.number} AS delivery, ({names})[part + 1] AS file, record, {listed}, raw
+            FROM staged WHERE {listed} IS NOT NULL ORDER BY part, record"""
+        connection.execute(f"COPY ({rows}) TO {quoted(work / kind / 'rows.parquet')} ({PARQUET})")
+    received, quarantined, replaced = connection.execute(
+        "SELECT count(*), count(reasons), count(*) FILTER (superseded) FROM staged"
+    ).fetchall()[0]
+    return Account(
+        source=job.source.source,
+        month=str(job.received),
+        number=job.number,
+        received=received,
+        clean=scalar(connection, f"SELECT count(*) FROM {quoted(work / 'clean' / 'rows.parquet')}"),
+        quarantined=quarantined,
+        superseded=replaced,
+        reasons=_tally(connection, "reasons"),
+        defects=_tally(connection, "defects"),
+        undeclared=undeclared,
+        inputs=job.inputs,
+    )
+
+
+def _tally(connection: duckdb.DuckDBPyConnection, listed: str) -> dict[str, int]:
+    """How often each `column:code` was found."""
+    rows = connection.execute(
+        f"SELECT unnest({listed}) AS reason, count(*) FROM staged WHERE {listed} IS NOT NULL GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    return {str(reason): int(count) for reason, count in rows}
+
+
+def _move(made: Path, place: Path) -> None:
+    """Put a folder in its place; one made earlier from other inputs goes away."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    made.rename(place)

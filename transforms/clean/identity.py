@@ -1,0 +1,64 @@
+"""National IDs as SQL: normalised, checked (GB 11643-1999), and held as numbers.
+
+A normalised ID is 17 digits and a check character that follows from them (ISO 7064 MOD 11-2), so its first 17 digits
+name the person: a BIGINT. Joining and grouping 228 million postings on it takes a third of the time and of the memory
+that 18-character text takes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+# Unicode's White_Space, plus the byte order mark and the zero-width space.
+WHITE_SPACE = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff\u200b"
+)
+WHITE_SPACE_CLASS = (
+    r"\x{09}-\x{0d}\x{1c}-\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200b}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}"
+)
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_CHECK_CHARACTERS = "10X98765432"
+_FULL_WIDTH, _HALF_WIDTH = "０１２３４５６７８９Ｘｘx", "0123456789XXX"
+
+
+def normalised(raw: str) -> str:
+    """The 18 characters of a delivered ID, or 17 digits for one of the 15-digit kind; anything else as it came."""
+    squeezed = f"regexp_replace(translate({raw}, '{_FULL_WIDTH}', '{_HALF_WIDTH}'), '[{WHITE_SPACE_CLASS}]', '', 'g')"
+    long = f"regexp_replace({squeezed}, '^([0-9]{{6}})([0-9]{{9}})$', '\\119\\2')"
+    return f"CASE WHEN regexp_full_match({raw}, '[0-9]{{17}}[0-9X]') THEN {raw} ELSE {long} END"
+
+
+def number(text: str) -> str:
+    """The 17 digits of a normalised ID as a BIGINT, null when it has not the form of one."""
+    return f"CASE WHEN regexp_full_match({text}, '[0-9]{{17}}[0-9X]?') THEN CAST(left({text}, 17) AS BIGINT) END"
+
+
+def check_character(person: str) -> str:
+    """The 18th character of a person's ID."""
+    total = " + ".join(f"{person} // {10 ** (16 - i)} % 10 * {weight}" for i, weight in enumerate(_WEIGHTS))
+    return f"substr('{_CHECK_CHARACTERS}', CAST(({total}) % 11 AS INTEGER) + 1, 1)"
+
+
+def id_text(person: str) -> str:
+    """The 18-character ID of a person."""
+    return f"lpad(CAST({person} AS VARCHAR), 17, '0') || {check_character(person)}"
+
+
+def is_sound(text: str, person: str, last_day: dt.date) -> str:
+    """Whether the check character is right and the birth date exists, from 1900 up to the received month's last day."""
+    birth = f"({person} // 1000 % 100000000)"
+    year, month, day = f"({birth} // 10000)", f"({birth} // 100 % 100)", f"({birth} % 100)"
+    leap = f"({year} % 4 = 0 AND ({year} % 100 <> 0 OR {year} % 400 = 0))"
+    days = f"CASE WHEN {month} IN (4, 6, 9, 11) THEN 30 WHEN {month} <> 2 THEN 31 WHEN {leap} THEN 29 ELSE 28 END"
+    return (
+        f"(strlen({text}) = 17 OR right({text}, 1) = {check_character(person)})"
+        f" AND {birth} BETWEEN 19000101 AND {last_day:%Y%m%d}"
+        f" AND {month} BETWEEN 1 AND 12 AND {day} BETWEEN 1 AND {days}"
+    )
+
+
+def birth_date(person: str) -> str:
+    """The birth date of a sound ID."""
+    birth = f"({person} // 1000 % 100000000)"
+    return f"make_date({birth} // 10000, {birth} // 100 % 100, {birth} % 100)"

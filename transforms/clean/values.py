@@ -1,0 +1,134 @@
+"""Values as SQL: text to types, exactly as written and nothing guessed; and what is wrong with one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from expectations.month import Month
+from expectations.source import Check, Column
+from transforms.clean import identity
+from transforms.engine import quoted
+
+_TRIMMED = f"(?s)[^{identity.WHITE_SPACE_CLASS}](?:.*[^{identity.WHITE_SPACE_CLASS}])?"
+SQL_TYPES = {
+    "id": "BIGINT",
+    "text": "VARCHAR",
+    "date": "DATE",
+    "month": "INTEGER",
+    "amount": "DECIMAL(12,2)",
+    "integer": "INTEGER",
+    "yes_no": "BOOLEAN",
+    "set": "VARCHAR",
+    "district": "VARCHAR",
+    "area": "VARCHAR",
+}
+
+
+@dataclass(frozen=True)
+class Reception:
+    """What values are judged against: the month received and the district codes in force."""
+
+    received: Month
+    districts: Collection[str]
+
+    @property
+    def last_day(self) -> dt.date:
+        return self.received.last_day
+
+
+def trimmed(raw: str) -> str:
+    """Text without white space at its ends, null when nothing is left. Most values need no trimming: asked first."""
+    return (
+        f"CASE WHEN regexp_full_match({raw}, '{_TRIMMED}') THEN {raw}"
+        f" ELSE nullif(trim({raw}, {quoted(identity.WHITE_SPACE)}), '') END"
+    )
+
+
+def typed(column: Column, text: str, reception: Reception) -> str:
+    """The typed value of a trimmed text (of a normalised one for IDs); null when the text is not of the type."""
+    match column.type:
+        case "id":
+            return identity.number(text)
+        case "date":
+            return _date(text)
+        case "month":
+            return _month(text)
+        case "amount":
+            return f"CASE WHEN regexp_full_match({text}, '-?[0-9]{{1,10}}(?:\\.[0-9]{{1,2}})?') THEN CAST({text} AS DECIMAL(12,2)) END"
+        case "integer":
+            return f"CASE WHEN regexp_full_match({text}, '[0-9]{{1,9}}') THEN CAST({text} AS INTEGER) END"
+        case "yes_no":
+            return f"CASE lower({text}) WHEN 'true' THEN true WHEN '是' THEN true WHEN 'false' THEN false WHEN '否' THEN false END"
+        case "set":
+            return _set(column, text)
+        case "district":
+            return f"CASE WHEN {text} IN ({_list(sorted(reception.districts))}) THEN {text} END"
+        case "area":
+            return f"CASE WHEN regexp_full_match({text}, '[0-9]{{6}}') THEN {text} END"
+        case _:
+            return text
+
+
+def _date(text: str) -> str:
+    dashed = "regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') AND left({0}, 4) <> '0000'".format(text)
+    packed = "regexp_full_match({0}, '[0-9]{{8}}') AND left({0}, 4) <> '0000'".format(text)
+    spread = f"left({text}, 4) || '-' || substr({text}, 5, 2) || '-' || right({text}, 2)"
+    return f"CASE WHEN {dashed} THEN TRY_CAST({text} AS DATE) WHEN {packed} THEN TRY_CAST({spread} AS DATE) END"
+
+
+def _month(text: str) -> str:
+    form = f"regexp_full_match({text}, '[0-9]{{4}}-?(?:0[1-9]|1[0-2])') AND left({text}, 4) <> '0000'"
+    return f"CASE WHEN {form} THEN CAST(left({text}, 4) AS INTEGER) * 12 + CAST(right({text}, 2) AS INTEGER) - 1 END"
+
+
+def _set(column: Column, text: str) -> str:
+    known = f"WHEN {text} IN ({_list(list(column.values))}) THEN {text}"
+    aliases = " ".join(
+        f"WHEN {text} IN ({_list(names)}) THEN {quoted(value)}" for value, names in column.values.items() if names
+    )
+    return f"CASE {known} {aliases} END"
+
+
+def misfits(name: str, column: Column, reception: Reception) -> list[tuple[str, str]]:
+    """What can be wrong with a column: (reason code, condition) over `t_<name>` (text) and `v_<name>` (typed value)."""
+    text, value = f"t_{name}", f"v_{name}"
+    found: list[tuple[str, str]] = []
+    if column.required:
+        found.append(("missing", f"{text} IS NULL"))
+    for other, needed in column.required_when.items():
+        found.append(("missing", f"{text} IS NULL AND v_{other} = {quoted(needed)}"))
+    if column.type == "id":
+        sound = identity.is_sound(text, value, reception.last_day)
+        found.append(("bad_id", f"{text} IS NOT NULL AND ({value} IS NULL OR NOT ({sound}))"))
+    elif column.type != "text":
+        code = "not_in_set" if column.type in ("set", "district") else "bad_value"
+        found.append((code, f"{text} IS NOT NULL AND {value} IS NULL"))
+    if column.check:
+        found += _outside(value, column.check)
+    for given, check in column.checks.items():
+        found += [(code, f"v_{column.by} = {quoted(given)} AND {bad}") for code, bad in _outside(value, check)]
+    if column.type == "date" and not column.future:
+        found.append(("in_future", f"{value} > DATE '{reception.last_day}'"))
+    if column.type == "month":
+        found.append(("in_future", f"{value} > {(reception.received + column.months_ahead).ordinal}"))
+    if column.not_before:
+        found.append(("too_early", f"{value} < v_{column.not_before}"))
+    return found
+
+
+def _outside(value: str, check: Check) -> list[tuple[str, str]]:
+    bounds = [
+        f"{value} {operator} {bound}"
+        for operator, bound in (("<", check.min), ("<=", check.above), (">", check.max))
+        if bound is not None
+    ]
+    found = [("out_of_range", f"({' OR '.join(bounds)})")] if bounds else []
+    if check.one_of is not None:
+        found.append(("not_in_set", f"{value} NOT IN ({_list(check.one_of)})"))
+    return found
+
+
+def _list(values: Collection[str]) -> str:
+    return ", ".join(quoted(value) for value in values)

@@ -1,0 +1,56 @@
+"""The one place that opens DuckDB."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+PARQUET = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 250000"
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How much of the machine the engine may use; results never depend on it."""
+
+    memory: str = "2.5GB"
+    threads: int = 2
+
+
+@contextmanager
+def open_engine(
+    settings: EngineSettings, spill: Path, database: Path | str = ":memory:", *, read_only: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open DuckDB, closed to the network, spilling under `spill`, blind to the machine's time zone."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": settings.memory,
+        "threads": settings.threads,
+        "temp_directory": str(spill),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+        "preserve_insertion_order": True,
+    }
+    spill.mkdir(parents=True, exist_ok=True, mode=0o700)
+    connection = duckdb.connect(os.fspath(database), read_only=read_only, config=config)
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
+        yield connection
+    finally:
+        connection.close()
+
+
+def quoted(text: str | Path) -> str:
+    """A string as an SQL literal. For paths and names of our own making; people's values are bound instead."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def scalar(connection: duckdb.DuckDBPyConnection, query: str, values: list[Any] | None = None) -> Any:
+    """The one value of a query."""
+    return connection.execute(query, values).fetchall()[0][0]

@@ -1,0 +1,182 @@
+"""Run the fact statements of a month, one named step after the other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.declarations import all_facts, spine
+from expectations.month import Month
+from expectations.reference import TABLES, Reference
+from expectations.source import Source
+from transforms.clean.values import SQL_TYPES
+from transforms.corrections import Corrected, correction_steps, corrected_targets, holding_step
+from transforms.engine import PARQUET, quoted, scalar
+from transforms.facts import Step, facts_sql, residents_step, source_steps
+
+
+@dataclass
+class MonthFacts:
+    """What the fact statements made: how many residents, what was corrected, rows of unknown people, the SQL."""
+
+    residents: int
+    corrected: Corrected
+    unmatched: dict[str, int]
+    over_quota: dict[str, int]
+    statements: list[Step] = field(default_factory=list)
+
+
+def run_step(connection: duckdb.DuckDBPyConnection, step: Step, values: Mapping[str, Any]) -> None:
+    """Run one statement with those of the values it names."""
+    connection.execute(step.sql, {name: value for name, value in values.items() if f"${name}" in step.sql} or None)
+
+
+def load_reference_tables(connection: duckdb.DuckDBPyConnection, reference: Reference) -> None:
+    """Every reference table as a table of its own name."""
+    for name, (_, columns) in TABLES.items():
+        definition = ", ".join(f"{column} {kind}" for column, (_, kind) in columns.items())
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({definition})")
+        if reference.rows[name]:
+            places = ", ".join("?" for _ in columns)
+            connection.executemany(f"INSERT INTO {name} VALUES ({places})", reference.rows[name])
+
+
+def padded_keys(key: bytes) -> dict[str, bytes]:
+    """The two padded keys of HMAC-SHA256 (RFC 2104), as the statement of the residents takes them."""
+    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+    return {"outer": bytes(b ^ 0x5C for b in block), "inner": bytes(b ^ 0x36 for b in block)}
+
+
+def make_facts(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Mapping[str, Source],
+    served: Mapping[str, Sequence[Path]],
+    reference: Reference,
+    indicators: Collection[str],
+    month: Month,
+    key: bytes,
+    target: Path,
+    over_quota: Path,
+    tell: Callable[[str], None] = lambda name: None,
+) -> MonthFacts:
+    """Write the fact table (one row per resident, sorted by district and resident_key) from the clean folders served.
+
+    `served`: per source the folders of the clean deliveries that count for the month. `indicators`: what a correction
+    may replace. Rows that a quota left out go to `over_quota/<source>.parquet`.
+    """
+    values = {"as_of": month.last_day, "month": month.ordinal, **padded_keys(key)}
+    load_reference_tables(connection, reference)
+    for source in sources.values():
+        _serve(connection, source, served.get(source.source, ()))
+    statements: list[Step] = []
+
+    def run(step: Step) -> None:
+        tell(step.name)
+        run_step(connection, step, values)
+        statements.append(step)
+
+    for source in sources.values():
+        for step in latest_steps(source):
+            run(step)
+    run(residents_step(spine(sources)))
+    for source in sources.values():
+        for step in source_steps(source):
+            run(step)
+    facts = all_facts(sources)
+    run(holding_step(next(source for source in sources.values() if source.corrects)))
+    corrected = corrected_targets(connection, facts, indicators)
+    for step in correction_steps(corrected, facts):
+        run(step)
+    statement = Step("facts", facts_sql(sources, corrected.facts))
+    tell("facts")
+    run_step(connection, Step("facts", f"COPY ({statement.sql}) TO {quoted(target)} ({PARQUET})"), values)
+    statements.append(statement)
+    residents = scalar(connection, "SELECT count(*) FROM residents")
+    return MonthFacts(
+        residents, corrected, _unmatched(connection, sources), _leave_out(connection, sources, over_quota), statements
+    )
+
+
+def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Sequence[Path]) -> None:
+    """`clean_<source>`: the rows served, with the month they were received in (`received`, text)."""
+    if folders:
+        files = ", ".join(quoted(folder / "rows.parquet") for folder in folders)
+        rows = f"FROM read_parquet([{files}], hive_partitioning = true, hive_types = {{'received': VARCHAR}})"
+    else:
+        columns = ", ".join(
+            f"CAST(NULL AS {SQL_TYPES[column.type]}) AS {name}" for name, column in source.columns.items()
+        )
+        rows = f"SELECT {columns}, 0 AS part, 0 AS record, '' AS received WHERE false"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW clean_{source.source} AS {rows}")
+
+
+def latest_steps(source: Source) -> list[Step]:
+    """`last_<source>`: of a key received in several months the last row; with `within_quota` where there is a quota."""
+    name, rows, steps = source.source, f"clean_{source.source}", []
+    if source.delivery == "increment" and source.key:
+        key = ", ".join(source.key)
+        steps.append(
+            Step(
+                f"overtaken_{name}",
+                f"""
+CREATE OR REPLACE TEMP TABLE overtaken_{name} AS
+WITH several AS (SELECT {key} FROM {rows} GROUP BY ALL HAVING count(*) > 1)
+SELECT {key}, received FROM {rows} SEMI JOIN several USING ({key})
+QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY received DESC) > 1""",
+            )
+        )
+        rows = f"{rows} ANTI JOIN overtaken_{name} USING ({key}, received)"
+    statement = _within_quota(source, rows) if source.quota else f"SELECT * FROM {rows}"
+    steps.append(Step(f"last_{name}", f"CREATE OR REPLACE TEMP VIEW last_{name} AS\n{statement}"))
+    return steps
+
+
+def _holds(values: Mapping[str, str]) -> str:
+    return " AND ".join(f"{column} = {quoted(value)}" for column, value in values.items()) or "true"
+
+
+def _within_quota(source: Source, rows: str) -> str:
+    """`within_quota`: the grantor's running sum of the year, this row included, is within its quota (no quota row: 0)."""
+    assert source.quota
+    quota = source.quota
+    counted = f"{_holds(source.standing)} AND NOT ({_holds(quota.unless)})"
+    return f"""WITH summed AS (
+    SELECT *, sum(CASE WHEN {counted} THEN {quota.of} ELSE 0 END) OVER (
+        PARTITION BY {quota.per}, year({quota.date}) ORDER BY {", ".join(quota.order)} ROWS UNBOUNDED PRECEDING
+    ) AS running
+    FROM {rows}
+),
+allowed AS (SELECT {quota.per} AS allowed_to, year AS allowed_in, points AS allowed FROM {quota.table})
+SELECT summed.* EXCLUDE (running), ({_holds(quota.unless)}) OR running <= coalesce(allowed, 0) AS within_quota
+FROM summed LEFT JOIN allowed ON allowed_to = {quota.per} AND allowed_in = year({quota.date})"""
+
+
+def _unmatched(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source]) -> dict[str, int]:
+    """Rows about people who are not residents, by source."""
+    counts = {}
+    for name, source in sources.items():
+        if source.ledger:
+            query = f"SELECT coalesce(sum(postings), 0) FROM months_{name} ANTI JOIN residents USING (person)"
+        else:
+            query = f"SELECT count(*) FROM (SELECT {source.person} AS person FROM clean_{name}) ANTI JOIN residents USING (person)"
+        counts[name] = int(scalar(connection, query))
+    return counts
+
+
+def _leave_out(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source], folder: Path) -> dict[str, int]:
+    """Write the rows that a quota left out, and count them."""
+    counts = {}
+    for name, source in sources.items():
+        if source.quota:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{name}.parquet"
+            key = ", ".join(source.key)
+            rows = f"SELECT * EXCLUDE (within_quota) FROM last_{name} WHERE {_holds(source.standing)} AND NOT within_quota ORDER BY {key}"
+            connection.execute(f"COPY ({rows}) TO {quoted(path)} ({PARQUET})")
+            counts[name] = int(scalar(connection, f"SELECT count(*) FROM {quoted(path)}"))
+    return counts

@@ -1,0 +1,163 @@
+"""Each rule form as one SQL expression that is never null: an unknown value gives 0 points.
+
+`GREATEST(x, 0)` skips nulls (in DuckDB and in Spark), so it turns both an unknown and a negative value into 0.
+Numbers are BIGINT or DECIMAL(18, 2); nothing here may divide with `/`, which would be floating point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from transforms.engine import quoted
+from transforms.policy.rules import Axis, Each, PerYear, Rule, Slope, Steps, Table, Tiers
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a rule reads: a column (of `years` columns for a map by year), and whether it holds whole numbers only."""
+
+    column: str
+    whole: bool = True
+
+
+def number(value: Decimal | int) -> str:
+    """A declared number as SQL, without an exponent or trailing zeros."""
+    return format(Decimal(value).normalize(), "f")
+
+
+def case(branches: Sequence[tuple[str, str]], subject: str = "") -> str:
+    """CASE [subject] WHEN ... THEN ... ELSE 0 END."""
+    whens = " ".join(f"WHEN {condition} THEN {result}" for condition, result in branches)
+    return f"CASE {subject + ' ' if subject else ''}{whens} ELSE 0 END"
+
+
+def year_column(column: str, years_ago: int) -> str:
+    """The column of a map by calendar year that holds one of its years."""
+    return f"{column}_{years_ago}_years_ago"
+
+
+def rule_sql(rule: Rule, values: Mapping[str, Value], value: Value | None) -> str:
+    """The points of a rule, before the indicator's cap. `values`: the facts by name; `value`: the indicator's own."""
+    if rule.counts is not None:
+        return " + ".join(f"GREATEST({values[fact].column}, 0) * {number(p)}" for fact, p in rule.counts.items())
+    if rule.table is not None:
+        return _table(rule.table, values)
+    assert value is not None, "the loader lets no other rule through without a fact"
+    if rule.levels is not None:
+        return case([(quoted(level), number(p)) for level, p in rule.levels.items()], value.column)
+    if rule.flat is not None:
+        return case([(value.column, number(rule.flat))])
+    if rule.per_year is not None:
+        return _per_year(rule.per_year, values, value)
+    return _number_rule(rule, value)
+
+
+def _number_rule(rule: Rule, value: Value) -> str:
+    column = value.column
+    if rule.bands is not None:
+        return case([(_within(column, b.low, b.high, b.below), number(b.points)) for b in rule.bands])
+    if rule.by_count is not None:
+        return case([(f"{column} >= {n}", number(p)) for n, p in sorted(rule.by_count.items(), reverse=True)])
+    if rule.slope is not None:
+        return _slope(rule.slope, value)
+    if rule.each is not None:
+        return _each(rule.each, value)
+    if rule.tiers is not None:
+        return _tiers(rule.tiers, value)
+    assert rule.steps is not None
+    return _steps(rule.steps, column)
+
+
+def _within(column: str, low: Decimal | None, high: Decimal | None, below: Decimal | None = None) -> str:
+    """A test that is true for values between the bounds that are given, and never for an unknown value."""
+    if low is not None and high is not None:
+        return f"{column} BETWEEN {number(low)} AND {number(high)}"
+    bounds = [(">=", low), ("<=", high), ("<", below)]
+    tests = [f"{column} {sign} {number(bound)}" for sign, bound in bounds if bound is not None]
+    return " AND ".join(tests) or f"{column} IS NOT NULL"
+
+
+def _is_whole(amount: Decimal) -> bool:
+    return amount == amount.to_integral_value()
+
+
+def _full_units(amount: str, unit: Decimal, whole: bool) -> str:
+    """The full units of an amount >= 0. `//` floors integers only: decimals are counted in hundredths."""
+    if not (whole and _is_whole(unit)):
+        return f"CAST({amount} * 100 AS BIGINT) // {number(unit * 100)}"
+    return amount if unit == 1 else f"{amount} // {number(unit)}"
+
+
+def _slope(slope: Slope, value: Value) -> str:
+    start = number(slope.start)
+    distance = f"{start} - {value.column}" if slope.direction == "below" else f"{value.column} - {start}"
+    units = _full_units(f"GREATEST({distance}, 0)", slope.unit, value.whole and _is_whole(slope.start))
+    sign = "-" if slope.each < 0 else "+"
+    points = f"{number(slope.points)} {sign} {_times(units, abs(slope.each))}"
+    return case([(_within(value.column, slope.low, slope.high), points)])
+
+
+def _times(units: str, points: Decimal) -> str:
+    """Units times points; the units in parentheses where `//` would otherwise be read together with what precedes."""
+    if points == 1:
+        return units
+    return f"({units}) * {number(points)}" if "//" in units else f"{units} * {number(points)}"
+
+
+def _each(each: Each, value: Value) -> str:
+    def earned(amount: str, whole: bool) -> str:
+        return _times(amount if each.unit is None else _full_units(amount, each.unit, whole), each.points)
+
+    if each.start is None or each.first is None:
+        return earned(f"GREATEST({value.column}, 0)", value.whole)
+    start = number(each.start)
+    more = earned(f"({value.column} - {start})", value.whole and _is_whole(each.start))
+    return case([(f"{value.column} >= {start}", f"{number(each.first)} + {more}")])
+
+
+def _tiers(tiers: Tiers, value: Value) -> str:
+    """From the longest tier down. Marginal: what the tiers before have earned, plus the units of this one."""
+    units = _full_units(f"GREATEST({value.column}, 0)", tiers.unit, value.whole)
+    branches, earned = [], Decimal(0)
+    for index, rate in enumerate(tiers.rates):
+        if tiers.mode == "whole":
+            points = _times(units, rate.points)
+        else:
+            if index:
+                before = tiers.rates[index - 1]
+                earned += before.points * (rate.begins - before.begins)
+            points = f"{number(earned)} + ({units} - {rate.begins - 1}) * {number(rate.points)}"
+        branches.append((f"{units} >= {rate.begins}", points))
+    return case(branches[::-1])
+
+
+def _steps(steps: Steps, column: str) -> str:
+    """From the greatest mark down; mode `sum` adds the amounts of all marks up to the one reached."""
+    branches, total = [], Decimal(0)
+    for mark, points in sorted(steps.marks.items()):
+        total += points
+        branches.append((f"{column} >= {number(mark)}", number(total if steps.mode == "sum" else points)))
+    return case(branches[::-1])
+
+
+def _per_year(per_year: PerYear, values: Mapping[str, Value], value: Value) -> str:
+    years = [Value(year_column(value.column, ago), whole=False) for ago in range(per_year.years)]
+    cap = number(per_year.cap)
+    return " + ".join(f"LEAST({rule_sql(per_year.rule, values, year)}, {cap})" for year in years)
+
+
+def _table(table: Table, values: Mapping[str, Value]) -> str:
+    def across(row: Mapping[str, Decimal]) -> str:
+        return _axis(table.across, values, {cell: number(points) for cell, points in row.items()})
+
+    return _axis(table.down, values, {name: across(row) for name, row in table.points.items()})
+
+
+def _axis(axis: Axis, values: Mapping[str, Value], results: Mapping[str, str]) -> str:
+    column = values[axis.fact].column
+    if axis.bands is None:
+        return case([(quoted(level), result) for level, result in results.items()], column)
+    bands = {name: axis.bands[name] for name in results}
+    return case([(_within(column, b.low, b.high, b.below), results[name]) for name, b in bands.items()])

@@ -1,0 +1,180 @@
+"""A points table: one authority, its dated versions, their sections, groups and indicators.
+
+From indicators to the total (points of an indicator: see `Indicator` and `transforms.policy.rules`):
+
+    group or section = least(cap, sum or highest of the indicators and groups that stand directly in it)
+    common           = the city's sections that add - its sections that subtract
+    district         = the section `district` of the residence district's table
+    total            = common + district
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import string
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_serializer
+
+from expectations.problems import ExitCode, JifenError
+from expectations.source import Closed, Switch
+from transforms.policy.rules import Rule
+from transforms.policy.values import Code, Day, Points, Result, Text, one_of
+
+CITY = "city"
+AWARD = "award:"
+
+
+class Section(Closed):
+    """A capped sum of the groups and indicators that stand in it; `subtract`: it is taken off the common points."""
+
+    title: Text
+    cap: Points | None = None
+    subtract: Switch = False
+
+
+class Group(Closed):
+    """Indicators (and groups) that count together: added up, or only the highest, at most `cap`."""
+
+    title: Text
+    parent: Text = Field(alias="in")
+    combine: Annotated[Literal["sum", "highest"], one_of("sum", "highest")]
+    cap: Points | None = None
+
+
+class Example(Closed):
+    """Known values and the points that they must give.
+
+    `value` is that of the indicator's own fact (short form `{18: 10}`), `facts` names several (long form); facts that
+    are not named are unknown. `as_of`: the scoring date, by default the last day of the month the version begins in.
+    """
+
+    value: str | None = None
+    facts: dict[str, Any] = {}
+    points: Result
+    as_of: Day | None = None
+
+
+def _examples(value: Any) -> Any:
+    """Both ways of writing examples: `{value: points}`, or a list of `{fact: value, ..., points: p}`."""
+    if isinstance(value, dict):
+        return [{"value": given, "points": points} for given, points in value.items()]
+    if not isinstance(value, list) or not all(isinstance(case, dict) for case in value):
+        raise ValueError("应为 {数据值: 分值}，或 [{数据: 值, points: 分值}] 的列表")
+    own = {"points", "as_of"}
+    return [
+        {key: given for key, given in case.items() if key in own}
+        | {"facts": {fact: given for fact, given in case.items() if fact not in own}}
+        for case in value
+    ]
+
+
+class Indicator(Closed):
+    """One line of a points table: a fact, a rule, and what stands around the rule.
+
+    Points of a resident, in this order: 0 unless `when` is true; 0 if `unless` is true (a condition that is null does
+    not hold: `when` then closes, `unless` does not); the value of `fact`, with `at_most` the lesser of the two facts
+    (unknown if either is); the rule; at most `cap`; rounded to two decimals, halves away from zero. A correction of
+    the indicator replaces the result. `section` is a section or a group. `fact: award:x` is what the district
+    granted under its indicator x. `fact` is left out for the rules `counts` and `table`, which name their facts.
+    """
+
+    title: Text
+    section: Text
+    fact: Text | None = None
+    rule: Rule
+    cap: Points | None = None
+    when: Text | None = None
+    unless: Text | None = None
+    at_most: Code | None = None
+    basis: Text
+    values: Annotated[Literal["published", "illustrative"], one_of("published", "illustrative")]
+    evidence: Text
+    examples: Annotated[list[Example], BeforeValidator(_examples), Field(min_length=1)]
+
+    @property
+    def facts(self) -> list[str]:
+        """The facts that the rule reads, as written: the indicator's own, or those named by `counts` and `table`."""
+        if self.rule.counts is not None:
+            return list(self.rule.counts)
+        if self.rule.table is not None:
+            return [self.rule.table.down.fact, self.rule.table.across.fact]
+        return [self.fact] if self.fact is not None else []
+
+    def given(self, example: Example) -> dict[str, Any]:
+        """The values of an example by fact, as written in the table."""
+        return example.facts if example.value is None or self.fact is None else {self.fact: example.value}
+
+    @property
+    def placeholders(self) -> list[str]:
+        """What stands in braces in `evidence`: names of facts, or `value` for the indicator's own."""
+        return [name for _, name, _, _ in string.Formatter().parse(self.evidence) if name is not None]
+
+
+class NotModelled(Closed):
+    """A part of the published table that cannot be scored yet, and why."""
+
+    title: Text
+    reason: Text
+
+
+class Version(Closed):
+    """The table as it stands from the scoring date `from` on, until the next version begins.
+
+    `amends`: why a version that has already scored a published month was changed all the same.
+    """
+
+    begins: Day = Field(alias="from")
+    basis: Text
+    amends: Text | None = None
+    not_modelled: list[NotModelled] = []
+    sections: dict[Code, Section] = Field(min_length=1)
+    groups: dict[Code, Group] = {}
+    indicators: dict[Code, Indicator] = Field(min_length=1)
+
+    @field_serializer("begins")
+    def _iso(self, begins: dt.date) -> str:
+        return begins.isoformat()
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of what the version says, however it is written; `amends` is no part of it."""
+        said = self.model_dump(by_alias=True, exclude={"amends"}, exclude_defaults=True)
+        text = json.dumps([said, list(self.sections), list(self.indicators)], default=_plain, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def members(self, parent: str) -> list[str]:
+        """The codes of the indicators, then of the groups, that stand directly in a section or group."""
+        indicators = [code for code, indicator in self.indicators.items() if indicator.section == parent]
+        return indicators + [code for code, group in self.groups.items() if group.parent == parent]
+
+
+class PointsTable(Closed):
+    """The points table of one authority: `city`, or a district by its code. Versions ascend by date."""
+
+    authority: Text
+    title: Text
+    purpose: Text
+    legal_basis: Text
+    effect: list[Code] = Field(min_length=1)
+    versions: list[Version] = Field(min_length=1)
+
+    def in_force(self, as_of: dt.date) -> Version:
+        """The newest version that begins on or before the scoring date; JifenError before the first."""
+        begun = [version for version in self.versions if version.begins <= as_of]
+        if not begun:
+            raise JifenError(
+                ExitCode.DECLARATIONS,
+                f"{self.title}在计分日 {as_of} 尚无生效版本（最早自 {self.versions[0].begins} 起）",
+                where=f"{self.authority}.yaml",
+                todo="选择更晚的月份，或在积分表中补上当时的版本",
+            )
+        return begun[-1]
+
+
+def _plain(value: Any) -> str:
+    """Numbers and dates in one canonical spelling: 10, 10.0 and 10.00 are the same number."""
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
