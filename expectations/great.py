@@ -5,9 +5,11 @@ Importing this module imports Great Expectations (seconds): only `expectations/s
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -31,6 +33,14 @@ _log.addHandler(logging.NullHandler())
 _log.propagate = False
 
 
+@atexit.register
+def _let_go_of_duckdb() -> None:
+    """Great Expectations keeps dialects past the interpreter's end; DuckDB would print a page of leak notes for it."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "duckdb_engine":
+            vars(module).clear()
+
+
 class KeptConnection(SqlAlchemyExecutionEngine):  # type: ignore[misc]
     """Keeps one connection: the original closes it before the rows are fetched, and DuckDB's are gone by then."""
 
@@ -45,7 +55,7 @@ class DuckDBSource(SQLDatasource):  # type: ignore[misc]
     type: Literal["jifen_duckdb"] = "jifen_duckdb"
     _kept: Any = pydantic.PrivateAttr(None)
 
-    def get_execution_engine(self) -> KeptConnection:
+    def get_execution_engine(self) -> Any:
         return self._kept
 
     @contextlib.contextmanager
@@ -66,7 +76,7 @@ class DuckDBSource(SQLDatasource):  # type: ignore[misc]
 class _Count(TableMetricProvider):  # type: ignore[misc]
     """An aggregate over the batch, given as SQL. Aggregates of one batch are bundled: one scan answers all of them."""
 
-    @metric_partial(
+    @metric_partial(  # type: ignore[untyped-decorator]
         engine=SqlAlchemyExecutionEngine,
         partial_fn_type=MetricPartialFunctionTypes.AGGREGATE_FN,
         domain_type=MetricDomainTypes.TABLE,
@@ -116,4 +126,7 @@ def new_source() -> DuckDBSource:
     """The data source of a context without files, progress bars or telemetry; a process needs one."""
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    return context.data_sources.add_or_update_jifen_duckdb(name="staged", connection_string="duckdb:///:memory:")
+    made: DuckDBSource = context.data_sources.add_or_update_jifen_duckdb(
+        name="staged", connection_string="duckdb:///:memory:"
+    )
+    return made

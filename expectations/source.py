@@ -210,6 +210,7 @@ class Source(Closed):
     key: Texts = []
     prefer: str | None = None
     carry_forward: int = 0
+    encoding: Literal["utf-8", "gb18030"] = "utf-8"
     spine: Spine | None = None
     corrects: Corrects | None = None
     standing: dict[str, str] = {}

@@ -54,9 +54,9 @@ class Late(Part):
 class Rows(Part):
     """Who has rows: a `share` of `each`; once, or in every month that it exists in with probability `monthly`.
 
-    `times` weighs how many rows one has that are not monthly; `years` is how far monthly rows go back; `ages` bounds the
-    person's age on the row's day; `on` is that day (else the first day the thing exists); `fan` makes a row for
-    each value of a column, with its probability.
+    `times` weighs how many rows one has that are not monthly; `years` is how far monthly rows go back; `ages` bounds
+    the age on the row's day; `on` is that day (else the first day the thing exists); `fan` makes a row for each value
+    of a column, with its probability.
     """
 
     each: Each
@@ -81,9 +81,10 @@ class Rows(Part):
 class Value(Part):
     """How a column gets its values, in one of five ways.
 
-    `of` an attribute; `weights` of values, dependent on the value of column `by` where given; a number `between` two, in
-    steps of `step`; a date some `days` `after` an attribute or a column; a `text` with {number} (unique), {choice} (1 to
-    `choices`) and {column} in it. A share of the values is null; a share of the dates is left open while they lie ahead.
+    `of` an attribute; `weights` of values, dependent on the value of column `by` where given; a number `between` two,
+    in steps of `step`; a date some `days` `after` an attribute or a column; a `text` with {number} (unique), {choice}
+    (1 to `choices`) and {column} in it. A share of the values is null; a share of the dates is `open`, null, while they
+    lie ahead.
     """
 
     of: str | None = None
@@ -105,8 +106,9 @@ class Value(Part):
             raise ValueError("of、weights、between、after、text 五者须有且只有一个")
         if any(isinstance(weight, dict) != (self.by is not None) for weight in self.weights.values()):
             raise ValueError("有 by 时，weights 须按该列的每个值各给一组权重")
-        tables = [weight for weight in self.weights.values() if isinstance(weight, dict)] or [self.weights]
-        if self.weights and not all(sum(table.values()) > 0 for table in tables):  # type: ignore[arg-type]
+        flat = sum(weight for weight in self.weights.values() if not isinstance(weight, dict))
+        tables = [sum(weight.values()) for weight in self.weights.values() if isinstance(weight, dict)]
+        if self.weights and not all(total > 0 for total in tables or [flat]):
             raise ValueError("一组权重之和须大于 0")
         return self
 

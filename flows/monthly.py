@@ -11,6 +11,9 @@ from typing import Any, Protocol, TypeVar
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.states import Failed
 from prefect.tasks import Task
 
 from expectations.month import Month
@@ -42,18 +45,26 @@ def run_month_with_prefect(run: R, steps: Sequence[Step[R]], month: Month) -> di
     record of it holds the message of a JifenError, which is free of personal data, and of others their type only.
     """
     await_server()
+    counts: dict[str, Counts] = {}
     failures: list[Exception] = []
 
     @flow(name="monthly", flow_run_name=str(month), validate_parameters=False, persist_result=False)
-    def monthly() -> dict[str, Counts]:
-        return {step.name: _as_task(step, run, failures)() for step in steps}
+    def monthly() -> State[Any] | None:
+        try:
+            for step in steps:
+                counts[step.name] = _as_task(step, run, failures)()
+        except JifenError as masked:
+            return Failed(message=str(masked))  # a raised error would be pickled into Prefect's storage
+        return None
 
     try:
-        return monthly()
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # its thread holds up the end for a second
+            monthly()
     except Exception:
         if failures:
             raise failures[-1] from None
         raise
+    return counts
 
 
 def _as_task(step: Step[R], run: R, failures: list[Exception]) -> Task[[], Counts]:
@@ -69,6 +80,7 @@ def _as_task(step: Step[R], run: R, failures: list[Exception]) -> Task[[], Count
         persist_result=False,
     )
     def call() -> Counts:
+        failures.clear()
         try:
             return step.function(run)
         except Exception as error:

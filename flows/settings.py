@@ -214,7 +214,7 @@ def _problem(file: Path, text: str, item: Any) -> Problem:
         close = get_close_matches(place[-1], _known(place[:-1]), 1)
         hint = f"是否应为 {close[0]}？" if close else f"可用的键：{'、'.join(_known(place[:-1])) or '无'}"
         return Problem(file, _line(text, place), key, "不认识的键", hint)
-    meant = MEANT.get(kind, item["msg"]).format(key=key, **item.get("ctx", {}))
+    meant = MEANT[kind].format(key=key, **item.get("ctx", {})) if kind in MEANT else item["msg"]
     # What the model itself refuses may be a secret: it is not repeated.
     given = item["input"] if kind != "value_error" else None
     found = repr(given) if isinstance(given, str | int | float) else "值不合要求"

@@ -160,6 +160,8 @@ def _unmatched(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Sour
     """Rows about people who are not residents, by source."""
     counts = {}
     for name, source in sources.items():
+        if source.spine:
+            continue
         if source.ledger:
             query = f"SELECT coalesce(sum(postings), 0) FROM months_{name} ANTI JOIN residents USING (person)"
         else:

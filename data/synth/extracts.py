@@ -38,12 +38,12 @@ def make_extracts(
     seed: int = 0,
     faults: bool = False,
 ) -> None:
-    """Write `<out>/<YYYY-MM>/<source>.csv`, `.parquet` or a folder of parts, for every source with a `synthetic:` block.
+    """Write `<out>/<YYYY-MM>/<source>.csv`, `.parquet` or a folder of parts, for every source that has a `synthetic:`.
 
     `residents` live in the city in the first of the (consecutive) months. An increment's first extract carries all of
     its history, each later one a month; a snapshot is full every month. The same arguments give the same bytes, and
-    a month's files do not depend on the months after it. `faults` plants bad rows and lists them in `<out>/planted.csv`.
-    The model of the city is kept in `spill` while the work lasts.
+    a month's files do not depend on the months after it. `faults` plants bad rows and lists them, without anybody's ID,
+    in `<out>/planted.csv`. The model of the city is kept in `spill` while the work lasts.
     """
     planted: list[dict[str, object]] = []
     database = spill / "city.duckdb"
@@ -146,20 +146,19 @@ class _Writer:
         self.planted = [self._listed(record, fault, target) for record, fault in enumerate(faults, start=1)]
         if not faults:
             return rows
-        places = ", ".join(f'0 AS "{name}"' for name in BOOKKEEPING[:1])
         lines = " UNION ALL ".join(
             "SELECT "
             + ", ".join(f"{_literal(fault.row[name])} AS {name}" for name in columns)
-            + f", {places}, {number} AS number, 0 AS version"
-            for number, fault in enumerate(faults)
+            + f", 0 AS place, {record} AS number, 0 AS version"
+            for record, fault in enumerate(faults)
         )
         replaced = ", ".join(str(fault.row["number"]) for fault in faults if fault.in_place) or "-1"
         return f"SELECT * FROM ({rows}) WHERE number NOT IN ({replaced}) UNION ALL ({lines})"
 
     def _listed(self, record: int, fault: Fault, target: Path) -> dict[str, object]:
         file = target.relative_to(self.out / str(self.month)).as_posix()
-        values = (str(self.month), self.source.source, file, record, fault.column, fault.planted, fault.kind, fault.reason)
-        return dict(zip(PLANTED, values, strict=True))
+        place = (str(self.month), self.source.source, file, record)
+        return dict(zip(PLANTED, (*place, fault.column, fault.planted, fault.kind, fault.reason), strict=True))
 
 
 def _text(value: object) -> str | None:

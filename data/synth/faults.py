@@ -52,34 +52,35 @@ def plan(source: Source, received: Month, sample: list[Row]) -> list[Fault]:
 
 
 def _refused(source: Source, received: Month, sample: list[Row]) -> Iterator[Fault]:
-    for number, (name, planted, reason, changes) in enumerate(_changes(source, received, "refuse", sample)):
+    for number, (name, planted, reason, changes) in enumerate(_changes(source, received, "refuse")):
         yield Fault(name, planted, "refused", reason, sample[number % len(sample)] | changes)
 
 
 def _other(source: Source, received: Month, sample: list[Row]) -> Iterator[Fault]:
-    """Rows that are kept: slips and odd spellings, each in place of a row of its own; copies; rows about nobody."""
+    """Rows that are kept: copies, rows about nobody; slips and odd spellings, each in place of a row of its own."""
+    if source.key:  # before the rows in place: of two rows with one key the later is taken
+        older: Row = {source.prefer: None} if source.prefer else {}
+        yield Fault(source.key[0], "same key twice", "superseded", "", sample[-1] | older)
+    if not source.spine:
+        fresh: Row = {name: f"{sample[0][name]}U" for name in source.key if source.columns[name].type == "text"}
+        fresh[source.person] = with_check_character(f"{NOBODY_AREA}19850101{received.ordinal % 1000:03d}")
+        yield Fault(source.person, "nobody of the registry", "unmatched", "", sample[0] | fresh)
     sound = iter(sample)
-    for name, planted, reason, changes in _changes(source, received, "null", sample):
+    for name, planted, reason, changes in _changes(source, received, "null"):
         row = next((row for row in sound if all(row[column] for column in changes)), None)
         if row:
             yield Fault(name, planted, "defect", reason, row | changes)
-    for planted in ("lower-case x", "full width", "inner blanks", "15 digits"):
-        row = next((row for row in sound if spelled(str(row[source.person]), planted)), None)
-        if row:
-            yield Fault(source.person, planted, "accepted", "", row | {source.person: spelled(str(row[source.person]), planted)})
-    if source.key:
-        older: Row = {source.prefer: None} if source.prefer else {}
-        yield Fault(source.key[0], "same key twice", "superseded", "", sample[0] | older)
-    if not source.spine:
-        fresh: Row = {name: f"{sample[0][name]}U" for name in source.key if source.columns[name].type == "text"}
-        nobody = with_check_character(f"{NOBODY_AREA}19850101{received.ordinal % 1000:03d}")
-        yield Fault(source.person, "nobody of the registry", "unmatched", "", sample[0] | fresh | {source.person: nobody})
+    for planted in ("full width", "inner blanks", "15 digits", "lower-case x"):
+        spellings = ((row, spelled(str(row[source.person]), planted)) for row in sound)
+        row, spelling = next((pair for pair in spellings if pair[1]), ({}, None))
+        if spelling:
+            yield Fault(source.person, planted, "accepted", "", row | {source.person: spelling})
 
 
 Change = tuple[str, str, str, Row]  # column, what is planted, reason, the values that change
 
 
-def _changes(source: Source, received: Month, on_bad: str, sample: list[Row]) -> Iterator[Change]:
+def _changes(source: Source, received: Month, on_bad: str) -> Iterator[Change]:
     """Every way to spoil a row of this source by a column that is treated so when bad."""
     for name, column in source.columns.items():
         if column.on_bad != on_bad:
@@ -88,8 +89,8 @@ def _changes(source: Source, received: Month, on_bad: str, sample: list[Row]) ->
             yield name, "missing", "missing", {name: None}
         for other, value in column.required_when.items():
             yield name, f"missing, {other} {value}", "missing", {name: None, other: value}
-        spoilt = _bad_ids(received, sample) if column.type == "id" else _bad_values(column, received)
-        yield from ((name, planted, reason, {name: value}) for planted, reason, value in spoilt)
+        for planted, reason, value in _bad_ids(received) if column.type == "id" else _bad_values(column, received):
+            yield name, planted, reason, {name: value}
         if column.not_before:
             dates: Row = {column.not_before: str(received.last_day - dt.timedelta(30)), name: "2001-02-03"}
             yield name, f"before {column.not_before}", "too_early", dates
@@ -132,7 +133,7 @@ def _outside(check: Check, values: list[str]) -> Iterator[tuple[str, str, str]]:
             yield "unfit value", "not_in_set", other
 
 
-def _bad_ids(received: Month, sample: list[Row]) -> Iterator[tuple[str, str, str]]:
+def _bad_ids(received: Month) -> Iterator[tuple[str, str, str]]:
     born = {
         "no such birth date": "19850230",
         "born before 1900": "18991231",

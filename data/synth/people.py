@@ -19,8 +19,9 @@ from expectations.month import Month
 from expectations.synthetic import Each
 from transforms.engine import quoted
 
-ARRIVALS_PER_MONTH = 0.004  # share of the residents of the first month; as many leave
-WORKING_SHARE = 0.62
+MONTHS_HERE = 67  # the average resident of the first month has been here so long
+ARRIVALS_PER_MONTH = 0.009  # share of the residents of the first month; as many leave
+WORKING_SHARE = 0.595
 HOMES_PER_DISTRICT = 5  # every fifth move crosses a district's border
 LOCAL_AREAS = ["330203", "330205", "330206", "330211", "330212", "330225", "330226", "330281", "330282"]
 
@@ -114,7 +115,7 @@ CREATE TABLE person AS
 WITH drawn AS (
     SELECT p,
         CASE WHEN p < {self.residents} THEN {first} ELSE {first + 1} + (p - {self.residents}) // {arrivals} END AS ref,
-        CASE WHEN p < {self.residents} THEN (264 * pow({dice.unit("p", "arrival")}, 2.6))::INTEGER ELSE 0 END AS back,
+        CASE WHEN p < {self.residents} THEN least(288, {MONTHS_HERE} * -ln(1 - {dice.unit("p", "arrival")}))::INTEGER ELSE 0 END AS back,
         {age} AS age, {area} AS area
     FROM range({self.residents + later}) t(p)
 ), lives AS (
@@ -122,8 +123,8 @@ WITH drawn AS (
     FROM drawn
 ), stays AS (
     SELECT *, greatest(born, first_day(ref - back) + {dice.whole("p", "arrival day", 0, 27)}::INTEGER) AS since,
-        ref - 6 * (p < {self.residents})::INTEGER + least(1200, -ln(1 - {dice.unit("p", "leaving")}) / 0.004)::INTEGER
-            AS leaving
+        ref - 2 * (p < {self.residents})::INTEGER
+            + least(1200, -ln(1 - {dice.unit("p", "leaving")}) / {ARRIVALS_PER_MONTH})::INTEGER AS leaving
     FROM lives
 ), ended AS (
     SELECT *, first_day(greatest(leaving, month_of(since) + 1)) + {dice.whole("p", "leaving day", 0, 27)}::INTEGER
@@ -197,8 +198,8 @@ FROM placed"""
             {"0": 62, dice.whole("e", "short gap", 1, 3): 22, dice.whole("e", "long gap", 4, 12): 9, "NULL": 7},
         )
         adult = f"month_of(born) + {dice.whole('p', 'first job', 12 * 18, 12 * 24)}"
-        employer = f"""'91' || district || lpad({dice.whole("e", "employer", 1, max(10, self.residents // 120))}::VARCHAR,
-            9, '0') || 'X'"""
+        serial = dice.whole("e", "employer", 1, max(10, self.residents // 120))
+        employer = f"'91' || district || lpad({serial}::VARCHAR, 9, '0') || 'X'"
         return f"""
 CREATE TABLE job AS
 WITH worker AS (
@@ -226,7 +227,7 @@ FROM placed"""
 
 
 def _number17(number: str, dice: Dice, purpose: str, lane: int) -> str:
-    """The first 17 digits of an ID, unique: people of one area and birth date are counted, two lanes of serials apart."""
+    """The first 17 digits of an ID, unique: people of one area and birth date are counted, each table in its lane."""
     serial = f"""((row_number() OVER (PARTITION BY area, born ORDER BY {number}) - 1) * 4 + {lane}
         + ({dice.bits(number, purpose)} % 2)::BIGINT + 4 * (hash(area, born) % 250)::BIGINT) % 1000"""
     return f"area::BIGINT * 100000000000 + strftime(born, '%Y%m%d')::BIGINT * 1000 + {serial}"
@@ -261,9 +262,9 @@ _STATES = frozenset({"community", "status", "permit_issued_on", "permit_valid_to
 def _stage(dice: Dice, seen: str) -> str:
     """Where a child is at school: by its age when the school year began, a few later than most; null once grown up."""
     age = f"(year({seen}) - (month({seen}) < 9)::INTEGER - year(born) - (month(born) > 8)::INTEGER)"
-    late = dice.hit("e // 2", "late at school", 0.04)
+    late, at_home = dice.hit("e // 2", "late at school", 0.04), dice.hit("e // 2", "no kindergarten", 0.12)
     return f"""CASE WHEN {age} < 3 THEN 'none'
-        WHEN {age} < 6 THEN (CASE WHEN {dice.hit("e // 2", "no kindergarten", 0.12)} THEN 'none' ELSE 'kindergarten' END)
+        WHEN {age} < 6 THEN (CASE WHEN {at_home} THEN 'none' ELSE 'kindergarten' END)
         WHEN {age} < 12 THEN (CASE WHEN {age} = 6 AND {late} THEN 'kindergarten' ELSE 'primary' END)
         WHEN {age} < 15 THEN (CASE WHEN {age} = 12 AND {late} THEN 'primary' ELSE 'junior_middle' END)
         WHEN {age} < 18 AND {dice.hit("e // 2", "senior school", 0.75)} THEN 'senior_middle' END"""

@@ -81,23 +81,24 @@ SELECT * FROM valued WHERE {" AND ".join(f"{name} IS NOT NULL" for name in neede
         if late:
             lag = f"CASE WHEN {dice.hit('number', f'{name} late', late.share)} THEN "
             lag += dice.whole("number", f"{name} lag", *late.months) + " ELSE 0 END"
-        fans = [list(values.values()) for values in rows.fan.values()]
-        fanned = f"unnest(range({len(fans[0])})) AS fan" if fans else "0 AS fan"
-        kept = " WHEN ".join(f"{i} THEN {dice.hit(ROW_NUMBER, f'{name} fan', s)}" for f in fans for i, s in enumerate(f))
-        ages = f"month - month_of(born) BETWEEN {rows.ages[0] * 12} AND {rows.ages[1] * 12 + 11}" if rows.ages else "true"
+        shares = [share for values in rows.fan.values() for share in values.values()] or [1.0]
+        kept = " ".join(f"WHEN {fan} THEN {dice.hit(ROW_NUMBER, f'{name} fan', s)}" for fan, s in enumerate(shares))
+        youngest, oldest = rows.ages or (0, 200)
         return f"""slotted AS (
     {self._slots(first_due, last_due)}
 ), fanned AS (
-    SELECT *, {fanned} FROM slotted
+    SELECT *, unnest(range({len(shares)})) AS fan FROM slotted
 ), numbered AS (
-    SELECT *, {ROW_NUMBER} AS number FROM fanned WHERE {f"CASE fan WHEN {kept} END" if kept else "true"}
+    SELECT *, {ROW_NUMBER} AS number FROM fanned WHERE CASE fan {kept} END
 ), due_row AS (
-    SELECT *, month + {lag} AS due FROM numbered WHERE {ages} AND since_m <= month + {lag}
+    SELECT *, month + {lag} AS due FROM numbered
+    WHERE month - month_of(born) BETWEEN {youngest * 12} AND {oldest * 12 + 11} AND since_m <= month + {lag}
 )"""
 
     def _slots(self, first_due: int, last_due: int) -> str:
         dice, rows, name = self.city.dice, self.block.rows, self.source.source
-        things = f"SELECT * FROM {rows.each} WHERE {dice.hit('e', f'{name} share', rows.share)} AND since_m <= {last_due}"
+        chosen = dice.hit("e", f"{name} share", rows.share)
+        things = f"SELECT * FROM {rows.each} WHERE {chosen} AND since_m <= {last_due}"
         if rows.monthly is None:
             day = self._event_day()
             count = dice.weighted("e", f"{name} times", {str(times): weight for times, weight in rows.times.items()})
@@ -107,7 +108,8 @@ SELECT * FROM valued WHERE {" AND ".join(f"{name} IS NOT NULL" for name in neede
         reach = max(lags) + max((again.months[1] for again in self.block.again), default=0)
         oldest = max(first_due - reach, self.city.first.ordinal - 12 * rows.years)
         day = dice.whole("e * 65536 + slot", f"{name} day", 0, 27)
-        return f"""SELECT *, slot AS month, least(greatest(first_day(slot) + {day}::INTEGER, since), until) AS on_day FROM (
+        return f"""SELECT *, slot AS month, least(greatest(first_day(slot) + {day}::INTEGER, since), until) AS on_day
+    FROM (
         SELECT *, unnest(range(greatest(since_m, {oldest}), least(until_m, {last_due - min(lags)}) + 1)) AS slot
         FROM ({things})) WHERE {dice.hit("e * 65536 + slot", f"{name} monthly", rows.monthly)}"""
 
@@ -147,9 +149,11 @@ class _Columns:
         purpose, column = f"{self.source.source} {purpose}", self.source.columns[name]
         made = self._drawn(spec, purpose, column)
         if spec.open:
-            made = f"CASE WHEN {made} > {self.seen} AND {self.dice.hit('number', f'{purpose} open', spec.open)} THEN NULL ELSE {made} END"
+            left_open = self.dice.hit("number", f"{purpose} open", spec.open)
+            made = f"CASE WHEN {made} > {self.seen} AND {left_open} THEN NULL ELSE {made} END"
         if spec.null:
-            made = f"CASE WHEN {self.dice.hit('number', f'{purpose} null', spec.null)} THEN NULL ELSE {made} END"
+            left_out = self.dice.hit("number", f"{purpose} null", spec.null)
+            made = f"CASE WHEN {left_out} THEN NULL ELSE {made} END"
         return f"({made})"
 
     def _drawn(self, spec: Value, purpose: str, column: Column) -> str:
@@ -212,22 +216,23 @@ def by_type(source: Source, name: str) -> Value:
     """What a column holds that the block is silent about."""
     column = source.columns[name]
     if column.by is not None:
-        weights = {key: _one_of(check, column) for key, check in column.checks.items()}
-        return Value(weights=weights, by=column.by)
+        return Value(weights={key: _fitting(check, column) for key, check in column.checks.items()}, by=column.by)
     known = {"id": "id", "date": "on", "month": "month", "district": "district", "area": "district"}
     if column.type in known:
         return Value(of=known[column.type])
     if column.type == "text":
-        return Value(text=f"{source.source}-{{number}}" if name in source.key else f"{column.title}{{choice}}", choices=20)
+        return Value(text=f"{source.source}-{{number}}") if name in source.key else Value(text="{choice}", choices=99)
     if column.type == "yes_no":
         return Value(weights={"true": 1, "false": 1})
     if column.type == "set":
-        return Value(weights={value: 1 for value in (column.check and column.check.one_of) or column.values})
+        return Value(weights={**_fitting(column.check or Check(), column)})
+    if column.check and column.check.one_of:
+        return Value(weights={**_fitting(column.check, column)})
     low, high = _bounds(column.check or Check())
     return Value(between=(float(low), float(high)))
 
 
-def _one_of(check: Check, column: Column) -> dict[str, float]:
+def _fitting(check: Check, column: Column) -> dict[str, float]:
     """The values that a check leaves, all alike; of a range its ends."""
     low, high = _bounds(check)
     return dict.fromkeys(check.one_of or list(column.values) or [str(low), str(high)], 1.0)

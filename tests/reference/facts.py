@@ -13,13 +13,13 @@ from decimal import Decimal
 from typing import Any
 
 from expectations.month import Month
-from expectations.source import COUNTED_UNITS, Fact, Source
+from expectations.source import COUNTED_UNITS, Fact, Source, Span
 from tests.reference.expressions import evaluate
 from tests.reference.identity import birth_date
-from tests.reference.rows import Correction, Received, Tables, corrections, residents, standing
+from tests.reference.rows import Correction, Received, Tables, corrections, residents, running, standing
 from tests.reference.values import Row
 
-CORRECTIONS = "corrections"
+WHOLE_UNITS = {"years", "months", "count", "people"}
 
 
 def facts(
@@ -31,7 +31,7 @@ def facts(
     """
     as_of = month.last_day
     kept = {name: standing(source, clean.get(name, []), as_of, tables) for name, source in sources.items()}
-    corrected = corrections(kept.get(CORRECTIONS, []), as_of)
+    corrected = corrections(sources, kept, as_of)
     return {
         person: Resident(sources, kept, person, as_of, tables, corrected.get(person, {})).all_facts()
         for person in residents(sources, kept)
@@ -59,10 +59,8 @@ class Resident:
         """The value of a fact: as corrected, if a correction holds; else looked up, derived or measured."""
         source, fact = self.declared(name)
         correction = self.corrected.get(f"fact:{name}")
-        if correction and fact.unit == "yes_no":
-            return correction.value == 1
-        if correction and fact.unit in COUNTED_UNITS:
-            return correction.value
+        if correction and takes(fact, correction.value):
+            return correction.value == 1 if fact.unit == "yes_no" else correction.value
         if fact.derive:
             value = evaluate(fact.derive, _Facts(self))
             return value is True if fact.unit == "yes_no" else value  # a person without the data has "no", never null
@@ -92,9 +90,9 @@ class Resident:
         """Whether a row passes all filters of the fact."""
         if any(row[column] not in values for column, values in fact.where.items()):
             return False
-        if fact.current and not running(fact.current.begins, fact.current.ends, row, self.as_of, fact.current.open_end):
+        if fact.current and not running(fact.current, row, self.as_of):
             return False
-        if fact.open and not still_open(fact.open.begins, fact.open.ends, row, self.as_of):
+        if fact.open and not still_open(fact.open, row, self.as_of):
             return False
         if fact.within:
             day = row[fact.within.of]
@@ -119,21 +117,23 @@ class _Facts(dict[str, Any]):
         return self.resident.fact(name)
 
 
+def takes(fact: Fact, value: Decimal) -> bool:
+    """Whether a correction can give a fact this value: 0 or 1 for no or yes, whole numbers for what is counted."""
+    if fact.unit == "yes_no":
+        return value in (0, 1)
+    whole = fact.unit not in WHOLE_UNITS or value == value.to_integral()
+    return fact.unit in COUNTED_UNITS and value >= 0 and whole
+
+
 def picked(fact: Fact, rows: list[Row]) -> list[Row]:
     """The one greatest row where the fact is about one, else all."""
     return [max(rows, key=lambda row: [row[name] for name in fact.pick])] if fact.pick and rows else rows
 
 
-def running(begins: str, ends: str, row: Row, as_of: dt.date, open_end: bool) -> bool:
-    """Began on or before the day, and has not ended before it."""
-    if row[begins] is None or row[begins] > as_of:
-        return False
-    return open_end if row[ends] is None else row[ends] >= as_of
-
-
-def still_open(begins: str, ends: str, row: Row, as_of: dt.date) -> bool:
+def still_open(span: Span, row: Row, as_of: dt.date) -> bool:
     """Recorded, and not cleared or cleared after the day."""
-    return row[begins] is not None and row[begins] <= as_of and (row[ends] is None or row[ends] > as_of)
+    begun, cleared = row[span.begins], row[span.ends]
+    return begun is not None and begun <= as_of and (cleared is None or cleared > as_of)
 
 
 def enrolment_year(as_of: dt.date) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -50,8 +50,8 @@ class World:
     """Raw extracts by source and received month, for one scoring month, with the reference tables that go with them."""
 
     month: Month
-    extracts: Mapping[str, Mapping[Month, list[RawRow]]]
-    tables: Mapping[str, list[dict[str, str]]]
+    extracts: Mapping[str, Mapping[Month, list[RawRow]]] = field(repr=False)
+    tables: Mapping[str, list[dict[str, str]]] = field(repr=False)
 
 
 def make_world(sources: Mapping[str, Source], month: Month, seeds: list[int], broken: float = 0.0) -> World:
@@ -123,7 +123,7 @@ class Person:
         """Raw rows of a source about this person, each with the day from which it can have been received."""
         if source.ledger:
             return [] if nothing else self.postings(source)
-        many = self.random.choices((0, 1, 2, 3, 6), (6, 4, 3, 3, 2))[0]
+        many = self.random.choices((0, 1, 2, 3, 6), (4, 3, 3, 4, 4))[0]
         if source.spine:
             many = 1 if nothing else self.random.choices((0, 1, 2), (1, 16, 3))[0]
         elif nothing:
@@ -173,7 +173,7 @@ class Person:
         if check and check.one_of:
             return self.random.choice(check.one_of)
         if name == "value" or (column.type == "amount" and check is None):
-            return Decimal(self.random.choice(("0", "1", "1", "2", "6", "12")))
+            return Decimal(self.random.choice(("0", "1", "1", "2", "6", "12", "5.50", "-1")))
         makers: dict[str, Callable[[], Any]] = {
             "id": self.child,
             "text": lambda: self.text(name) or ("E0" if column.required else None),

@@ -18,6 +18,7 @@ from transforms.policy.rules import Axis, Band, Each, PerYear, Range, Rule, Slop
 from transforms.policy.tables import AWARD, Indicator, Version
 
 Facts = Mapping[str, Any]
+MOST = Decimal("999.99")  # a corrected indicator has 0 to this many points
 NOTHING: Mapping[str, Correction] = {}
 
 
@@ -66,8 +67,8 @@ def indicator_points(
 ) -> dict[str, Decimal]:
     """The points of every indicator of a version; a correction of the indicator is its points."""
     return {
-        code: corrections[prefix + code].value
-        if prefix + code in corrections
+        code: given.value
+        if (given := corrections.get(prefix + code)) and 0 <= given.value <= MOST
         else rounded(worth(indicator, facts, district, as_of))
         for code, indicator in version.indicators.items()
     }

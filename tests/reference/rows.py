@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from expectations.month import Month
-from expectations.source import Quota, Source
+from expectations.source import Quota, Source, Span
 from tests.reference.values import Row
 
 Received = Sequence[tuple[Month, Row]]
@@ -34,7 +34,7 @@ def residents(sources: Mapping[str, Source], kept: Mapping[str, Sequence[Row]]) 
         for name, source in sources.items()
         if source.spine
         for row in kept[name]
-        if all(row[column] == value for column, value in source.spine.items())
+        if all(row[column] == value for column, value in source.spine.where.items())
     }
 
 
@@ -90,14 +90,29 @@ def over_quota(quota: Quota, rows: Sequence[Row], as_of: dt.date, tables: Tables
     return over
 
 
-def corrections(rows: Sequence[Row], as_of: dt.date) -> dict[str, dict[str, Correction]]:
+def corrections(
+    sources: Mapping[str, Source], kept: Mapping[str, Sequence[Row]], as_of: dt.date
+) -> dict[str, dict[str, Correction]]:
     """Per person and target the upheld correction that holds: decided, valid, the newest, then the largest case."""
     holding: dict[str, dict[str, Correction]] = {}
-    for row in sorted(rows, key=lambda row: (row["decided_on"], row["case_id"])):
-        decided = row["decision"] == "upheld" and row["decided_on"] <= as_of
-        if decided and row["valid_from"] <= as_of and (row["valid_to"] is None or as_of <= row["valid_to"]):
-            holding.setdefault(row["resident_id"], {})[row["target"]] = Correction(row["case_id"], row["value"])
+    for name, source in sources.items():
+        if said := source.corrects:
+            (case,) = source.key
+            for row in sorted(kept[name], key=lambda row: (row[said.decided], row[case])):
+                upheld = all(row[column] == value for column, value in said.holds.items())
+                valid = running(said.valid, row, as_of)
+                if upheld and valid and row[said.decided] <= as_of:
+                    targets = holding.setdefault(row[source.person], {})
+                    targets[row[said.target]] = Correction(row[case], row[said.value])
     return holding
+
+
+def running(span: Span, row: Row, as_of: dt.date) -> bool:
+    """Began on or before the day, and has not ended before it."""
+    begun, ended = row[span.begins], row[span.ends]
+    if begun is None or begun > as_of:
+        return False
+    return span.open_end if ended is None else ended >= as_of
 
 
 def unmatched(source: Source, received: Received, people: Mapping[str, Any]) -> int:

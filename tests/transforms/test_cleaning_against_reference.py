@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +113,3 @@ def agree(
     counts = (account.clean, account.quarantined, account.superseded)
     assert counts == (len(wanted.clean), len(wanted.refused), len(wanted.superseded))
     assert account.received == sum(counts)
-
-
-def test_decimals_are_never_floats(engine: duckdb.DuckDBPyConnection) -> None:
-    assert engine.execute("SELECT CAST('0.10' AS DECIMAL(12,2))").fetchall() == [(Decimal("0.10"),)]

@@ -97,11 +97,11 @@ def _stage(connection: duckdb.DuckDBPyConnection, job: Job, folder: Path) -> lis
     for index, path in enumerate(job.parts):
         undeclared.update(_stage_part(connection, job, index, path, folder / f"{index:05d}.parquet"))
     connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW staged_parts AS FROM read_parquet({quoted(folder / '*.parquet')}, hive_partitioning = false)"
+        f"CREATE OR REPLACE VIEW staged_parts AS FROM read_parquet({quoted(folder / '*.parquet')}, hive_partitioning = false)"
     )
     marked = _mark_superseded(connection, job.source)
     superseded = "(part, record) IN (FROM superseded)" if marked else "false"
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW staged AS SELECT *, {superseded} AS superseded FROM staged_parts")
+    connection.execute(f"CREATE OR REPLACE VIEW staged AS SELECT *, {superseded} AS superseded FROM staged_parts")
     return sorted(undeclared)
 
 
@@ -133,7 +133,7 @@ def _mark_superseded(connection: duckdb.DuckDBPyConnection, source: Source) -> b
     key = ", ".join(source.key)
     best = ", ".join([f"{source.prefer} DESC NULLS LAST"] * bool(source.prefer) + ["part DESC", "record DESC"])
     connection.execute(f"""
-        CREATE OR REPLACE TEMP TABLE superseded AS
+        CREATE OR REPLACE TABLE superseded AS
         WITH sound AS (SELECT {key}{f", {source.prefer}" if source.prefer else ""}, part, record FROM staged_parts WHERE reasons IS NULL),
         doubled AS (SELECT {key} FROM sound GROUP BY ALL HAVING count(*) > 1),
         ranked AS (

@@ -17,56 +17,20 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+
+import sqlglot
 
 from expectations.source import COUNTED_UNITS, Fact
 from transforms.engine import quoted
+from transforms.policy.columns import Line, points_column, score_columns, score_lines
 from transforms.policy.expressions import condition, fact_kinds
 from transforms.policy.rule_sql import Value, number, rule_sql, year_column
 from transforms.policy.rules import WHOLE_UNITS
-from transforms.policy.tables import AWARD, CITY, Indicator, Version
+from transforms.policy.tables import AWARD, CITY, Version
 
 POINTS = "DECIMAL(7, 2)"
 CORRECTED = "STRUCT(target VARCHAR, case_id VARCHAR, before DECIMAL(7, 2))[]"
-
-
-@dataclass(frozen=True)
-class Line:
-    """One indicator of one authority, with the names under which the statement and the corrections know it."""
-
-    authority: str
-    code: str
-    indicator: Indicator
-
-    @property
-    def column(self) -> str:
-        return points_column(self.authority, self.code)
-
-    @property
-    def target(self) -> str:
-        return self.code if self.authority == CITY else f"{self.authority}:{self.code}"
-
-    def here(self, sql: str, otherwise: str = "") -> str:
-        """The expression for residents of the district concerned; of other districts null. The city's holds everywhere."""
-        if self.authority == CITY:
-            return sql
-        return f"CASE WHEN district = {quoted(self.authority)} THEN {sql} END"
-
-
-def points_column(authority: str, code: str) -> str:
-    """The column of an indicator, group or section in the scores: `age_points`, `d330211_village_award_points`."""
-    return f"{code}_points" if authority == CITY else f"d{authority}_{code}_points"
-
-
-def score_columns(city: Version, districts: Mapping[str, Version]) -> list[str]:
-    """The columns of the scores, in their order (outputs.md): handles, indicators, sections, sums, corrections."""
-    return [
-        *("month", "resident_key", "district", "policy_city", "policy_district"),
-        *(line.column for line in _lines(city, districts)),
-        *(points_column(CITY, section) for section in city.sections),
-        *("common_points", "district_points", "total_points", "corrected"),
-    ]
 
 
 def points_sql(
@@ -87,10 +51,10 @@ def points_sql(
     `corrected`: the targets that some correction holds for this month; only these indicators look for one. A target
     that the tables do not know changes nothing.
     """
-    lines = _lines(city, districts)
+    lines = score_lines(city, districts)
     amended = [line for line in lines if line.target in set(corrected)]
     steps = [("known", [*_handles(), *_known(lines, facts)])]
-    limited = [f"{_value(line, facts)} AS {line.column}_value" for line in lines if line.indicator.at_most]
+    limited = [f"{_value(line)} AS {line.column}_value" for line in lines if line.indicator.at_most]
     if limited:
         steps.append(("limited", ["*", *limited]))
     steps.append(
@@ -104,12 +68,6 @@ def points_sql(
     steps.append(("totals", ["*", _common(city)]))
     result = [_result(column, city, districts, amended) for column in score_columns(city, districts)]
     return _statement(steps, result)
-
-
-def _lines(city: Version, districts: Mapping[str, Version]) -> list[Line]:
-    """All indicators, the city's first, then district by district."""
-    authorities = [(CITY, city), *sorted(districts.items())]
-    return [Line(name, code, line) for name, version in authorities for code, line in version.indicators.items()]
 
 
 def _handles() -> list[str]:
@@ -164,11 +122,11 @@ def _hours(fact: str, ago: int) -> str:
 
 
 def _only(column: str, condition: str, field: str) -> str:
-    """A field of the one element that meets the condition, or null. MAX instead of [1]: Spark refuses to index nothing."""
+    """A field of the one element that meets the condition, or null. Not `[1]`: Spark refuses to index an empty list."""
     return f"LIST_MAX(LIST_TRANSFORM(LIST_FILTER({column}, LAMBDA one: {condition}), LAMBDA one: one.{field}))"
 
 
-def _value(line: Line, facts: Mapping[str, Fact]) -> str:
+def _value(line: Line) -> str:
     """The lesser of the fact and its `at_most`, unknown if either is."""
     own, limit = line.indicator.fact, line.indicator.at_most
     return f"CASE WHEN {own} <= {limit} THEN {own} WHEN {limit} < {own} THEN {limit} END"
@@ -215,10 +173,8 @@ def _amended(line: Line) -> str:
 
 def _sum(authority: str, version: Version, parent: str, combine: str, cap: Decimal | None) -> str:
     columns = [points_column(authority, code) for code in version.members(parent)]
-    if combine == "highest" and len(columns) > 1:
-        total = f"GREATEST({', '.join(columns)})"
-    else:
-        total = " + ".join(columns)
+    highest = combine == "highest" and len(columns) > 1
+    total = f"GREATEST({', '.join(columns)})" if highest else " + ".join(columns) or "0"
     return total if cap is None else f"LEAST({total}, {number(cap)})"
 
 
@@ -255,8 +211,8 @@ def _district_section(districts: Mapping[str, Version]) -> str:
 def _common(city: Version) -> str:
     """Sections that add, minus sections that subtract."""
     terms = [("-" if s.subtract else "+", points_column(CITY, code)) for code, s in city.sections.items()]
-    text = " ".join(f"{sign} {column}" for sign, column in sorted(terms)).removeprefix("+ ")
-    return f"CAST({text} AS {POINTS}) AS common_points"
+    text = " ".join(f"{sign} {column}" for sign, column in sorted(terms, key=lambda term: term[0])).removeprefix("+ ")
+    return f"CAST({text or '0'} AS {POINTS}) AS common_points"
 
 
 def _result(column: str, city: Version, districts: Mapping[str, Version], amended: list[Line]) -> str:
@@ -297,25 +253,12 @@ def _corrected(amended: list[Line]) -> str:
 
 
 def _statement(steps: list[tuple[str, list[str]]], result: list[str]) -> str:
+    """The chain of steps as one statement, laid out for readers; what sqlglot cannot read never gets out of here."""
     sources = ["facts", *(name for name, _ in steps)]
-    parts = [
-        f"{name} AS (\n    SELECT\n{_columns(columns, 8)}\n    FROM {source}\n)"
+    chain = ", ".join(
+        f"{name} AS (SELECT {', '.join(columns)} FROM {source})"
         for (name, columns), source in zip(steps, sources, strict=False)
-    ]
-    return f"WITH {', '.join(parts)}\nSELECT\n{_columns(result, 4)}\nFROM {sources[-1]}\n"
-
-
-def _columns(columns: list[str], indent: int) -> str:
-    return ",\n".join(_broken(column, indent) for column in columns)
-
-
-def _broken(sql: str, indent: int) -> str:
-    """A column on one line, or, when it is long, with a line for every branch; what stands in quotes stays whole."""
-    space = " " * indent
-    if indent + len(sql) <= 120:
-        return space + sql
-
-    def new_line(match: re.Match[str]) -> str:
-        return f"\n{space}    {match[1]}" if match[1] else match[0]
-
-    return space + re.sub(r"'(?:[^']|'')*'| (?=(WHEN |ELSE |LAMBDA one: \{))", new_line, sql)
+    )
+    statement = sqlglot.parse_one(f"WITH {chain} SELECT {', '.join(result)} FROM {sources[-1]}", dialect="duckdb")
+    text = statement.sql(dialect="duckdb", pretty=True, indent=4, pad=4, max_text_width=110)
+    return re.sub(r"\n +THEN ", " THEN ", text) + "\n"

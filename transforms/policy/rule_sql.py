@@ -41,7 +41,7 @@ def year_column(column: str, years_ago: int) -> str:
 def rule_sql(rule: Rule, values: Mapping[str, Value], value: Value | None) -> str:
     """The points of a rule, before the indicator's cap. `values`: the facts by name; `value`: the indicator's own."""
     if rule.counts is not None:
-        return " + ".join(f"GREATEST({values[fact].column}, 0) * {number(p)}" for fact, p in rule.counts.items())
+        return " + ".join(_times(f"GREATEST({values[fact].column}, 0)", points) for fact, points in rule.counts.items())
     if rule.table is not None:
         return _table(rule.table, values)
     assert value is not None, "the loader lets no other rule through without a fact"
@@ -79,39 +79,37 @@ def _within(column: str, low: Decimal | None, high: Decimal | None, below: Decim
     return " AND ".join(tests) or f"{column} IS NOT NULL"
 
 
+def _times(units: str, points: Decimal) -> str:
+    return units if points == 1 else f"{units} * {number(points)}"
+
+
 def _is_whole(amount: Decimal) -> bool:
     return amount == amount.to_integral_value()
 
 
 def _full_units(amount: str, unit: Decimal, whole: bool) -> str:
-    """The full units of an amount >= 0. `//` floors integers only: decimals are counted in hundredths."""
+    """The full units of an amount, at least 0. `//` is for whole numbers: decimals are counted in hundredths."""
     if not (whole and _is_whole(unit)):
-        return f"CAST({amount} * 100 AS BIGINT) // {number(unit * 100)}"
-    return amount if unit == 1 else f"{amount} // {number(unit)}"
+        amount, unit = f"CAST({amount} * 100 AS BIGINT)", unit * 100
+    return f"GREATEST({amount if unit == 1 else f'{amount} // {number(unit)}'}, 0)"
 
 
 def _slope(slope: Slope, value: Value) -> str:
     start = number(slope.start)
-    distance = f"{start} - {value.column}" if slope.direction == "below" else f"{value.column} - {start}"
-    units = _full_units(f"GREATEST({distance}, 0)", slope.unit, value.whole and _is_whole(slope.start))
+    distance = f"({start} - {value.column})" if slope.direction == "below" else f"({value.column} - {start})"
+    units = _full_units(distance, slope.unit, value.whole and _is_whole(slope.start))
     sign = "-" if slope.each < 0 else "+"
     points = f"{number(slope.points)} {sign} {_times(units, abs(slope.each))}"
     return case([(_within(value.column, slope.low, slope.high), points)])
 
 
-def _times(units: str, points: Decimal) -> str:
-    """Units times points; the units in parentheses where `//` would otherwise be read together with what precedes."""
-    if points == 1:
-        return units
-    return f"({units}) * {number(points)}" if "//" in units else f"{units} * {number(points)}"
-
-
 def _each(each: Each, value: Value) -> str:
     def earned(amount: str, whole: bool) -> str:
-        return _times(amount if each.unit is None else _full_units(amount, each.unit, whole), each.points)
+        units = f"GREATEST({amount}, 0)" if each.unit is None else _full_units(amount, each.unit, whole)
+        return _times(units, each.points)
 
     if each.start is None or each.first is None:
-        return earned(f"GREATEST({value.column}, 0)", value.whole)
+        return earned(value.column, value.whole)
     start = number(each.start)
     more = earned(f"({value.column} - {start})", value.whole and _is_whole(each.start))
     return case([(f"{value.column} >= {start}", f"{number(each.first)} + {more}")])
@@ -119,7 +117,7 @@ def _each(each: Each, value: Value) -> str:
 
 def _tiers(tiers: Tiers, value: Value) -> str:
     """From the longest tier down. Marginal: what the tiers before have earned, plus the units of this one."""
-    units = _full_units(f"GREATEST({value.column}, 0)", tiers.unit, value.whole)
+    units = _full_units(value.column, tiers.unit, value.whole)
     branches, earned = [], Decimal(0)
     for index, rate in enumerate(tiers.rates):
         if tiers.mode == "whole":
@@ -128,7 +126,7 @@ def _tiers(tiers: Tiers, value: Value) -> str:
             if index:
                 before = tiers.rates[index - 1]
                 earned += before.points * (rate.begins - before.begins)
-            points = f"{number(earned)} + ({units} - {rate.begins - 1}) * {number(rate.points)}"
+            points = f"{number(earned)} + {_times(f'({units} - {rate.begins - 1})', rate.points)}"
         branches.append((f"{units} >= {rate.begins}", points))
     return case(branches[::-1])
 

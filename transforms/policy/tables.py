@@ -17,7 +17,7 @@ import string
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_serializer
+from pydantic import BeforeValidator, Field
 
 from expectations.problems import ExitCode, JifenError
 from expectations.source import Closed, Switch
@@ -131,19 +131,16 @@ class Version(Closed):
     basis: Text
     amends: Text | None = None
     not_modelled: list[NotModelled] = []
-    sections: dict[Code, Section] = Field(min_length=1)
+    sections: dict[Code, Section]
     groups: dict[Code, Group] = {}
-    indicators: dict[Code, Indicator] = Field(min_length=1)
-
-    @field_serializer("begins")
-    def _iso(self, begins: dt.date) -> str:
-        return begins.isoformat()
+    indicators: dict[Code, Indicator]
 
     @property
     def hash(self) -> str:
         """SHA-256 of what the version says, however it is written; `amends` is no part of it."""
         said = self.model_dump(by_alias=True, exclude={"amends"}, exclude_defaults=True)
-        text = json.dumps([said, list(self.sections), list(self.indicators)], default=_plain, sort_keys=True)
+        order = [list(self.sections), list(self.indicators)]
+        text = json.dumps(_canonical([said, order]), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def members(self, parent: str) -> list[str]:
@@ -175,6 +172,12 @@ class PointsTable(Closed):
         return begun[-1]
 
 
-def _plain(value: Any) -> str:
-    """Numbers and dates in one canonical spelling: 10, 10.0 and 10.00 are the same number."""
-    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
+def _canonical(value: Any) -> Any:
+    """Plain data in one spelling: 10, 10.0 and 10.00 are the same number."""
+    if isinstance(value, dict):
+        return {str(_canonical(key)): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return value.isoformat() if isinstance(value, dt.date) else value

@@ -1,0 +1,69 @@
+"""What `jifen check` finds: mistakes in declarations, values that are only illustrative, versions changed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from transforms.policy.examples import check_examples
+
+from expectations.problems import DeclarationError, ExitCode, JifenError
+from flows.house import House, load_house
+from flows.publish import published, published_months
+from flows.root import Root
+from flows.settings import Settings
+from transforms.engine import open_engine
+
+
+def check_house(settings: Settings, tell: Callable[[str], None], *, strict: bool) -> None:
+    """Load everything and run every example. JifenError 10 on any mistake; with `strict` on illustrative values too."""
+    house = load_house(settings)
+    root = Root(settings.paths.root, settings.paths.inbox)
+    with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
+        folder = settings.paths.policy / "points"
+        problems = check_examples(connection, folder, list(house.tables.values()), house.facts)
+    if problems:
+        raise DeclarationError(problems)
+    refuse_changed_versions(house, root)
+    examples = sum(len(i.examples) for t in house.tables.values() for v in t.versions for i in v.indicators.values())
+    tell(
+        f"{len(house.sources)} 个来源、{len(house.facts)} 项指标数据、{len(house.tables)} 张积分表、{examples} 个示例：无误"
+    )
+    illustrative = list(illustrative_values(house))
+    if illustrative:
+        tell(f"以下 {len(illustrative)} 项分值仅为示例，投入使用前须由主管部门核定：")
+        for line in illustrative:
+            tell(f"  {line}")
+    if illustrative and strict:
+        raise JifenError(
+            ExitCode.DECLARATIONS, f"{len(illustrative)} 项分值仅为示例", todo="核定后把 values 改为 published"
+        )
+
+
+def illustrative_values(house: House) -> Iterator[str]:
+    """Every indicator whose values the bureau has yet to set: table, version, code, title."""
+    for table in house.tables.values():
+        for version in table.versions:
+            for code, indicator in version.indicators.items():
+                if indicator.values == "illustrative":
+                    yield f"{table.authority} {version.begins} {code} {indicator.title}"
+
+
+def refuse_changed_versions(house: House, root: Root) -> None:
+    """JifenError 10 when a version that has scored a published month was changed without a reason (`amends`)."""
+    changed = []
+    for month in published_months(root):
+        revision = published(root, month)
+        for authority, used in (revision.manifest["policy"] if revision else {}).items():
+            versions = house.tables[authority].versions if authority in house.tables else []
+            same = [version for version in versions if str(version.begins) == used["from"]]
+            if not same:
+                changed.append(f"{authority} {used['from']} 不见了（计算过 {month}）")
+            elif same[0].hash != used["hash"] and not same[0].amends:
+                changed.append(f"{authority} {used['from']} 已改动（计算过 {month}）")
+    if changed:
+        raise JifenError(
+            ExitCode.DECLARATIONS,
+            f"已用于发布月份的积分表版本不得改动：{'；'.join(changed)}",
+            where="points/*.yaml",
+            todo="改动写成新的版本（新的 from）；确需更正原版本时，在该版本写 amends: 原因",
+        )

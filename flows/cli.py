@@ -1,0 +1,260 @@
+"""The `jifen` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
+from flows.settings import Settings, load_settings
+
+app = typer.Typer(
+    help="积分：按月为全市新居民计分。每条命令的用法见 jifen COMMAND --help。",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@dataclass
+class Options:
+    """Options that stand before the command."""
+
+    config: Path | None = None
+    root: Path | None = None
+    debug: bool = False
+
+    def settings(self, inbox: Path | None = None) -> Settings:
+        return load_settings(self.config, self.root, inbox)
+
+
+OPTIONS = Options()
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="设置文件，默认是工作目录中的 jifen.toml")]
+RootOption = Annotated[Path | None, typer.Option("--root", help="数据根目录，默认 var/，也可用 JIFEN_ROOT 指定")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="出错时显示完整的调用过程")]
+MonthOption = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="计分月份")]
+SpanOption = Annotated[str, typer.Option("--months", metavar="A:B", help="月份范围，如 2021-10:2021-12")]
+InboxOption = Annotated[Path | None, typer.Option("--inbox", help="收件目录，默认是根目录下的 inbox/")]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow-missing", metavar="SOURCE=REASON", help="允许某来源缺月，须写明原因；可重复"),
+]
+
+
+@app.callback()
+def options(config: ConfigOption = None, root: RootOption = None, debug: DebugOption = False) -> None:
+    OPTIONS.config, OPTIONS.root, OPTIONS.debug = config, root, debug
+
+
+def month_of(text: str) -> Month:
+    try:
+        return Month.parse(text)
+    except ValueError:
+        raise JifenError(ExitCode.USAGE, f"{text!r} 不是月份", todo="写成 YYYY-MM，如 2021-10") from None
+
+
+def span_of(text: str) -> list[Month]:
+    first, _, last = text.partition(":")
+    months = Month.span(month_of(first), month_of(last or first))
+    if not months:
+        raise JifenError(ExitCode.USAGE, f"{text!r} 中没有月份", todo="写成 起始:结束，如 2021-10:2021-12")
+    return months
+
+
+def reasons_of(given: list[str] | None) -> dict[str, str]:
+    found = {}
+    for text in given or []:
+        source, _, reason = text.partition("=")
+        if not reason.strip():
+            raise JifenError(ExitCode.USAGE, f"--allow-missing {text}：缺少原因", todo="写成 SOURCE=REASON")
+        found[source] = reason.strip()
+    return found
+
+
+@app.command()
+def run(
+    month: MonthOption,
+    inbox: InboxOption = None,
+    allow_missing: AllowOption = None,
+    root: RootOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """计算并发布一个月。输入没有变化时什么也不做；中断的运行会接着完成。
+
+    例：jifen run --month 2021-10 --allow-missing patents=市场监管局本月无数据
+    """
+    from flows.running import run_months
+
+    _place(root, config)
+    run_months(OPTIONS.settings(inbox), [month_of(month)], reasons_of(allow_missing), tell)
+
+
+@app.command()
+def backfill(
+    months: SpanOption,
+    inbox: InboxOption = None,
+    allow_missing: AllowOption = None,
+    root: RootOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """依次计算多个月，最早的在先。
+
+    例：jifen backfill --months 2021-01:2021-12
+    """
+    from flows.running import run_months
+
+    _place(root, config)
+    run_months(OPTIONS.settings(inbox), span_of(months), reasons_of(allow_missing), tell)
+
+
+@app.command()
+def demo(
+    residents: Annotated[int, typer.Option("--residents", help="合成多少人", min=1)] = 20_000,
+    root: RootOption = None,
+) -> None:
+    """合成两个月的部门数据，计算并发布，然后说明结果在哪里。
+
+    例：jifen demo --residents 1000
+    """
+    from flows.demo import run_demo
+
+    run_demo(residents, root or Path("var/demo"), tell)
+
+
+@app.command()
+def synth(
+    residents: Annotated[int, typer.Option("--residents", help="合成多少人", min=1)],
+    months: SpanOption,
+    out: Annotated[Path, typer.Option("--out", help="写到哪个收件目录")],
+    seed: Annotated[int, typer.Option("--seed", help="随机种子：相同参数得到相同文件", min=0)] = 0,
+    faults: Annotated[bool, typer.Option("--faults", help="掺入各类错误行，并在 planted.csv 中列出")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """合成各部门的数据（不是真人）。
+
+    例：jifen synth --residents 20000 --months 2021-10:2021-11 --out var/inbox
+    """
+    from flows.demo import synthesise
+
+    _place(None, config)
+    synthesise(OPTIONS.settings(), residents, span_of(months), out, tell, seed=seed, faults=faults)
+
+
+@app.command()
+def check(
+    strict: Annotated[bool, typer.Option("--strict", help="有示例分值时也算失败")] = False,
+    root: RootOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """检查全部声明、示例和参考表；列出仅为示例的分值。
+
+    例：jifen check --strict
+    """
+    from flows.checking import check_house
+
+    _place(root, config)
+    check_house(OPTIONS.settings(), tell, strict=strict)
+
+
+@app.command()
+def status(root: RootOption = None, config: ConfigOption = None) -> None:
+    """各月份、版本和状态；收件目录里到了什么、还缺什么。
+
+    例：jifen status
+    """
+    from flows.status import month_lines
+
+    _place(root, config)
+    table = Table("月份", "状态", "版本", "人数", "说明")
+    for line in month_lines(OPTIONS.settings()):
+        table.add_row(*line)
+    Console().print(table if table.row_count else "还没有任何月份")
+
+
+@app.command()
+def verify(
+    month: Annotated[str | None, typer.Option("--month", metavar="YYYY-MM", help="只查一个月")] = None,
+    root: RootOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """核对已发布月份：文件哈希、清单链、行数账、积分合计。发现损坏时退出码为 15。
+
+    例：jifen verify --month 2021-10
+    """
+    from flows.running import open_root
+    from flows.verify import verify as verify_root
+
+    _place(root, config)
+    settings = OPTIONS.settings()
+    place = open_root(settings)
+    findings = verify_root(place, place.key(), month_of(month) if month else None, settings.engine_settings)
+    if findings:
+        listing = "\n".join(f"  {finding}" for finding in findings)
+        raise JifenError(
+            ExitCode.DAMAGE, f"发现 {len(findings)} 处损坏：\n{listing}", todo="从备份恢复所列文件后再核对"
+        )
+    tell("核对无误")
+
+
+@app.command()
+def catalogue(
+    as_seen_from: Annotated[Path | None, typer.Option("--as-seen-from", help="分析人员看到的根目录路径")] = None,
+    root: RootOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """重新生成 catalogue.duckdb（搬动根目录之后用）。
+
+    例：jifen catalogue --as-seen-from /mnt/jifen
+    """
+    from flows.house import load_house
+    from flows.month import renew_catalogue
+    from flows.running import open_root
+
+    _place(root, config)
+    settings = OPTIONS.settings()
+    place = open_root(settings)
+    with place.lock():
+        renew_catalogue(load_house(settings), place, as_seen_from)
+    tell(f"已生成 {place.catalogue}")
+
+
+def tell(line: str) -> None:
+    """One line of progress, at once."""
+    print(line, flush=True)
+
+
+def _place(root: Path | None, config: Path | None) -> None:
+    """Options may stand before or after the command."""
+    OPTIONS.root, OPTIONS.config = root or OPTIONS.root, config or OPTIONS.config
+
+
+def main() -> None:
+    """Run the command; every error ends as a sentence and an exit code, never as a stack trace."""
+    try:
+        app()
+    except Exception as error:
+        if OPTIONS.debug:
+            raise
+        told = explained(error)
+        print(told, file=sys.stderr, flush=True)
+        sys.exit(told.code)
+
+
+def explained(error: Exception) -> JifenError:
+    """Any error as one for people. Messages of libraries may quote people's data: only their kind is told."""
+    if isinstance(error, JifenError):
+        return error
+    if isinstance(error, OSError):
+        why = os.strerror(error.errno) if error.errno else type(error).__name__
+        where = str(error.filename or "")
+        return JifenError(ExitCode.OTHER, f"系统错误：{why}", where=where, todo="检查磁盘空间和权限后再次运行")
+    todo = "再次运行；仍然出错时加 --debug 取得细节"
+    return JifenError(ExitCode.OTHER, f"程序错误（{type(error).__name__}）", todo=todo)

@@ -1,0 +1,231 @@
+"""The gate passes what the declaration allows, blocks everything else, and tells nothing about anybody."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from expectations.declarations import load_sources
+from expectations.gate import Verdict, judge
+from expectations.month import Month
+
+SOURCES = load_sources()
+RECEIVED = Month.parse("2021-10")
+ROWS = 1000
+TYPES = {
+    "id": "BIGINT",
+    "date": "DATE",
+    "month": "INTEGER",
+    "amount": "DECIMAL(12,2)",
+    "integer": "INTEGER",
+    "yes_no": "BOOLEAN",
+}
+# one sound row of each source, as SQL over the record number i; columns not named are null
+SOUND = {
+    "registry": {
+        "resident_id": "33020319900101000 + i",
+        "residence_district": "'330203'",
+        "registered_on": "DATE '2019-01-01'",
+        "permit_issued_on": "DATE '2021-01-01'",
+        "permit_valid_to": "DATE '2022-01-01'",
+        "status": "'resident'",
+    },
+    "social_security": {
+        "resident_id": "33020319900101000 + i",
+        "insurance": "'pension'",
+        "month": str(RECEIVED.ordinal),
+        "district": "'330203'",
+        "base": "0",
+        "kind": "'paid'",
+        "posted_on": "DATE '2021-10-31'",
+    },
+    "volunteer": {
+        "event_id": "'E' || i",
+        "resident_id": "33020319900101000 + i",
+        "kind": "'service'",
+        "on_date": "DATE '2021-10-01'",
+        "quantity": "24",
+        "status": "'valid'",
+    },
+    "corrections": {
+        "case_id": "'C' || i",
+        "resident_id": "33020319900101000 + i",
+        "target": "'330211:100%'",
+        "decision": "'upheld'",
+        "value": "1",
+        "valid_from": "DATE '2022-01-01'",
+        "decided_on": "DATE '2021-10-01'",
+    },
+    "children": {
+        "child_id": "33020320150101000 + i // 2",
+        "guardian_id": "33020319900101000 + i",
+        "enrolled": "'none'",
+    },
+}
+PLANTED = "33020319770707"  # the beginning of every planted ID
+STAGED = "part INTEGER, record BIGINT, reasons VARCHAR[], defects VARCHAR[], raw VARCHAR, superseded BOOLEAN"
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(config={"threads": 2}) as opened:
+        yield opened
+
+
+def verdict(
+    connection: duckdb.DuckDBPyConnection, folder: Path, name: str, change: str = "", rows: int = ROWS
+) -> Verdict:
+    """Stage sound rows of a source, change them by one statement, and judge them."""
+    columns = {column: TYPES.get(declared.type, "VARCHAR") for column, declared in SOURCES[name].columns.items()}
+    values = [f"{SOUND[name].get(column, 'NULL')}::{kind}" for column, kind in columns.items()]
+    typed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+    connection.execute(f"CREATE OR REPLACE TABLE rows ({STAGED}, {typed})")
+    connection.execute(
+        f"INSERT INTO rows SELECT 0, i, NULL, NULL, NULL, false, {', '.join(values)} FROM range({rows}) AS t(i)"
+    )
+    if change:
+        connection.execute(change)
+    staged = folder / "it's staged.parquet"
+    connection.execute("COPY rows TO '" + str(staged).replace("'", "''") + "' (FORMAT parquet)")
+    return judge(connection, staged, SOURCES[name], RECEIVED, 0.02)
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_sound_rows_pass(connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str) -> None:
+    assert verdict(connection, tmp_path, name).failures == []
+
+
+def refused(rows: int) -> str:
+    return f"UPDATE rows SET reasons = ['bad_id'], raw = '{PLANTED}1234', resident_id = NULL WHERE record < {rows}"
+
+
+BROKEN = [
+    ("volunteer", refused(21), "拒收的行不得超过 2.00%（且多于 20 行）：1,000 行中有 21 行"),
+    ("volunteer", "ALTER TABLE rows DROP district", "声明的列须齐全：缺少 district"),
+    ("volunteer", "UPDATE rows SET kind = NULL WHERE record = 3", "类别：必填：1,000 行中有 1 行"),
+    ("volunteer", "UPDATE rows SET kind = 'gift' WHERE record < 3", "类别：须在声明的取值之内：1,000 行中有 3 行"),
+    ("volunteer", "UPDATE rows SET quantity = 24.01 WHERE record = 3", "数量：须在按类别声明的范围之内"),
+    ("volunteer", "UPDATE rows SET quantity = 0 WHERE record = 3", "数量：须在按类别声明的范围之内"),
+    ("volunteer", "UPDATE rows SET quantity = 250, kind = 'blood' WHERE record = 3", "数量：须在按类别声明的范围之内"),
+    ("volunteer", "UPDATE rows SET on_date = DATE '2021-11-01' WHERE record = 3", "日期：不得晚于收到月份的最后一天"),
+    ("volunteer", "UPDATE rows SET event_id = 'E4' WHERE record = 3", "活动编号：合格且未被替代的行不得重复"),
+    (
+        "children",
+        "UPDATE rows SET child_id = 33020320150101000, guardian_id = 33020319900101000 WHERE record < 2",
+        "子女身份号码、监护人身份号码：合格且未被替代的行不得重复",
+    ),
+    ("social_security", "UPDATE rows SET base = -0.01 WHERE record = 3", "缴费基数：须在声明的范围之内"),
+    (
+        "social_security",
+        f"UPDATE rows SET month = {RECEIVED.ordinal + 13} WHERE record = 3",
+        "缴费月份：不得晚于 2022-10",
+    ),
+    ("registry", "UPDATE rows SET permit_valid_to = DATE '2020-12-31' WHERE record = 3", "不得早于对应的起始列"),
+    ("registry", "UPDATE rows SET registered_on = NULL WHERE record <= 500", "首次登记日期：空值不得超过 50.00%"),
+    ("registry", "UPDATE rows SET resident_id = 1 WHERE record = 3", "公民身份号码：须为 17 位数字"),
+    ("registry", "DELETE FROM rows", "全量数据不得为空：共 0 行"),
+    ("corrections", "UPDATE rows SET value = NULL WHERE record = 3", "更正值：满足条件时必填"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "sentence"), BROKEN)
+def test_each_kind_of_mistake_blocks_and_is_named(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str, change: str, sentence: str
+) -> None:
+    judged = verdict(connection, tmp_path, name, change)
+    assert not judged.passed
+    assert any(sentence in failure for failure in judged.failures), judged.failures
+
+
+ALLOWED = [
+    ("volunteer", refused(20)),
+    ("volunteer", "UPDATE rows SET quantity = 400, kind = 'blood' WHERE record < 50"),
+    ("volunteer", "UPDATE rows SET event_id = 'E4', superseded = true WHERE record = 3"),
+    ("volunteer", f"{refused(1)}; UPDATE rows SET kind = 'gift', quantity = -1 WHERE record = 0"),
+    ("social_security", f"UPDATE rows SET month = {RECEIVED.ordinal + 12} WHERE record = 3"),
+    ("social_security", "DELETE FROM rows"),
+    ("registry", "UPDATE rows SET registered_on = NULL WHERE record < 500"),
+    ("registry", "UPDATE rows SET permit_valid_to = NULL WHERE record = 3"),
+    ("corrections", "UPDATE rows SET value = NULL, decision = 'rejected' WHERE record = 3"),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), ALLOWED)
+def test_the_bounds_themselves_pass(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str, change: str
+) -> None:
+    assert verdict(connection, tmp_path, name, change).failures == []
+
+
+def test_shares_do_not_block_a_small_extract(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    assert verdict(connection, tmp_path, "volunteer", refused(20), rows=25).passed
+    assert verdict(connection, tmp_path, "registry", "UPDATE rows SET registered_on = NULL", rows=20).passed
+    assert not verdict(connection, tmp_path, "registry", "UPDATE rows SET registered_on = NULL", rows=21).passed
+
+
+def test_a_check_that_cannot_be_evaluated_blocks_and_quotes_nothing(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    change = f"ALTER TABLE rows ALTER base TYPE VARCHAR; UPDATE rows SET base = '{PLANTED}1'"
+    judged = verdict(connection, tmp_path, "social_security", change)
+    assert "缴费基数：须在声明的范围之内：无法检查" in judged.failures
+    assert PLANTED not in str(judged)
+
+
+def test_no_value_of_any_row_is_told(
+    connection: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Every value of every column is planted, wrong where it can be, and looked for in all that the gate says."""
+    caplog.set_level(logging.DEBUG)
+    change = f"""
+        UPDATE rows SET resident_id = ({PLANTED}000 + record)::BIGINT, event_id = '{PLANTED}' || record % 7,
+            kind = '{PLANTED}' || record, status = '{PLANTED}' || record, district = '{PLANTED}' || record,
+            on_date = DATE '2077-07-07', quantity = 7707707.07, raw = '{PLANTED}' || record"""
+    judged = verdict(connection, tmp_path, "volunteer", change)
+    said = str(judged) + json.dumps(judged.results, ensure_ascii=False) + caplog.text + "".join(capfd.readouterr())
+    assert not judged.passed
+    assert len(judged.failures) >= 4
+    for value in (PLANTED, "2077-07-07", "7707707"):
+        assert value not in said
+
+
+def test_results_are_json_and_name_every_expectation(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    results = json.loads(json.dumps(verdict(connection, tmp_path, "volunteer").results))
+    assert results["success"] is True
+    assert {item["type"] for item in results["results"]} >= {
+        "expect_few_rows",
+        "expect_table_columns_to_match_set",
+    }
+    assert all(item["what"] and item["success"] for item in results["results"])
+
+
+def test_the_connection_stays_usable_and_other_connections_may_follow(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    verdict(connection, tmp_path, "volunteer")
+    with duckdb.connect() as other:
+        assert verdict(other, tmp_path, "volunteer").passed
+    assert verdict(connection, tmp_path, "volunteer").passed
+    assert connection.execute("SELECT count(*) FROM rows").fetchone() == (ROWS,)
+
+
+def test_great_expectations_is_imported_late_and_warms_up_aside() -> None:
+    """In a process of its own: the gate does not import it, warming up does, and nothing is printed at the end."""
+    program = (
+        "import sys, expectations.gate as gate\n"
+        "assert 'great_expectations' not in sys.modules\n"
+        "gate.warm_up().join()\n"
+        "assert 'great_expectations' in sys.modules\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

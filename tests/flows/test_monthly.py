@@ -1,0 +1,267 @@
+"""The Prefect shell: steps in order, failures that stay failures, and a database that knows nothing about anybody.
+
+Prefect reads its environment when it is imported, so the flows run in a process of their own, on a real server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLANTED = ("330203197707070777", "张三丰", "13857407777")
+
+FLOWS = """
+import json, sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from flows.prefect_home import start_server_early
+start_server_early(Path(sys.argv[1]))
+from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
+from flows import monthly
+
+PLANTED = sys.argv[2:]
+monthly.PULL_RETRY_SECONDS[:] = [0.0, 0.0]
+
+@dataclass
+class Step:
+    name: str
+    function: Callable
+
+def fails(error, times=99):
+    def work(run):
+        run["tries"] = run.get("tries", 0) + 1
+        if run["tries"] <= times:
+            raise error
+        return {"tries": run["tries"]}
+    return work
+
+def counted(name):
+    def work(run):
+        run["done"].append(name)
+        return {"rows": len(run["done"])}
+    return Step(name, work)
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+def attempt(month, *steps):
+    run = {"people": PLANTED, "done": []}
+    told = {}
+    try:
+        told["counts"] = monthly.run_month_with_prefect(run, steps, Month.parse(month))
+    except Exception as error:
+        told.update(type=type(error).__name__, code=getattr(error, "code", None), text=str(error), same=error in raised)
+    return told | {"done": run["done"], "tries": run.get("tries")}
+
+blocked = JifenError(ExitCode.GATE, "数据未通过检查", where="volunteer", todo="请部门重新交付")
+engine = caused(ValueError(f"Could not convert {PLANTED}"), KeyError(PLANTED[0]))
+missing = JifenError(ExitCode.EXTRACT, "来源缺少数据")
+dropped = caused(JifenError(ExitCode.EXTRACT, "连接中断"), ConnectionResetError())
+raised = [blocked, engine, missing, dropped]
+
+json.dump({
+    "passing": attempt("2021-01", counted("pull"), counted("stage"), counted("publish")),
+    "blocked": attempt("2021-02", counted("pull"), Step("gate", fails(blocked)), counted("publish")),
+    "engine": attempt("2021-03", counted("pull"), Step("clean", fails(engine)), counted("publish")),
+    "dropped": attempt("2021-04", Step("pull", fails(dropped, 2)), counted("publish")),
+    "missing": attempt("2021-05", Step("pull", fails(missing)), counted("publish")),
+    "late": attempt("2021-06", counted("pull"), Step("publish", fails(dropped, 2))),
+}, sys.stdout)
+"""
+
+
+@dataclass
+class Told:
+    """What the process said, and what Prefect's database holds afterwards."""
+
+    outcomes: dict[str, Any]
+    stderr: str
+    home: Path
+
+    def rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        with contextlib.closing(sqlite3.connect(self.home / "prefect.db")) as database:
+            return database.execute(query, values).fetchall()
+
+    def flow(self, month: str) -> tuple[str, str]:
+        (row,) = self.rows(
+            "SELECT s.type, s.message FROM flow_run f JOIN flow_run_state s ON s.id = f.state_id WHERE f.name = ?",
+            month,
+        )
+        return row[0], row[1]
+
+    def tasks(self, month: str) -> list[tuple[str, str]]:
+        return self.rows(
+            """SELECT substr(t.name, 1, instr(t.name, '-') - 1), t.state_type
+               FROM task_run t JOIN flow_run f ON f.id = t.flow_run_id WHERE f.name = ? ORDER BY t.start_time""",
+            month,
+        )
+
+
+def child(program: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    root = tmp_path_factory.mktemp("root")
+    process = child(FLOWS, str(root), *PLANTED)
+    stdout, stderr = process.communicate(timeout=200)
+    assert process.returncode == 0, stderr
+    return Told(json.loads(stdout), stderr, root / "prefect")
+
+
+def test_steps_run_in_order_and_their_counts_come_back(told: Told) -> None:
+    passing = told.outcomes["passing"]
+    assert passing["done"] == ["pull", "stage", "publish"]
+    assert passing["counts"] == {"pull": {"rows": 1}, "stage": {"rows": 2}, "publish": {"rows": 3}}
+    assert told.flow("2021-01")[0] == "COMPLETED"
+    assert told.tasks("2021-01") == [(name, "COMPLETED") for name in ("pull", "stage", "publish")]
+
+
+def test_a_blocked_gate_is_a_failed_flow_run_with_its_reason_and_code(told: Told) -> None:
+    blocked = told.outcomes["blocked"]
+    assert (blocked["code"], blocked["same"], blocked["done"]) == (12, True, ["pull"])
+    state, message = told.flow("2021-02")
+    assert state == "FAILED"
+    assert "数据未通过检查" in message
+    assert told.tasks("2021-02") == [("pull", "COMPLETED"), ("gate", "FAILED")]
+
+
+def test_other_errors_come_back_as_they_were_and_reach_prefect_by_type_only(told: Told) -> None:
+    engine = told.outcomes["engine"]
+    assert (engine["type"], engine["same"], engine["done"]) == ("ValueError", True, ["pull"])
+    assert PLANTED[0] in engine["text"]
+    state, message = told.flow("2021-03")
+    assert state == "FAILED"
+    assert "clean" in message and "ValueError" in message
+
+
+def test_pull_alone_is_tried_again_and_only_for_a_lost_connection(told: Told) -> None:
+    assert told.outcomes["dropped"]["counts"]["pull"] == {"tries": 3}
+    assert told.flow("2021-04")[0] == "COMPLETED"
+    assert (told.outcomes["missing"]["tries"], told.outcomes["missing"]["code"]) == (1, 11)
+    assert (told.outcomes["late"]["tries"], told.flow("2021-06")[0]) == (1, "FAILED")
+
+
+def test_nothing_personal_reaches_prefect(told: Told) -> None:
+    """Every file under Prefect's home, and what the process wrote, searched for what the run and the errors held."""
+    files = [path for path in told.home.rglob("*") if path.is_file()]
+    assert any(path.name == "prefect.db" for path in files)
+    for planted in PLANTED:
+        forms = (planted.encode(), json.dumps(planted)[1:-1].encode())
+        assert not [path for path in files for form in forms if form in path.read_bytes()]
+        assert planted not in told.stderr
+    assert told.rows("SELECT DISTINCT parameters FROM flow_run") == [("{}",)]
+    assert not list(told.home.rglob("storage/*")), "no results are kept"
+
+
+def test_the_operator_sees_no_log_and_no_stack_trace(told: Told) -> None:
+    assert told.stderr == ""
+
+
+def listening(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def running(told: Told) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A process with its server up (on a home that is migrated already), and the server's port."""
+    program = """
+import os, sys
+from pathlib import Path
+from flows.prefect_home import await_server, start_server_early
+start_server_early(Path(sys.argv[1]))
+await_server()
+print(os.environ["PREFECT_API_URL"], flush=True)
+sys.stdin.read()
+"""
+    with child(program, str(told.home.parent), stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield process, int(process.stdout.readline().split(":")[2].split("/")[0])
+        process.kill()
+
+
+def test_the_server_dies_with_a_killed_run(running: tuple[subprocess.Popen[str], int]) -> None:
+    process, port = running
+    assert listening(port)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 20
+    while listening(port) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not listening(port)
+
+
+def test_strangers_on_the_machine_cannot_use_the_server(running: tuple[subprocess.Popen[str], int]) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            urllib.request.Request(
+                f"http://127.0.0.1:{running[1]}/api/flow_runs/filter", b"{}", {"content-type": "application/json"}
+            )
+        )
+    assert refused.value.code == 401
+
+
+def test_a_server_that_cannot_start_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "prefect" / "prefect.db").mkdir(parents=True)
+    program = """
+import sys
+from pathlib import Path
+from expectations.problems import JifenError
+from flows.prefect_home import await_server, start_server_early
+start_server_early(Path(sys.argv[1]))
+try:
+    await_server()
+except JifenError as error:
+    print(error)
+"""
+    stdout, stderr = child(program, str(tmp_path)).communicate(timeout=120)
+    assert "Prefect 临时服务未能启动" in stdout and "server.log" in stdout
+    assert stderr == ""
+
+
+def test_the_operators_own_server_is_left_alone(tmp_path: Path) -> None:
+    program = """
+import os, sys
+from pathlib import Path
+from flows import prefect_home
+prefect_home.start_server_early(Path(sys.argv[1]))
+prefect_home.await_server()
+print(os.environ["PREFECT_API_URL"], prefect_home._server)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env={**os.environ, "PREFECT_API_URL": "http://prefect.internal/api"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.split() == ["http://prefect.internal/api", "None"]

@@ -1,0 +1,138 @@
+"""Generated people through the real fact statements: every fact of every resident is what the plain reference says."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hypothesis import given
+
+from expectations.declarations import load_sources
+from expectations.month import Month
+from expectations.reference import TABLES, Reference, load_reference
+from tests.reference.facts import facts
+from tests.reference.making import DISTRICTS, World
+from tests.reference.rows import last_received, over_quota, residents, standing, unmatched
+from tests.reference.strategies import thorough, worlds
+from tests.reference.values import Row, one_extract
+from transforms.engine import EngineSettings, open_engine
+from transforms.make_facts import MonthFacts, make_facts
+
+SOURCES = load_sources()
+PEOPLE = 50
+ARROW_TYPES = {
+    "id": pa.int64(),
+    "date": pa.date32(),
+    "month": pa.int32(),
+    "amount": pa.decimal128(12, 2),
+    "integer": pa.int32(),
+    "yes_no": pa.bool_(),
+}
+Clean = Mapping[str, Sequence[tuple[Month, Row]]]
+
+
+def clean_rows(world: World) -> dict[str, list[tuple[Month, Row]]]:
+    return {
+        name: [
+            (month, row)
+            for month, raw in extracts.items()
+            for row in one_extract(SOURCES[name], raw, month, DISTRICTS).clean
+        ]
+        for name, extracts in world.extracts.items()
+    }
+
+
+def stored(value: Any, kind: str) -> Any:
+    """A typed value as clean Parquet holds it."""
+    if value is None:
+        return None
+    return int(value[:17]) if kind == "id" else value.ordinal if kind == "month" else value
+
+
+def write_clean(root: Path, clean: Clean) -> dict[str, list[Path]]:
+    """The rows as the cleaning leaves them: a folder per source and received month."""
+    served: dict[str, list[Path]] = {}
+    for name, received in clean.items():
+        columns = SOURCES[name].columns
+        for month in sorted({month for month, _ in received}):
+            rows = [row for other, row in received if other == month]
+            arrays = {
+                column: pa.array(
+                    [stored(row[column], declared.type) for row in rows], ARROW_TYPES.get(declared.type, pa.string())
+                )
+                for column, declared in columns.items()
+            }
+            arrays |= {"part": pa.array([0] * len(rows)), "record": pa.array(range(1, len(rows) + 1))}
+            folder = root / name / f"received={month}" / "d1"
+            folder.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table(arrays), folder / "rows.parquet")
+            served.setdefault(name, []).append(folder)
+    return served
+
+
+def write_reference(folder: Path, tables: Mapping[str, list[dict[str, str]]]) -> Reference:
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {**tables, "districts": [{"code": code, "name": code, "name_en": code} for code in DISTRICTS]}
+    for name, (_, columns) in TABLES.items():
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as text:
+            writer = csv.DictWriter(text, list(columns), restval="")
+            writer.writeheader()
+            writer.writerows(known.get(name, []))
+    return load_reference(folder)
+
+
+def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[dict[str, Any]]]:
+    """Make the facts with the engine: what was made, and the fact rows."""
+    reference = write_reference(root / "reference", world.tables)
+    served = write_clean(root / "clean", clean)
+    target = root / "facts.parquet"
+    with open_engine(EngineSettings(memory="500MB"), root / "spill") as engine:
+        made = make_facts(
+            engine, SOURCES, served, reference, ["education"], world.month, b"key", target, root / "over_quota"
+        )
+    return made, pq.read_table(target).to_pylist()
+
+
+def plain(value: Any) -> Any:
+    """A fact of the engine in the reference's shape: lists of structs as dicts and tuples."""
+    if isinstance(value, list):
+        entries = [tuple(entry.values()) for entry in value]
+        return entries if entries and len(entries[0]) == 3 else dict(entries) if entries else []
+    return value
+
+
+def same(reference: Any, engine: Any) -> bool:
+    return plain(engine) == reference or (not engine and not reference and isinstance(engine, list))
+
+
+@thorough(6)
+@given(worlds(SOURCES, PEOPLE))
+def test_every_fact_of_every_resident_is_what_the_reference_says(world: World) -> None:
+    clean = clean_rows(world)
+    wanted = facts(SOURCES, clean, world.month, world.tables)
+    with tempfile.TemporaryDirectory() as folder:
+        made, rows = run_facts(world, clean, Path(folder))
+    kept = {name: last_received(source, clean[name]) for name, source in SOURCES.items()}
+    people = residents(SOURCES, kept)
+    assert {row["person"] for row in rows} == {int(person[:17]) for person in people}
+    assert made.residents == len(rows) == len(wanted)
+    assert made.unmatched == {name: unmatched(source, clean[name], people) for name, source in SOURCES.items()}
+    assert made.over_quota == {"local_awards": count_over_quota(clean, world)}
+    by_number = {int(person[:17]): (person, known) for person, known in wanted.items()}
+    for row in rows:
+        person, known = by_number[row["person"]]
+        assert row["district"] == people[person]["residence_district"]
+        differing = {name: (value, row[name]) for name, value in known.items() if not same(value, row[name])}
+        assert not differing, f"resident {person}, fact: (reference, engine)"
+
+
+def count_over_quota(clean: Clean, world: World) -> int:
+    source = SOURCES["local_awards"]
+    assert source.quota
+    valid = standing(source.model_copy(update={"quota": None}), clean["local_awards"], world.month.last_day, {})
+    return len(over_quota(source.quota, valid, world.month.last_day, world.tables))

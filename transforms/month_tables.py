@@ -1,0 +1,77 @@
+"""The tables of a month, as projections of the fact table: scores, facts, identities, and changes against a month before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.month import Month
+from expectations.source import Fact
+from transforms.clean.identity import id_text
+from transforms.engine import PARQUET, quoted, scalar
+
+
+def write_table(
+    connection: duckdb.DuckDBPyConnection, statement: str, target: Path, values: Mapping[str, Any] | None = None
+) -> int:
+    """Write one table as Parquet, in the order of its statement; return its rows."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    connection.execute(f"COPY ({statement}) TO {quoted(target)} ({PARQUET})", values)
+    return int(scalar(connection, f"SELECT count(*) FROM {quoted(target)}"))
+
+
+def facts_statement(facts: Mapping[str, Fact]) -> str:
+    """The published facts: one row per resident, pseudonymous."""
+    names = ", ".join(name for name, fact in facts.items() if not fact.restricted)
+    return f"SELECT CAST($month AS DATE) AS month, resident_key, district, {names} FROM facts"
+
+
+def restricted_statement(facts: Mapping[str, Fact]) -> str:
+    """What only `explain` and the identified lists need: one row per resident."""
+    names = ", ".join(name for name, fact in facts.items() if fact.restricted)
+    return f"SELECT resident_key, {names}, corrections FROM facts"
+
+
+def identities_statement() -> str:
+    """Who stands behind a resident_key: one row per resident."""
+    return f"SELECT resident_key, {id_text('person')} AS resident_id, name, phone, district, community FROM facts"
+
+
+def points_columns(connection: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
+    """The points columns of a scores table, in order."""
+    columns = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    return [name for name, *_ in columns if name.endswith("_points")]
+
+
+def changes_statement(connection: duckdb.DuckDBPyConnection, before: Sequence[Path], month: Month) -> str:
+    """Every points column that differs from the month before: month, resident_key, district, item, before, after.
+
+    Someone new has null before, someone gone null after (with the district they had). Sorted like the scores.
+    """
+    if not before:
+        columns = "CAST(NULL AS VARCHAR) AS item, CAST(NULL AS DECIMAL(7,2)) AS before, CAST(NULL AS DECIMAL(7,2)) AS after"
+        return f"SELECT DATE '{month.first_day}' AS month, resident_key, district, {columns} FROM scores WHERE false"
+    earlier = f"read_parquet([{', '.join(quoted(path) for path in before)}])"
+    now, then = points_columns(connection, "scores"), points_columns(connection, earlier)
+    items = list(dict.fromkeys([*now, *then]))
+
+    def value(side: str, known: Sequence[str], item: str) -> str:
+        return f"{side}.{item}" if item in known else "CAST(NULL AS DECIMAL(7,2))"
+
+    changed = ", ".join(
+        f"CASE WHEN {value('a', now, item)} IS DISTINCT FROM {value('b', then, item)} THEN"
+        f" {{'item': '{item.removesuffix('_points')}', 'before': {value('b', then, item)}, 'after': {value('a', now, item)}}} END"
+        for item in items
+    )
+    return f"""
+SELECT DATE '{month.first_day}' AS month, resident_key, district,
+    change.item AS item, change.before AS before, change.after AS after
+FROM (
+    SELECT coalesce(a.resident_key, b.resident_key) AS resident_key, coalesce(a.district, b.district) AS district,
+        unnest(list_filter([{changed}], lambda change: change IS NOT NULL)) AS change
+    FROM scores AS a FULL JOIN {earlier} AS b ON a.resident_key = b.resident_key
+)
+ORDER BY district, resident_key, item"""

@@ -1,0 +1,247 @@
+"""What a points table may say of facts, sections and groups: every mistake at its place, in a policy writer's words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from decimal import Decimal
+
+from expectations.source import COUNTED_UNITS, Fact
+from transforms.policy.expressions import ExpressionError, condition, fact_kinds, level_names
+from transforms.policy.facts import HOURS_BY_YEAR, UNIT_WORDS, fact_of, typed
+from transforms.policy.rules import WHOLE_UNITS, Axis, Range, Rule
+from transforms.policy.tables import AWARD, CITY, Group, Indicator, Section
+
+Place = tuple[str | int, ...]
+Mistake = tuple[Place, str, str]
+"""Where (keys below the thing checked), what was found, what was meant."""
+
+NUMBER_FORMS = frozenset({"bands", "slope", "each", "tiers", "steps"})
+UNITS_OF_FORM: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(NUMBER_FORMS, COUNTED_UNITS),
+    "by_count": WHOLE_UNITS,
+    "counts": WHOLE_UNITS,
+    "levels": frozenset({"level"}),
+    "flat": frozenset({"yes_no"}),
+    "per_year": frozenset({HOURS_BY_YEAR}),
+}
+RESERVED = frozenset({"common", "district", "total"})
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> tuple[str, str]:
+    """The message for a name that nothing declares, with the nearest one that is."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, 1)
+    return f"没有名为 {name} 的{what}", f"是否应为 {close[0]}？" if close else f"可用：{'、'.join(names) or '无'}"
+
+
+def indicator_mistakes(indicator: Indicator, authority: str, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+    """Mistakes of one indicator by itself: its facts, rule, guards, evidence and examples."""
+    form = indicator.rule.form
+    if form in ("counts", "table"):
+        if indicator.fact is not None:
+            yield ("fact",), f"规则 {form} 自带数据名称", "请删去 fact"
+    elif indicator.fact is None:
+        yield (), "缺少 fact", "请写出这个指标用的数据"
+    else:
+        yield from _fact_mistakes(("fact",), indicator.fact, UNITS_OF_FORM[form], authority, facts)
+    yield from _rule_mistakes(indicator, facts)
+    yield from _limit_mistakes(indicator, facts)
+    for key, text in (("when", indicator.when), ("unless", indicator.unless)):
+        if text is not None:
+            try:
+                condition(text, fact_kinds(facts))
+            except ExpressionError as error:
+                yield (key,), error.found, error.meant
+    yield from _evidence_mistakes(indicator, facts)
+    yield from _example_mistakes(indicator, facts)
+
+
+def _fact_mistakes(
+    place: Place, name: str, units: frozenset[str], authority: str, facts: Mapping[str, Fact]
+) -> Iterator[Mistake]:
+    fact = fact_of(name, facts)
+    if name.startswith(AWARD) and authority == CITY:
+        yield place, f"市级积分表不能用 {name}", "区县赋分只能写在区县积分表中"
+    elif fact is None:
+        yield place, *unknown("数据", name, facts)
+    elif fact.unit not in units:
+        wanted = "、".join(dict.fromkeys(UNIT_WORDS[unit] for unit in sorted(units)))
+        yield place, f"{name} 的单位是{UNIT_WORDS[fact.unit]}", f"这种规则只用于：{wanted}"
+
+
+def _rule_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+    rule, place = indicator.rule, ("rule", indicator.rule.form)
+    if rule.levels is not None:
+        yield from _level_mistakes(place, rule.levels, fact_of(indicator.fact or "", facts))
+    for name in rule.counts or ():
+        yield from _fact_mistakes((*place, name), name, WHOLE_UNITS, "", facts)
+    yield from _overlaps((*place,), list(enumerate(rule.bands or ())))
+    if rule.per_year is not None:
+        yield from _per_year_mistakes(rule.per_year.rule, rule.per_year.years, fact_of(indicator.fact or "", facts))
+    if rule.table is not None:
+        yield from _axis_mistakes((*place, "down"), place, rule.table.down, rule.table.points, facts)
+        for row, cells in rule.table.points.items():
+            cell_place = (*place, "points", row)
+            yield from _axis_mistakes((*place, "across"), cell_place, rule.table.across, cells, facts)
+
+
+def _level_mistakes(place: Place, levels: Iterable[str], fact: Fact | None) -> Iterator[Mistake]:
+    if fact is None or fact.unit != "level":
+        return
+    for level in levels:
+        if level not in level_names(fact):
+            yield (*place, level), *unknown("等级", level, level_names(fact))
+
+
+def _overlaps(place: Place, ranges: list[tuple[str | int, Range]]) -> Iterator[Mistake]:
+    """Every range that shares a value with one before it."""
+    for index, (key, band) in enumerate(ranges):
+        for other_key, other in ranges[:index]:
+            if _overlap(band, other):
+                name = other_key + 1 if isinstance(other_key, int) else other_key
+                yield (*place, key), f"区间与“{name}”重叠", "同一个数值只能落在一个区间"
+                break
+
+
+def _overlap(one: Range, other: Range) -> bool:
+    """Two ranges share a value exactly when both hold the higher of their lower bounds."""
+    lows = [band.low for band in (one, other) if band.low is not None]
+    lowest = max(lows) if lows else min(_ends(one, other)) - 1
+    return one.holds(lowest) and other.holds(lowest)
+
+
+def _ends(*ranges: Range) -> list[Decimal]:
+    return [end for band in ranges for end in (band.high, band.below) if end is not None]
+
+
+def _axis_mistakes(
+    place: Place, cells_place: Place, axis: Axis, names: Iterable[str], facts: Mapping[str, Fact]
+) -> Iterator[Mistake]:
+    units = frozenset({"level"}) if axis.bands is None else COUNTED_UNITS
+    yield from _fact_mistakes((*place, "fact"), axis.fact, units, "", facts)
+    if axis.bands is None:
+        yield from _level_mistakes(cells_place, names, facts.get(axis.fact))
+        return
+    yield from _overlaps((*place, "bands"), list(axis.bands.items()))
+    for name in names:
+        if name not in axis.bands:
+            yield (*cells_place, name), *unknown("区间", name, axis.bands)
+
+
+def _per_year_mistakes(inner: Rule, years: int, fact: Fact | None) -> Iterator[Mistake]:
+    place = ("rule", "per_year")
+    if inner.form not in NUMBER_FORMS:
+        yield (*place, "rule"), f"每年之内不能用 {inner.form}", f"可用：{'、'.join(sorted(NUMBER_FORMS))}"
+    yield from _overlaps((*place, "rule", "bands"), list(enumerate(inner.bands or ())))
+    if fact is not None and fact.years is not None and years > fact.years:
+        yield (*place, "years"), f"{years} 年", f"这项数据只有 {fact.years} 个自然年"
+
+
+def _limit_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+    name = indicator.at_most
+    if name is None:
+        return
+    fact, own = facts.get(name), fact_of(indicator.fact or "", facts)
+    if fact is None:
+        yield ("at_most",), *unknown("数据", name, facts)
+    elif indicator.rule.form not in {*NUMBER_FORMS, "by_count"}:
+        yield ("at_most",), f"规则 {indicator.rule.form} 不能用 at_most", "at_most 只用于数值"
+    elif own is not None and fact.unit != own.unit:
+        yield ("at_most",), f"{name} 的单位是{UNIT_WORDS[fact.unit]}", f"应与 fact 相同：{UNIT_WORDS[own.unit]}"
+
+
+def _evidence_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+    try:
+        names = indicator.placeholders
+    except ValueError:
+        yield ("evidence",), "花括号不成对", "数据写作 {数据名称}"
+        return
+    known = {*facts, "value"} if indicator.fact else {*facts}
+    for name in names:
+        if name not in known:
+            yield ("evidence",), *unknown("数据", name, known)
+
+
+def _example_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+    for index, example in enumerate(indicator.examples):
+        short = example.value is not None
+        if short and indicator.fact is None:
+            yield ("examples",), "这个指标没有单一的 fact", "请写成列表：[{数据: 值, points: 分值}]"
+            return
+        for name, given in indicator.given(example).items():
+            place: Place = ("examples", str(example.value)) if short else ("examples", index, name)
+            fact = fact_of(name, facts)
+            if fact is None and short:
+                continue  # already told at `fact`
+            if fact is None:
+                yield place, *unknown("数据", name, facts)
+                continue
+            try:
+                typed(fact, given)
+            except ValueError as error:
+                yield place, f"{given}", str(error)
+
+
+def structure_mistakes(
+    authority: str,
+    sections: Mapping[str, Section | None],
+    groups: Mapping[str, Group | None],
+    indicators: Mapping[str, Indicator | None],
+    mentioned: Collection[str],
+) -> Iterator[Mistake]:
+    """Mistakes of a version as a whole: what stands where, and names that collide.
+
+    None = itself mistaken, and told so already; `mentioned` are the sections and groups that such entries stand in.
+    """
+    parents = {**sections, **groups}
+    yield from _parent_mistakes(parents, groups, indicators, mentioned)
+    yield from _cycles(groups)
+    if authority != CITY and list(sections) != ["district"]:
+        yield ("sections",), f"区县积分表的部分：{'、'.join(sections) or '无'}", "应只有一个部分 district"
+    if not indicators:
+        yield ("indicators",), "没有指标", "至少写一个指标"
+    taken: set[str] = set()
+    for kind, codes in (("sections", sections), ("groups", groups), ("indicators", indicators)):
+        for code in codes:
+            own = authority != CITY and kind == "sections" and code == "district"
+            if code in taken or (code in RESERVED and not own) or re.match(r"d\d{6}_", code):
+                yield (kind, code), f"名称 {code} 已有别的含义", "请换一个代码"
+            taken.add(code)
+
+
+def _parent_mistakes(
+    parents: Mapping[str, object],
+    groups: Mapping[str, Group | None],
+    indicators: Mapping[str, Indicator | None],
+    mentioned: Collection[str],
+) -> Iterator[Mistake]:
+    used = set(mentioned)
+    for code, indicator in indicators.items():
+        if indicator is not None:
+            used.add(indicator.section)
+            if indicator.section not in parents:
+                yield ("indicators", code, "section"), *unknown("部分或分组", indicator.section, parents)
+    for code, group in groups.items():
+        if group is not None:
+            used.add(group.parent)
+            if group.parent not in parents:
+                yield ("groups", code, "in"), *unknown("部分或分组", group.parent, parents)
+    for code in parents:
+        if code not in used:
+            kind = "groups" if code in groups else "sections"
+            yield (kind, code), f"{code} 中没有任何指标", "请把指标的 section 写成它，或删去它"
+
+
+def _cycles(groups: Mapping[str, Group | None]) -> Iterator[Mistake]:
+    """One message per circle of groups, at its first group in the file."""
+    told: set[str] = set()
+    for code in groups:
+        path = [code]
+        while (group := groups.get(path[-1])) is not None and group.parent in groups and group.parent not in path:
+            path.append(group.parent)
+        closes = group is not None and group.parent == code
+        if closes and not told & set(path):
+            yield ("groups", code, "in"), f"分组互相包含：{' → '.join([*path, code])}", "分组最终应在某个部分之内"
+            told |= set(path)
