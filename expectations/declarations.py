@@ -103,17 +103,22 @@ def _check_source(file: YamlFile, source: Source) -> None:
             for given in column.checks.keys() - columns[str(column.by)].values.keys():
                 file.refuse((*where, "checks", given), given, f"不是 {column.by} 的取值")
     for name, fact in source.facts.items():
-        known(("facts", name), _fact_columns(source, fact))
+        known(("facts", name), _fact_columns(fact))
         _check_fact(file, source, name, fact)
 
 
-def _fact_columns(source: Source, fact: Fact) -> list[str | None]:
+def _fact_columns(fact: Fact) -> list[str | None]:
     spans = [span for span in (fact.current, fact.open) if span]
     return [
-        fact.of, *fact.where, *fact.pick, *fact.keys, *fact.weights,
+        fact.of,
+        *fact.where,
+        *fact.pick,
+        *fact.keys,
+        *fact.weights,
         *(column for span in spans for column in (span.begins, span.ends)),
-        fact.within and fact.within.of, fact.turns and fact.turns.of, fact.listed and fact.listed.column,
-    ]  # fmt: skip
+        *(window.of for window in (fact.within, fact.turns) if window),
+        fact.listed.column if fact.listed else None,
+    ]
 
 
 def _check_fact(file: YamlFile, source: Source, name: str, fact: Fact) -> None:

@@ -11,7 +11,6 @@ import threading
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -52,12 +51,16 @@ def judge(
     received: Month,
     quarantine_limit: Decimal | float,
 ) -> Verdict:
-    """Hold one delivery's staged Parquet against its source's declaration, on a cursor of this connection.
+    """Hold one delivery's staged rows against its source's declaration, on a cursor of this connection.
 
-    `quarantine_limit` is a share, 0 to 1. A check that cannot be evaluated is a failure. Thread-safe, one at a time.
+    `staged` names a table or view that cursors see (not a temporary one). `quarantine_limit` is a share, 0 to 1.
+    A check that cannot be evaluated is a failure. Thread-safe, one at a time.
     """
     results = _validate(connection, staged, source, received, quarantine_limit)
-    failures = [_sentence(result) for result in results if not result.success]
+    failed = [result for result in results if not result.success]
+    failures = [_sentence(result) for result in failed if _evaluated(result)]
+    if len(failures) < len(failed):  # one scan answers all: what breaks it leaves them all without an answer
+        failures.append(f"{len(failed) - len(failures)} 项检查无法执行")
     return Verdict(
         passed=not failures,
         failures=failures,
@@ -70,7 +73,7 @@ def judge(
 
 
 def _validate(
-    connection: duckdb.DuckDBPyConnection, staged: Path, source: Source, received: Month, limit: Decimal | float
+    connection: duckdb.DuckDBPyConnection, staged: str, source: Source, received: Month, limit: Decimal | float
 ) -> list[Any]:
     kept = _source()
     suite = importlib.import_module("expectations.suite").suite(source, received, limit)
@@ -96,19 +99,17 @@ def _plain(result: Any) -> dict[str, Any]:
     }
 
 
+def _evaluated(result: Any) -> bool:
+    return "observed_value" in result.result
+
+
 def _sentence(result: Any) -> str:
     what, seen = result.expectation_config.meta["what"], result.result
-    if "observed_value" not in seen:
-        return f"{what}：无法检查"
     if isinstance(seen["observed_value"], list):
         missing = sorted(set(result.expectation_config.kwargs["column_set"]) - set(seen["observed_value"]))
         return f"{what}：缺少 {'、'.join(missing)}"
     counted, among = seen["observed_value"], seen.get("details", {}).get("among")
     return f"{what}：共 {counted:,} 行" if among is None else f"{what}：{among:,} 行中有 {counted:,} 行"
-
-
-def _text(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 @cache

@@ -68,7 +68,7 @@ def _unique(source: Source) -> ExpectFewRows:
     key = ", ".join(_name(name) for name in source.key)
     titles = "、".join(source.columns[name].title for name in source.key)
     return ExpectFewRows(
-        counted=f"count(*) FILTER (WHERE {standing}) - count(DISTINCT ({key})) FILTER (WHERE {standing})",
+        counted=f"count(*) FILTER (WHERE {standing}) - count(DISTINCT CASE WHEN {standing} THEN ({key}) END)",
         among=SOUND_ROWS,
         meta={"what": f"{titles}：合格且未被替代的行不得重复"},
     )

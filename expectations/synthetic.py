@@ -117,7 +117,7 @@ class Again(Part):
     """A share of the rows comes once more, some months later, with other values: taken back, cleared, reversed."""
 
     share: Share
-    months: Span
+    months: tuple[Annotated[int, Field(ge=0)], int]
     where: dict[str, str] = {}
     set: dict[str, Value]
 

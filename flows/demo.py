@@ -8,8 +8,9 @@ from pathlib import Path
 
 from data.synth.extracts import make_extracts
 from expectations.declarations import load_sources
+
 from expectations.month import Month
-from flows.house import HOUSE_SOURCES, House, load_house
+from flows.house import House, load_house
 from flows.publish import Revision, published
 from flows.root import Root
 from flows.running import open_root, run_months
@@ -42,7 +43,7 @@ def synthesise(
             settings=settings.engine_settings,
             spill=spill,
             progress=tell,
-            sources=load_sources(HOUSE_SOURCES),
+            sources=load_sources(),
             reference=settings.paths.reference,
         )
     finally:

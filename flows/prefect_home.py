@@ -17,12 +17,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from expectations.problems import ExitCode, JifenError
 
 STARTUP_SECONDS = 120.0
 STOP_SECONDS = 10.0
+GRACE_SECONDS = 1.0  # the last task states are still on their way from the server's queue to its database
 LOCAL = "127.0.0.1"
 
 QUIET = {
@@ -116,6 +118,7 @@ def stop_server() -> None:
 
 def _end_with_parent() -> None:
     sys.stdin.buffer.read()
+    time.sleep(GRACE_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from expectations.declarations import all_facts, spine
 from expectations.month import Month
@@ -39,11 +40,12 @@ def run_step(connection: duckdb.DuckDBPyConnection, step: Step, values: Mapping[
 def load_reference_tables(connection: duckdb.DuckDBPyConnection, reference: Reference) -> None:
     """Every reference table as a table of its own name."""
     for name, (_, columns) in TABLES.items():
-        definition = ", ".join(f"{column} {kind}" for column, (_, kind) in columns.items())
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({definition})")
-        if reference.rows[name]:
-            places = ", ".join("?" for _ in columns)
-            connection.executemany(f"INSERT INTO {name} VALUES ({places})", reference.rows[name])
+        values = zip(*reference.rows[name], strict=True) if reference.rows[name] else ([] for _ in columns)
+        rows = pa.table(dict(zip(columns, map(list, values), strict=True)))
+        typed = ", ".join(f"CAST({column} AS {kind}) AS {column}" for column, (_, kind) in columns.items())
+        connection.register("reference_rows", rows)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {typed} FROM reference_rows")
+        connection.unregister("reference_rows")
 
 
 def padded_keys(key: bytes) -> dict[str, bytes]:

@@ -52,7 +52,9 @@ def changes_statement(connection: duckdb.DuckDBPyConnection, before: Sequence[Pa
     Someone new has null before, someone gone null after (with the district they had). Sorted like the scores.
     """
     if not before:
-        columns = "CAST(NULL AS VARCHAR) AS item, CAST(NULL AS DECIMAL(7,2)) AS before, CAST(NULL AS DECIMAL(7,2)) AS after"
+        columns = (
+            "CAST(NULL AS VARCHAR) AS item, CAST(NULL AS DECIMAL(7,2)) AS before, CAST(NULL AS DECIMAL(7,2)) AS after"
+        )
         return f"SELECT DATE '{month.first_day}' AS month, resident_key, district, {columns} FROM scores WHERE false"
     earlier = f"read_parquet([{', '.join(quoted(path) for path in before)}])"
     now, then = points_columns(connection, "scores"), points_columns(connection, earlier)

@@ -19,7 +19,7 @@ from expectations.source import Column, Source
 from transforms.engine import EngineSettings, open_engine, quoted
 
 CSV_RESIDENTS = 100_000  # a larger city delivers Parquet where the block leaves the format open
-PART_RESIDENT_MONTHS = 4_000_000  # divided by the residents: how many months of history share a part
+PART_RESIDENT_MONTHS = 11_000_000  # divided by the residents: how many months of history share a part
 SAMPLE = 4_000  # rows from which faults are made
 PLANTED = ("month", "source", "file", "record", "column", "planted", "kind", "reason")
 ORDER = ", ".join(BOOKKEEPING)

@@ -14,7 +14,8 @@ from expectations.synthetic import Again, Synthetic, Value
 from transforms.engine import quoted
 
 # A row's number is (its thing, month or repetition, fan): it stays below 2^63 for 20 million people.
-ROW_NUMBER = "((e * 65536 + slot) * 16 + fan)"
+SLOT_NUMBER = "(e * 65536 + slot)"
+ROW_NUMBER = f"({SLOT_NUMBER} * 16 + fan)"
 BOOKKEEPING = ("place", "number", "version")  # the delivered order, and the row that a delivered row is made of
 
 
@@ -79,21 +80,25 @@ SELECT * FROM valued WHERE {" AND ".join(f"{name} IS NOT NULL" for name in neede
         dice, rows, name = self.city.dice, self.block.rows, self.source.source
         late, lag = rows.late, "0"
         if late:
-            lag = f"CASE WHEN {dice.hit('number', f'{name} late', late.share)} THEN "
-            lag += dice.whole("number", f"{name} lag", *late.months) + " ELSE 0 END"
+            lag = f"CASE WHEN {dice.hit(SLOT_NUMBER, f'{name} late', late.share)} THEN "
+            lag += dice.whole(SLOT_NUMBER, f"{name} lag", *late.months) + " ELSE 0 END"
         shares = [share for values in rows.fan.values() for share in values.values()] or [1.0]
         kept = " ".join(f"WHEN {fan} THEN {dice.hit(ROW_NUMBER, f'{name} fan', s)}" for fan, s in enumerate(shares))
         youngest, oldest = rows.ages or (0, 200)
         return f"""slotted AS (
     {self._slots(first_due, last_due)}
+), due_slot AS (
+    SELECT *, month + {lag} AS due FROM slotted WHERE month - month_of(born) BETWEEN {youngest * 12} AND {oldest * 12 + 11}
 ), fanned AS (
-    SELECT *, unnest(range({len(shares)})) AS fan FROM slotted
-), numbered AS (
-    SELECT *, {ROW_NUMBER} AS number FROM fanned WHERE CASE fan {kept} END
+    SELECT *, unnest(range({len(shares)})) AS fan FROM due_slot
+    WHERE due BETWEEN greatest(since_m, {first_due - self._comes_again()}) AND {last_due}
 ), due_row AS (
-    SELECT *, month + {lag} AS due FROM numbered
-    WHERE month - month_of(born) BETWEEN {youngest * 12} AND {oldest * 12 + 11} AND since_m <= month + {lag}
+    SELECT *, {ROW_NUMBER} AS number FROM fanned WHERE CASE fan {kept} END
 )"""
+
+    def _comes_again(self) -> int:
+        """The most months after which a row may come once more."""
+        return max((again.months[1] for again in self.block.again), default=0)
 
     def _slots(self, first_due: int, last_due: int) -> str:
         dice, rows, name = self.city.dice, self.block.rows, self.source.source
@@ -105,19 +110,18 @@ SELECT * FROM valued WHERE {" AND ".join(f"{name} IS NOT NULL" for name in neede
             return f"""SELECT *, greatest(month_of(on_day), since_m) AS month FROM (
         SELECT *, {day} AS on_day FROM (SELECT *, unnest(range({count})) AS slot FROM ({things})))"""
         lags = [0, *(rows.late.months if rows.late else ())]
-        reach = max(lags) + max((again.months[1] for again in self.block.again), default=0)
-        oldest = max(first_due - reach, self.city.first.ordinal - 12 * rows.years)
-        day = dice.whole("e * 65536 + slot", f"{name} day", 0, 27)
+        oldest = max(first_due - max(lags) - self._comes_again(), self.city.first.ordinal - 12 * rows.years)
+        day = dice.whole(SLOT_NUMBER, f"{name} day", 0, 27)
         return f"""SELECT *, slot AS month, least(greatest(first_day(slot) + {day}::INTEGER, since), until) AS on_day
     FROM (
         SELECT *, unnest(range(greatest(since_m, {oldest}), least(until_m, {last_due - min(lags)}) + 1)) AS slot
-        FROM ({things})) WHERE {dice.hit("e * 65536 + slot", f"{name} monthly", rows.monthly)}"""
+        FROM ({things})) WHERE {dice.hit(SLOT_NUMBER, f"{name} monthly", rows.monthly)}"""
 
     def _event_day(self) -> str:
         event = self.block.rows.on
         if not event:
             return "since"
-        days = self.city.dice.whole("e * 65536 + slot", f"{self.source.source} event", *event.days)
+        days = self.city.dice.whole(SLOT_NUMBER, f"{self.source.source} event", *event.days)
         return f"{attribute(self.city, self.block.rows.each, event.after, 'since_m', 'since')} + {days}::INTEGER"
 
 

@@ -113,8 +113,9 @@ class Person:
     def __init__(self, random: Random, index: int, month: Month, broken: float, sources: Mapping[str, Source]) -> None:
         self.random, self.index, self.month, self.broken = random, index, month, broken
         self.as_of = month.last_day
+        self.favourite = min(edge_day(random, self.as_of), self.as_of)  # a day that comes again, so that ties are met
         facts = [f"fact:{name}" for source in sources.values() for name in source.facts]
-        self.targets = (*facts, *INDICATOR_TARGETS)
+        self.targets = random.sample((*facts, *INDICATOR_TARGETS), 3)  # few, so that corrections compete
         ages = (17, 18, 35, 36, 54, 55, 60, 61, random.randint(0, 90))
         anniversary = months_after(self.as_of, -12 * random.choice(ages))
         self.id = make_id(random, anniversary + dt.timedelta(days=random.choice((-40, 0, 0, 1))), index)
@@ -152,10 +153,11 @@ class Person:
             length = self.random.choice(RUNS) if self.random.random() < 0.3 else self.random.choice(RUNS[:8])
             insurance = self.random.choice(("pension", "pension", "medical", "injury"))
             account = {"insurance": insurance, "employer_id": self.random.choice(("E1", "E2", None))}
-            for month in (end - back for back in range(length) if self.random.random() < 0.97):
+            gaps = self.random.choice((0.0, 0.0, 0.03))
+            for month in (end - back for back in range(length) if self.random.random() >= gaps):
                 day = edge_day(self.random, self.as_of)
                 found.append(self.row(source, **account, month=month, kind="paid", posted_on=min(day, self.as_of)))
-                if self.random.random() < 0.15:
+                if self.random.random() < 4 * gaps + 0.02:
                     near = min(self.as_of, day + dt.timedelta(days=self.random.choice((-1, 0, 1))))
                     found.append(self.row(source, **account, month=month, kind="reversed", posted_on=near))
         return found
@@ -191,7 +193,11 @@ class Person:
 
     def text(self, name: str) -> str:
         """A text worth having in this column."""
-        return str(self.random.choice(self.targets if name == "target" else TEXTS.get(name, ("张三", "甲 乙", "=1+1"))))
+        return str(
+            self.random.choice(
+                self.targets if name == "target" else TEXTS.get(name, ("张三", "甲 乙", "=1+1", "丙\n丁"))
+            )
+        )
 
     def date(self, column: Column, values: Mapping[str, Any]) -> dt.date:
         earlier: dt.date | None = values.get(column.not_before or "")
@@ -200,7 +206,7 @@ class Person:
         return self.date_any(column)
 
     def date_any(self, column: Column) -> dt.date:
-        day = edge_day(self.random, self.as_of)
+        day = self.favourite if self.random.random() < 0.3 else edge_day(self.random, self.as_of)
         if column.future and self.random.random() < 0.5:
             return self.as_of + dt.timedelta(days=self.random.choice((0, 1, 30, 400)))
         return day if column.future or self.random.random() < 0.02 else min(day, self.as_of)

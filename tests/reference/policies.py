@@ -130,7 +130,7 @@ class Drawer:
 
     def table(self) -> tuple[str | None, Any]:
         (down, rows), (across, columns) = self.axis(), self.axis()
-        points = {row: {column: self.one(AMOUNTS) for column in columns if self.maybe()} for row in rows}
+        points = {row: {columns[0]: "3"} | {c: self.one(AMOUNTS) for c in columns if self.maybe()} for row in rows}
         return None, {"down": down, "across": across, "points": points}
 
     def axis(self) -> tuple[Text, list[str]]:

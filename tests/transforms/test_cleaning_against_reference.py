@@ -16,11 +16,12 @@ from expectations.declarations import load_sources
 from expectations.month import Month
 from expectations.source import Source
 from tests.reference.making import DISTRICTS, RawRow, World
-from tests.reference.strategies import thorough, worlds
+from tests.reference.strategies import PATIENCE, thorough, worlds
 from tests.reference.values import Extract, one_extract
 from transforms.clean.cleaning import Account, Job, clean_delivery
 from transforms.engine import EngineSettings, open_engine
 
+pytestmark = pytest.mark.timeout(PATIENCE)
 SOURCES = load_sources()
 PEOPLE = 25
 

@@ -22,11 +22,12 @@ from tests.reference.facts import WHOLE_UNITS, enrolment_year
 from tests.reference.points import before, points
 from tests.reference.policies import ELSEWHERE, HOME, RULES, Policy, policies
 from tests.reference.rows import Correction
-from tests.reference.strategies import MONTHS, SEEDS, thorough
+from tests.reference.strategies import MONTHS, PATIENCE, SEEDS, thorough
 from transforms.engine import EngineSettings, open_engine
 from transforms.policy.compile import points_sql
 from transforms.policy.rules import Rule
 
+pytestmark = pytest.mark.timeout(PATIENCE)
 FACTS = all_facts(load_sources())
 RESIDENTS = 60
 AMOUNT = pa.decimal128(12, 2)
@@ -136,7 +137,7 @@ def expected(policy: Policy, resident: Resident, month: Month) -> Mapping[str, A
     return {**points(*arguments, resident.corrections), "corrected": took_effect}
 
 
-@thorough(25)
+@thorough(12)
 @given(policies(FACTS), st.sampled_from(MONTHS), st.lists(SEEDS, min_size=RESIDENTS, max_size=RESIDENTS))
 def check_policy(engine: duckdb.DuckDBPyConnection, policy: Policy, month: Month, seeds: list[int]) -> None:
     residents = [Resident(Random(seed), policy, month.last_day) for seed in seeds]
@@ -145,7 +146,21 @@ def check_policy(engine: duckdb.DuckDBPyConnection, policy: Policy, month: Month
     for resident, row in zip(residents, rows, strict=True):
         wanted = expected(policy, resident, month)
         differing = {name: (value, row[name]) for name, value in wanted.items() if row[name] != value}
-        assert not differing, f"column: (reference, engine); facts {resident.facts}"
+        assert not differing, f"column: (reference, engine)\n{explained(policy, resident, differing)}"
+
+
+def explained(policy: Policy, resident: Resident, differing: Mapping[str, Any]) -> str:
+    """The indicators behind the columns that differ, with the facts that they read."""
+    versions = {"": policy.city} | {f"d{code}_": version for code, version in policy.districts.items()}
+    lines = [f"district {resident.district}, corrections {resident.corrections}"]
+    for prefix, version in versions.items():
+        for code, indicator in version.indicators.items():
+            if f"{prefix}{code}_points" in differing:
+                said = indicator.model_dump(
+                    exclude_none=True, exclude={"title", "basis", "values", "evidence", "examples"}
+                )
+                lines.append(f"{prefix}{code}: {said} over { {name: resident.facts.get(name) for name in FACTS} }")
+    return "\n".join(lines)
 
 
 def test_the_statement_agrees_with_the_reference_to_the_cent(engine: duckdb.DuckDBPyConnection) -> None:

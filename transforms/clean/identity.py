@@ -23,15 +23,16 @@ _FULL_WIDTH, _HALF_WIDTH = "０１２３４５６７８９Ｘｘx", "0123456789X
 
 
 def normalised(raw: str) -> str:
-    """The 18 characters of a delivered ID, or 17 digits for one of the 15-digit kind; anything else as it came."""
+    """A delivered ID in half width, without any white space, `x` as `X`."""
     squeezed = f"regexp_replace(translate({raw}, '{_FULL_WIDTH}', '{_HALF_WIDTH}'), '[{WHITE_SPACE_CLASS}]', '', 'g')"
-    long = f"regexp_replace({squeezed}, '^([0-9]{{6}})([0-9]{{9}})$', '\\119\\2')"
-    return f"CASE WHEN regexp_full_match({raw}, '[0-9]{{17}}[0-9X]') THEN {raw} ELSE {long} END"
+    return f"CASE WHEN regexp_full_match({raw}, '[0-9]{{17}}[0-9X]') THEN {raw} ELSE {squeezed} END"
 
 
 def number(text: str) -> str:
-    """The 17 digits of a normalised ID as a BIGINT, null when it has not the form of one."""
-    return f"CASE WHEN regexp_full_match({text}, '[0-9]{{17}}[0-9X]?') THEN CAST(left({text}, 17) AS BIGINT) END"
+    """The 17 digits of a normalised ID as a BIGINT (a 15-digit one is of the century 19), null if it has not its form."""
+    long = f"WHEN regexp_full_match({text}, '[0-9]{{17}}[0-9X]') THEN CAST(left({text}, 17) AS BIGINT)"
+    short = f"CAST(left({text}, 6) || '19' || right({text}, 9) AS BIGINT)"
+    return f"CASE {long} WHEN regexp_full_match({text}, '[0-9]{{15}}') THEN {short} END"
 
 
 def check_character(person: str) -> str:
@@ -52,7 +53,7 @@ def is_sound(text: str, person: str, last_day: dt.date) -> str:
     leap = f"({year} % 4 = 0 AND ({year} % 100 <> 0 OR {year} % 400 = 0))"
     days = f"CASE WHEN {month} IN (4, 6, 9, 11) THEN 30 WHEN {month} <> 2 THEN 31 WHEN {leap} THEN 29 ELSE 28 END"
     return (
-        f"(strlen({text}) = 17 OR right({text}, 1) = {check_character(person)})"
+        f"(strlen({text}) = 15 OR right({text}, 1) = {check_character(person)})"
         f" AND {birth} BETWEEN 19000101 AND {last_day:%Y%m%d}"
         f" AND {month} BETWEEN 1 AND 12 AND {day} BETWEEN 1 AND {days}"
     )

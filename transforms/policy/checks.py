@@ -38,15 +38,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> tuple[str, str]:
 
 def indicator_mistakes(indicator: Indicator, authority: str, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
     """Mistakes of one indicator by itself: its facts, rule, guards, evidence and examples."""
-    form = indicator.rule.form
-    if form in ("counts", "table"):
-        if indicator.fact is not None:
-            yield ("fact",), f"规则 {form} 自带数据名称", "请删去 fact"
-    elif indicator.fact is None:
-        yield (), "缺少 fact", "请写出这个指标用的数据"
-    else:
-        yield from _fact_mistakes(("fact",), indicator.fact, UNITS_OF_FORM[form], authority, facts)
-    yield from _rule_mistakes(indicator, facts)
+    unfit = list(_own_fact_mistakes(indicator, authority, facts))
+    yield from unfit
+    if not unfit:  # a fact that is not the one meant makes no sense of levels and examples either
+        yield from _rule_mistakes(indicator, facts)
+        yield from _example_mistakes(indicator, facts)
     yield from _limit_mistakes(indicator, facts)
     for key, text in (("when", indicator.when), ("unless", indicator.unless)):
         if text is not None:
@@ -55,7 +51,17 @@ def indicator_mistakes(indicator: Indicator, authority: str, facts: Mapping[str,
             except ExpressionError as error:
                 yield (key,), error.found, error.meant
     yield from _evidence_mistakes(indicator, facts)
-    yield from _example_mistakes(indicator, facts)
+
+
+def _own_fact_mistakes(indicator: Indicator, authority: str, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+    form = indicator.rule.form
+    if form in ("counts", "table"):
+        if indicator.fact is not None:
+            yield ("fact",), f"规则 {form} 自带数据名称", "请删去 fact"
+    elif indicator.fact is None:
+        yield ("rule",), f"规则 {form} 缺少 fact", "请写出这个指标用的数据"
+    else:
+        yield from _fact_mistakes(("fact",), indicator.fact, UNITS_OF_FORM[form], authority, facts)
 
 
 def _fact_mistakes(
@@ -81,10 +87,11 @@ def _rule_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[
     if rule.per_year is not None:
         yield from _per_year_mistakes(rule.per_year.rule, rule.per_year.years, fact_of(indicator.fact or "", facts))
     if rule.table is not None:
-        yield from _axis_mistakes((*place, "down"), place, rule.table.down, rule.table.points, facts)
+        yield from _axis_mistakes((*place, "down"), rule.table.down, facts)
+        yield from _axis_mistakes((*place, "across"), rule.table.across, facts)
+        yield from _cell_mistakes((*place, "points"), rule.table.down, rule.table.points, facts)
         for row, cells in rule.table.points.items():
-            cell_place = (*place, "points", row)
-            yield from _axis_mistakes((*place, "across"), cell_place, rule.table.across, cells, facts)
+            yield from _cell_mistakes((*place, "points", row), rule.table.across, cells, facts)
 
 
 def _level_mistakes(place: Place, levels: Iterable[str], fact: Fact | None) -> Iterator[Mistake]:
@@ -116,18 +123,20 @@ def _ends(*ranges: Range) -> list[Decimal]:
     return [end for band in ranges for end in (band.high, band.below) if end is not None]
 
 
-def _axis_mistakes(
-    place: Place, cells_place: Place, axis: Axis, names: Iterable[str], facts: Mapping[str, Fact]
-) -> Iterator[Mistake]:
+def _axis_mistakes(place: Place, axis: Axis, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
     units = frozenset({"level"}) if axis.bands is None else COUNTED_UNITS
     yield from _fact_mistakes((*place, "fact"), axis.fact, units, "", facts)
+    yield from _overlaps((*place, "bands"), list((axis.bands or {}).items()))
+
+
+def _cell_mistakes(place: Place, axis: Axis, names: Iterable[str], facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+    """Rows or columns of a two-way table that its axis does not have."""
     if axis.bands is None:
-        yield from _level_mistakes(cells_place, names, facts.get(axis.fact))
+        yield from _level_mistakes(place, names, facts.get(axis.fact))
         return
-    yield from _overlaps((*place, "bands"), list(axis.bands.items()))
     for name in names:
         if name not in axis.bands:
-            yield (*cells_place, name), *unknown("区间", name, axis.bands)
+            yield (*place, name), *unknown("区间", name, axis.bands)
 
 
 def _per_year_mistakes(inner: Rule, years: int, fact: Fact | None) -> Iterator[Mistake]:
@@ -173,8 +182,6 @@ def _example_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterat
         for name, given in indicator.given(example).items():
             place: Place = ("examples", str(example.value)) if short else ("examples", index, name)
             fact = fact_of(name, facts)
-            if fact is None and short:
-                continue  # already told at `fact`
             if fact is None:
                 yield place, *unknown("数据", name, facts)
                 continue
@@ -218,17 +225,15 @@ def _parent_mistakes(
     mentioned: Collection[str],
 ) -> Iterator[Mistake]:
     used = set(mentioned)
-    for code, indicator in indicators.items():
-        if indicator is not None:
-            used.add(indicator.section)
-            if indicator.section not in parents:
-                yield ("indicators", code, "section"), *unknown("部分或分组", indicator.section, parents)
-    for code, group in groups.items():
-        if group is not None:
-            used.add(group.parent)
-            if group.parent not in parents:
-                yield ("groups", code, "in"), *unknown("部分或分组", group.parent, parents)
-    for code in parents:
+    misplaced = False
+    for kind, key, entries in (("indicators", "section", indicators), ("groups", "in", groups)):
+        for code, entry in entries.items():
+            parent = entry.section if isinstance(entry, Indicator) else entry.parent if entry is not None else None
+            used.add(str(parent))
+            if parent is not None and parent not in parents:
+                misplaced = True
+                yield (kind, code, key), *unknown("部分或分组", parent, parents)
+    for code in () if misplaced else parents:  # what is misplaced may be what is missing elsewhere
         if code not in used:
             kind = "groups" if code in groups else "sections"
             yield (kind, code), f"{code} 中没有任何指标", "请把指标的 section 写成它，或删去它"

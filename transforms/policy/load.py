@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from expectations.problems import DeclarationError, Problem
 from expectations.source import COUNTED_UNITS, Closed, Fact
@@ -17,6 +17,8 @@ from transforms.policy.checks import Place, indicator_mistakes, structure_mistak
 from transforms.policy.facts import fact_of
 from transforms.policy.rules import WHOLE_UNITS, Range
 from transforms.policy.tables import CITY, Group, Indicator, PointsTable, Section
+
+Part = TypeVar("Part", bound=Closed)
 
 
 def load_tables(folder: Path, facts: Mapping[str, Fact], districts: Collection[str]) -> list[PointsTable]:
@@ -73,6 +75,16 @@ def _gaps(indicator: Indicator) -> list[str]:
     return gaps
 
 
+def _empty(entry: Any, place: Place) -> Iterator[Place]:
+    """Keys and items without a value; in examples null is a value: unknown."""
+    items = entry.items() if isinstance(entry, dict) else enumerate(entry) if isinstance(entry, list) else ()
+    for key, value in items:
+        if value is None:
+            yield (*place, key)
+        elif key != "examples":
+            yield from _empty(value, (*place, key))
+
+
 @dataclass
 class _Draft:
     """A version as far as it can be understood. None: an entry that is mistaken itself."""
@@ -124,9 +136,10 @@ class _Reader:
         self._parts(draft, data, "sections", Section, draft.sections)
         self._parts(draft, data, "groups", Group, draft.groups)
         self._indicators(draft, data)
-        mistakes = structure_mistakes(self.authority, draft.sections, draft.groups, draft.indicators, draft.mentioned)
-        for place, found, meant in mistakes:
-            self.file.refuse((*draft.place, *place), found, meant)
+        if all(isinstance(data.get(key), dict) for key in ("sections", "indicators")):
+            parts_of = (draft.sections, draft.groups, draft.indicators)
+            for place, found, meant in structure_mistakes(self.authority, *parts_of, draft.mentioned):
+                self.file.refuse((*draft.place, *place), found, meant)
         self.drafts.setdefault(str(data.get("from")), draft)
         parts: dict[str, dict[str, Any]] = {
             "sections": draft.sections, "groups": draft.groups, "indicators": draft.indicators
@@ -137,7 +150,7 @@ class _Reader:
     def _parts(self, draft: _Draft, data: dict[str, Any], key: str, model: type[Closed], into: dict[str, Any]) -> None:
         entries = data.get(key)
         for code, entry in (entries if isinstance(entries, dict) else {}).items():
-            into[code] = self.file.parse(model, entry, (*draft.place, key, code))
+            into[code] = self._parse(model, entry, (*draft.place, key, code))
             if into[code] is None and isinstance(entry, dict):
                 draft.mentioned.add(str(entry.get("in")))
 
@@ -159,11 +172,12 @@ class _Reader:
         if not isinstance(entry, dict) or "as_in" not in entry:
             draft.written[code] = entry if isinstance(entry, dict) else {}
             draft.origins[code] = {key: (*place, key) for key in draft.written[code]}
-            return self.file.parse(Indicator, entry, place)
+            return self._parse(Indicator, entry, place)
         earlier = self.drafts.get(str(entry["as_in"]))
         if earlier is None or code not in earlier.indicators:
             self._refuse_as_in(place, code, entry["as_in"], earlier)
             draft.written[code] = entry
+            draft.mentioned |= {*draft.sections, *draft.groups}  # it may stand in any of them
             return None
         own = {key: value for key, value in entry.items() if key != "as_in"}
         draft.written[code] = {**earlier.written[code], **own}
@@ -171,6 +185,13 @@ class _Reader:
         if earlier.indicators[code] is None:
             return None
         return self.file.parse(Indicator, draft.written[code], place)
+
+    def _parse(self, model: type[Part], entry: Any, place: Place) -> Part | None:
+        """One part; a key without a value is a slip of the pen, never a wish for the default."""
+        empty = list(_empty(entry, place))
+        for where in empty:
+            self.file.refuse(where, "没有值", "请填写，或删去这一行")
+        return None if empty else self.file.parse(model, entry, place)
 
     def _refuse_as_in(self, place: Place, code: str, named: Any, earlier: _Draft | None) -> None:
         if earlier is None:

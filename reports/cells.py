@@ -1,0 +1,83 @@
+"""Lists for spreadsheets: what a cell may hold so that Excel neither changes it nor runs it, and CSV made by DuckDB."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from transforms.engine import quoted
+
+BOM = "\ufeff"  # by it Excel knows that the file is UTF-8
+_RUNS = r"'*[=+@\t\r-]"  # what a spreadsheet would take for a formula; apostrophes before it are doubled, so that one can be taken off
+
+
+@dataclass(frozen=True)
+class ListColumn:
+    """One column of a list: its name in the table, its header, and how its cells are written.
+
+    code: digits that are no number (ID, phone). text: what people wrote. month: YYYY-MM. plain: numbers, dates, words of ours.
+    """
+
+    name: str
+    title: str
+    kind: Literal["code", "text", "month", "plain"] = "plain"
+
+    @property
+    def text(self) -> str:
+        """The cell as SQL text or number, for a reader that does not guess."""
+        return f"strftime({self.name}, '%Y-%m')" if self.kind == "month" else self.name
+
+    @property
+    def cell(self) -> str:
+        """The cell as SQL, for a CSV that a spreadsheet opens: codes begin with one TAB, formulas with an apostrophe."""
+        if self.kind == "code":
+            return f"chr(9) || {self.name}"
+        if self.kind == "text":
+            first = f"left({self.name}, 1) IN ('=', '+', '-', '@', chr(9), chr(13), '''')"
+            runs = f"{first} AND regexp_matches({self.name}, {quoted('^' + _RUNS)})"
+            return f"CASE WHEN {runs} THEN '''' || {self.name} ELSE {self.name} END"
+        return self.text
+
+
+def copy_csv(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: Sequence[ListColumn],
+    rows: range,
+    target: Path,
+) -> None:
+    """Write rows of a table (by position) as CSV: UTF-8 with BOM, header row, in the order of the table.
+
+    The first column must be one that is never quoted: the BOM stands before its header.
+    """
+    titles = [column.title for column in columns]
+    titles[0] = BOM + titles[0]
+    cells = ", ".join(f"{column.cell} AS {_name(title)}" for column, title in zip(columns, titles, strict=True))
+    codes = ", ".join(_name(t) for column, t in zip(columns, titles, strict=True) if column.kind == "code")
+    query = f"SELECT {cells} FROM {table} WHERE rowid BETWEEN {rows.start} AND {rows.stop - 1}"
+    connection.execute(
+        f"COPY ({query}) TO {quoted(target)} (FORMAT csv, HEADER, FORCE_QUOTE ({codes}), USE_TMP_FILE false)"
+    )
+
+
+def read_csv(path: Path) -> Iterator[dict[str, str | None]]:
+    """The rows of a list as they were before they were written for spreadsheets; header -> text, empty cells None."""
+    with path.open(encoding="utf-8-sig", newline="") as text:
+        for row in csv.DictReader(text):
+            yield {title: _plain(cell) for title, cell in row.items()}
+
+
+def _plain(cell: str) -> str | None:
+    if re.match(rf"'{_RUNS}", cell):
+        return cell[1:]
+    return cell.removeprefix("\t") or None
+
+
+def _name(title: str) -> str:
+    return '"' + title.replace('"', '""') + '"'

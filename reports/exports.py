@@ -1,0 +1,229 @@
+"""The districts' packages: each gets its own people of the month, identified, and nobody else's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
+from reports.cells import ListColumn, copy_csv
+from reports.district_lists import (
+    REMINDERS,
+    Policy,
+    eligibility_list,
+    eligibility_sql,
+    people_sql,
+    reminders_sql,
+    score_list,
+)
+from reports.encrypt import check_recipient, delivered, named
+from reports.summary import Movement, movements, summary_page
+from reports.workbook import write_workbook
+from transforms.engine import PARQUET, quoted, scalar
+
+CSV_ROWS = 500_000
+XLSX_ROWS = 100_000
+# What a step before may have left out: an empty list then stands for it, with these columns.
+ABSENT = {
+    "eligibility": {
+        "resident_key": "VARCHAR",
+        "service": "VARCHAR",
+        "district": "VARCHAR",
+        "eligible": "BOOLEAN",
+        "points_short": "DECIMAL(7,2)",
+        "monthly_amount": "DECIMAL(12,2)",
+    },
+    "reminders": {
+        "month": "DATE",
+        "kind": "VARCHAR",
+        "service": "VARCHAR",
+        "resident_id": "VARCHAR",
+        "name": "VARCHAR",
+        "phone": "VARCHAR",
+        "due_on": "DATE",
+        "text": "VARCHAR",
+        "added_in": "VARCHAR",
+    },
+}
+
+
+@dataclass(frozen=True)
+class District:
+    """A district of districts.csv: code, Chinese name, age public key (empty: its package is not encrypted)."""
+
+    code: str
+    name: str
+    recipient: str
+
+
+@dataclass
+class Package:
+    """One district's folder in the making, and the rows of each file written so far."""
+
+    folder: Path
+    district: District
+    rows: dict[str, int] = field(default_factory=dict)
+
+    def write(self, name: str, rows: int, make: Callable[[Path], object]) -> None:
+        """Have a file made at the path given to `make`, encrypted on the way when the district has a key."""
+        path = self.folder / name
+        with delivered(path, self.district.recipient) as target:
+            make(target)
+        self.rows[named(path, self.district.recipient).name] = rows
+
+    def seal(self, month: Month) -> None:
+        """manifest.json: rows, bytes and SHA-256 of every file as it lies in the folder."""
+        files = {name: {"rows": rows, **_measured(self.folder / name)} for name, rows in sorted(self.rows.items())}
+        facts = {"month": str(month), "district": self.district.code, "name": self.district.name, "files": files}
+        text = json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        (self.folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def write_exports(
+    connection: duckdb.DuckDBPyConnection,
+    revision: Path,
+    before: Path | None,
+    districts: Sequence[District],
+    policy: Policy,
+    month: Month,
+    *,
+    require_encryption: bool,
+    tell: Callable[[str], None] = lambda name: None,
+) -> dict[str, int]:
+    """Write `exports/<code>/` for every district of a revision in the making; what they hold together, by kind of row.
+
+    Reads scores/ and restricted/identities/, and eligibility/ and reminders/ where they are. `before`: the month
+    before as published, for who moved or left. A package that stands from a run that died is made again.
+    JifenError (declarations), before anything is written: a key is wrong, or missing though required.
+    """
+    _check_keys(districts, require_encryption)
+    for name, columns in ABSENT.items():
+        _serve(connection, name, revision / name, columns)
+    _serve(connection, "scored", revision / "scores")
+    _serve(connection, "identities", revision / "restricted" / "identities")
+    if before:
+        _serve(connection, "scored_before", before / "scores")
+    moved = movements(connection, before is not None)
+    folder = revision / "exports"
+    shutil.rmtree(folder, ignore_errors=True)
+    counts = {"residents": 0, "eligibility": 0, "reminders": 0}
+    for district in districts:
+        tell(f"exports {district.code}")
+        package = Package(folder / district.code, district)
+        package.folder.mkdir(parents=True)
+        for name, rows in _write_package(connection, package, policy, month, moved).items():
+            counts[name] += rows
+    return {"districts": len(districts), **counts}
+
+
+def _check_keys(districts: Sequence[District], required: bool) -> None:
+    without = [f"{district.code} {district.name}" for district in districts if not district.recipient]
+    if required and without:
+        raise JifenError(
+            ExitCode.DECLARATIONS,
+            f"要求加密导出，但以下区县没有公钥：{'、'.join(without)}",
+            where="districts.csv recipient；jifen.toml [exports] require_encryption",
+            todo="补上各区县的 age 公钥",
+        )
+    for district in districts:
+        if district.recipient:
+            check_recipient(district.recipient, district.name)
+
+
+def _serve(
+    connection: duckdb.DuckDBPyConnection, name: str, folder: Path, absent: Mapping[str, str] | None = None
+) -> None:
+    """A view on the Parquet files of a folder; without files, where that may be, an empty one with the columns given."""
+    files = ", ".join(quoted(file) for file in sorted(folder.glob("*.parquet")))
+    select = f"FROM read_parquet([{files}])"
+    if absent and not files:
+        nothing = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in absent.items())
+        select = f"SELECT {nothing} WHERE false"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {select}")
+
+
+def _write_package(
+    connection: duckdb.DuckDBPyConnection,
+    package: Package,
+    policy: Policy,
+    month: Month,
+    moved: Mapping[str, Movement] | None,
+) -> dict[str, int]:
+    """All files of one district; rows of each list."""
+    code = package.district.code
+    tables: dict[str, tuple[str, list[ListColumn]]] = {
+        "people": (people_sql(policy, code, "scored", "identities"), score_list(policy, code)),
+        "eligible": (eligibility_sql(policy, code, "eligibility"), eligibility_list(policy)),
+        "reminded": (reminders_sql(policy, "reminders"), REMINDERS),
+    }
+    rows = {}
+    for table, (statement, _) in tables.items():
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {statement}")
+        rows[table] = int(scalar(connection, f"SELECT count(*) FROM {table}"))
+
+    def parquet(target: Path) -> None:
+        select = f"SELECT {', '.join(column.name for column in tables['people'][1])} FROM people"
+        connection.execute(f"COPY ({select}) TO {quoted(target)} ({PARQUET}, USE_TMP_FILE false)")
+
+    package.write("scores.parquet", rows["people"], parquet)
+    for table, name in (("people", "scores"), ("eligible", "eligibility"), ("reminded", "reminders")):
+        _write_csv(connection, package, name, table, tables[table][1], rows[table])
+    _write_xlsx(connection, package, rows["reminded"], month)
+    page = summary_page(
+        connection, package.district.name, policy, month, None if moved is None else moved.get(code, Movement())
+    )
+    package.write("summary.html", rows["people"], lambda target: target.write_text(page, encoding="utf-8"))
+    package.seal(month)
+    for table in tables:
+        connection.execute(f"DROP TABLE {table}")
+    return {"residents": rows["people"], "eligibility": rows["eligible"], "reminders": rows["reminded"]}
+
+
+def _parts(name: str, suffix: str, rows: int, at_most: int) -> list[tuple[str, range]]:
+    """One file, or several of at most so many rows, numbered from 1."""
+    starts = range(0, max(rows, 1), at_most)
+    spans = [range(start, min(start + at_most, rows)) for start in starts]
+    names = [f"{name}-{number}{suffix}" for number in range(1, len(spans) + 1)]
+    return list(zip(names if len(spans) > 1 else [f"{name}{suffix}"], spans, strict=True))
+
+
+def _write_csv(
+    connection: duckdb.DuckDBPyConnection,
+    package: Package,
+    name: str,
+    table: str,
+    columns: list[ListColumn],
+    rows: int,
+) -> None:
+    for part, span in _parts(name, ".csv", rows, CSV_ROWS):
+        package.write(part, len(span), partial(copy_csv, connection, table, columns, span))
+
+
+def _write_xlsx(connection: duckdb.DuckDBPyConnection, package: Package, rows: int, month: Month) -> None:
+    """The reminders as workbooks. Encrypted ones are made in memory, so that their rows are never on disk."""
+    titles = [column.title for column in REMINDERS]
+    cells = ", ".join(column.text for column in REMINDERS)
+    aside = None if package.district.recipient else package.folder
+
+    def workbook(span: range, target: Path) -> None:
+        select = f"SELECT {cells} FROM reminded WHERE rowid BETWEEN {span.start} AND {span.stop - 1}"
+        found = connection.execute(select)
+        with target.open("wb") as file:
+            write_workbook(file, titles, iter(found.fetchone, None), month.last_day, aside)
+
+    for part, span in _parts("reminders", ".xlsx", rows, XLSX_ROWS):
+        package.write(part, len(span), partial(workbook, span))
+
+
+def _measured(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

@@ -1,0 +1,154 @@
+"""A district's page of figures. It leaves the operators' hands: people are rounded to 10, and nothing is said of fewer than 10."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from html import escape
+
+import duckdb
+
+from expectations.month import Month
+from reports.district_lists import Policy, sums
+
+FEW = 10
+FEW_TEXT = f"少于 {FEW}"
+BAND, TOP_BAND = 20, 9  # points of one band of the distribution; the last band is open
+STYLE = """
+body { font: 16px/1.6 system-ui, "PingFang SC", "Microsoft YaHei", sans-serif; color: #222 }
+body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem; border-bottom: 1px solid #ccc }
+table { border-collapse: collapse; width: 100% } th, td { padding: .2rem .6rem; text-align: left; font-weight: normal }
+td { text-align: right; white-space: nowrap; width: 8rem } tr:nth-child(even) { background: #f5f6f8 }
+.bar { width: 45% } .bar i { display: block; height: .8rem; background: #3b6ea5 }
+footer { margin-top: 2rem; color: #666; font-size: .85rem }
+"""
+
+
+@dataclass
+class Movement:
+    """Exact numbers of people against the month before: from and to other districts, newly scored, no longer scored."""
+
+    moved_in: int = 0
+    moved_out: int = 0
+    arrived: int = 0
+    left: int = 0
+
+
+def movements(connection: duckdb.DuckDBPyConnection, known: bool) -> dict[str, Movement] | None:
+    """Movement by district, from the views `scored` and `scored_before`; None when the month before is not `known`."""
+    if not known:
+        return None
+    found: dict[str, Movement] = {}
+    for then, now, people in connection.execute("""
+        SELECT b.district, a.district, count(*)
+        FROM (SELECT CAST(resident_key AS UUID) AS id, district FROM scored) AS a
+        FULL JOIN (SELECT CAST(resident_key AS UUID) AS id, district FROM scored_before) AS b USING (id)
+        WHERE a.district IS DISTINCT FROM b.district
+        GROUP BY ALL""").fetchall():
+        if now:
+            here = found.setdefault(now, Movement())
+            here.moved_in, here.arrived = (
+                here.moved_in + (people if then else 0),
+                here.arrived + (0 if then else people),
+            )
+        if then:
+            there = found.setdefault(then, Movement())
+            there.moved_out, there.left = there.moved_out + (people if now else 0), there.left + (0 if now else people)
+    return found
+
+
+def rounded(people: int) -> int | None:
+    """A number of people to the nearest 10; None for fewer than 10."""
+    return None if people < FEW else (people + 5) // 10 * 10
+
+
+def summary_page(
+    connection: duckdb.DuckDBPyConnection, district: str, policy: Policy, month: Month, moved: Movement | None
+) -> str:
+    """The page of one district, from the tables `people`, `eligible` and `reminded`. One HTML file, nothing loaded."""
+    title = f"{district} {month} 积分月报"
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        _section("新居民", _people(connection, moved)),
+        _section("平均分", _means(connection, policy)),
+        _section("总分分布", _bars(_distribution(connection))),
+        _section("积分应用", _services(connection)),
+        _section(
+            "提醒", _table(_counted(connection, "SELECT kind, count(*) FROM reminded GROUP BY kind ORDER BY kind"))
+        ),
+        f"<footer>人数四舍五入到 {FEW}，{FEW} 人以下不列数字，不足 {FEW} 人不计平均分。逐人名单见同一文件夹中的其他文件。</footer>",
+    ]
+    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
+    return f'<!doctype html>\n<html lang="zh-CN"><head>{head}</head><body>\n{chr(10).join(body)}\n</body></html>\n'
+
+
+def _people(connection: duckdb.DuckDBPyConnection, moved: Movement | None) -> str:
+    rows = _counted(connection, "SELECT '本月人数', count(*) FROM people")
+    if moved is None:
+        return _table(rows) + "<p>上月未发布，没有迁移数字。</p>"
+    changes = [("本月迁入（上月在市内其他区县）", moved.moved_in), ("本月迁出（到市内其他区县）", moved.moved_out)]
+    changes += [("本月新登记", moved.arrived), ("本月不再登记", moved.left)]
+    return _table([*rows, *((name, _number(people)) for name, people in changes)])
+
+
+def _means(connection: duckdb.DuckDBPyConnection, policy: Policy) -> str:
+    columns = sums(policy)
+    totals = ", ".join(f"sum({column.name})" for column in columns)
+    people, *points = connection.execute(f"SELECT count(*), {totals} FROM people").fetchall()[0]
+    if people < FEW:
+        return f"<p>{FEW_TEXT} 人</p>"
+    return _table([(column.title, f"{Decimal(s) / people:.1f}") for column, s in zip(columns, points, strict=True)])
+
+
+def _distribution(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
+    band = (
+        f"CASE WHEN total_points < 0 THEN -1 ELSE least(CAST(floor(total_points) AS INTEGER) // {BAND}, {TOP_BAND}) END"
+    )
+    found = dict(connection.execute(f"SELECT {band}, count(*) FROM people GROUP BY 1").fetchall())
+    names = {-1: "低于 0 分", **{b: f"{b * BAND} 至不足 {(b + 1) * BAND} 分" for b in range(TOP_BAND)}}
+    names[TOP_BAND] = f"{TOP_BAND * BAND} 分以上"
+    return [(name, found.get(b, 0)) for b, name in names.items()]
+
+
+def _bars(bands: Sequence[tuple[str, int]]) -> str:
+    """Bars are drawn from the rounded numbers: their length says no more than the text."""
+    longest = max((rounded(people) or 0 for _, people in bands), default=0) or 1
+    rows = (
+        f'<tr><th>{escape(name)}</th><th class="bar"><i style="width:{100 * (rounded(people) or 0) // longest}%"></i></th>'
+        f"<td>{_number(people)}</td></tr>"
+        for name, people in bands
+    )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _services(connection: duckdb.DuckDBPyConnection) -> str:
+    found = connection.execute("""
+        SELECT service, count(*) FILTER (WHERE reached = '是'), count(*) FILTER (WHERE reached = '否')
+        FROM eligible GROUP BY service ORDER BY min(rowid)""").fetchall()
+    return _table([(name, _number(yes), _number(no)) for name, yes, no in found], ("服务", "已达标", "只差积分"))
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[str, str]]:
+    return [(name, _number(people)) for name, people in connection.execute(query).fetchall()]
+
+
+def _number(people: int) -> str:
+    number = rounded(people)
+    return FEW_TEXT if number is None else f"{number:,}"
+
+
+def _section(title: str, content: str) -> str:
+    return f"<h2>{escape(title)}</h2>\n{content}"
+
+
+def _table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:
+    """Rows of a name and its figures; no rows: says so."""
+    lines = [
+        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>" for name, *cells in rows
+    ]
+    if head and lines:
+        first, *others = head
+        lines.insert(0, f"<tr><th>{first}</th>{''.join(f'<td>{name}</td>' for name in others)}</tr>")
+    return f"<table>{''.join(lines)}</table>" if lines else "<p>本月没有。</p>"

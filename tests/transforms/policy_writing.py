@@ -1,0 +1,131 @@
+"""Tiny points tables as a policy writer types them, and the points that residents get from them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import textwrap
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.problems import DeclarationError, Problem
+from expectations.source import Fact
+from transforms.policy.compile import points_sql
+from transforms.policy.load import load_tables
+from transforms.policy.tables import PointsTable, Version
+
+HOUSE_TABLES = Path(__file__).parents[2] / "data" / "points"
+HOUSE_DISTRICTS = sorted(path.stem for path in HOUSE_TABLES.glob("3*.yaml"))
+DISTRICT = "330211"
+AS_OF = dt.date(2021, 10, 31)
+
+
+def fact(unit: str, **more: Any) -> Fact:
+    return Fact(title="数据", unit=unit, meaning="义", meaning_en="meaning", measure="count", **more)  # type: ignore[arg-type]
+
+
+FACTS: dict[str, Fact] = {
+    "age": fact("years"),
+    "months": fact("months"),
+    "insured": fact("months"),
+    "events": fact("count"),
+    "others": fact("count"),
+    "hours": fact("hours"),
+    "held": fact("yes_no"),
+    "degree": fact("level", ladder=[["college"], ["bachelor"], ["master"]], otherwise="none"),
+    "skill": fact("level", ladder=[["junior"], ["senior"]]),
+    "valid_to": fact("date"),
+    "by_year": fact("hours_by_year", years=5),
+    "awards": fact("points_by_key"),
+}
+TYPES = {
+    "hours": "DECIMAL(18, 2)",
+    "held": "BOOLEAN",
+    "degree": "VARCHAR",
+    "skill": "VARCHAR",
+    "valid_to": "DATE",
+    "by_year": "STRUCT(year INTEGER, hours DECIMAL(18, 2))[]",
+    "awards": "STRUCT(key VARCHAR, points DECIMAL(18, 2))[]",
+}
+Person = Mapping[str, Any]
+
+
+def line(rule: Mapping[str, Any], **around: Any) -> dict[str, Any]:
+    """One indicator as its file would have it."""
+    frame = {"title": "指标", "section": "base", "basis": "第1条", "values": "illustrative", "evidence": "依据"}
+    return {**frame, "rule": rule, "examples": [{"points": "0"}], **around}
+
+
+def version(indicators: Mapping[str, Any], sections: Mapping[str, Any] | None = None, **more: Any) -> Version:
+    return Version.model_validate(
+        {
+            "from": "2021-09-08",
+            "basis": "文号",
+            "sections": sections or {"base": {"title": "基础分"}},
+            "indicators": indicators,
+            **more,
+        }
+    )
+
+
+def score(
+    people: list[Person],
+    city: Version,
+    districts: Mapping[str, Version] | None = None,
+    corrected: tuple[str, ...] = (),
+    as_of: dt.date = AS_OF,
+) -> list[dict[str, Any]]:
+    """The scores of people given by some of their facts (`district` and `corrections` among them), in their order."""
+    columns = {"resident_key": "VARCHAR", "district": "VARCHAR", **{name: TYPES.get(name, "INTEGER") for name in FACTS}}
+    columns["corrections"] = "STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12, 2))[]"
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE facts ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
+        for number, person in enumerate(people):
+            row = {"district": DISTRICT, "by_year": [], "awards": [], **person, "resident_key": f"{number:06}"}
+            connection.execute(
+                f"INSERT INTO facts VALUES ({', '.join('?' * len(columns))})", [row.get(c) for c in columns]
+            )
+        statement = points_sql(city, districts or {}, FACTS, corrected=corrected)
+        found = connection.execute(statement, {"month": as_of.replace(day=1), "as_of": as_of})
+        names = [column[0] for column in found.description or []]
+        return sorted(
+            (dict(zip(names, row, strict=True)) for row in found.fetchall()), key=lambda r: str(r["resident_key"])
+        )
+
+
+def points(rule: Mapping[str, Any], people: list[Person], as_of: dt.date = AS_OF, **around: Any) -> list[str]:
+    """What one rule gives each of these people, as text ("10.00")."""
+    scored = score(people, version({"x": line(rule, **around)}), as_of=as_of)
+    return [str(row["x_points"]) for row in scored]
+
+
+def given(rule: Mapping[str, Any], fact_name: str, values: Mapping[Any, str], **around: Any) -> None:
+    """Assert the points of each value of one fact (a text: exact decimals)."""
+    people = [{fact_name: None if value is None else Decimal(str(value))} for value in values]
+    wanted = [f"{Decimal(expected):.2f}" for expected in values.values()]
+    assert dict(zip(values, points(rule, people, fact=fact_name, **around), strict=True)) == dict(
+        zip(values, wanted, strict=True)
+    )
+
+
+def write(folder: Path, text: str, authority: str = "city") -> list[str]:
+    """A points table typed into the folder."""
+    lines = textwrap.dedent(text).lstrip("\n").splitlines()
+    (folder / f"{authority}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return lines
+
+
+def load(folder: Path, districts: tuple[str, ...] = ()) -> list[PointsTable]:
+    return load_tables(folder, FACTS, districts)
+
+
+def problems(folder: Path, districts: tuple[str, ...] = ()) -> list[Problem]:
+    """What is wrong with the tables of a folder."""
+    try:
+        load(folder, districts)
+    except DeclarationError as error:
+        return error.problems
+    return []

@@ -1,0 +1,88 @@
+"""The house's own tables: they load, their examples hold, and a version knows when it was changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from expectations.declarations import all_facts, load_sources
+from expectations.problems import ExitCode, JifenError
+from tests.transforms.policy_writing import HOUSE_DISTRICTS, HOUSE_TABLES, line, version
+from transforms.engine import EngineSettings, open_engine
+from transforms.policy.examples import check_examples
+from transforms.policy.load import gap_warnings, load_tables
+from transforms.policy.tables import PointsTable
+
+FACTS = all_facts(load_sources())
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, PointsTable]:
+    return {table.authority: table for table in load_tables(HOUSE_TABLES, FACTS, HOUSE_DISTRICTS)}
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_engine(EngineSettings(memory="500MB"), tmp_path / "spill") as connection:
+        yield connection
+
+
+def test_the_city_and_ten_districts_have_two_versions_each(tables: dict[str, PointsTable]) -> None:
+    assert len(tables) == 11
+    dates = [dt.date(2021, 9, 8), dt.date(2022, 4, 1)]
+    assert all([version.begins for version in table.versions] == dates for table in tables.values())
+    assert {tables[code].versions[0].sections["district"].cap for code in HOUSE_DISTRICTS} == {30}
+    assert {tables[code].versions[1].sections["district"].cap for code in HOUSE_DISTRICTS} == {50}
+
+
+def test_all_examples_hold(tables: dict[str, PointsTable], engine: duckdb.DuckDBPyConnection) -> None:
+    assert check_examples(engine, HOUSE_TABLES, list(tables.values()), FACTS) == []
+    assert gap_warnings(list(tables.values()), FACTS) == []
+
+
+def test_a_change_of_one_line_is_found_by_its_examples(tmp_path: Path, engine: duckdb.DuckDBPyConnection) -> None:
+    shutil.copytree(HOUSE_TABLES, tmp_path / "points")
+    path = tmp_path / "points" / "city.yaml"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before.replace("{from: 36, to: 45, points: 8}", "{from: 36, to: 45, points: 9}"), encoding="utf-8")
+    tables = load_tables(tmp_path / "points", FACTS, HOUSE_DISTRICTS)
+    found = check_examples(engine, tmp_path / "points", tables, FACTS)
+    assert [problem.key for problem in found] == [f"versions.0.indicators.age.examples.{age}" for age in (36, 45)]
+    assert "例中写 8 分，按规则得 9.00 分" in found[0].found
+    text = path.read_text(encoding="utf-8").splitlines()
+    assert text[found[0].line - 1].strip().startswith("examples: {17: 0")
+
+
+def test_the_version_in_force_is_the_newest_that_has_begun(tables: dict[str, PointsTable]) -> None:
+    city = tables["city"]
+    assert city.in_force(dt.date(2021, 9, 30)).begins == dt.date(2021, 9, 8)
+    assert city.in_force(dt.date(2022, 3, 31)).begins == dt.date(2021, 9, 8)
+    assert city.in_force(dt.date(2022, 4, 1)).begins == dt.date(2022, 4, 1)
+    with pytest.raises(JifenError) as refused:
+        city.in_force(dt.date(2021, 9, 7))
+    assert refused.value.code is ExitCode.DECLARATIONS
+
+
+def test_indicators_taken_over_keep_what_was_not_replaced(tables: dict[str, PointsTable]) -> None:
+    before, after = tables["city"].versions
+    assert (before.indicators["job_creation"].cap, after.indicators["job_creation"].cap) == (10, 20)
+    assert (before.indicators["inventions"].cap, after.indicators["inventions"].cap) == (20, 30)
+    assert after.indicators["donation"].cap == Decimal(40)
+    assert after.indicators["honours"].section == "city"
+
+
+def test_the_hash_is_of_what_is_said_and_not_of_how(tables: dict[str, PointsTable]) -> None:
+    rule = {"each": {"unit": "12", "points": "2"}}
+    base = version({"x": line(rule, fact="months", cap="10"), "y": line(rule, fact="months")})
+    same = version({"x": line(rule, fact="months", cap="10.0"), "y": line(rule, fact="months")}, amends="更正")
+    dearer = version({"x": line(rule, fact="months", cap="11"), "y": line(rule, fact="months")})
+    turned = version({"y": line(rule, fact="months"), "x": line(rule, fact="months", cap="10")})
+    assert base.hash == same.hash
+    assert len({base.hash, dearer.hash, turned.hash}) == 3
+    assert len({v.hash for table in tables.values() for v in table.versions}) == 22

@@ -1,0 +1,105 @@
+"""A small city for tests: extracts written by hand, months run without Prefect, results read back as plain values."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.declarations import load_sources
+from expectations.month import Month
+from flows.house import House, load_house
+from flows.month import Run, run_steps
+from flows.publish import Revision, finish_interrupted, published
+from flows.running import open_root
+from flows.settings import Engine, Paths, Policy, Settings
+
+SOURCES = load_sources()
+WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+
+def national_id(seventeen: str) -> str:
+    """A synthetic ID: 17 digits and their check character."""
+    return seventeen + "10X98765432"[sum(int(a) * b for a, b in zip(seventeen, WEIGHTS, strict=True)) % 11]
+
+
+STRANGER = national_id("33020319500101001")  # nobody in the registry: makes a snapshot that is not empty
+FILLERS: dict[str, dict[str, str]] = {
+    "education": {"certificate_no": "0", "resident_id": STRANGER, "kind": "degree", "level": "primary", "awarded_on": "1990-01-01"},
+    "housing": {"record_id": "0", "resident_id": STRANGER, "tenure": "rented", "district": "330203", "registered": "no", "from_on": "1990-01-01"},
+    "employment": {"contract_id": "0", "resident_id": STRANGER, "employer_id": "0", "occupation": "0", "started_on": "1990-01-01"},
+    "children": {"child_id": STRANGER, "guardian_id": STRANGER, "enrolled": "none"},
+}  # fmt: skip
+FILLERS["housing"]["registered"] = "否"
+
+Rows = Sequence[Mapping[str, str]]
+
+
+class World:
+    """A root with an inbox of its own."""
+
+    def __init__(self, folder: Path, *, threads: int = 2, memory: str = "1GB", **paths: Path) -> None:
+        self.settings = Settings(
+            paths=Paths(root=folder / "root", inbox=folder / "inbox", **paths),
+            policy=Policy(allow_illustrative=True),
+            engine=Engine(threads=threads, memory=memory),
+        )
+        self.inbox = folder / "inbox"
+        self.root = open_root(self.settings)
+
+    @property
+    def house(self) -> House:
+        return load_house(self.settings)
+
+    def deliver(self, month: str, **extracts: Rows) -> None:
+        """Write a month's extracts as CSV: those given, the others without anything about anybody."""
+        for name in SOURCES:
+            rows = extracts.get(name, [FILLERS[name]] if name in FILLERS else [])
+            write_csv(self.inbox / month / f"{name}.csv", list(SOURCES[name].columns), rows)
+
+    def run(self, month: str, **options: Any) -> Run:
+        """Run a month step by step, without Prefect."""
+        run = Run(self.house, self.root, self.root.key(), Month.parse(month), **options)
+        with self.root.lock():
+            finish_interrupted(self.root, run.key)
+            run_steps(run)
+        return run
+
+    def revision(self, month: str) -> Revision:
+        found = published(self.root, Month.parse(month))
+        assert found is not None
+        return found
+
+    def table(self, month: str, name: str) -> list[dict[str, Any]]:
+        """All rows of a published table, e.g. `scores`, `restricted/identities`."""
+        return read_rows(self.revision(month).path / name)
+
+    def score(self, month: str, resident_id: str) -> dict[str, Any]:
+        """One person's scores, found through the identities."""
+        people = {row["resident_id"]: row["resident_key"] for row in self.table(month, "restricted/identities")}
+        return next(row for row in self.table(month, "scores") if row["resident_key"] == people[resident_id])
+
+    def kept(self, kind: str, source: str) -> list[dict[str, Any]]:
+        """The quarantined rows, or the defects, of a source, all months."""
+        return read_rows(self.root.path / kind / source)
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    files = sorted(str(path) for path in folder.rglob("*.parquet"))
+    if not files:
+        return []
+    with duckdb.connect() as connection:
+        result = connection.execute("SELECT * FROM read_parquet(?, hive_partitioning = false)", [files])
+        names = [column[0] for column in result.description or []]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Rows) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, columns, restval="")
+        table.writeheader()
+        table.writerows(rows)

@@ -1,0 +1,148 @@
+"""Services in force, compiled to SQL over the relation `scored`: who qualifies, and what somebody lacks.
+
+`scored` has one row per resident, sorted by district and resident_key: resident_key, district, all facts, all points
+columns. Both statements are projections of it (no join, no group, no sort), so that they stream in its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import sqlglot
+from sqlglot import exp
+
+from transforms.engine import quoted
+from transforms.policy.columns import score_columns
+from transforms.policy.expressions import Expression, Kind, condition, parse
+from transforms.policy.rule_sql import number
+from transforms.policy.tables import CITY
+from transforms.policy.tables import Version as PointsVersion
+from transforms.services.models import ALL, DEFAULT, ROUNDINGS, Version
+
+SHORT, AMOUNT = "DECIMAL(7, 2)", "DECIMAL(12, 2)"
+ELIGIBILITY_COLUMNS = ("month", "resident_key", "service", "district", "eligible", "points_short", "monthly_amount")
+
+
+def scored_sql(points: Mapping[str, PointsVersion]) -> str:
+    """The relation `scored` from `facts` and `scores`, which hold the same residents in the same order.
+
+    `points`: the points versions in force by authority. A row whose keys differ stops the statement.
+    """
+    versions = dict(points)
+    city = versions.pop(CITY)
+    columns = ", ".join(f"scores.{name}" for name in score_columns(city, versions) if name.endswith("_points"))
+    key = "CASE WHEN facts.resident_key = scores.resident_key THEN facts.resident_key"
+    return (
+        f"SELECT facts.* REPLACE ({key} ELSE error('facts and scores differ in their residents') END AS resident_key), "
+        f"{columns} FROM facts POSITIONAL JOIN scores"
+    )
+
+
+def eligibility_sql(services: Mapping[str, Version], names: Mapping[str, Kind]) -> str:
+    """One row per resident and service open to their district where all conditions hold, with what is lacking in points.
+
+    Columns: ELIGIBILITY_COLUMNS, in the order of `scored`, then by service. `services`: the versions in force by code.
+    Parameters: $month (first day) and $as_of (DATE).
+    """
+    rows = ", ".join(_row(code, services[code], names) for code in sorted(services))
+    typed = f"CAST([{rows}] AS STRUCT(service TEXT, short {SHORT}, amount {AMOUNT})[])"
+    return laid_out(f"""
+        WITH found AS (SELECT resident_key, district, LIST_FILTER({typed}, LAMBDA one: NOT one IS NULL) AS rows FROM scored),
+        listed AS (SELECT resident_key, district, UNNEST(rows) AS one FROM found)
+        SELECT CAST($month AS DATE) AS month, resident_key, one.service AS service, district,
+            one.short <= 0 AS eligible, CAST(GREATEST(one.short, 0) AS {SHORT}) AS points_short, one.amount AS monthly_amount
+        FROM listed""")
+
+
+def lacking_sql(services: Mapping[str, Version], names: Mapping[str, Kind]) -> str:
+    """Every requirement of every service in force, for each row of `scored`.
+
+    Columns: resident_key, service, place (0: open in the district; 1, 2, ...: the conditions; last: the points),
+    requirement (as declared), holds (true, false or unknown), lacking (the sentence for when it does not hold).
+    Parameter: $as_of.
+    """
+    rows = ", ".join(row for code in sorted(services) for row in _requirements(code, services[code], names))
+    return laid_out(f"""
+        WITH asked AS (SELECT resident_key, UNNEST([{rows}]) AS one FROM scored)
+        SELECT resident_key, one.service AS service, one.place AS place, one.requirement AS requirement,
+            one.holds AS holds, one.lacking AS lacking
+        FROM asked ORDER BY resident_key, service, place""")
+
+
+def laid_out(statement: str) -> str:
+    """A statement as people read it; what sqlglot cannot read never gets out of here."""
+    return sqlglot.parse_one(statement, dialect="duckdb").sql(
+        dialect="duckdb", pretty=True, indent=4, pad=4, max_text_width=110
+    )
+
+
+def placed(expression: Expression) -> str:
+    """The SQL of a checked expression: names are columns, the scoring date is the parameter."""
+    return expression.sql(lambda name: "CAST($as_of AS DATE)" if name == "as_of" else name)
+
+
+def number_words(number: str) -> str:
+    """A number as people write it, at most two decimals: 404, 63.5."""
+    return f"RTRIM(RTRIM(CAST(CAST({number} AS DECIMAL(18, 2)) AS TEXT), '0'), '.')"
+
+
+def _row(code: str, version: Version, names: Mapping[str, Kind]) -> str:
+    """What a service says of a resident, or null: the points short (at or below 0: eligible) and the amount."""
+    needs = [_open(version), *(_holds(condition.when, names) for condition in version.conditions)]
+    short = f"CAST({_threshold(version)} - {_score(version, names)} AS {SHORT})"
+    row = f"{{'service': {quoted(code)}, 'short': {short}, 'amount': {_amount(version, names)}}}"
+    return f"CASE WHEN {' AND '.join(need for need in needs if need) or 'TRUE'} THEN {row} END"
+
+
+def _requirements(code: str, version: Version, names: Mapping[str, Kind]) -> Iterator[str]:
+    """The requirements of a service as rows, in their order."""
+    asked = [("district", _open(version) or "TRUE", quoted("居住区县未开展此项服务"))]
+    asked += [(one.when, _holds(one.when, names), quoted(one.lacking)) for one in version.conditions]
+    threshold, score = _threshold(version), _score(version, names)
+    sentence = " || ".join(
+        [
+            quoted("积分需达到 "),
+            number_words(threshold),
+            quoted(" 分，还差 "),
+            number_words(f"{threshold} - {score}"),
+            quoted(" 分"),
+        ]
+    )
+    asked.append((version.points.score, f"{score} >= {threshold}", sentence))
+    for place, (requirement, holds, lacking) in enumerate(asked):
+        yield (
+            f"{{'service': {quoted(code)}, 'place': {place}, 'requirement': {quoted(requirement)}, "
+            f"'holds': {holds}, 'lacking': {lacking}}}"
+        )
+
+
+def _open(version: Version) -> str:
+    if version.districts == ALL:
+        return ""
+    return f"district IN ({', '.join(quoted(code) for code in version.districts)})"
+
+
+def _holds(when: str, names: Mapping[str, Kind]) -> str:
+    """A condition as one term of an AND."""
+    expression = condition(when, names)
+    return f"({placed(expression)})" if isinstance(expression.tree, exp.Or) else placed(expression)
+
+
+def _score(version: Version, names: Mapping[str, Kind]) -> str:
+    return f"COALESCE({placed(parse(version.points.score, names))}, 0)"
+
+
+def _threshold(version: Version) -> str:
+    threshold = dict(version.points.threshold)
+    default = threshold.pop(DEFAULT, None)
+    branches = "".join(f" WHEN {quoted(code)} THEN {number(value)}" for code, value in sorted(threshold.items()))
+    otherwise = "" if default is None else number(default)
+    return f"CASE district{branches}{otherwise and f' ELSE {otherwise}'} END" if branches else otherwise
+
+
+def _amount(version: Version, names: Mapping[str, Kind]) -> str:
+    """The cast to a decimal rounds halves away from zero."""
+    if version.amount is None:
+        return f"CAST(NULL AS {AMOUNT})"
+    rounded = f"DECIMAL(12, {ROUNDINGS[version.amount.rounding]})"
+    return f"CAST(CAST({placed(parse(version.amount.monthly, names))} AS {rounded}) AS {AMOUNT})"

@@ -1,0 +1,135 @@
+"""Services and reminders read from their folders: everything that is wrong with them, in all files, at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+from expectations.problems import DeclarationError, Problem
+from expectations.source import Fact
+from expectations.yaml_file import YamlFile
+from transforms.policy.checks import Mistake, Place, unknown
+from transforms.policy.tables import PointsTable
+from transforms.services.checks import Known, service_mistakes, standing_mistakes, version_mistakes
+from transforms.services.models import Service, StandingReminder, Version
+
+Declared = TypeVar("Declared")
+REFUSED = Version.model_construct(window="school_calendar")
+"""Stands for a version whose mistakes were told already, so that the rest of its file can still be read."""
+
+
+def load_services(
+    folder: Path, facts: Mapping[str, Fact], tables: Mapping[str, PointsTable], districts: Mapping[str, str]
+) -> list[Service]:
+    """Every service of a folder (`<code>.yaml`), sorted by code.
+
+    `facts`: all facts declared, by name; `tables`: the points tables by authority; `districts`: names by code.
+    DeclarationError with every mistake found in any of the files.
+    """
+    known = Known(facts, tables, districts)
+    return _load(folder, lambda file: _service(file, known))
+
+
+def load_reminders(
+    folder: Path, facts: Mapping[str, Fact], districts: Mapping[str, str], services: Iterable[Service]
+) -> list[StandingReminder]:
+    """Every reminder that no service declares (`<kind>.yaml`), sorted by kind. DeclarationError with every mistake."""
+    known = Known(facts, {}, districts)
+    taken = {service.reminder.kind for service in services if service.reminder}
+    return _load(folder, lambda file: _standing(file, known, taken))
+
+
+def services_in_force(services: Iterable[Service], as_of: dt.date) -> dict[str, Version]:
+    """By code the version in force on a scoring date of every service that has one, sorted by code."""
+    versions = {service.service: service.in_force(as_of) for service in services}
+    return {code: version for code, version in sorted(versions.items()) if version is not None}
+
+
+def _load(folder: Path, read: Callable[[YamlFile], Declared | None]) -> list[Declared]:
+    problems: list[Problem] = []
+    found: list[Declared] = []
+    for path in sorted(folder.glob("*.y*ml")):
+        file = YamlFile(path)
+        declared = None if file.problems else read(file)
+        if path.suffix != ".yaml":
+            file.refuse((), path.name, "文件名应以 .yaml 结尾")
+        problems += dict.fromkeys(file.problems)
+        found += [] if declared is None else [declared]
+    if problems:
+        raise DeclarationError(problems)
+    return found
+
+
+def _standing(file: YamlFile, known: Known, taken: Collection[str]) -> StandingReminder | None:
+    reminder = file.parse(StandingReminder)
+    if reminder is not None:
+        _note(file, standing_mistakes(reminder, known))
+        if reminder.kind != file.path.stem:
+            file.refuse(("kind",), reminder.kind, f"应与文件名一致：{file.path.stem}")
+        if reminder.kind in taken:
+            file.refuse(("kind",), reminder.kind, "已是某项服务的提醒，请换一个代码")
+    return reminder
+
+
+def _service(file: YamlFile, known: Known) -> Service | None:
+    """The service, each version read by itself, so that a mistake in one does not hide the others."""
+    if not isinstance(file.data, dict) or not isinstance(file.data.get("versions"), list):
+        return file.parse(Service)
+    versions = [_Version(file, index) for index in range(len(file.data["versions"]))]
+    for index, version in enumerate(versions):
+        version.read(versions[:index])
+    service = file.parse(Service, {**file.data, "versions": [version.model or REFUSED for version in versions]})
+    if file.data.get("service") not in (None, file.path.stem):
+        file.refuse(("service",), f"{file.data['service']}", f"应与文件名一致：{file.path.stem}")
+    sound = [(version, version.model) for version in versions if version.model is not None]
+    for version, model in sound:
+        ends = min((other.begins for _, other in sound if other.begins > model.begins), default=dt.date.max)
+        for place, found, meant in version_mistakes(model, ends, known):
+            file.refuse(version.origin(place), found, meant)
+    for (_, before), (version, model) in pairwise(sound):
+        if model.begins <= before.begins:
+            file.refuse((*version.place, "from"), f"{model.begins} 不晚于前一个版本", "版本按日期从早到晚排列")
+    if service is not None:
+        _note(file, service_mistakes(service, known))
+    return service
+
+
+class _Version:
+    """One version of a file: as written, or as in an earlier version (`as_in`) with the keys given here instead."""
+
+    def __init__(self, file: YamlFile, index: int) -> None:
+        self.file = file
+        self.place: Place = ("versions", index)
+        self.written: Any = file.data["versions"][index]
+        own = self.written if isinstance(self.written, dict) else {}
+        self.origins: dict[str, Place] = {key: (*self.place, key) for key in own}
+        self.model: Version | None = None
+
+    def read(self, earlier: Sequence[_Version]) -> None:
+        """Take over what `as_in` names, and check the whole; what was told of the earlier version is not told again."""
+        if isinstance(self.written, dict) and "as_in" in self.written:
+            named = str(self.written["as_in"])
+            dated = {str(version.written.get("from")): version for version in earlier if version.origins}
+            base = dated.get(named)
+            if base is None:
+                self.file.refuse((*self.place, "as_in"), *unknown("更早的版本", named, dated))
+                return
+            own = {key: value for key, value in self.written.items() if key != "as_in"}
+            taken = {key: value for key, value in base.written.items() if key not in ("from", "amends")}
+            self.written = {**taken, **own}
+            self.origins = {**base.origins, **self.origins}
+            if base.model is None:
+                return
+        self.model = self.file.parse(Version, self.written, self.place)
+
+    def origin(self, place: Place) -> Place:
+        """Where a part was written: in this version, or in the one it was taken over from."""
+        return (*self.origins.get(str(place[0]), (*self.place, place[0])), *place[1:]) if place else self.place
+
+
+def _note(file: YamlFile, mistakes: Iterable[Mistake]) -> None:
+    for place, found, meant in mistakes:
+        file.refuse(place, found, meant)

@@ -1,0 +1,161 @@
+"""The month's reminder list: what its replaced revision had, and what is new and has not been told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.month import Month
+from expectations.source import Fact
+from transforms.engine import PARQUET, quoted
+from transforms.facts import Step
+from transforms.make_facts import padded_keys, run_step
+from transforms.services.models import Service, StandingReminder
+from transforms.services.reminder_sql import due_step, reached_residents_step, reached_step
+
+REMINDER_COLUMNS = {
+    "reminder_id": "VARCHAR",
+    "added_in": "INTEGER",
+    "month": "DATE",
+    "kind": "VARCHAR",
+    "service": "VARCHAR",
+    "resident_id": "VARCHAR",
+    "name": "VARCHAR",
+    "phone": "VARCHAR",
+    "district": "VARCHAR",
+    "due_on": "DATE",
+    "text": "VARCHAR",
+}
+"""The columns of a reminder list, in order, with their types."""
+
+
+ELIGIBILITY = {
+    "resident_key": "VARCHAR",
+    "service": "VARCHAR",
+    "eligible": "BOOLEAN",
+    "monthly_amount": "DECIMAL(12,2)",
+}
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What is declared: the services in force on the scoring date, the standing reminders, facts, district names."""
+
+    services: Sequence[Service]
+    standing: Sequence[StandingReminder]
+    facts: Mapping[str, Fact]
+    districts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is published already: Parquet files.
+
+    eligibility_before: of the calendar month before, the revision in force (empty: not published). told: the reminder
+    lists of every revision, in force or replaced, of all other months. kept: the list of the revision being replaced.
+    """
+
+    eligibility_before: Sequence[Path] = ()
+    told: Sequence[Path] = ()
+    kept: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class MadeReminders:
+    """Reminders of the list by kind, those that this revision added by kind, and the statements that made them."""
+
+    listed: dict[str, int]
+    added: dict[str, int]
+    statements: list[Step]
+
+
+def tells(month: Month, published: Collection[Month], *, last: bool = True, send: bool = False) -> bool:
+    """Whether a run of the month may tell anything new: only the newest month does, and of a backfill the last one.
+
+    `published`: the months published so far; `last`: the month is the last (or only) one of its run; `send` overrides.
+    """
+    return send or (last and all(month >= other for other in published))
+
+
+def write_reminders(
+    connection: duckdb.DuckDBPyConnection,
+    declared: Declared,
+    eligibility: Sequence[Path],
+    published: Published,
+    *,
+    month: Month,
+    revision: int,
+    key: bytes,
+    tell: bool,
+    target: Path,
+) -> MadeReminders:
+    """Write the month's list, REMINDER_COLUMNS, sorted by district, kind, service, resident and reminder_id.
+
+    Reads the relations `scored` (see `compile`, with person, name and phone) and `school_calendar`; `eligibility` are
+    the month's own files. Without `tell` the list is the kept one, or empty.
+    """
+    values: dict[str, Any] = {"month": month.first_day, "as_of": month.last_day, "revision": revision}
+    values |= padded_keys(key)
+    _view(connection, "eligibility", eligibility, ELIGIBILITY)
+    _view(connection, "eligibility_before", published.eligibility_before, ELIGIBILITY)
+    _view(connection, "told", published.told, REMINDER_COLUMNS)
+    _view(connection, "kept", published.kept, REMINDER_COLUMNS)
+    steps = [] if not tell else _due_steps(declared, bool(published.eligibility_before))
+    for step in steps:
+        run_step(connection, step, values)
+    listing = Step("reminders", LISTING.format(new=NEW if tell else ""))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    run_step(connection, Step("reminders", f"COPY ({listing.sql}) TO {quoted(target)} ({PARQUET})"), values)
+    for table in ("reached", "reached_residents", "due"):
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+    listed, added = _counts(connection, target, revision)
+    return MadeReminders(listed, added, [*steps, listing])
+
+
+LISTING = """
+SELECT * FROM kept{new}
+ORDER BY district, kind, service NULLS FIRST, resident_id, reminder_id"""
+
+# A cycle is told once; with repeat_months, again when its other months are at least so far away.
+NEW = """
+UNION ALL
+SELECT due.reminder_id, CAST($revision AS INTEGER), CAST($month AS DATE), due.kind, due.service, due.resident_id,
+    due.name, due.phone, due.district, due.due_on, due.text
+FROM due LEFT JOIN (
+    SELECT told.reminder_id, min(abs(date_diff('month', told.month, CAST($month AS DATE)))) AS months_away
+    FROM told SEMI JOIN due ON due.reminder_id = told.reminder_id
+    GROUP BY told.reminder_id
+) AS earlier ON earlier.reminder_id = due.reminder_id
+WHERE coalesce(earlier.months_away >= due.repeat_months, earlier.months_away IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.reminder_id = due.reminder_id)"""
+
+
+def _due_steps(declared: Declared, before: bool) -> list[Step]:
+    services, facts = declared.services, declared.facts
+    return [
+        reached_step(services, before),
+        reached_residents_step(services, facts),
+        due_step(services, declared.standing, facts, declared.districts),
+    ]
+
+
+def _view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path], columns: Mapping[str, str]) -> None:
+    """These columns of Parquet files as a relation; without files it is empty."""
+    if files:
+        rows = f"SELECT {', '.join(columns)} FROM read_parquet([{', '.join(map(quoted, files))}])"
+    else:
+        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in columns.items())
+        rows = f"SELECT {nulls} WHERE false"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {rows}")
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, path: Path, revision: int) -> tuple[dict[str, int], dict[str, int]]:
+    rows = connection.execute(
+        f"SELECT kind, count(*), count(*) FILTER (WHERE added_in = ?) FROM {quoted(path)} GROUP BY kind ORDER BY kind",
+        [revision],
+    ).fetchall()
+    return {kind: listed for kind, listed, _ in rows}, {kind: added for kind, _, added in rows}
