@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from expectations.problems import DeclarationError, Problem
-from expectations.source import Fact, Source
+from expectations.source import Column, Fact, Source, Span
 from expectations.yaml_file import Path_, YamlFile
 
 HOUSE_SOURCES = Path(__file__).parent / "sources"
@@ -60,51 +60,55 @@ def _check_names(file: YamlFile, source: Source, others: Iterable[Source]) -> No
 
 
 def _check_source(file: YamlFile, source: Source) -> None:
-    columns = source.columns
-
-    def known(where: Path_, names: Iterable[str | None]) -> None:
+    for where, names in _named_columns(source):
         for name in names:
-            if name is not None and name not in columns:
-                file.refuse(where, name, f"没有这一列；可用：{'、'.join(columns)}")
-
-    known(("key",), source.key)
-    known(("prefer",), [source.prefer])
-    known(("standing",), source.standing)
-    if source.spine:
-        spine = source.spine
-        known(("spine",), [*spine.where, spine.district, spine.community, spine.name, spine.phone])
-    if source.corrects:
-        found = source.corrects
-        known(
-            ("corrects",),
-            [found.target, found.value, *found.holds, found.valid.begins, found.valid.ends, found.decided],
-        )
-    if source.person not in columns or columns[source.person].type != "id":
+            if name is not None and name not in source.columns:
+                file.refuse(where, name, f"没有这一列；可用：{'、'.join(source.columns)}")
+    if source.person not in source.columns or source.columns[source.person].type != "id":
         file.refuse(("person",), source.person, "应为类型是 id 的列")
     if source.carry_forward and source.delivery == "increment":
         file.refuse(("carry_forward",), str(source.carry_forward), "只有全量（snapshot）可以沿用")
-    if source.ledger:
-        known(("ledger",), [*source.ledger.per, source.ledger.newest, *source.ledger.tie, *source.ledger.holds])
-    if source.quota:
-        known(
-            ("quota",),
-            [source.quota.per, source.quota.date, source.quota.of, *source.quota.order, *source.quota.unless],
-        )
-    for name, column in columns.items():
-        where = ("columns", name)
-        known((*where, "not_before"), [column.not_before])
-        known((*where, "by"), [column.by])
-        known((*where, "required_when"), column.required_when)
-        if (column.type == "set") != bool(column.values):
-            file.refuse((*where, "values"), column.type, "类型 set 须列出 values，其他类型不得有")
-        if bool(column.by) != bool(column.checks):
-            file.refuse(where, "by 与 checks", "须同时给出")
-        if column.by in columns and columns[str(column.by)].values:
-            for given in column.checks.keys() - columns[str(column.by)].values.keys():
-                file.refuse((*where, "checks", given), given, f"不是 {column.by} 的取值")
+    for name, column in source.columns.items():
+        _check_column(file, source, name, column)
     for name, fact in source.facts.items():
-        known(("facts", name), _fact_columns(fact))
         _check_fact(file, source, name, fact)
+
+
+def _named_columns(source: Source) -> Iterator[tuple[Path_, Iterable[str | None]]]:
+    """Every place of a declaration that names columns."""
+    yield ("key",), source.key
+    yield ("prefer",), [source.prefer]
+    yield ("standing",), source.standing
+    if source.spine:
+        spine = source.spine
+        yield ("spine",), [*spine.where, spine.district, spine.community, spine.name, spine.phone]
+    if source.corrects:
+        found = source.corrects
+        yield ("corrects",), [found.target, found.value, *found.holds, found.decided, *_ends(found.valid)]
+    if source.ledger:
+        yield ("ledger",), [*source.ledger.per, source.ledger.newest, *source.ledger.tie, *source.ledger.holds]
+    if source.quota:
+        quota = source.quota
+        yield ("quota",), [quota.per, quota.date, quota.of, *quota.order, *quota.unless]
+    for name, column in source.columns.items():
+        yield ("columns", name), [column.not_before, column.by, *column.required_when]
+    for name, fact in source.facts.items():
+        yield ("facts", name), _fact_columns(fact)
+
+
+def _ends(span: Span) -> tuple[str, str]:
+    return span.begins, span.ends
+
+
+def _check_column(file: YamlFile, source: Source, name: str, column: Column) -> None:
+    where: Path_ = ("columns", name)
+    if (column.type == "set") != bool(column.values):
+        file.refuse((*where, "values"), column.type, "类型 set 须列出 values，其他类型不得有")
+    if bool(column.by) != bool(column.checks):
+        file.refuse(where, "by 与 checks", "须同时给出")
+    deciding = source.columns.get(column.by or "")
+    for given in column.checks.keys() - deciding.values.keys() if deciding and deciding.values else ():
+        file.refuse((*where, "checks", given), given, f"不是 {column.by} 的取值")
 
 
 def _fact_columns(fact: Fact) -> list[str | None]:
@@ -115,7 +119,7 @@ def _fact_columns(fact: Fact) -> list[str | None]:
         *fact.pick,
         *fact.keys,
         *fact.weights,
-        *(column for span in spans for column in (span.begins, span.ends)),
+        *(column for span in spans for column in _ends(span)),
         *(window.of for window in (fact.within, fact.turns) if window),
         fact.listed.column if fact.listed else None,
     ]

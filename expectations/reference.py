@@ -45,20 +45,25 @@ def _year(text: str) -> int:
     return int(_matching(r"[0-9]{4}", "应为四位年份")(text))
 
 
-_CODE = _matching(r"[0-9]{6}", "应为六位区划代码")
-_TEXT = _matching(r"(?s).+", "不能为空")
-_LEVEL = _matching(r"primary|junior_middle", "应为 primary 或 junior_middle")
-_RECIPIENT = _matching(r"(age1[0-9a-z]+)?", "应为 age 公钥或留空")
-
-# One line per table: key columns first; (reader, SQL type) of each column.
+# What a column holds: (reader, SQL type).
 _Column = tuple[Callable[[str], Any], str]
+_CODE: _Column = (_matching(r"[0-9]{6}", "应为六位区划代码"), "VARCHAR")
+_TEXT: _Column = (_matching(r"(?s).+", "不能为空"), "VARCHAR")
+_LEVEL: _Column = (_matching(r"primary|junior_middle", "应为 primary 或 junior_middle"), "VARCHAR")
+_RECIPIENT: _Column = (_matching(r"(age1[0-9a-z]+)?", "应为 age 公钥或留空"), "VARCHAR")
+_MONTH: _Column = (_month, "INTEGER")
+_AMOUNT: _Column = (_amount, "DECIMAL(12,2)")
+_YEAR: _Column = (_year, "INTEGER")
+_DAY: _Column = (_day, "DATE")
+
+# Each table: how many of its first columns are the key, and its columns.
 TABLES: dict[str, tuple[int, dict[str, _Column]]] = {
-    "districts": (1, {"code": (_CODE, "VARCHAR"), "name": (_TEXT, "VARCHAR"), "name_en": (_TEXT, "VARCHAR"), "recipient": (_RECIPIENT, "VARCHAR")}),
-    "community_rents": (3, {"district": (_CODE, "VARCHAR"), "community": (_TEXT, "VARCHAR"), "from_month": (_month, "INTEGER"), "average_rent": (_amount, "DECIMAL(12,2)")}),
-    "shortage_occupations": (2, {"year": (_year, "INTEGER"), "occupation": (_TEXT, "VARCHAR"), "title": (_TEXT, "VARCHAR")}),
-    "school_calendar": (3, {"district": (_CODE, "VARCHAR"), "year": (_year, "INTEGER"), "level": (_LEVEL, "VARCHAR"), "opens_on": (_day, "DATE"), "closes_on": (_day, "DATE")}),
-    "award_quotas": (2, {"grantor_id": (_TEXT, "VARCHAR"), "year": (_year, "INTEGER"), "points": (_amount, "DECIMAL(12,2)")}),
-}  # fmt: skip
+    "districts": (1, {"code": _CODE, "name": _TEXT, "name_en": _TEXT, "recipient": _RECIPIENT}),
+    "community_rents": (3, {"district": _CODE, "community": _TEXT, "from_month": _MONTH, "average_rent": _AMOUNT}),
+    "shortage_occupations": (2, {"year": _YEAR, "occupation": _TEXT, "title": _TEXT}),
+    "school_calendar": (3, {"district": _CODE, "year": _YEAR, "level": _LEVEL, "opens_on": _DAY, "closes_on": _DAY}),
+    "award_quotas": (2, {"grantor_id": _TEXT, "year": _YEAR, "points": _AMOUNT}),
+}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,31 @@ Path_ = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
+_MEANT = {
+    "literal_error": "可用的值：{expected}",
+    "string_type": "应为文本",
+    "string_pattern_mismatch": "应以小写字母开头，只含小写字母、数字和下划线",
+    "bool_type": "应为 true 或 false",
+    "int_parsing": "应为整数",
+    "int_type": "应为整数",
+    "decimal_parsing": "应为数",
+    "decimal_type": "应为数",
+    "greater_than": "应大于 {gt}",
+    "greater_than_equal": "不可小于 {ge}",
+    "list_type": "应为列表，写成 [甲, 乙]",
+    "dict_type": "应为一组“键: 值”",
+    "model_type": "应为一组“键: 值”",
+    "model_attributes_type": "应为一组“键: 值”",
+    "too_short": "至少要有 {min_length} 项",
+    "value_error": "{error}",
+}
+
+
+def _meant(kind: str, context: dict[str, Any], message: str) -> str:
+    """What the writer should have written, in the writer's words."""
+    return _MEANT.get(kind, message).format(**context)
+
+
 class YamlFile:
     """One YAML file: its plain data, the line of each value, and the problems met while reading it."""
 
@@ -78,7 +103,7 @@ class YamlFile:
             self.refuse(where + tuple(item["loc"]), "缺少这个键", "请补上")
         else:
             found = f"{given!r}" if isinstance(given, str) else "值不合要求"
-            self.refuse(place, found, str(item.get("ctx", {}).get("error", "") or item["msg"]))
+            self.refuse(place, found, _meant(kind, item.get("ctx", {}), item["msg"]))
 
     def _existing(self, where: Path_) -> Path_:
         """Drop the parts of a pydantic location that name a union member instead of a key of the file."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from transforms.policy.examples import check_examples
-
+from expectations.month import Month
 from expectations.problems import DeclarationError, ExitCode, JifenError
 from flows.house import House, load_house
 from flows.publish import published, published_months
 from flows.root import Root
 from flows.settings import Settings
 from transforms.engine import open_engine
+from transforms.policy.examples import check_examples
 
 
 def check_house(settings: Settings, tell: Callable[[str], None], *, strict: bool) -> None:
@@ -66,4 +66,21 @@ def refuse_changed_versions(house: House, root: Root) -> None:
             f"已用于发布月份的积分表版本不得改动：{'；'.join(changed)}",
             where="points/*.yaml",
             todo="改动写成新的版本（新的 from）；确需更正原版本时，在该版本写 amends: 原因",
+        )
+
+
+def refuse_illustrative(house: House, month: Month) -> None:
+    """JifenError 10 when a version in force has values that the bureau has yet to set."""
+    found = [
+        f"{code}:{name}"
+        for code, version in house.in_force(month).items()
+        for name, indicator in version.indicators.items()
+        if indicator.values == "illustrative"
+    ]
+    if found and not house.settings.policy.allow_illustrative:
+        raise JifenError(
+            ExitCode.DECLARATIONS,
+            f"{month} 的积分表中有 {len(found)} 项分值仅为示例：{'、'.join(found[:6])}{' 等' if len(found) > 6 else ''}",
+            where="points/*.yaml（values: illustrative）",
+            todo="由主管部门核定分值后改为 published；演示和测试可在 jifen.toml 的 [policy] 写 allow_illustrative = true",
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from data.synth.extracts import make_extracts
 from expectations.declarations import load_sources
-
 from expectations.month import Month
 from flows.house import House, load_house
 from flows.publish import Revision, published

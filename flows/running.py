@@ -9,10 +9,11 @@ from expectations import gate
 from expectations.month import Month
 from expectations.problems import JifenError
 from flows import prefect_home, publish
-from flows.checking import refuse_changed_versions
+from flows.checking import refuse_changed_versions, refuse_illustrative
 from flows.house import House, load_house
-from flows.month import STEPS, Run, refuse_illustrative, renew_catalogue
+from flows.month import STEPS, renew_catalogue
 from flows.root import Root, canonical_json, now, write_atomically
+from flows.run import Run
 from flows.settings import Settings
 
 

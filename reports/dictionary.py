@@ -12,7 +12,7 @@ from pathlib import Path
 
 from expectations.source import Fact, Source
 from reports.catalogue import DICTIONARY, VIEWS
-from transforms.facts import FACT_TYPES
+from transforms.measures import FACT_TYPES
 from transforms.policy.columns import points_column
 from transforms.policy.compile import POINTS
 from transforms.policy.expressions import level_names

@@ -123,7 +123,7 @@ def reminders_sql(policy: Policy, reminders: str) -> str:
     """The reminders of the `people` of this district, by kind and date."""
     return f"""
 SELECT month, {titled("kind", policy.reminders)} AS kind, {titled("service", policy.services)} AS service,
-    resident_id, name, phone, due_on, text, CAST(added_in AS VARCHAR) AS added_in
+    resident_id, name, phone, due_on, text, 'r' || added_in AS added_in
 FROM {reminders} SEMI JOIN people USING (resident_id)
 ORDER BY kind, service, due_on, resident_id, text"""
 

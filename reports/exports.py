@@ -29,6 +29,7 @@ from reports.encrypt import check_recipient, delivered, named
 from reports.summary import Movement, movements, summary_page
 from reports.workbook import write_workbook
 from transforms.engine import PARQUET, quoted, scalar
+from transforms.services.reminders import REMINDER_COLUMNS
 
 CSV_ROWS = 500_000
 XLSX_ROWS = 100_000
@@ -42,17 +43,7 @@ ABSENT = {
         "points_short": "DECIMAL(7,2)",
         "monthly_amount": "DECIMAL(12,2)",
     },
-    "reminders": {
-        "month": "DATE",
-        "kind": "VARCHAR",
-        "service": "VARCHAR",
-        "resident_id": "VARCHAR",
-        "name": "VARCHAR",
-        "phone": "VARCHAR",
-        "due_on": "DATE",
-        "text": "VARCHAR",
-        "added_in": "VARCHAR",
-    },
+    "reminders": REMINDER_COLUMNS,
 }
 
 

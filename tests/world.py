@@ -12,8 +12,9 @@ import duckdb
 from expectations.declarations import load_sources
 from expectations.month import Month
 from flows.house import House, load_house
-from flows.month import Run, run_steps
+from flows.month import run_steps
 from flows.publish import Revision, finish_interrupted, published
+from flows.run import Run
 from flows.running import open_root
 from flows.settings import Engine, Paths, Policy, Settings
 

@@ -9,7 +9,8 @@ import duckdb
 
 from expectations.source import Fact, Source
 from transforms.engine import quoted, scalar
-from transforms.facts import FACT_TYPES, Step
+from transforms.facts import Step
+from transforms.measures import FACT_TYPES
 
 FACT_PREFIX = "fact:"
 

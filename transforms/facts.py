@@ -5,31 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from expectations.source import COUNTED_UNITS, Fact, Source
+from expectations.source import Fact, Source
 from transforms import months
 from transforms.clean.identity import id_text
 from transforms.engine import quoted
+from transforms.measures import FACT_TYPES, condition, finished, raw_measure, weighted
 from transforms.policy.expressions import fact_kinds, parse
 
-FACT_TYPES = {
-    "years": "INTEGER",
-    "months": "INTEGER",
-    "count": "INTEGER",
-    "people": "INTEGER",
-    "hours": "DECIMAL(12,2)",
-    "ml": "DECIMAL(12,2)",
-    "points": "DECIMAL(12,2)",
-    "yuan": "DECIMAL(12,2)",
-    "yes_no": "BOOLEAN",
-    "level": "VARCHAR",
-    "date": "DATE",
-    "month": "DATE",
-    "area": "VARCHAR",
-    "text": "VARCHAR",
-    "hours_by_year": "STRUCT(year INTEGER, hours DECIMAL(12,2))[]",
-    "points_by_key": "STRUCT(key VARCHAR, points DECIMAL(12,2))[]",
-    "children": "STRUCT(child VARCHAR, level VARCHAR, enrolment_year INTEGER)[]",
-}
 SPINE_COLUMNS = ("person", "resident_key", "district")
 
 
@@ -39,11 +21,6 @@ class Step:
 
     name: str
     sql: str
-
-
-def correctable(facts: Mapping[str, Fact]) -> set[str]:
-    """Facts that an objection can correct: numbers and yes/no."""
-    return {name for name, fact in facts.items() if fact.unit in COUNTED_UNITS or fact.unit == "yes_no"}
 
 
 def residents_step(source: Source) -> Step:
@@ -93,86 +70,6 @@ def _standing(source: Source) -> str:
     return f"CREATE OR REPLACE TEMP VIEW rows_{name} AS\nSELECT {person} AS person, * FROM last_{name}{where}"
 
 
-def condition(fact: Fact) -> str:
-    """Which rows of a source a fact is measured over."""
-    found = [f"{column} IN ({', '.join(map(quoted, values))})" for column, values in fact.where.items()]
-    if fact.current:
-        span = fact.current
-        still = f"{span.ends} >= $as_of" + (f" OR {span.ends} IS NULL" if span.open_end else "")
-        found.append(f"{span.begins} <= $as_of AND ({still})")
-    if fact.open:
-        found.append(f"{fact.open.begins} <= $as_of AND ({fact.open.ends} IS NULL OR {fact.open.ends} > $as_of)")
-    if fact.within:
-        since = f"last_day($as_of - INTERVAL {fact.within.last_months} MONTH)"
-        found.append(f"{fact.within.of} > {since} AND {fact.within.of} <= $as_of")
-    if fact.turns:
-        year, born = f"({_school_year()} - {fact.turns.age})", f"{fact.turns.of} // 1000 % 100000000"
-        found.append(f"{born} BETWEEN ({year} - 1) * 10000 + 901 AND {year} * 10000 + 831")
-    if fact.listed:
-        column = fact.listed.column
-        found.append(f"{column} IN (SELECT {column} FROM {fact.listed.table} WHERE year = year($as_of))")
-    if fact.measure == "sum_by_year":
-        found.append(f"year({fact.keys[0]}) > year($as_of) - {fact.years} AND {fact.keys[0]} <= $as_of")
-    return " AND ".join(found) or "true"
-
-
-def _school_year() -> str:
-    """The year of the next 31 August on or after the scoring date."""
-    return "(year($as_of) + CAST(month($as_of) > 8 AS INTEGER))"
-
-
-def _aggregate(source: Source, function: str, value: str, where: str) -> str:
-    """A value over the rows that fit: aggregated, or taken as it is where each person has one row."""
-    if source.spine:
-        return f"CASE WHEN {where} THEN {value} END" if where != "true" else value
-    counted = "*" if function == "count" else value
-    return f"{function}({counted})" + (f" FILTER (WHERE {where})" if where != "true" else "")
-
-
-def raw_measure(source: Source, fact: Fact) -> str:
-    """The aggregate a fact is made from, before people without any rows get their default."""
-    where, of = condition(fact), str(fact.of)
-    match fact.measure:
-        case "count" | "exists":
-            return _aggregate(source, "count", "1", where)
-        case "sum":
-            return _aggregate(source, "sum", _weighted(fact), where)
-        case "highest":
-            return _aggregate(source, "max", _rank(fact), where)
-        case "full_months" | "full_years":
-            value = f"{of} // 1000 % 100000000" if source.columns[of].type == "id" else of
-            return _aggregate(source, "min", value, where)
-        case "list":
-            return _children(source, fact)
-        case _:
-            return _aggregate(source, "any_value", of, where)
-
-
-def _weighted(fact: Fact) -> str:
-    value = str(fact.of)
-    if fact.clip:
-        value = f"least({value}, {fact.clip.max})" if fact.clip.max is not None else value
-        value = f"greatest({value}, {fact.clip.min})" if fact.clip.min is not None else value
-    for column, weights in fact.weights.items():
-        cases = " ".join(f"WHEN {quoted(given)} THEN {weight}" for given, weight in weights.items())
-        value = f"{value} * CASE {column} {cases} ELSE 1 END"
-    return value
-
-
-def _rank(fact: Fact) -> str:
-    cases = " ".join(f"WHEN {quoted(level)} THEN {rank}" for rank, step in enumerate(fact.ladder, 1) for level in step)
-    return f"CASE {fact.of} {cases} END"
-
-
-def _children(source: Source, fact: Fact) -> str:
-    due = {level: condition(source.facts[name]) for level, name in fact.levels.items()}
-    level = "CASE " + " ".join(f"WHEN {where} THEN {quoted(level)}" for level, where in due.items()) + " END"
-    child = (
-        f"{{'child': {id_text(str(fact.of))}, 'level': {level}, 'enrolment_year': CAST({_school_year()} AS INTEGER)}}"
-    )
-    return f"list({child} ORDER BY {fact.of}) FILTER (WHERE {' OR '.join(f'({where})' for where in due.values())})"
-
-
 def _grouped(source: Source, facts: Mapping[str, Fact]) -> str:
     picks = _picks(facts)
     columns = [f"{raw_measure(source, fact)} AS {name}" for name, fact in facts.items() if not fact.pick]
@@ -195,8 +92,9 @@ def _picks(facts: Mapping[str, Fact]) -> dict[str, tuple[list[str], list[str], l
     for name, fact in facts.items():
         if fact.pick:
             where = condition(fact)
-            order, columns, names = picks.setdefault(where, (fact.pick, [], []))
-            columns.append(str(fact.of)) if fact.of not in columns else None
+            _, columns, names = picks.setdefault(where, (fact.pick, [], []))
+            if fact.of not in columns:
+                columns.append(str(fact.of))
             names.append(name)
     return picks
 
@@ -211,46 +109,11 @@ def _summed_by_key(source: Source, name: str, fact: Fact) -> str:
     return f"""
 CREATE OR REPLACE TEMP TABLE listed_{name} AS
 WITH summed AS (
-    SELECT person, {key} AS key, CAST(sum({_weighted(fact)}) AS DECIMAL(12,2)) AS total
+    SELECT person, {key} AS key, CAST(sum({weighted(fact)}) AS DECIMAL(12,2)) AS total
     FROM rows_{source.source} WHERE {condition(fact)} GROUP BY ALL
 )
 SELECT person, CAST(list({{'{field}': key, '{unit}': total}} ORDER BY key) AS {kind}) AS {name}
 FROM summed GROUP BY person"""
-
-
-def finished(source: Source, name: str, fact: Fact) -> str:
-    """A fact from its raw measure, with the default of people whom the source does not know."""
-    column = f"{_table(source, name, fact)}.{name}"
-    kind = FACT_TYPES[fact.unit]
-    match fact.measure:
-        case "count" | "sum":
-            return f"CAST(coalesce({column}, 0) AS {kind})"
-        case "exists":
-            return f"coalesce({column}, 0) > 0"
-        case "highest":
-            levels = " ".join(f"WHEN {rank} THEN {quoted(step[0])}" for rank, step in enumerate(fact.ladder, 1))
-            otherwise = f" ELSE {quoted(fact.otherwise)}" if fact.otherwise else ""
-            return f"CASE {column} {levels}{otherwise} END"
-        case "full_months" | "full_years":
-            return _full(source, fact, column)
-        case "sum_by_year" | "sum_by_key" | "list":
-            return f"CAST(coalesce({column}, []) AS {kind})"
-        case "distinct_months" | "run_months":
-            return f"coalesce({column}, 0)"
-        case "last_month":
-            return f"CASE WHEN {column} IS NOT NULL THEN make_date({column} // 12, {column} % 12 + 1, 1) END"
-        case _:
-            default = {"yes_no": "false", **dict.fromkeys(COUNTED_UNITS - {"yuan"}, "0")}.get(fact.unit)
-            return f"coalesce({column}, {default})" if default and fact.measure != "gap_months" else column
-
-
-def _full(source: Source, fact: Fact, column: str) -> str:
-    """Full months (or years) up to the scoring date: a month's end, on which every period of months is complete."""
-    if source.columns[str(fact.of)].type == "id":
-        passed = f"$month - ({column} // 10000 * 12 + {column} // 100 % 100 - 1)"
-    else:
-        passed = f"date_diff('month', {column}, $as_of)"
-    return f"CAST(coalesce({passed}, 0){' // 12' if fact.measure == 'full_years' else ''} AS INTEGER)"
 
 
 def _table(source: Source, name: str, fact: Fact) -> str:
@@ -285,7 +148,7 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
         return f"coalesce(corrected_facts.{name}, {value})" if name in corrected_now else value
 
     measured = ",\n    ".join(
-        f"{mended(name, finished(source, name, fact))} AS {name}"
+        f"{mended(name, finished(source, fact, f'{_table(source, name, fact)}.{name}'))} AS {name}"
         for name, (source, fact) in everything.items()
         if fact.measure
     )

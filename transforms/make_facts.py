@@ -16,7 +16,7 @@ from expectations.month import Month
 from expectations.reference import TABLES, Reference
 from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
-from transforms.corrections import Corrected, correction_steps, corrected_targets, holding_step
+from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
 from transforms.engine import PARQUET, quoted, scalar
 from transforms.facts import Step, facts_sql, residents_step, source_steps
 

@@ -59,7 +59,7 @@ def make_world(sources: Mapping[str, Source], month: Month, seeds: list[int], br
     months = {name: received_months(source, month) for name, source in sources.items()}
     extracts: dict[str, dict[Month, list[RawRow]]] = {name: {m: [] for m in months[name]} for name in sources}
     for index, seed in enumerate(seeds):
-        person = Person(Random(f"{seed}/{index}"), index, month, broken, sources)
+        person = Person(Random(f"{seed}/{index}/{month}"), index, month, broken, sources)
         for name, source in sources.items():
             for raw, day in person.rows(source, nothing=seed == 0):
                 possible = [m for m in months[name] if m.last_day >= day] or [month]
@@ -115,7 +115,7 @@ class Person:
         self.as_of = month.last_day
         self.favourite = min(edge_day(random, self.as_of), self.as_of)  # a day that comes again, so that ties are met
         facts = [f"fact:{name}" for source in sources.values() for name in source.facts]
-        self.targets = random.sample((*facts, *INDICATOR_TARGETS), 3)  # few, so that corrections compete
+        self.targets = random.sample((*facts, *INDICATOR_TARGETS), 2)  # few, so that corrections compete
         ages = (17, 18, 35, 36, 54, 55, 60, 61, random.randint(0, 90))
         anniversary = months_after(self.as_of, -12 * random.choice(ages))
         self.id = make_id(random, anniversary + dt.timedelta(days=random.choice((-40, 0, 0, 1))), index)
@@ -150,7 +150,7 @@ class Person:
         found = []
         for _ in range(self.random.choices((0, 1, 2, 3), (1, 4, 3, 3))[0]):
             end = self.month - self.random.choice((-12, -1, 0, 0, 0, 1, 2, 3, 118, 119, 120, 238, 239, 240, 300))
-            length = self.random.choice(RUNS) if self.random.random() < 0.3 else self.random.choice(RUNS[:8])
+            length = self.random.choice(RUNS) if self.random.random() < 0.4 else self.random.choice(RUNS[:8])
             insurance = self.random.choice(("pension", "pension", "medical", "injury"))
             account = {"insurance": insurance, "employer_id": self.random.choice(("E1", "E2", None))}
             gaps = self.random.choice((0.0, 0.0, 0.03))
@@ -184,7 +184,7 @@ class Person:
             "integer": lambda: self.random.choice((0, 1, 4, 5, 6, 49, 50)),
             "yes_no": lambda: self.random.random() < 0.6,
             "set": lambda: self.random.choice(
-                [*column.values] + [next(iter(column.values))] * (3 if name == "status" else 0)
+                [*column.values] + [next(iter(column.values))] * (3 if name in ("status", "decision") else 0)
             ),
             "district": lambda: self.random.choice(DISTRICTS),
             "area": lambda: self.random.choice((*DISTRICTS[:5], "110101")),
@@ -207,7 +207,7 @@ class Person:
 
     def date_any(self, column: Column) -> dt.date:
         day = self.favourite if self.random.random() < 0.3 else edge_day(self.random, self.as_of)
-        if column.future and self.random.random() < 0.5:
+        if column.future and self.random.random() < (0.6 if column.not_before else 0.25):
             return self.as_of + dt.timedelta(days=self.random.choice((0, 1, 30, 400)))
         return day if column.future or self.random.random() < 0.02 else min(day, self.as_of)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -37,10 +37,12 @@ def thorough(examples: int) -> settings:
     )
 
 
-def worlds(sources: Mapping[str, Source], people: int, broken: float = 0.0) -> st.SearchStrategy[World]:
-    """All extracts of a scoring month, about so many people."""
+def worlds(
+    sources: Mapping[str, Source], people: int, broken: float = 0.0, months: Sequence[Month] = MONTHS
+) -> st.SearchStrategy[World]:
+    """All extracts of a scoring month about so many people. The first example of all is a world where nothing happens."""
     return st.builds(
         lambda month, seeds: make_world(sources, month, seeds, broken),
-        st.sampled_from(MONTHS),
+        st.sampled_from(months),
         st.lists(SEEDS, min_size=people, max_size=people),
     )

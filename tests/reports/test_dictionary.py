@@ -15,7 +15,7 @@ from expectations.source import Fact
 from reports.catalogue import DICTIONARY, VIEWS
 from reports.dictionary import Row, dictionary_markdown, dictionary_rows
 from transforms.engine import EngineSettings, open_engine, quoted
-from transforms.facts import FACT_TYPES
+from transforms.measures import FACT_TYPES
 from transforms.month_tables import changes_statement, facts_statement
 from transforms.policy.compile import points_sql
 from transforms.policy.load import load_tables
@@ -67,7 +67,8 @@ def made(
 
 
 def described(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    return {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall()}
+    columns = connection.execute(f"DESCRIBE {table}").fetchall()
+    return {name: kind.replace('"', "") for name, kind, *_ in columns}  # fields are quoted where SQL wants it
 
 
 def entries(table: str) -> dict[str, Row]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -28,7 +27,8 @@ SCORES = {
     "2021-11": """('ann', '330212', 53.50, 10, 0, 63.50), ('bo', '330212', 30, 0, 10, 30), ('cy', '330203', 68, 10, 0, 78),
                   ('di', '330203', 20, 0, 0, 20), ('fay', '330203', -5, 0, 30, -5)""",
 }
-# key, district, age, insured now, gap, pension months, degree, skill, shortage job, tenure, registered, rental months, frozen, hours by year
+# key, district, age, insured now, gap, pension months, degree, skill, shortage job,
+# tenure, registered, rental months, frozen, hours by year
 FACTS = """('ann', '330212', 41, true, 0, 166, 'junior_college', 'level_3', true, 'rented', true, 30, false, [(2020, 12), (2021, 20.5)]),
            ('bo', '330212', 49, false, 3, 10, 'junior_college', 'level_3', false, 'rented', false, 5, false, []),
            ('cy', '330203', 40, true, 1, 100, 'bachelor', NULL, false, 'owned', false, 0, false, [(2021, 4)]),
@@ -59,7 +59,8 @@ def tables(month: str) -> dict[str, str]:
         "scores": f"""SELECT {first}, key AS resident_key, district, common::{POINTS} AS common_points,
             own::{POINTS} AS district_points, off::{POINTS} AS deduction_points, total::{POINTS} AS total_points, {corrected}
             FROM (VALUES {SCORES[month]}) AS t(key, district, common, own, off, total)""",
-        "facts": f"""SELECT {first}, * EXCLUDE (hours), hours::STRUCT(year INTEGER, hours DECIMAL(12,2))[] AS service_hours_by_year FROM (VALUES {FACTS}) AS t(resident_key, district, age, insured_now,
+        "facts": f"""SELECT {first}, * EXCLUDE (hours), hours::STRUCT(year INTEGER, hours DECIMAL(12,2))[] AS service_hours_by_year
+            FROM (VALUES {FACTS}) AS t(resident_key, district, age, insured_now,
             pension_gap_months, pension_months, degree, skill, shortage_job, tenure, rental_registered, rental_months,
             frozen, hours)""",
         "eligibility": f"""SELECT {first}, resident_key, service, district, eligible, short::{POINTS} AS points_short,

@@ -13,7 +13,7 @@ import duckdb
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from expectations.source import Source
-from transforms.clean.readers import csv_failure, open_part, unreadable
+from transforms.clean.readers import csv_failure, open_part, parquet_is_whole, unreadable
 from transforms.clean.stage import staging_sql
 from transforms.clean.values import Reception
 from transforms.engine import PARQUET, quoted, scalar
@@ -111,10 +111,10 @@ def _stage_part(connection: duckdb.DuckDBPyConnection, job: Job, index: int, pat
     statement = staging_sql(job.source, part.relation, part.texts, index, Reception(job.received, job.districts))
     try:
         connection.execute(f"COPY ({statement}) TO {quoted(target)} ({PARQUET})")
-    except duckdb.Error as error:
+    except duckdb.Error:
         if part.failure:
             raise csv_failure(job.source, path, part.failure[0], job.encoding) from None
-        if isinstance(error, duckdb.IOException | duckdb.InvalidInputException) and path.suffix == ".parquet":
+        if path.suffix == ".parquet" and not parquet_is_whole(path):
             raise unreadable(job.source, path, "文件内容损坏") from None
         raise
     finally:

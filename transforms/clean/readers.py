@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 
 from expectations.problems import ExitCode, JifenError
 from expectations.source import Source
@@ -61,12 +62,23 @@ def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) 
     return Part(f"(SELECT *, file_row_number + 1 AS record FROM {relation})", texts, undeclared)
 
 
+def parquet_is_whole(path: Path) -> bool:
+    """Whether every value of a Parquet file can be read: tells a damaged file from a full disk or too little memory."""
+    try:
+        for _ in pq.ParquetFile(path).iter_batches():
+            pass
+    except (pa.ArrowException, OSError):
+        return False
+    return True
+
+
 def _as_text(value: str, kind: str) -> str:
     """The text a typed value would have had: dates and timestamps at 00:00 as dates, decimals without idle zeros."""
     if kind == "VARCHAR":
         return value
     if kind.startswith("TIMESTAMP"):
-        return f"CASE WHEN {value} = date_trunc('day', {value}) THEN CAST(CAST({value} AS DATE) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END"
+        day = f"CAST(CAST({value} AS DATE) AS VARCHAR)"
+        return f"CASE WHEN {value} = date_trunc('day', {value}) THEN {day} ELSE CAST({value} AS VARCHAR) END"
     if kind.startswith("DECIMAL"):
         return f"regexp_replace(regexp_replace(CAST({value} AS VARCHAR), '(\\.[0-9]*?)0+$', '\\1'), '\\.$', '')"
     return f"CAST({value} AS VARCHAR)"
@@ -122,7 +134,7 @@ def csv_failure(source: Source, path: Path, error: Exception, encoding: str) -> 
     """What pyarrow says, without the row that it quotes."""
     message = str(error)
     if isinstance(error, UnicodeDecodeError) or "UTF8" in message or "UTF-8" in message:
-        hint = '若为 GB18030 编码，请在 jifen.toml 的 [sources.%s] 写 encoding = "gb18030"' % source.source
+        hint = f'若为 GB18030 编码，请在 jifen.toml 的 [sources.{source.source}] 写 encoding = "gb18030"'
         return unreadable(source, path, f"不是 {encoding} 编码", hint)
     columns = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", message)
     if columns:

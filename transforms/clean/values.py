@@ -72,8 +72,8 @@ def typed(column: Column, text: str, reception: Reception) -> str:
 
 
 def _date(text: str) -> str:
-    dashed = "regexp_full_match({0}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') AND left({0}, 4) <> '0000'".format(text)
-    packed = "regexp_full_match({0}, '[0-9]{{8}}') AND left({0}, 4) <> '0000'".format(text)
+    dashed = f"regexp_full_match({text}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') AND left({text}, 4) <> '0000'"
+    packed = f"regexp_full_match({text}, '[0-9]{{8}}') AND left({text}, 4) <> '0000'"
     spread = f"left({text}, 4) || '-' || substr({text}, 5, 2) || '-' || right({text}, 2)"
     return f"CASE WHEN {dashed} THEN TRY_CAST({text} AS DATE) WHEN {packed} THEN TRY_CAST({spread} AS DATE) END"
 

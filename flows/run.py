@@ -1,0 +1,72 @@
+"""One run of one month: what its steps share, and what the month's files depend on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from expectations.month import Month
+from flows import publish as publishing
+from flows.build import Build
+from flows.house import ALL_CODE, House, code_hash
+from flows.pull import deliveries
+from flows.root import Root
+from flows.serving import Serving
+from transforms.clean.cleaning import Account
+from transforms.engine import open_engine
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Run:
+    """One run of one month: what it works on, and what its steps have found so far."""
+
+    house: House
+    root: Root
+    key: bytes
+    month: Month
+    allowed: Mapping[str, str] = field(default_factory=dict)
+    tell: Tell = lambda line: None
+    served: dict[str, Serving] = field(default_factory=dict)
+    accounts: dict[str, list[Account]] = field(default_factory=dict)
+    build: Build | None = None
+    published: publishing.Revision | None = None
+    unchanged: bool = False
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def making(self) -> Build:
+        assert self.build is not None
+        return self.build
+
+    def engine(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return open_engine(self.house.settings.engine_settings, self.root.tmp / "spill")
+
+
+def received(run: Run) -> list[dict[str, Any]]:
+    """Every delivery in force up to the month, used or not: the month is a function of these."""
+    return [
+        publishing.delivery_facts(delivery)
+        for name in run.house.sources
+        for delivery in deliveries(run.root, name)
+        if delivery.month <= run.month
+    ]
+
+
+def inputs_hash(run: Run) -> str:
+    """What the month's files depend on: deliveries, what bridges missing ones, declarations, code, key."""
+    parts = [
+        str(run.month),
+        *(str(sorted(item.items())) for item in received(run)),
+        *(f"{name} {served.carried_from} {served.missing}" for name, served in run.served.items()),
+        run.house.declarations_hash,
+        code_hash(*ALL_CODE),
+        hashlib.sha256(run.key).hexdigest(),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

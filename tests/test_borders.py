@@ -1,0 +1,78 @@
+"""The borders of the house: which room may know which library, and which room may know which other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parent.parent
+ROOMS = ("flows", "reports", "transforms", "expectations", "data")
+MAY_KNOW = {
+    "flows": {"flows", "reports", "transforms", "expectations", "data"},
+    "reports": {"reports", "transforms", "expectations"},
+    "transforms": {"transforms", "expectations"},
+    "expectations": {"expectations"},
+    "data": {"data", "expectations", "transforms"},
+}
+
+
+def modules(room: str) -> Iterator[Path]:
+    yield from sorted((HOUSE / room).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return names | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
+    strangers = {
+        (path.name, name)
+        for path in modules(room)
+        for name in imported(path)
+        if name.split(".")[0] in set(ROOMS) - MAY_KNOW[room]
+    }
+    assert not strangers
+
+
+@pytest.mark.parametrize(
+    ("library", "allowed"),
+    [
+        ("prefect", {"flows/monthly.py", "flows/prefect_home.py"}),
+        ("great_expectations", {"expectations/great.py", "expectations/suite.py"}),
+    ],
+)
+def test_a_framework_stays_behind_its_door(library: str, allowed: set[str]) -> None:
+    users = {
+        str(path.relative_to(HOUSE))
+        for room in ROOMS
+        for path in modules(room)
+        if any(name.split(".")[0] == library for name in imported(path))
+    }
+    assert users == allowed
+
+
+def test_one_module_opens_duckdb() -> None:
+    openers = {
+        str(path.relative_to(HOUSE))
+        for room in ROOMS
+        for path in modules(room)
+        if re.search(r"duckdb\.connect|duckdb\.sql|duckdb\.query", path.read_text(encoding="utf-8"))
+    }
+    assert openers == {"transforms/engine.py"}
+
+
+def test_modules_stay_short_enough_to_read() -> None:
+    long = {
+        str(path.relative_to(HOUSE)): lines
+        for room in ROOMS
+        for path in modules(room)
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 320
+    }
+    assert not long

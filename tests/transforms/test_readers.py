@@ -1,0 +1,167 @@
+"""What arrives: files of every kind are read whole, or refused with a reason that quotes nobody."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
+from expectations.source import Source
+from tests.world import SOURCES, national_id
+from transforms.clean.cleaning import Account, Job, clean_delivery
+from transforms.engine import EngineSettings, open_engine
+
+PERSON = national_id("33020319900101001")
+HEADER = "patent_no,resident_id,kind,granted_on,status\n"
+ROW = f"P1,{PERSON},design,2020-01-05,valid\n"
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_engine(EngineSettings("1GB", 2), tmp_path / "spill") as opened:
+        yield opened
+
+
+def clean(
+    connection: duckdb.DuckDBPyConnection, folder: Path, path: Path, source: Source = SOURCES["patents"]
+) -> tuple[Account, list[dict[str, object]]]:
+    job = Job(source, Month.parse("2021-10"), 1, (path,), "utf-8", frozenset({"330203"}), "inputs")
+    account = clean_delivery(connection, job, folder / "root", folder / "work", lambda staged: [])
+    table = pq.read_table(job.folder(folder / "root", "clean") / "rows.parquet")
+    return account, table.to_pylist()
+
+
+def refused(
+    connection: duckdb.DuckDBPyConnection, folder: Path, content: bytes, name: str = "patents.csv"
+) -> JifenError:
+    path = folder / name
+    path.write_bytes(content)
+    with pytest.raises(JifenError) as caught:
+        clean(connection, folder, path)
+    assert PERSON not in str(caught.value)
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("what", "content"),
+    [
+        ("nothing", b""),
+        ("a quote that never closes", (HEADER + f'P1,"{PERSON},design,2020-01-05,valid\n' + ROW * 50).encode()),
+        ("a row with a value too many", (HEADER + ROW + f"P2,{PERSON},design,2020-01-05,valid,more\n").encode()),
+        ("a row cut off", (HEADER + ROW + f"P2,{PERSON},des").encode()),
+        ("another encoding", (HEADER + f"专利,{PERSON},design,2020-01-05,valid\n").encode("gb18030")),
+        ("another encoding in the header", "专利号,resident_id,kind,granted_on,status\n".encode("gb18030")),
+        ("UTF-16", (HEADER + ROW).encode("utf-16")),
+    ],
+)
+def test_a_csv_that_is_no_csv_ends_the_run(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, what: str, content: bytes
+) -> None:
+    assert refused(connection, tmp_path, content).code == ExitCode.EXTRACT, what
+
+
+def test_a_csv_without_a_header_misses_its_columns(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    assert refused(connection, tmp_path, ROW.encode()).code == ExitCode.GATE
+
+
+def test_a_truncated_parquet_and_a_foreign_file_end_the_run(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    whole = tmp_path / "whole.parquet"
+    columns = {name: [PERSON] * 5000 for name in SOURCES["patents"].columns}
+    pq.write_table(pa.table(columns), whole)
+    assert refused(connection, tmp_path, whole.read_bytes()[:-30], "patents.parquet").code == ExitCode.EXTRACT
+    assert refused(connection, tmp_path, b"PK\x03\x04 not parquet", "patents.parquet").code == ExitCode.EXTRACT
+    damaged = bytearray(whole.read_bytes())
+    damaged[40:400] = bytes(360)
+    assert refused(connection, tmp_path, bytes(damaged), "patents.parquet").code == ExitCode.EXTRACT
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_every_kind_of_line_end_and_a_byte_order_mark_are_read(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, ends: str
+) -> None:
+    path = tmp_path / "patents.csv"
+    path.write_bytes(("\ufeff" + (HEADER + ROW).replace("\n", ends)).encode())
+    account, _ = clean(connection, tmp_path, path)
+    assert (account.received, account.clean) == (1, 1)
+
+
+def test_quoted_commas_quotes_and_newlines_stay_in_their_value(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    path = tmp_path / "patents.csv"
+    path.write_text(HEADER + f'"P,""1""\n第二行",{PERSON},design,20200105,valid\n', encoding="utf-8")
+    _, (row,) = clean(connection, tmp_path, path)
+    assert row["patent_no"] == 'P,"1"\n第二行'
+    assert row["granted_on"] == dt.date(2020, 1, 5)
+
+
+def test_nul_bytes_and_a_field_of_ten_megabytes_are_values_like_others(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    path = tmp_path / "patents.csv"
+    huge = "长" * 3_500_000
+    path.write_text(
+        HEADER + f"{huge},{PERSON},design,2020-01-05,valid\nP\0,{PERSON},des\0ign,2020-01-05,valid\n", encoding="utf-8"
+    )
+    account, (row,) = clean(connection, tmp_path, path)
+    assert (account.clean, account.reasons) == (1, {"kind:not_in_set": 1})
+    assert row["patent_no"] == huge
+
+
+def test_a_column_nobody_declared_is_reported_and_ignored(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    path = tmp_path / "patents.csv"
+    path.write_text(HEADER.replace("status", " status ,remarks") + ROW.replace("valid", " valid　,x"), encoding="utf-8")
+    account, (row,) = clean(connection, tmp_path, path)
+    assert account.undeclared == ["remarks"]
+    assert row["status"] == "valid"
+    assert "remarks" not in row
+
+
+def test_typed_parquet_values_are_taken_as_such(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    path = tmp_path / "housing.parquet"
+    at_midnight, later = dt.datetime(2020, 1, 5), dt.datetime(2020, 1, 5, 8, 30)
+    pq.write_table(
+        pa.table(
+            {
+                "record_id": pa.array([1, 2, 3], pa.int64()),
+                "resident_id": [PERSON] * 3,
+                "tenure": pa.array(["rented"] * 3).dictionary_encode(),
+                "district": pa.array([330203] * 3, pa.int32()),
+                "registered": [True, False, True],
+                "from_on": pa.array([at_midnight, at_midnight, later], pa.timestamp("us")),
+                "to_on": pa.array([dt.date(2030, 1, 1), None, None], pa.date32()),
+                "monthly_rent": pa.array([Decimal("1000.5000"), Decimal("1"), None], pa.decimal128(18, 4)),
+            }
+        ),
+        path,
+    )
+    account, rows = clean(connection, tmp_path, path, SOURCES["housing"])
+    assert account.reasons == {"from_on:bad_value": 1}
+    assert [(row["record_id"], row["registered"], row["to_on"], row["monthly_rent"]) for row in rows] == [
+        ("1", True, dt.date(2030, 1, 1), Decimal("1000.50")),
+        ("2", False, None, Decimal("1.00")),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2020/1/5", "2020-1-5", "1e3", "2021-02-29", "05.01.2020", "0000-01-01", "２０２０-01-05", "2020-01-05 00:00:00"],
+)
+def test_nothing_is_guessed_about_a_date(connection: duckdb.DuckDBPyConnection, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "patents.csv"
+    path.write_text(HEADER + ROW.replace("2020-01-05", text), encoding="utf-8")
+    account, _ = clean(connection, tmp_path, path)
+    assert account.reasons == {"granted_on:bad_value": 1}
