@@ -27,3 +27,6 @@ lint: .venv/installed  ## style, format and types
 lock: .venv/installed  ## resolve the dependencies again, with hashes and without addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+bench: .venv/installed  ## a steady-state month against its floor (RESIDENTS=, TIMES=)
+	$(BIN)/python -m tests.benchmarks.bench --residents $(RESIDENTS) --times $(or $(TIMES),3) --folder var/bench-$(RESIDENTS)

@@ -14,7 +14,9 @@ import duckdb
 from transforms.engine import quoted
 
 BOM = "\ufeff"  # by it Excel knows that the file is UTF-8
-_RUNS = r"'*[=+@\t\r-]"  # what a spreadsheet would take for a formula; apostrophes before it are doubled, so that one can be taken off
+_RUNS = (
+    r"'*[=+@\t\r-]"  # taken for a formula; apostrophes before it count, so that one can be added and taken off again
+)
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class ListColumn:
         if self.kind == "code":
             return f"chr(9) || {self.name}"
         if self.kind == "text":
-            first = f"left({self.name}, 1) IN ('=', '+', '-', '@', chr(9), chr(13), '''')"
-            runs = f"{first} AND regexp_matches({self.name}, {quoted('^' + _RUNS)})"
+            # all that could run sorts before A: most texts need no second look
+            runs = f"{self.name} < 'A' AND regexp_matches({self.name}, {quoted('^' + _RUNS)})"
             return f"CASE WHEN {runs} THEN '''' || {self.name} ELSE {self.name} END"
         return self.text
 
@@ -54,7 +56,8 @@ def copy_csv(
 ) -> None:
     """Write rows of a table (by position) as CSV: UTF-8 with BOM, header row, in the order of the table.
 
-    The first column must be one that is never quoted: the BOM stands before its header.
+    The first column must be one that is never quoted: the BOM stands before its header. The query must stay free of
+    joins (a long IN is one), for they lose the order of the table.
     """
     titles = [column.title for column in columns]
     titles[0] = BOM + titles[0]

@@ -125,7 +125,7 @@ def reminders_sql(policy: Policy, reminders: str) -> str:
 SELECT month, {titled("kind", policy.reminders)} AS kind, {titled("service", policy.services)} AS service,
     resident_id, name, phone, due_on, text, 'r' || added_in AS added_in
 FROM {reminders} SEMI JOIN people USING (resident_id)
-ORDER BY kind, service, due_on, resident_id, text"""
+ORDER BY kind, service, due_on, resident_id, text, added_in"""
 
 
 def titled(column: str, titles: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from transforms import months
 from transforms.clean.identity import id_text
 from transforms.engine import quoted
 from transforms.measures import FACT_TYPES, condition, finished, raw_measure, weighted
-from transforms.policy.expressions import fact_kinds, parse
+from transforms.policy.expressions import Kind, fact_kinds, parse
 
 SPINE_COLUMNS = ("person", "resident_key", "district")
 
@@ -158,7 +158,7 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
     kept = "".join(f",\n    corrected_facts.{name} AS corrected_{name}" for name in carried)
     looked_up, found = _lookups(everything, carried)
     derived = ",\n    ".join(
-        f"{_carried(name, parse(str(fact.derive), kinds).sql(_parameter), carried)} AS {name}"
+        f"{_carried(name, _derived(fact, kinds), carried)} AS {name}"
         for name, (_, fact) in everything.items()
         if fact.derive
     )
@@ -184,6 +184,12 @@ derived AS (
 SELECT {order}
 FROM derived
 ORDER BY district, resident_key"""
+
+
+def _derived(fact: Fact, kinds: Mapping[str, Kind]) -> str:
+    """What follows from other facts. Yes or no: what cannot be told from them is no."""
+    value = parse(str(fact.derive), kinds).sql(_parameter)
+    return f"coalesce({value}, false)" if fact.unit == "yes_no" else value
 
 
 def _parameter(name: str) -> str:

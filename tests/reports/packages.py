@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,9 @@ def policy() -> Policy:
 
 
 POLICY = policy()
+
+
+SMALL = EngineSettings("200MB", 2)
 
 
 @dataclass
@@ -115,10 +117,11 @@ def literal(value: Any) -> str:
 
 def write(folder: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     folder.mkdir(parents=True)
-    values = ", ".join(f"({', '.join(row)})" for row in rows)
-    with open_engine(EngineSettings("200MB", 1), folder / "spill") as connection:
+    nothing = f"({', '.join('NULL' for _ in columns)})"
+    values = ", ".join(f"({', '.join(row)})" for row in rows) or nothing
+    with open_engine(SMALL, folder / "spill") as connection:
         table = f"(VALUES {values}) AS t({', '.join(columns)})"
-        connection.execute(f"COPY (FROM {table}) TO {quoted(folder / 'a.parquet')} ({PARQUET})")
+        connection.execute(f"COPY (FROM {table} WHERE {bool(rows)}) TO {quoted(folder / 'a.parquet')} ({PARQUET})")
 
 
 def export(
@@ -126,7 +129,7 @@ def export(
     districts: Sequence[District],
     before: Path | None = None,
     *,
-    settings: EngineSettings = EngineSettings("200MB", 2),
+    settings: EngineSettings = SMALL,
     require_encryption: bool = False,
 ) -> dict[str, int]:
     """Make the packages of a revision."""
@@ -148,7 +151,3 @@ def new_key() -> tuple[pyrage.x25519.Identity, str]:
 
 def files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def decimals(*texts: str) -> list[Decimal]:
-    return [Decimal(text) for text in texts]

@@ -86,7 +86,7 @@ def test_our_reader_takes_a_csv_back_unchanged(package: Path) -> None:
 
 def test_every_xlsx_cell_is_text_as_it_was(package: Path) -> None:
     sheet = openpyxl.load_workbook(package / "reminders.xlsx").worksheets[0]
-    headers, first, second = ([cell.value for cell in row] for row in sheet.iter_rows())
+    headers, second, first = ([cell.value for cell in row] for row in sheet.iter_rows())
     assert first == dict_row(headers, 月份="2021-11", 提醒事项="居住证签注", 截止日期="2021-12-24", 首次列入版本="r1")
     assert second == dict_row(headers, 月份="2021-11", 提醒事项="居住证签注", 服务="公租房租赁补贴", 首次列入版本="r2")
     assert {cell.data_type for row in sheet.iter_rows() for cell in row if cell.value is not None} <= {"s", "inlineStr"}
@@ -228,7 +228,7 @@ def test_long_lists_are_split_and_short_ones_are_not(tmp_path: Path, monkeypatch
     }
     parts = [[row[ID_COLUMN] for row in read_csv(folder / f"scores-{part}.csv")] for part in (1, 2, 3)]
     assert [len(part) for part in parts] == [4, 4, 1]
-    assert sum(parts, []) == [person.resident_id for person in people]
+    assert [one for part in parts for one in part] == [person.resident_id for person in people]
 
 
 def test_a_package_left_by_a_run_that_died_is_made_again(tmp_path: Path) -> None:

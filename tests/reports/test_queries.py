@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -162,3 +163,9 @@ def test_a_question_about_two_months_opens_no_other_months_files(catalogue: duck
     catalogue.execute("SET VARIABLE before = DATE '2021-09-01'")
     plan = catalogue.execute(f"EXPLAIN {question}").fetchall()[0][1]
     assert plan.count("READ_PARQUET") == 1  # the newest month's; October is not what was asked for
+
+
+def test_the_analysts_guide_lists_every_question() -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "analysts.md").read_text(encoding="utf-8")
+    missing = [name for name, query in load_queries().items() if f"| `{name}` | {query.question_en} |" not in guide]
+    assert not missing

@@ -21,8 +21,8 @@ from tests.reference.identity import check_character
 from tests.reference.services import Resident
 from transforms.engine import PARQUET, EngineSettings, open_engine, quoted
 from transforms.facts import Step
-from transforms.measures import FACT_TYPES
 from transforms.make_facts import load_reference_tables, run_step
+from transforms.measures import FACT_TYPES
 from transforms.policy.load import load_tables
 from transforms.services.checks import Known
 from transforms.services.compile import SHORT, eligibility_sql

@@ -14,7 +14,17 @@ import sqlglot
 from expectations.month import Month
 from tests.reference.services import Resident
 from tests.transforms.services_town import (
-    FACTS, KNOWN, REFERENCE, SERVICES, TABLES, DATA, STANDING, eligibility, make_scored, resident, resident_key,
+    DATA,
+    FACTS,
+    KNOWN,
+    REFERENCE,
+    SERVICES,
+    STANDING,
+    TABLES,
+    eligibility,
+    make_scored,
+    resident,
+    resident_key,
 )  # fmt: skip
 from transforms.engine import EngineSettings, open_engine
 from transforms.facts import Step
@@ -164,7 +174,7 @@ def test_a_score_can_be_another_sum_and_a_condition_can_ask_for_what_is_unknown(
     changed = version.model_dump(by_alias=True) | {
         "from": "2021-09-08", "conditions": conditions, "examples": [{"district": "330211", "eligible": False}],
         "points": {"score": "base_points + bonus_points / 2", "threshold": "60"}, "amount": None,
-        "values": {part: "illustrative" for part in ("districts", "conditions", "points")},
+        "values": dict.fromkeys(("districts", "conditions", "points"), "illustrative"),
     }  # fmt: skip
     service = SERVICES[0].model_copy(update={"versions": [type(version).model_validate(changed)]})
 

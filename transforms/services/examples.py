@@ -13,8 +13,8 @@ from expectations.problems import Problem
 from expectations.yaml_file import YamlFile
 from transforms.engine import quoted
 from transforms.facts import Step
-from transforms.measures import FACT_TYPES
 from transforms.make_facts import run_step
+from transforms.measures import FACT_TYPES
 from transforms.policy.expressions import condition
 from transforms.policy.facts import typed
 from transforms.services.checks import Known

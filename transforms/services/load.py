@@ -17,7 +17,14 @@ from transforms.services.checks import Known, service_mistakes, standing_mistake
 from transforms.services.models import Service, StandingReminder, Version
 
 Declared = TypeVar("Declared")
-REFUSED = Version.model_construct(window="school_calendar")
+REFUSED = Version.model_validate(
+    {
+        **{"from": "1900-01-01", "basis": "-", "districts": "all", "conditions": [], "points": {"threshold": "0"}},
+        "values": dict.fromkeys(("districts", "conditions", "points"), "illustrative"),
+        "window": "school_calendar",
+        "examples": [{"district": "-", "eligible": "false"}],
+    }
+)
 """Stands for a version whose mistakes were told already, so that the rest of its file can still be read."""
 
 

@@ -1,0 +1,68 @@
+"""What stands beside a person's points: the change against the month before, and the services with what is lacking."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import duckdb
+
+from reports.explanation import Change, ServiceState
+from reports.titles import item_titles
+from transforms.engine import quoted
+from transforms.policy.expressions import Kind
+from transforms.policy.tables import PointsTable
+from transforms.services.compile import lacking_sql
+from transforms.services.load import services_in_force
+from transforms.services.models import Service
+
+
+def changes(
+    connection: duckdb.DuckDBPyConnection,
+    revision: Path,
+    tables: Mapping[str, PointsTable],
+    district: str,
+    resident_key: str,
+) -> list[Change]:
+    """The person's rows of the revision's `changes`, in the order of the points tables."""
+    titles = item_titles(tables)
+    order = {item: place for place, item in enumerate(titles)}
+    rows = connection.execute(
+        f"SELECT item, before, after FROM read_parquet({quoted(revision / 'changes' / '*.parquet')})"
+        " WHERE district = ? AND resident_key = ?",
+        [district, resident_key],
+    ).fetchall()
+    rows.sort(key=lambda row: order.get(row[0], len(order)))
+    return [Change(item, titles.get(item, item), before, after) for item, before, after in rows]
+
+
+def service_states(
+    connection: duckdb.DuckDBPyConnection,
+    revision: Path,
+    services: Sequence[Service],
+    names: Mapping[str, Kind],
+    as_of: dt.date,
+) -> list[ServiceState]:
+    """Every service in force for the one person in `scored`: reached, or what is lacking; with what it pays, as published."""
+    in_force = services_in_force(services, as_of)
+    if not in_force:
+        return []
+    asked = connection.execute(lacking_sql(in_force, names), {"as_of": as_of}).fetchall()
+    district, key = connection.execute("SELECT district, resident_key FROM scored").fetchall()[0]
+    amounts = dict(
+        connection.execute(
+            f"SELECT service, monthly_amount FROM read_parquet({quoted(revision / 'eligibility' / '*.parquet')})"
+            " WHERE district = ? AND resident_key = ?",
+            [district, key],
+        ).fetchall()
+    )
+    titles = {service.service: service.title for service in services}
+    states = []
+    for code, rows in groupby(asked, key=lambda row: str(row[1])):
+        lacking = [(place, sentence) for _, _, place, _, holds, sentence in rows if not holds]
+        here = [sentence for place, sentence in lacking if place == 0]  # not open in the district: nothing else matters
+        sentences = here or [sentence for _, sentence in lacking]
+        states.append(ServiceState(code, titles[code], not sentences, sentences, amounts.get(code)))
+    return states

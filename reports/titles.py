@@ -1,0 +1,22 @@
+"""What the columns of the scores are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transforms.policy.columns import points_column
+from transforms.policy.tables import CITY, PointsTable
+
+SUMS = {"common": "共性分", "district": "个性分", "total": "总分"}
+
+
+def item_titles(tables: Mapping[str, PointsTable]) -> dict[str, str]:
+    """The title of every points column (without `_points`) of any version, in the order of the tables, sums last."""
+    indicators, sections = {}, {}
+    for authority, table in tables.items():
+        for version in table.versions:
+            for code, indicator in version.indicators.items():
+                indicators[points_column(authority, code).removesuffix("_points")] = indicator.title
+            if authority == CITY:
+                sections |= {code: section.title for code, section in version.sections.items()}
+    return {**indicators, **sections, **SUMS}
