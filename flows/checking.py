@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from expectations.month import Month
 from expectations.problems import DeclarationError, ExitCode, JifenError
@@ -12,6 +12,10 @@ from flows.root import Root
 from flows.settings import Settings
 from transforms.engine import open_engine
 from transforms.policy.examples import check_examples
+from transforms.policy.tables import Version
+from transforms.services.checks import Known
+from transforms.services.examples import check_reminder_examples, check_service_examples
+from transforms.services.models import Version as ServiceVersion
 
 
 def check_house(settings: Settings, tell: Callable[[str], None], *, strict: bool) -> None:
@@ -19,23 +23,27 @@ def check_house(settings: Settings, tell: Callable[[str], None], *, strict: bool
     house = load_house(settings)
     root = Root(settings.paths.root, settings.paths.inbox)
     with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
-        folder = settings.paths.policy / "points"
-        problems = check_examples(connection, folder, list(house.tables.values()), house.facts)
+        folder = settings.paths.policy
+        known = Known(house.facts, house.tables, house.reference.districts)
+        problems = [
+            *check_examples(connection, folder / "points", list(house.tables.values()), house.facts),
+            *check_service_examples(connection, folder / "services", house.services, known),
+            *check_reminder_examples(connection, folder / "reminders", house.reminders, known),
+        ]
     if problems:
         raise DeclarationError(problems)
     refuse_changed_versions(house, root)
     examples = sum(len(i.examples) for t in house.tables.values() for v in t.versions for i in v.indicators.values())
-    tell(
-        f"{len(house.sources)} 个来源、{len(house.facts)} 项指标数据、{len(house.tables)} 张积分表、{examples} 个示例：无误"
-    )
+    declared = f"{len(house.sources)} 个来源、{len(house.facts)} 项指标数据、{len(house.tables)} 张积分表"
+    tell(f"{declared}、{len(house.services)} 项服务、{examples} 个积分示例：无误")
     illustrative = list(illustrative_values(house))
     if illustrative:
-        tell(f"以下 {len(illustrative)} 项分值仅为示例，投入使用前须由主管部门核定：")
+        tell(f"以下 {len(illustrative)} 项取值仅为示例，投入使用前须由主管部门核定：")
         for line in illustrative:
             tell(f"  {line}")
     if illustrative and strict:
         raise JifenError(
-            ExitCode.DECLARATIONS, f"{len(illustrative)} 项分值仅为示例", todo="核定后把 values 改为 published"
+            ExitCode.DECLARATIONS, f"{len(illustrative)} 项取值仅为示例", todo="核定后把 values 改为 published"
         )
 
 
@@ -46,25 +54,33 @@ def illustrative_values(house: House) -> Iterator[str]:
             for code, indicator in version.indicators.items():
                 if indicator.values == "illustrative":
                     yield f"{table.authority} {version.begins} {code} {indicator.title}"
+    for service in house.services:
+        for dated in service.versions:
+            for part in dated.illustrative:
+                yield f"{service.service} {dated.begins} {part} {service.title}"
 
 
 def refuse_changed_versions(house: House, root: Root) -> None:
-    """JifenError 10 when a version that has scored a published month was changed without a reason (`amends`)."""
+    """JifenError 10 when a version that has decided a published month was changed without a reason (`amends`)."""
+    declared: dict[str, dict[str, Sequence[Version | ServiceVersion]]] = {
+        "policy": {table.authority: table.versions for table in house.tables.values()},
+        "services": {service.service: service.versions for service in house.services},
+    }
     changed = []
     for month in published_months(root):
         revision = published(root, month)
-        for authority, used in (revision.manifest["policy"] if revision else {}).items():
-            versions = house.tables[authority].versions if authority in house.tables else []
-            same = [version for version in versions if str(version.begins) == used["from"]]
-            if not same:
-                changed.append(f"{authority} {used['from']} 不见了（计算过 {month}）")
-            elif same[0].hash != used["hash"] and not same[0].amends:
-                changed.append(f"{authority} {used['from']} 已改动（计算过 {month}）")
+        for kind, versions in declared.items():
+            for name, used in (revision.manifest[kind] if revision else {}).items():
+                same = [version for version in versions.get(name, []) if str(version.begins) == used["from"]]
+                if not same:
+                    changed.append(f"{name} {used['from']} 不见了（用于 {month}）")
+                elif same[0].hash != used["hash"] and not same[0].amends:
+                    changed.append(f"{name} {used['from']} 已改动（用于 {month}）")
     if changed:
         raise JifenError(
             ExitCode.DECLARATIONS,
-            f"已用于发布月份的积分表版本不得改动：{'；'.join(changed)}",
-            where="points/*.yaml",
+            f"已用于发布月份的版本不得改动：{'；'.join(changed)}",
+            where="points/*.yaml、services/*.yaml",
             todo="改动写成新的版本（新的 from）；确需更正原版本时，在该版本写 amends: 原因",
         )
 
@@ -77,10 +93,11 @@ def refuse_illustrative(house: House, month: Month) -> None:
         for name, indicator in version.indicators.items()
         if indicator.values == "illustrative"
     ]
+    found += [f"{code}:{part}" for code, v in house.services_in_force(month).items() for part in v.illustrative]
     if found and not house.settings.policy.allow_illustrative:
         raise JifenError(
             ExitCode.DECLARATIONS,
-            f"{month} 的积分表中有 {len(found)} 项分值仅为示例：{'、'.join(found[:6])}{' 等' if len(found) > 6 else ''}",
-            where="points/*.yaml（values: illustrative）",
-            todo="由主管部门核定分值后改为 published；演示和测试可在 jifen.toml 的 [policy] 写 allow_illustrative = true",
+            f"{month} 的积分表和服务中有 {len(found)} 项取值仅为示例：{'、'.join(found[:6])}{' 等' if len(found) > 6 else ''}",
+            where="points/*.yaml、services/*.yaml（values: illustrative）",
+            todo="由主管部门核定后改为 published；演示和测试可在 jifen.toml 的 [policy] 写 allow_illustrative = true",
         )

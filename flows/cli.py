@@ -84,6 +84,7 @@ def run(
     month: MonthOption,
     inbox: InboxOption = None,
     allow_missing: AllowOption = None,
+    send: Annotated[bool, typer.Option("--send", help="不是最新月份也产生新的提醒")] = False,
     root: RootOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -94,7 +95,7 @@ def run(
     from flows.running import run_months
 
     _place(root, config)
-    run_months(OPTIONS.settings(inbox), [month_of(month)], reasons_of(allow_missing), tell)
+    run_months(OPTIONS.settings(inbox), [month_of(month)], reasons_of(allow_missing), tell, send=send)
 
 
 @app.command()
@@ -224,6 +225,75 @@ def catalogue(
     with place.lock():
         renew_catalogue(load_house(settings), place, as_seen_from)
     tell(f"已生成 {place.catalogue}")
+
+
+@app.command()
+def explain(
+    resident: Annotated[
+        str,
+        typer.Option(
+            "--resident",
+            metavar="ID",
+            help="公民身份号码；不写则提示输入，写 - 则从标准输入读取",
+            prompt="公民身份号码",
+            hide_input=True,
+        ),
+    ],
+    month: Annotated[str | None, typer.Option("--month", metavar="YYYY-MM", help="默认是最近发布的月份")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+    records: Annotated[
+        bool, typer.Option("--records", help="列出每项数据背后的记录，以及被退回、超配额的记录")
+    ] = False,
+    root: RootOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """逐项说明一个人的积分：依据、规则、上限、条款、更正、与上月的变化，以及各项服务还缺什么。每次使用都记入访问记录。
+
+    例：jifen explain --month 2021-10        （号码在提示后输入，不会留在命令历史中）
+    """
+    from flows.explaining import explain_person
+
+    _place(root, config)
+    given = sys.stdin.readline() if resident == "-" else resident
+    explain_person(
+        OPTIONS.settings(), given, month_of(month) if month else None, tell, as_json=as_json, records=records
+    )
+
+
+@app.command()
+def simulate(
+    policy: Annotated[Path, typer.Option("--policy", metavar="DIR", help="草案目录，其中有 points/，可有 services/")],
+    month: Annotated[str | None, typer.Option("--month", metavar="YYYY-MM", help="默认是最近发布的月份")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="结果放在哪里，默认在根目录的 runs/ 下")] = None,
+    root: RootOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """用积分表草案重算一个已发布的月份，看谁增谁减：一个网页和逐人差异（Parquet）。不会发布任何东西。
+
+    例：jifen simulate --policy draft --month 2021-10 --out draft-result
+    """
+    from flows.simulating import simulate_policy
+
+    _place(root, config)
+    simulate_policy(OPTIONS.settings(), policy, month_of(month) if month else None, out, tell)
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="MONTH", help="月份 YYYY-MM，或其中一版 YYYY-MM/r1")],
+    after: Annotated[str, typer.Argument(metavar="MONTH", help="同上")],
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+    root: RootOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """两个月份（或版本）之间变了什么：人员、积分、积分表版本、交付的数据。
+
+    例：jifen diff 2021-10/r1 2021-10/r2
+    """
+    from flows.diffing import show_difference
+
+    _place(root, config)
+    show_difference(OPTIONS.settings(), before, after, tell, as_json=as_json)
 
 
 def tell(line: str) -> None:

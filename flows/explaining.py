@@ -96,7 +96,8 @@ def rules_of(revision: Revision, sources: Mapping[str, Source]) -> Rules:
     names = names_of(sources)
     districts = load_reference(policy / "reference").districts
     tables = {table.authority: table for table in load_tables(policy / "points", names.facts, districts)}
-    services = load_services(policy / "services", names.facts, tables, districts)
+    folder = policy / "services"  # not there in months that were published before there were services
+    services = load_services(folder, names.facts, tables, districts) if folder.is_dir() else []
     return Rules(revision.month.last_day, tables, services, names, districts)
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-
-from transforms.policy.load import load_tables
 
 from expectations.declarations import HOUSE_SOURCES, all_facts, load_sources, with_aliases
 from expectations.month import Month
@@ -16,7 +14,13 @@ from expectations.problems import DeclarationError, ExitCode, JifenError
 from expectations.reference import Reference, load_reference
 from expectations.source import Fact, Source
 from flows.settings import Settings
+from transforms.policy.expressions import Kind
+from transforms.policy.load import load_tables
 from transforms.policy.tables import CITY, PointsTable, Version
+from transforms.services.load import load_reminders, load_services, services_in_force
+from transforms.services.models import Service, StandingReminder
+from transforms.services.models import Version as ServiceVersion
+from transforms.services.names import expression_names, points_columns_on
 
 PROJECT = Path(__file__).resolve().parent.parent
 CLEANING_CODE = ("expectations", "transforms/clean", "transforms/engine.py")
@@ -31,6 +35,8 @@ class House:
     sources: Mapping[str, Source]
     reference: Reference
     tables: Mapping[str, PointsTable]
+    services: Sequence[Service]
+    reminders: Sequence[StandingReminder]
 
     @cached_property
     def facts(self) -> dict[str, Fact]:
@@ -41,15 +47,32 @@ class House:
         """Sources as they are used (aliases of the settings included), reference rows, points tables."""
         parts = [source.model_dump_json(exclude={"synthetic"}) for source in self.sources.values()]
         parts += [f"{name} {digest}" for name, digest in sorted(self.reference.hashes.items())]
-        parts += [table.model_dump_json() for table in self.tables.values()]
+        declared = [*self.tables.values(), *self.services, *self.reminders]
+        parts += [item.model_dump_json() for item in declared]
         return _digest(parts)
 
     def in_force(self, month: Month) -> dict[str, Version]:
         """The version of every points table that scores a month, by authority. JifenError before the first."""
         return {authority: table.in_force(month.last_day) for authority, table in self.tables.items()}
 
-    def policy_files(self) -> list[Path]:
-        return sorted((self.settings.paths.policy / "points").glob("*.yaml"))
+    def services_in_force(self, month: Month) -> dict[str, ServiceVersion]:
+        """The version of every service that is open on a month's scoring date, by code."""
+        return services_in_force(self.services, month.last_day)
+
+    def names(self, month: Month) -> dict[str, Kind]:
+        """What the services' expressions may name on a month's scoring date."""
+        points = sorted(points_columns_on(self.tables, month.last_day))
+        return expression_names(self.facts, points, list(self.reference.districts))
+
+    def reminder_titles(self) -> dict[str, str]:
+        """The title of every kind of reminder, standing or of a service."""
+        of_services = {s.reminder.kind: s.reminder.title for s in self.services if s.reminder}
+        return {**of_services, **{reminder.kind: reminder.title for reminder in self.reminders}}
+
+    def policy_files(self) -> dict[str, list[Path]]:
+        """The declared files that decide points, services and reminders, by folder."""
+        folder = self.settings.paths.policy
+        return {name: sorted((folder / name).glob("*.yaml")) for name in ("points", "services", "reminders")}
 
 
 def load_house(settings: Settings) -> House:
@@ -68,8 +91,11 @@ def load_house(settings: Settings) -> House:
         raise DeclarationError(problems)
     settings.refuse_unknown_sources(sources)
     sources = {name: _as_set(source, settings) for name, source in sources.items()}
-    tables = load_tables(paths.policy / "points", all_facts(sources), reference.districts)
-    return House(settings, sources, reference, {table.authority: table for table in tables})
+    facts, districts = all_facts(sources), reference.districts
+    tables = {table.authority: table for table in load_tables(paths.policy / "points", facts, districts)}
+    services = load_services(paths.policy / "services", facts, tables, districts)
+    reminders = load_reminders(paths.policy / "reminders", facts, districts, services)
+    return House(settings, sources, reference, tables, services, reminders)
 
 
 def _as_set(source: Source, settings: Settings) -> Source:

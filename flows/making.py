@@ -1,4 +1,4 @@
-"""The second half of a month: facts, points and changes, each made once in the build folder."""
+"""The second half of a month: facts, points, services, lists; each made once in the build folder."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from flows import publish as publishing
 from flows.house import city_version
 from flows.receiving import cleaning_job
 from flows.run import Run
+from reports.district_lists import Policy
+from reports.exports import District, write_exports
 from transforms import month_tables
-from transforms.engine import quoted
-from transforms.make_facts import make_facts
+from transforms.engine import PARQUET, quoted
+from transforms.facts import Step
+from transforms.make_facts import load_reference_tables, make_facts, run_step
 from transforms.policy.columns import score_lines
 from transforms.policy.compile import points_sql
+from transforms.services.compile import eligibility_sql, scored_sql
+from transforms.services.reminders import Declared, Published, tells, write_reminders
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -90,11 +97,96 @@ def _changes(run: Run) -> dict[str, Any]:
     with run.engine() as connection:
         now = run.making.revision / "scores" / "scores.parquet"
         connection.execute(f"CREATE TEMP VIEW scores AS FROM read_parquet({quoted(now)})")
-        earlier = sorted((before.path / "scores").glob("*.parquet")) if before else []
+        earlier = _parts(before.path / "scores") if before else []
         rows = month_tables.write_table(
             connection, month_tables.changes_statement(connection, earlier, run.month), target
         )
     return {"changes": rows, "compared_with": f"{before.month}/r{before.number}" if before else None}
+
+
+def services(run: Run) -> dict[str, Any]:
+    """Who qualifies for what, and who lacks nothing but points."""
+    return run.making.step("services", lambda: _services(run))
+
+
+def _services(run: Run) -> dict[str, Any]:
+    statement = eligibility_sql(run.house.services_in_force(run.month), run.house.names(run.month))
+    target = run.making.revision / "eligibility" / "eligibility.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with run.engine() as connection:
+        _view_scored(connection, run)
+        copy = Step("eligibility", f"COPY ({statement}) TO {quoted(target)} ({PARQUET})")
+        run_step(connection, copy, {"month": run.month.first_day, "as_of": run.month.last_day})
+        rows = connection.execute(f"""
+            SELECT service, count(*) FILTER (WHERE eligible), coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
+            FROM {quoted(target)} GROUP BY service ORDER BY service""").fetchall()
+    write_sql(run.making.revision, "services", [("eligibility", statement)])
+    return {
+        "eligible": {code: count for code, count, _ in rows},
+        "monthly_amounts": {c: str(a) for c, _, a in rows if a},
+    }
+
+
+def reminders(run: Run) -> dict[str, Any]:
+    """The month's reminder list."""
+    return run.making.step("reminders", lambda: _reminders(run))
+
+
+def _reminders(run: Run) -> dict[str, Any]:
+    house, made = run.house, publishing.revisions(run.root, run.month)
+    told = tells(run.month, publishing.published_months(run.root), last=run.last, send=run.send)
+    before = publishing.published(run.root, run.month - 1)
+    others = [path for month, _, path in run.root.revision_folders() if month != run.month]
+    published = Published(
+        eligibility_before=_parts(before.path / "eligibility") if before else [],
+        told=[file for path in others for file in _parts(path / "reminders")],
+        kept=_parts(made[-1].path / "reminders") if made else [],
+    )
+    open_services = [service for service in house.services if service.in_force(run.month.last_day)]
+    declared = Declared(open_services, house.reminders, house.facts, house.reference.districts)
+    with run.engine() as connection:
+        load_reference_tables(connection, house.reference)
+        _view_scored(connection, run)
+        listed = write_reminders(
+            connection, declared, _parts(run.making.revision / "eligibility"), published, month=run.month,
+            revision=made[-1].number + 1 if made else 1, key=run.key, tell=told,
+            target=run.making.revision / "reminders" / "reminders.parquet",
+        )  # fmt: skip
+    write_sql(run.making.revision, "reminders", [(step.name, step.sql) for step in listed.statements])
+    return {"told": told, "reminders": listed.listed, "reminders_added": listed.added}
+
+
+def exports(run: Run) -> dict[str, Any]:
+    """Each district's package."""
+    return run.making.step("exports", lambda: _exports(run))
+
+
+def _exports(run: Run) -> dict[str, Any]:
+    house = run.house
+    before = publishing.published(run.root, run.month - 1)
+    city, versions = city_version(house.in_force(run.month))
+    policy = Policy(
+        city, versions, {service.service: service.title for service in house.services}, house.reminder_titles()
+    )
+    districts = [District(code, name, recipient) for code, name, _, recipient in house.reference.rows["districts"]]
+    with run.engine() as connection:
+        counts = write_exports(
+            connection, run.making.revision, before.path if before else None, districts, policy, run.month,
+            require_encryption=house.settings.exports.require_encryption, tell=run.tell,
+        )  # fmt: skip
+    return {"exports": counts}
+
+
+def _view_scored(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
+    """`scored`: facts and points of every resident side by side."""
+    scores = run.making.revision / "scores" / "scores.parquet"
+    connection.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(run.making.wide)})")
+    connection.execute(f"CREATE TEMP VIEW scores AS FROM read_parquet({quoted(scores)})")
+    connection.execute(f"CREATE TEMP VIEW scored AS {scored_sql(run.house.in_force(run.month))}")
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
 
 
 def write_sql(revision: Path, group: str, statements: Sequence[tuple[str, str]]) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 
 from flows import publish as publishing
 from flows.house import ALL_CODE, House, city_version, code_hash
-from flows.making import changes, facts, points
+from flows.making import changes, exports, facts, points, reminders, services
 from flows.receiving import clean, compare, pull
 from flows.root import Root
 from flows.run import Run, inputs_hash, received
 from reports.catalogue import build_catalogue
+from reports.dictionary import dictionary_rows
 from transforms.clean.cleaning import Account
 from transforms.policy.columns import points_column
 from transforms.policy.tables import CITY
@@ -53,7 +54,10 @@ def manifest_facts(run: Run) -> dict[str, Any]:
             if served.missing
         },
         "accounts": [account_facts(account) for accounts in run.accounts.values() for account in accounts],
-        **{name: value for step in ("facts", "points", "changes") for name, value in done[step].items()},
+        "services": {
+            c: {"from": str(v.begins), "hash": v.hash} for c, v in run.house.services_in_force(run.month).items()
+        },
+        **{name: value for counts in done.values() for name, value in counts.items()},
         "sections": sections,
         "code": {"version": metadata.version("jifen"), "hash": code_hash(*ALL_CODE)},
     }
@@ -67,10 +71,11 @@ def account_facts(account: Account) -> dict[str, Any]:
 def copy_policy(house: House, target: Path) -> None:
     """Keep the tables that scored the month beside it."""
     shutil.rmtree(target, ignore_errors=True)
-    (target / "points").mkdir(parents=True)
+    for folder, files in house.policy_files().items():
+        (target / folder).mkdir(parents=True)
+        for path in files:
+            shutil.copyfile(path, target / folder / path.name)
     (target / "reference").mkdir()
-    for path in house.policy_files():
-        shutil.copyfile(path, target / "points" / path.name)
     for name in house.reference.hashes:
         shutil.copyfile(house.reference.folder / f"{name}.csv", target / "reference" / f"{name}.csv")
 
@@ -79,7 +84,7 @@ def renew_catalogue(house: House, root: Root, as_seen_from: Path | None = None) 
     """Make the analysts' catalogue of the revisions in force."""
     in_force = [publishing.published(root, month) for month in publishing.published_months(root)]
     listed = [(str(revision.month), revision.path) for revision in in_force if revision]
-    build_catalogue(root.path, listed, [], as_seen_from, root.share)
+    build_catalogue(root.path, listed, dictionary_rows(house.sources, house.tables), as_seen_from, root.share)
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,15 @@ class Step:
 
 
 RECEIVING = (Step("pull", pull), Step("clean", clean), Step("compare", compare))
-MAKING = (Step("facts", facts), Step("points", points), Step("changes", changes), Step("publish", publish))
+MAKING = (
+    Step("facts", facts),
+    Step("points", points),
+    Step("services", services),
+    Step("changes", changes),
+    Step("reminders", reminders),
+    Step("exports", exports),
+    Step("publish", publish),
+)
 
 
 def timed(step: Step) -> Step:

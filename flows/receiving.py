@@ -14,7 +14,7 @@ from flows import publish as publishing
 from flows.build import open_build
 from flows.house import CLEANING_CODE, House, code_hash
 from flows.pull import Delivery, deliveries, inbox_months, note_rows, pull_month
-from flows.run import Run, inputs_hash
+from flows.run import Run, build_name, inputs_hash
 from flows.serving import serving, stale_increment
 from transforms.clean.cleaning import Account, Job, clean_delivery, read_account
 
@@ -52,7 +52,7 @@ def clean(run: Run) -> dict[str, Any]:
                     cleaned += 1
                 accounts.append(known)
             run.accounts[name] = accounts
-    run.build = open_build(run.root, str(run.month), inputs_hash(run))
+    run.build = open_build(run.root, str(run.month), build_name(run))
     return {"cleaned": cleaned, "rows": sum(a.clean for accounts in run.accounts.values() for a in accounts)}
 
 
@@ -95,7 +95,8 @@ def cleaning_job(house: House, delivery: Delivery) -> Job:
 def compare(run: Run) -> dict[str, Any]:
     """See whether the published revision was made from these very inputs: then nothing is left to do."""
     run.published = publishing.published(run.root, run.month)
-    run.unchanged = run.published is not None and run.published.manifest.get("inputs") == inputs_hash(run)
+    known = run.published.manifest if run.published else {}
+    run.unchanged = known.get("inputs") == inputs_hash(run) and (known["told"] or not run.send)
     if run.unchanged:
         run.making.clear()
     return {"unchanged": run.unchanged}

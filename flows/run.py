@@ -25,13 +25,18 @@ Tell = Callable[[str], None]
 
 @dataclass
 class Run:
-    """One run of one month: what it works on, and what its steps have found so far."""
+    """One run of one month: what it works on, and what its steps have found so far.
+
+    `send`: tell reminders whatever month it is; `last`: the month is the last, or the only one, of its run.
+    """
 
     house: House
     root: Root
     key: bytes
     month: Month
     allowed: Mapping[str, str] = field(default_factory=dict)
+    send: bool = False
+    last: bool = True
     tell: Tell = lambda line: None
     served: dict[str, Serving] = field(default_factory=dict)
     accounts: dict[str, list[Account]] = field(default_factory=dict)
@@ -47,6 +52,12 @@ class Run:
 
     def engine(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return open_engine(self.house.settings.engine_settings, self.root.tmp / "spill")
+
+
+def build_name(run: Run) -> str:
+    """What a half-made revision depends on: the inputs, what was published so far (changes, reminders), and the options."""
+    sequence = len(run.root.revision_folders())
+    return hashlib.sha256(f"{inputs_hash(run)} {sequence} {run.send} {run.last}".encode()).hexdigest()
 
 
 def received(run: Run) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from expectations.month import Month
 from expectations.problems import JifenError
 from flows import prefect_home, publish
 from flows.checking import refuse_changed_versions, refuse_illustrative
-from flows.house import House, load_house
+from flows.house import load_house
 from flows.month import STEPS, renew_catalogue
 from flows.root import Root, canonical_json, now, write_atomically
 from flows.run import Run
@@ -25,7 +25,12 @@ def open_root(settings: Settings) -> Root:
 
 
 def run_months(
-    settings: Settings, months: Sequence[Month], allowed: Mapping[str, str], tell: Callable[[str], None]
+    settings: Settings,
+    months: Sequence[Month],
+    allowed: Mapping[str, str],
+    tell: Callable[[str], None],
+    *,
+    send: bool = False,
 ) -> list[Run]:
     """Run these months one after the other, each as a Prefect flow. JifenError ends it; months done stay published."""
     root = open_root(settings)
@@ -40,16 +45,20 @@ def run_months(
         for revision in publish.finish_interrupted(root, key):
             tell(f"{revision.month} 第 {revision.number} 版：上次中断的发布已完成")
         renew_catalogue(house, root)
-        return [_run_month(house, root, key, month, allowed, tell) for month in months]
+        return [
+            _run_month(
+                Run(house, root, key, month, allowed, send, month == months[-1], tell=lambda line: tell(f"  {line}")),
+                tell,
+            )
+            for month in months
+        ]
 
 
-def _run_month(
-    house: House, root: Root, key: bytes, month: Month, allowed: Mapping[str, str], tell: Callable[[str], None]
-) -> Run:
+def _run_month(run: Run, tell: Callable[[str], None]) -> Run:
     from flows.monthly import run_month_with_prefect
 
+    month, root = run.month, run.root
     started, begun = now(), time.perf_counter()
-    run = Run(house, root, key, month, allowed, tell=lambda line: tell(f"  {line}"))
     tell(f"{month} 开始")
     outcome = "failed"
     try:

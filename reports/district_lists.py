@@ -135,8 +135,9 @@ def titled(column: str, titles: Mapping[str, str]) -> str:
 
 
 def _place(column: str, codes: Mapping[str, str]) -> str:
+    """Where a code stands among those declared; without any, the code itself."""
     whens = " ".join(f"WHEN {quoted(code)} THEN {place}" for place, code in enumerate(codes))
-    return f"CASE {column} {whens} END" if whens else "NULL"
+    return f"CASE {column} {whens} END" if whens else column
 
 
 def _sections_in_order(policy: Policy) -> list[str]:

@@ -17,6 +17,7 @@ import duckdb
 
 from reports.explain_beside import changes, service_states
 from reports.explanation import CENT, Correction, Explanation, Line, Sum
+from reports.titles import item_titles
 from transforms.engine import quoted
 from transforms.policy.columns import points_column
 from transforms.policy.compile import points_sql
@@ -88,7 +89,13 @@ def explain(
         total=scores["total_points"],
         corrected_facts=_corrected_facts(facts, rules.names),
         compared_with=manifest.get("compared_with"),
-        changes=changes(connection, revision, rules.tables, facts["district"], facts["resident_key"]),
+        changes=changes(
+            connection,
+            revision,
+            item_titles(rules.tables, rules.districts),
+            facts["district"],
+            facts["resident_key"],
+        ),
         services=service_states(connection, revision, rules.services, rules.kinds(scores), rules.as_of),
     )
     found.doubts.extend(_doubts(found, scores))
@@ -110,7 +117,8 @@ def _take_person(connection: duckdb.DuckDBPyConnection, revision: Path, row: int
     connection.execute(f"CREATE OR REPLACE TEMP TABLE scores AS {scores}")
     connection.execute("""
         CREATE OR REPLACE TEMP VIEW scored AS
-        SELECT facts.*, COLUMNS(scores.* LIKE '%_points') FROM facts JOIN scores USING (resident_key)""")
+        SELECT facts.*, scores.* EXCLUDE (month, resident_key, district, policy_city, policy_district, corrected)
+        FROM facts JOIN scores USING (resident_key)""")
 
 
 def _one(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:

@@ -10,10 +10,8 @@ from pathlib import Path
 import duckdb
 
 from reports.explanation import Change, ServiceState
-from reports.titles import item_titles
 from transforms.engine import quoted
 from transforms.policy.expressions import Kind
-from transforms.policy.tables import PointsTable
 from transforms.services.compile import lacking_sql
 from transforms.services.load import services_in_force
 from transforms.services.models import Service
@@ -22,12 +20,11 @@ from transforms.services.models import Service
 def changes(
     connection: duckdb.DuckDBPyConnection,
     revision: Path,
-    tables: Mapping[str, PointsTable],
+    titles: Mapping[str, str],
     district: str,
     resident_key: str,
 ) -> list[Change]:
-    """The person's rows of the revision's `changes`, in the order of the points tables."""
-    titles = item_titles(tables)
+    """The person's rows of the revision's `changes`, in the order of the titles (`item_titles`)."""
     order = {item: place for place, item in enumerate(titles)}
     rows = connection.execute(
         f"SELECT item, before, after FROM read_parquet({quoted(revision / 'changes' / '*.parquet')})"

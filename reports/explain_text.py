@@ -51,11 +51,12 @@ def as_lines(found: Explanation, month: str) -> Iterator[str]:
             yield ""
             yield from _members(found, one, "")
     yield ""
-    signed = [
-        (one, "−" if one.subtract else "＋") for one in found.sums if one.within is None and one.authority == CITY
-    ]
-    terms = "".join(f" {sign} {one.title} {one.points}" for one, sign in signed)
-    yield f"共性分 {found.common} ＝{terms.replace('＋', '', 1) if signed and signed[0][1] == '＋' else terms}"
+    terms = " ".join(
+        f"{'−' if one.subtract else '＋'} {one.title} {one.points}"
+        for one in found.sums
+        if one.within is None and one.authority == CITY
+    )
+    yield f"共性分 {found.common} ＝ {terms.removeprefix('＋ ')}"
     yield f"总分 {found.total} ＝ 共性分 {found.common} ＋ 个性分 {found.district_points}"
     yield from _changes(found)
     yield from _services(found.services)

@@ -19,7 +19,7 @@ from expectations.source import Fact, Source
 from transforms import months
 from transforms.clean import identity
 from transforms.engine import quoted
-from transforms.facts import condition
+from transforms.measures import condition
 from transforms.policy.words import number_words
 
 REASONS = {

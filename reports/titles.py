@@ -10,13 +10,18 @@ from transforms.policy.tables import CITY, PointsTable
 SUMS = {"common": "共性分", "district": "个性分", "total": "总分"}
 
 
-def item_titles(tables: Mapping[str, PointsTable]) -> dict[str, str]:
-    """The title of every points column (without `_points`) of any version, in the order of the tables, sums last."""
-    indicators, sections = {}, {}
+def item_titles(tables: Mapping[str, PointsTable], districts: Mapping[str, str]) -> dict[str, str]:
+    """The title of every points column (without `_points`) of any version, in the order of the tables, sums last.
+
+    A district's indicator has the district's name before it: several districts may use the same title.
+    """
+    indicators: dict[str, str] = {}
+    sections: dict[str, str] = {}
     for authority, table in tables.items():
         for version in table.versions:
             for code, indicator in version.indicators.items():
-                indicators[points_column(authority, code).removesuffix("_points")] = indicator.title
+                whose = f"{districts.get(authority, authority)}·" if authority != CITY else ""
+                indicators[points_column(authority, code).removesuffix("_points")] = whose + indicator.title
             if authority == CITY:
                 sections |= {code: section.title for code, section in version.sections.items()}
     return {**indicators, **sections, **SUMS}

@@ -131,11 +131,12 @@ def export(
     *,
     settings: EngineSettings = SMALL,
     require_encryption: bool = False,
+    policy: Policy = POLICY,
 ) -> dict[str, int]:
     """Make the packages of a revision."""
     with open_engine(settings, revision.parent / "spill") as connection:
         return write_exports(
-            connection, revision, before, districts, POLICY, MONTH, require_encryption=require_encryption
+            connection, revision, before, districts, policy, MONTH, require_encryption=require_encryption
         )
 
 

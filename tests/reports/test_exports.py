@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,12 @@ def test_months_without_services_and_reminders_give_lists_with_headers_only(tmp_
         assert len(raw(folder / "scores.csv")) == 1 + people
         assert len(raw(folder / "eligibility.csv")) == len(raw(folder / "reminders.csv")) == 1
         assert openpyxl.load_workbook(folder / "reminders.xlsx").worksheets[0].max_row == 1
+
+
+def test_a_city_without_services_or_reminders_declared_has_packages_too(tmp_path: Path) -> None:
+    revision = write_revision(tmp_path / "r1", many(3, "330212"))
+    bare = replace(POLICY, services={}, reminders={})
+    assert export(revision, [YINZHOU], policy=bare)["residents"] == 3
 
 
 def test_a_package_has_exactly_its_people_also_of_those_who_moved(tmp_path: Path) -> None:

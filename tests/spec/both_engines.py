@@ -53,6 +53,7 @@ def by_sql(
         for row in scored.fetchall():
             columns = dict(zip(names, row, strict=True))
             found[int(columns["resident_key"])] = {n: v for n, v in columns.items() if n.endswith("_points")}
+        connection.execute("DROP TABLE temp.facts")
     return [found[number] for number in range(len(residents))]
 
 
@@ -85,7 +86,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, due: Mapping[int, Resident], fa
     """The relation `facts`, one row per resident; the resident's number is the key."""
     columns = "".join(f", {name} {FACT_TYPES[fact.unit]}" for name, fact in facts.items())
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE facts "
+        "CREATE TEMP TABLE facts "
         f"(resident_key VARCHAR, district VARCHAR{columns}, corrections {CORRECTIONS})"
     )
     rows = []

@@ -158,6 +158,13 @@ def test_a_version_taken_over_keeps_what_it_does_not_name() -> None:
     assert second.hash != first.hash
 
 
+def test_a_folder_that_is_not_there_is_no_empty_folder(tmp_path: Path) -> None:
+    (problem,) = refused(tmp_path / "services")
+    assert "不存在" in problem.found
+    (tmp_path / "reminders").mkdir()
+    assert reminders(tmp_path / "reminders") == []
+
+
 @pytest.mark.parametrize(
     ("old", "new", "key", "word"),
     [

@@ -177,11 +177,13 @@ def _slope(slope: Slope, unit: str) -> str:
 
 
 def _each(each: Each, unit: str) -> str:
-    every = f"每 {_amount(1, unit)}（按比例）" if each.unit is None else f"每满 {_amount(each.unit, unit)}"
+    one = _amount(each.unit or 1, unit)
+    every = f"每 {one}" if each.unit in (None, 1) else f"每满 {one}"
     points = number_words(each.points)
+    exactly = "（按比例）" if each.pro_rata else ""
     if each.start is None or each.first is None:
-        return f"{every} {points} 分"
-    return f"达到 {_amount(each.start, unit)} {number_words(each.first)} 分，此后{every}加 {points} 分"
+        return f"{every}计 {points} 分{exactly}"
+    return f"达到 {_amount(each.start, unit)}计 {number_words(each.first)} 分，此后{every}加 {points} 分{exactly}"
 
 
 def _tiers(tiers: Tiers, unit: str) -> str:

@@ -58,6 +58,8 @@ def services_in_force(services: Iterable[Service], as_of: dt.date) -> dict[str, 
 def _load(folder: Path, read: Callable[[YamlFile], Declared | None]) -> list[Declared]:
     problems: list[Problem] = []
     found: list[Declared] = []
+    if not folder.is_dir():
+        problems.append(Problem(folder, 1, "(文件夹)", "不存在", "没有声明时请留一个空文件夹"))
     for path in sorted(folder.glob("*.y*ml")):
         file = YamlFile(path)
         declared = None if file.problems else read(file)

@@ -1,0 +1,55 @@
+"""`jifen diff`: two published months or revisions, named as people name them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+from rich.console import Console
+
+from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
+from flows.explaining import chosen_revision, declared_sources, rules_of
+from flows.publish import Revision, revisions
+from flows.root import Root
+from flows.settings import Settings
+from reports.diff import as_tables, difference
+from reports.titles import item_titles
+from transforms.engine import open_engine
+
+
+def show_difference(settings: Settings, before: str, after: str, tell: Callable[[str], None], *, as_json: bool) -> None:
+    """Tell what changed from one revision to another. JifenError 2 when a name is none or nothing is published by it."""
+    root = Root(settings.paths.root, settings.paths.inbox, settings.paths.analysts_group)
+    root.prepare()
+    then, now = named_revision(root, before), named_revision(root, after)
+    with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
+        found = difference(connection, (then.path, then.manifest), (now.path, now.manifest))
+    if as_json:
+        tell(json.dumps(found, ensure_ascii=False, indent=1))
+        return
+    sources = declared_sources(settings)
+    old, new = rules_of(then, sources), rules_of(now, sources)
+    items = {**item_titles(old.tables, old.districts), **item_titles(new.tables, new.districts)}
+    console = Console()
+    for part in as_tables(found, items, new.districts):
+        console.print(part)
+
+
+def named_revision(root: Root, name: str) -> Revision:
+    """`2024-03`: the revision in force; `2024-03/r1`: that one, in force or replaced. Error: exit 2."""
+    match = re.fullmatch(r"([0-9]{4}-[0-9]{2})(?:/r([1-9][0-9]*))?", name)
+    try:
+        month = Month.parse(match[1]) if match else None
+    except ValueError:
+        month = None
+    if match is None or month is None:
+        raise JifenError(ExitCode.USAGE, f"{name!r} 不是月份或版本", todo="写成 2021-10 或 2021-10/r1")
+    if match[2] is None:
+        return chosen_revision(root, month)
+    known = {revision.number: revision for revision in revisions(root, month)}
+    if int(match[2]) not in known:
+        listed = "、".join(f"{month}/r{number}" for number in known) or "无"
+        raise JifenError(ExitCode.USAGE, f"没有 {name} 这一版", todo=f"已有的版本：{listed}")
+    return known[int(match[2])]

@@ -1,0 +1,154 @@
+"""`jifen simulate`: a draft policy against a published month, for everyone. Writes a page and the differences, publishes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import duckdb
+
+from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
+from expectations.source import Fact
+from flows.explaining import chosen_revision, declared_sources, rules_of
+from flows.publish import Revision
+from flows.root import Root, now, write_atomically
+from flows.settings import Settings
+from reports.explain import Rules
+from reports.simulation_page import Frame, simulation_page, total_effect, verdict
+from reports.titles import SUMS, item_titles
+from transforms.engine import open_engine, quoted
+from transforms.policy.load import load_tables
+from transforms.policy.tables import CITY, PointsTable, Version
+from transforms.services.load import load_services
+from transforms.services.models import Service
+from transforms.services.names import expression_names, points_columns_on
+from transforms.simulate import Draft, drafted, simulate
+
+PARTS = ("points", "services")
+
+
+def simulate_policy(
+    settings: Settings, policy: Path, month: Month | None, out: Path | None, tell: Callable[[str], None]
+) -> None:
+    """Score a published month (default: the newest) again with the draft in `policy`, and write what differs.
+
+    `policy` holds points/ or services/ or both; what it does not hold is taken from the published month. JifenError 2:
+    no draft, not published, or `out` is no place for results; 10: mistakes in the draft.
+    """
+    root = Root(settings.paths.root, settings.paths.inbox, settings.paths.analysts_group)
+    root.prepare()
+    revision = chosen_revision(root, month)
+    rules = rules_of(revision, declared_sources(settings))
+    if not any((policy / part).is_dir() for part in PARTS):
+        raise JifenError(ExitCode.USAGE, "草案目录中没有 points/ 或 services/", where=str(policy), todo="核对 --policy")
+    target = _empty_folder(root, out or root.runs / f"simulate-{revision.month}-{now().replace(':', '')}")
+    with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
+        facts = _published_facts(connection, revision, rules)
+        tables, services = _load_draft(policy, revision, rules, facts)
+        draft = _draft(rules, tables, services, facts)
+        root.access_log("simulate", month=str(revision.month), revision=revision.number)
+        simulate(connection, revision.path, draft, facts, revision.manifest["corrected"], revision.month, target)
+        frame = Frame(
+            month=f"{revision.month} 第 {revision.number} 版",
+            districts=rules.districts,
+            items={**item_titles(rules.tables, rules.districts), **item_titles(tables, rules.districts)},
+            sums=frozenset({*SUMS, *rules.version(CITY).sections, *draft.tables[CITY].sections}),
+            services={service.service: service.title for service in services},
+            tried=[*_tried(rules, tables, draft), *_left_out(policy, revision)],
+        )
+        page = simulation_page(connection, revision.path, target, frame)
+        effect = total_effect(connection, target)
+    write_atomically(target / "index.html", page.encode())
+    for line in frame.tried:
+        tell(line)
+    tell(verdict(effect, revision.manifest["residents"]))
+    tell(f"网页：{target / 'index.html'}")
+    tell(f"逐人差异：{target / 'points'}" + (f"、{target / 'services'}" if draft.services else ""))
+
+
+def _empty_folder(root: Root, folder: Path) -> Path:
+    """The folder for the results: new or empty, and nowhere that the pipeline publishes or reads. Error: exit 2."""
+    place = folder.resolve()
+    if place.is_relative_to(root.path.resolve()) and not place.is_relative_to(root.runs.resolve()):
+        raise JifenError(ExitCode.USAGE, "模拟结果不能放在根目录的这个位置", where=str(folder), todo="换一个 --out")
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise JifenError(ExitCode.USAGE, "结果目录不是空的", where=str(folder), todo="换一个 --out，或先清空它")
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _published_facts(connection: duckdb.DuckDBPyConnection, revision: Revision, rules: Rules) -> dict[str, Fact]:
+    """The declared facts that the revision holds: a draft can use no others."""
+    columns = {
+        name
+        for table in ("facts", "restricted/facts")
+        for name, *_ in connection.execute(
+            f"DESCRIBE FROM read_parquet({quoted(revision.path / table / '*.parquet')})"
+        ).fetchall()
+    }
+    return {name: fact for name, fact in rules.names.facts.items() if name in columns}
+
+
+def _load_draft(
+    policy: Path, revision: Revision, rules: Rules, facts: Mapping[str, Fact]
+) -> tuple[dict[str, PointsTable], list[Service]]:
+    """The draft's points tables and services; those of the revision where the draft has none. DeclarationError."""
+    tables = dict(rules.tables)
+    if (policy / "points").is_dir():
+        tables = {table.authority: table for table in load_tables(policy / "points", facts, rules.districts)}
+    folder = (policy if (policy / "services").is_dir() else revision.path / "policy") / "services"
+    there = folder.is_dir() and (revision.path / "eligibility").is_dir()
+    return tables, load_services(folder, facts, tables, rules.districts) if there else []
+
+
+def _draft(
+    rules: Rules, tables: Mapping[str, PointsTable], services: list[Service], facts: Mapping[str, Fact]
+) -> Draft:
+    versions = {authority: _version(rules, table) for authority, table in tables.items()}
+    published = {service.service: service.versions for service in rules.services}
+    tried = {s.service: drafted(s.versions, published.get(s.service, []), rules.as_of) for s in services}
+    day = max(rules.as_of, *(version.begins for version in versions.values()))
+    kinds = expression_names(facts, points_columns_on(tables, day), rules.districts)
+    return Draft(versions, {code: version for code, version in tried.items() if version}, kinds)
+
+
+def _version(rules: Rules, table: PointsTable) -> Version:
+    found = drafted(table.versions, rules.tables[table.authority].versions, rules.as_of)
+    return found or table.in_force(rules.as_of)  # before the first version: says so
+
+
+def _tried(rules: Rules, tables: Mapping[str, PointsTable], draft: Draft) -> Iterator[str]:
+    """What the draft changes, table by table, in sentences."""
+    changed = [a for a, version in draft.tables.items() if version.hash != rules.version(a).hash]
+    for authority in changed:
+        old, new = rules.version(authority), draft.tables[authority]
+        codes = dict.fromkeys([*old.indicators, *new.indicators])
+        differing = [code for code in codes if old.indicators.get(code) != new.indicators.get(code)]
+        titles = [(new.indicators.get(code) or old.indicators[code]).title for code in differing]
+        yield (
+            f"{tables[authority].title}：{old.begins} 版 → 草案 {new.begins} 版，"
+            f"改动的指标：{'、'.join(titles) or '无（改动在部分、分组或上限）'}"
+        )
+    if not changed:
+        yield "积分表与已发布的相同"
+    in_force = {service.service: service.in_force(rules.as_of) for service in rules.services}
+    for code, version in draft.services.items():
+        before = in_force.get(code)
+        if before is None or before.hash != version.hash:
+            yield f"积分应用 {code}：草案 {version.begins} 版"
+
+
+def _left_out(policy: Path, revision: Revision) -> Iterator[str]:
+    """What stands in the draft folder and is no part of a simulation: facts are those of the published month."""
+    for path in sorted((policy / "reference").glob("*.csv")):
+        used = revision.path / "policy" / "reference" / path.name
+        if not used.exists() or _hash(path) != _hash(used):
+            yield f"参考表 {path.name} 的改动不在模拟之内：数据仍是该月已发布的"
+    if (policy / "sources").is_dir():
+        yield "sources/ 的改动不在模拟之内：数据仍是该月已发布的"
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,134 @@
+"""The chapters of the rule manual: folders of tiny fragments of points tables, each with a table of facts and points.
+
+A chapter is a folder: `chapter.md` (its heading and what it says), and for each case `<case>.yaml` (what a policy writer
+types) with `<case>.csv` (one resident a row: facts, then points columns). Keys that a fragment leaves out are filled in.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from expectations.declarations import all_facts, load_sources
+from expectations.yaml_file import YamlFile
+from tests.spec.both_engines import Resident
+from transforms.policy.facts import HOURS_BY_YEAR
+from transforms.policy.load import load_tables
+from transforms.policy.tables import AWARD, CITY, PointsTable
+
+HERE = Path(__file__).parent
+FACTS = all_facts(load_sources())
+AS_OF = dt.date(2021, 10, 31)
+CORRECT = "correct:"
+POINTS = "_points"
+LINE = {"title": "指标", "basis": "条款", "values": "illustrative", "evidence": "依据", "examples": [{"points": "0"}]}
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fragment and the residents scored with it."""
+
+    fragment: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.fragment.parent.name}/{self.fragment.stem}"
+
+    @property
+    def rows(self) -> list[Row]:
+        """The table as written; an empty cell is nothing known, or no such column for this resident."""
+        with self.fragment.with_suffix(".csv").open(encoding="utf-8", newline="") as text:
+            return list(csv.DictReader(text))
+
+    @property
+    def versions(self) -> dict[str, list[dict[str, Any]]]:
+        """What is typed, by authority: a list of versions."""
+        file = YamlFile(self.fragment)
+        assert not file.problems and isinstance(file.data, dict)
+        parts = file.data if CITY in file.data else {CITY: file.data}
+        return {authority: part.get("versions", [part]) for authority, part in parts.items()}
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A folder of cases about one thing."""
+
+    folder: Path
+
+    @property
+    def subject(self) -> str:
+        """The folder's name without its number: for a rule form, its key."""
+        return self.folder.name.partition("_")[2]
+
+    @property
+    def text(self) -> str:
+        return (self.folder / "chapter.md").read_text(encoding="utf-8")
+
+    @property
+    def cases(self) -> list[Case]:
+        return [Case(path.with_suffix(".yaml")) for path in sorted(self.folder.glob("*.csv"))]
+
+
+def chapters() -> list[Chapter]:
+    """All chapters in their order."""
+    return [Chapter(path.parent) for path in sorted(HERE.glob("*/chapter.md"))]
+
+
+def tables(case: Case, folder: Path) -> list[PointsTable]:
+    """The tables of a case as the real loader reads them, from files written to the folder."""
+    for authority, versions in case.versions.items():
+        table = {"authority": authority, "title": "积分表", "purpose": "示例", "legal_basis": "示例", "effect": ["loan"]}
+        filled = {**table, "versions": [_version(authority, version) for version in versions]}
+        (folder / f"{authority}.yaml").write_text(json.dumps(filled, ensure_ascii=False), encoding="utf-8")
+    return load_tables(folder, FACTS, case.versions.keys() - {CITY})
+
+
+def _version(authority: str, typed: Mapping[str, Any]) -> dict[str, Any]:
+    section = "base" if authority == CITY else "district"
+    given = {"from": "2021-09-08", "basis": "示例", "sections": {section: {"title": "示例"}}, **typed}
+    line = {**LINE, "section": section}
+    given["indicators"] = {
+        code: indicator if "as_in" in indicator else {**line, **indicator}
+        for code, indicator in typed["indicators"].items()
+    }
+    return given
+
+
+def residents(rows: Iterable[Row]) -> list[Resident]:
+    """The residents that the rows of a table tell of."""
+    return [_resident({name: cell for name, cell in row.items() if cell}) for row in rows]
+
+
+def _resident(given: Row) -> Resident:
+    return Resident(
+        facts={name: _value(name, cell) for name, cell in given.items() if name in FACTS or name.startswith(AWARD)},
+        as_of=dt.date.fromisoformat(given["as_of"]) if "as_of" in given else AS_OF,
+        district=given.get("district", "330203"),
+        corrections={
+            name.removeprefix(CORRECT): Decimal(cell) for name, cell in given.items() if name.startswith(CORRECT)
+        },
+    )
+
+
+def _value(name: str, cell: str) -> Any:
+    """A cell as an example writes it; hours by year stand as `2020:10 2021:35.5`."""
+    if name in FACTS and FACTS[name].unit == HOURS_BY_YEAR:
+        return dict(entry.split(":") for entry in cell.split())
+    return cell
+
+
+def expected(row: Row) -> dict[str, Decimal | None]:
+    """The points columns of a row; an empty one is null."""
+    return {name: Decimal(cell) if cell else None for name, cell in row.items() if name.endswith(POINTS)}
+
+
+def understood(name: str) -> bool:
+    """Whether a column of a table means something: nothing in a table is silently ignored."""
+    return name in FACTS or name in ("as_of", "district") or name.startswith((AWARD, CORRECT)) or name.endswith(POINTS)

@@ -1,0 +1,157 @@
+"""A draft policy applied to a published month: the same residents and facts, other points; written down is what differs.
+
+District by district, so that memory does not grow with the city: the tables of a revision hold the same residents in
+the same order, sorted by district, and a district is one stretch of rows in each of them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import duckdb
+
+from expectations.month import Month
+from expectations.source import Fact
+from transforms.engine import PARQUET, quoted
+from transforms.month_tables import points_columns
+from transforms.policy.compile import points_sql
+from transforms.policy.expressions import Kind
+from transforms.policy.tables import CITY, Version
+from transforms.services.compile import eligibility_sql
+from transforms.services.models import Version as ServiceVersion
+
+
+class Dated(Protocol):
+    """A version of a points table or of a service."""
+
+    @property
+    def begins(self) -> dt.date: ...
+    @property
+    def hash(self) -> str: ...
+
+
+AnyVersion = TypeVar("AnyVersion", bound=Dated)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is tried: a version of every points table by authority, and of the services by code.
+
+    `kinds`: what the services' expressions may name.
+    """
+
+    tables: Mapping[str, Version]
+    services: Mapping[str, ServiceVersion]
+    kinds: Mapping[str, Kind]
+
+
+def drafted(versions: Sequence[AnyVersion], published: Sequence[AnyVersion], as_of: dt.date) -> AnyVersion | None:
+    """The version that a draft puts to the test: the newest one that begins after `as_of` and is new or changed against
+    the `published` ones, as if it were in force already; where there is none, the one in force. None before the first.
+    """
+    known = {version.hash for version in published}
+    tried = [version for version in versions if version.begins <= as_of or version.hash not in known]
+    return tried[-1] if tried else None
+
+
+def simulate(
+    connection: duckdb.DuckDBPyConnection,
+    revision: Path,
+    draft: Draft,
+    facts: Mapping[str, Fact],
+    corrected: Collection[str],
+    month: Month,
+    target: Path,
+) -> None:
+    """Write what the draft changes: `target/points/<district>.parquet` and `target/services/<district>.parquet`.
+
+    points: resident_key, district, item (a points column without `_points`), before, after; nothing for points that
+    stay the same (a column that is not there counts as 0). services: resident_key, district, service, and eligible,
+    points_short, monthly_amount, each `_before` and after; null where there is no row. `facts`: those that the
+    revision holds. `corrected`: the indicators that corrections of the month replace. The revision is only read.
+    """
+    versions = dict(draft.tables)
+    statement = points_sql(versions.pop(CITY), versions, facts, corrected=corrected)
+    values = {"month": month.first_day, "as_of": month.last_day}
+    for name in ("points", "services"):
+        (target / name).mkdir(parents=True)
+    for district, first, last in _stretches(connection, revision):
+        _take_district(connection, revision, first, last)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE drafted AS {statement}", values)
+        connection.execute(f"COPY ({_points_changed(connection)}) TO {_file(target, 'points', district)} ({PARQUET})")
+        if draft.services:
+            compared = _services_changed(revision, eligibility_sql(draft.services, draft.kinds), district)
+            connection.execute(f"COPY ({compared}) TO {_file(target, 'services', district)} ({PARQUET})", values)
+    connection.execute("DROP TABLE IF EXISTS drafted")
+
+
+def _file(target: Path, table: str, district: str) -> str:
+    return quoted(target / table / f"{district}.parquet")
+
+
+def _rows(revision: Path, table: str) -> str:
+    return f"read_parquet({quoted(revision / table / (table.rpartition('/')[2] + '.parquet'))}, file_row_number = true)"
+
+
+def _stretches(connection: duckdb.DuckDBPyConnection, revision: Path) -> list[tuple[str, int, int]]:
+    """Every district with its first and last row."""
+    return connection.execute(
+        f"SELECT district, min(file_row_number), max(file_row_number) FROM {_rows(revision, 'facts')} GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+
+
+def _take_district(connection: duckdb.DuckDBPyConnection, revision: Path, first: int, last: int) -> None:
+    """The views `facts` (published and restricted ones), `published` (the scores) and `scored` (facts, drafted points)."""
+
+    def rows(table: str) -> str:
+        return f"(SELECT * EXCLUDE (file_row_number) FROM {_rows(revision, table)} WHERE file_row_number BETWEEN {first} AND {last})"
+
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW facts AS FROM {rows('facts')} JOIN {rows('restricted/facts')} USING (resident_key)"
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW published AS FROM {rows('scores')}")
+
+
+def _points_changed(connection: duckdb.DuckDBPyConnection) -> str:
+    """Every points column of every resident that is not what was published."""
+    now, then = points_columns(connection, "drafted"), points_columns(connection, "published")
+
+    def value(side: str, known: Collection[str], item: str) -> str:
+        return f"{side}.{item}" if item in known else "CAST(NULL AS DECIMAL(7, 2))"
+
+    changed = ", ".join(
+        f"CASE WHEN coalesce({value('a', now, item)}, 0) <> coalesce({value('b', then, item)}, 0) THEN"
+        f" {{'item': '{item.removesuffix('_points')}', 'before': {value('b', then, item)}, 'after': {value('a', now, item)}}} END"
+        for item in dict.fromkeys([*now, *then])
+    )
+    return f"""
+SELECT resident_key, district, change.item AS item, change.before AS before, change.after AS after
+FROM (
+    SELECT a.resident_key, a.district, unnest(list_filter([{changed}], lambda change: change IS NOT NULL)) AS change
+    FROM drafted AS a JOIN published AS b ON a.resident_key = b.resident_key
+)
+ORDER BY resident_key, item"""
+
+
+def _services_changed(revision: Path, eligibility: str, district: str) -> str:
+    """Every resident and service whose row is not what was published."""
+    told = ("eligible", "points_short", "monthly_amount")
+    published = f"read_parquet({quoted(revision / 'eligibility' / '*.parquet')})"
+    columns = ", ".join(f"b.{name} AS {name}_before, a.{name} AS {name}" for name in told)
+    differs = " OR ".join(f"a.{name} IS DISTINCT FROM b.{name}" for name in told)
+    return f"""
+WITH scored AS (
+    SELECT facts.*, drafted.* EXCLUDE (month, resident_key, district, policy_city, policy_district, corrected)
+    FROM facts JOIN drafted USING (resident_key)
+),
+tried AS ({eligibility})
+SELECT coalesce(a.resident_key, b.resident_key) AS resident_key, '{district}' AS district,
+    coalesce(a.service, b.service) AS service, {columns}
+FROM tried AS a FULL JOIN (FROM {published} WHERE district = '{district}') AS b
+    ON a.resident_key = b.resident_key AND a.service = b.service
+WHERE {differs}
+ORDER BY resident_key, service"""
