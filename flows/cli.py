@@ -206,6 +206,33 @@ def verify(
 
 
 @app.command()
+def sql(
+    query: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUERY", help="对 scores、latest_scores、facts、eligibility 等视图的查询；- 表示从标准输入读"
+        ),
+    ],
+    as_csv: Annotated[bool, typer.Option("--csv", help="输出 CSV")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="每行输出一个 JSON 对象")] = False,
+    root: RootOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """在分析目录上查询（只读，只含匿名数据）。
+
+    例：jifen sql "SELECT district, count(*) FROM latest_scores GROUP BY 1"；jifen sql - < question.sql
+    """
+    from flows.asking import ask
+
+    _place(root, config)
+    ask(
+        OPTIONS.settings(),
+        sys.stdin.read() if query == "-" else query,
+        "csv" if as_csv else "json" if as_json else "table",
+    )
+
+
+@app.command()
 def catalogue(
     as_seen_from: Annotated[Path | None, typer.Option("--as-seen-from", help="分析人员看到的根目录路径")] = None,
     root: RootOption = None,

@@ -20,9 +20,10 @@ from expectations.source import Source
 from flows.publish import Revision, published, published_months
 from flows.root import Root
 from flows.settings import Settings
-from reports.explain import Rules, explain, find_row
+from reports.explain import explain, find_row
 from reports.explain_text import as_data, as_lines
 from reports.records import Record, person_records, record_lines, refused_records
+from reports.rules import Rules
 from transforms.clean import identity
 from transforms.engine import open_engine
 from transforms.policy.load import load_tables

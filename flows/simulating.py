@@ -15,7 +15,7 @@ from flows.explaining import chosen_revision, declared_sources, rules_of
 from flows.publish import Revision
 from flows.root import Root, now, write_atomically
 from flows.settings import Settings
-from reports.explain import Rules
+from reports.rules import Rules
 from reports.simulation_page import Frame, simulation_page, total_effect, verdict
 from reports.titles import SUMS, item_titles
 from transforms.engine import open_engine, quoted

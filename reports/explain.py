@@ -6,9 +6,7 @@ the same revision; where the two disagree, `Explanation.doubts` says so.
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
@@ -17,37 +15,14 @@ import duckdb
 
 from reports.explain_beside import changes, service_states
 from reports.explanation import CENT, Correction, Explanation, Line, Sum
+from reports.rules import Rules
 from reports.titles import item_titles
 from transforms.engine import quoted
 from transforms.policy.columns import points_column
-from transforms.policy.compile import points_sql
-from transforms.policy.expressions import Kind, condition, fact_kinds
-from transforms.policy.tables import AWARD, CITY, Indicator, PointsTable, Version
+from transforms.policy.expressions import condition, fact_kinds
+from transforms.policy.tables import AWARD, CITY, Indicator, Version
 from transforms.policy.words import Names, condition_words, rule_words, value_words
 from transforms.services.compile import placed
-from transforms.services.models import Service
-from transforms.services.names import expression_names
-
-NO_CAP = Decimal("99999.99")  # the most that a points column holds
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a revision was scored with: its points tables and services, and how facts and districts are called."""
-
-    as_of: dt.date
-    tables: Mapping[str, PointsTable]
-    services: Sequence[Service]
-    names: Names
-    districts: Mapping[str, str]
-
-    def version(self, authority: str) -> Version:
-        return self.tables[authority].in_force(self.as_of)
-
-    def kinds(self, scores: Iterable[str]) -> dict[str, Kind]:
-        """What the expressions of services may name; `scores`: the columns of the scores."""
-        points = [name for name in scores if name.endswith("_points")]
-        return expression_names(self.names.facts, points, self.districts)
 
 
 def find_row(connection: duckdb.DuckDBPyConnection, revision: Path, resident_key: str) -> int | None:
@@ -70,7 +45,7 @@ def explain(
     versions = {CITY: rules.version(CITY)}
     if facts["district"] in rules.tables:
         versions[facts["district"]] = rules.version(facts["district"])
-    earned = _rule_points(connection, versions, rules)
+    earned = _rule_points(connection, rules)
     lines = [
         _line(connection, rules, authority, code, indicator, facts, scores, earned)
         for authority, version in versions.items()
@@ -96,7 +71,7 @@ def explain(
             facts["district"],
             facts["resident_key"],
         ),
-        services=service_states(connection, revision, rules.services, rules.kinds(scores), rules.as_of),
+        services=service_states(connection, revision, rules),
     )
     found.doubts.extend(_doubts(found, scores))
     return found
@@ -146,21 +121,11 @@ def _version(rules: Rules, authority: str, version: Version) -> dict[str, str]:
     }
 
 
-def _rule_points(
-    connection: duckdb.DuckDBPyConnection, versions: Mapping[str, Version], rules: Rules
-) -> dict[str, Decimal]:
-    """What every rule gives alone, by points column: the tables' own statement, without guards and caps."""
-    bare = {authority: _bare(version) for authority, version in versions.items()}
-    statement = points_sql(bare.pop(CITY), bare, rules.names.facts)
-    result = connection.execute(statement, {"month": rules.as_of.replace(day=1), "as_of": rules.as_of})
+def _rule_points(connection: duckdb.DuckDBPyConnection, rules: Rules) -> dict[str, Decimal]:
+    """What every rule gives alone, by points column."""
+    result = connection.execute(rules.rule_points, {"month": rules.as_of.replace(day=1), "as_of": rules.as_of})
     names = [column[0] for column in result.description or ()]
     return dict(zip(names, result.fetchall()[0], strict=True))
-
-
-def _bare(version: Version) -> Version:
-    unbound = {"cap": NO_CAP, "when": None, "unless": None}
-    indicators = {code: indicator.model_copy(update=unbound) for code, indicator in version.indicators.items()}
-    return version.model_copy(update={"sections": {}, "groups": {}, "indicators": indicators})
 
 
 def _line(

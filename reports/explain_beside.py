@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 
 import duckdb
 
 from reports.explanation import Change, ServiceState
+from reports.rules import Rules
 from transforms.engine import quoted
-from transforms.policy.expressions import Kind
-from transforms.services.compile import lacking_sql
-from transforms.services.load import services_in_force
-from transforms.services.models import Service
 
 
 def changes(
@@ -35,18 +31,11 @@ def changes(
     return [Change(item, titles.get(item, item), before, after) for item, before, after in rows]
 
 
-def service_states(
-    connection: duckdb.DuckDBPyConnection,
-    revision: Path,
-    services: Sequence[Service],
-    names: Mapping[str, Kind],
-    as_of: dt.date,
-) -> list[ServiceState]:
+def service_states(connection: duckdb.DuckDBPyConnection, revision: Path, rules: Rules) -> list[ServiceState]:
     """Every service in force for the one person in `scored`: reached, or what is lacking; with what it pays, as published."""
-    in_force = services_in_force(services, as_of)
-    if not in_force:
+    if not rules.services_in_force:
         return []
-    asked = connection.execute(lacking_sql(in_force, names), {"as_of": as_of}).fetchall()
+    asked = connection.execute(rules.lacking, {"as_of": rules.as_of} if "$as_of" in rules.lacking else None).fetchall()
     district, key = connection.execute("SELECT district, resident_key FROM scored").fetchall()[0]
     amounts = dict(
         connection.execute(
@@ -55,7 +44,7 @@ def service_states(
             [district, key],
         ).fetchall()
     )
-    titles = {service.service: service.title for service in services}
+    titles = {service.service: service.title for service in rules.services}
     states = []
     for code, rows in groupby(asked, key=lambda row: str(row[1])):
         lacking = [(place, sentence) for _, _, place, _, holds, sentence in rows if not holds]

@@ -43,12 +43,14 @@ class Effect:
     lost: Decimal
 
 
+NOBODY = Effect(0, 0, Decimal(0), Decimal(0))
+
+
 def simulation_page(connection: duckdb.DuckDBPyConnection, revision: Path, result: Path, frame: Frame) -> str:
     """One HTML file, nothing loaded from anywhere, of the differences that `simulate` has written to `result`."""
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW points AS FROM {_files(result / 'points')}")
+    total = total_effect(connection, result)
     residents = _residents(connection, revision)
     everyone = sum(residents.values())
-    total = _effects(connection, "'all'", "item = 'total'").get("all", Effect(0, 0, Decimal(0), Decimal(0)))
     title = f"积分草案模拟 {frame.month}"
     body = [
         f"<h1>{escape(title)}</h1>",
@@ -79,9 +81,9 @@ def people(number: int) -> str:
 
 
 def total_effect(connection: duckdb.DuckDBPyConnection, result: Path) -> Effect:
-    """The effect on total points over everyone."""
+    """The effect on total points over everyone; makes the view `points` of the differences."""
     connection.execute(f"CREATE OR REPLACE TEMP VIEW points AS FROM {_files(result / 'points')}")
-    return _effects(connection, "'all'", "item = 'total'").get("all", Effect(0, 0, Decimal(0), Decimal(0)))
+    return _effects(connection, "'all'", "item = 'total'").get("all", NOBODY)
 
 
 def _files(folder: Path) -> str:
@@ -127,9 +129,8 @@ def _distribution(connection: duckdb.DuckDBPyConnection, everyone: int) -> str:
 
 def _by_district(connection: duckdb.DuckDBPyConnection, frame: Frame, residents: Mapping[str, int]) -> str:
     found = _effects(connection, "district", "item = 'total'")
-    none = Effect(0, 0, Decimal(0), Decimal(0))
     rows = [
-        (frame.districts.get(code, code), people(number), *_effect(found.get(code, none)))
+        (frame.districts.get(code, code), people(number), *_effect(found.get(code, NOBODY)))
         for code, number in residents.items()
     ]
     return _table(("区县", "人数", "增加人数", "平均增加", "减少人数", "平均减少"), rows)
@@ -164,7 +165,7 @@ def _services(connection: duckdb.DuckDBPyConnection, frame: Frame, revision: Pat
     connection.execute(f"CREATE OR REPLACE TEMP VIEW service_changes AS FROM {_files(result / 'services')}")
     published = f"(SELECT service, district, eligible, monthly_amount FROM {_files(revision / 'eligibility')})"
     rows = connection.execute(f"""
-        WITH then AS (
+        WITH earlier AS (
             SELECT service, district, count(*) AS reached, coalesce(sum(monthly_amount), 0) AS money
             FROM {published} WHERE eligible GROUP BY ALL
         ),
@@ -180,13 +181,14 @@ def _services(connection: duckdb.DuckDBPyConnection, frame: Frame, revision: Pat
                 FROM service_changes
             ) GROUP BY ALL
         )
-        SELECT service, CASE WHEN grouping(district) = 1 THEN '' ELSE district END AS district, sum(coalesce(reached, 0)), sum(coalesce(more, 0)),
-            sum(coalesce(fewer, 0)), sum(coalesce(paid_otherwise, 0)),
-            sum(coalesce(then.money, 0)), sum(coalesce(moved.money, 0))
-        FROM then FULL JOIN moved USING (service, district)
+        SELECT service, CASE WHEN grouping(district) = 1 THEN '' ELSE district END AS district,
+            sum(coalesce(reached, 0)), sum(coalesce(more, 0)), sum(coalesce(fewer, 0)), sum(coalesce(paid_otherwise, 0)),
+            sum(coalesce(earlier.money, 0)), sum(coalesce(moved.money, 0))
+        FROM earlier FULL JOIN moved USING (service, district)
         GROUP BY GROUPING SETS ((service), (service, district))
         ORDER BY service, district""").fetchall()
     order = {code: place for place, code in enumerate(frame.services)}
+    rows = [row for row in rows if not row[1] or any(row[3:6])]  # districts only where something changes
     rows.sort(key=lambda row: (order.get(row[0], len(order)), row[1]))
     return _table(
         ("服务", "现已达标", "新达标", "不再达标", "现每月金额（元）", "草案每月金额（元）"),

@@ -17,6 +17,8 @@ import duckdb
 from expectations.month import Month
 from expectations.source import Fact
 from transforms.engine import PARQUET, quoted
+from transforms.facts import Step
+from transforms.make_facts import run_step
 from transforms.month_tables import points_columns
 from transforms.policy.compile import points_sql
 from transforms.policy.expressions import Kind
@@ -81,16 +83,14 @@ def simulate(
         (target / name).mkdir(parents=True)
     for district, first, last in _stretches(connection, revision):
         _take_district(connection, revision, first, last)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE drafted AS {statement}", values)
-        connection.execute(f"COPY ({_points_changed(connection)}) TO {_file(target, 'points', district)} ({PARQUET})")
+        run_step(connection, Step("drafted", f"CREATE OR REPLACE TEMP TABLE drafted AS {statement}"), values)
+        compared = {"points": _points_changed(connection)}
         if draft.services:
-            compared = _services_changed(revision, eligibility_sql(draft.services, draft.kinds), district)
-            connection.execute(f"COPY ({compared}) TO {_file(target, 'services', district)} ({PARQUET})", values)
+            compared["services"] = _services_changed(revision, eligibility_sql(draft.services, draft.kinds), district)
+        for name, sql in compared.items():
+            file = quoted(target / name / f"{district}.parquet")
+            run_step(connection, Step(name, f"COPY ({sql}) TO {file} ({PARQUET})"), values)
     connection.execute("DROP TABLE IF EXISTS drafted")
-
-
-def _file(target: Path, table: str, district: str) -> str:
-    return quoted(target / table / f"{district}.parquet")
 
 
 def _rows(revision: Path, table: str) -> str:

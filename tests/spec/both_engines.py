@@ -86,8 +86,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, due: Mapping[int, Resident], fa
     """The relation `facts`, one row per resident; the resident's number is the key."""
     columns = "".join(f", {name} {FACT_TYPES[fact.unit]}" for name, fact in facts.items())
     connection.execute(
-        "CREATE TEMP TABLE facts "
-        f"(resident_key VARCHAR, district VARCHAR{columns}, corrections {CORRECTIONS})"
+        f"CREATE TEMP TABLE facts (resident_key VARCHAR, district VARCHAR{columns}, corrections {CORRECTIONS})"
     )
     rows = []
     for number, resident in due.items():

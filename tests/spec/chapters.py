@@ -84,7 +84,13 @@ def chapters() -> list[Chapter]:
 def tables(case: Case, folder: Path) -> list[PointsTable]:
     """The tables of a case as the real loader reads them, from files written to the folder."""
     for authority, versions in case.versions.items():
-        table = {"authority": authority, "title": "积分表", "purpose": "示例", "legal_basis": "示例", "effect": ["loan"]}
+        table = {
+            "authority": authority,
+            "title": "积分表",
+            "purpose": "示例",
+            "legal_basis": "示例",
+            "effect": ["loan"],
+        }
         filled = {**table, "versions": [_version(authority, version) for version in versions]}
         (folder / f"{authority}.yaml").write_text(json.dumps(filled, ensure_ascii=False), encoding="utf-8")
     return load_tables(folder, FACTS, case.versions.keys() - {CITY})

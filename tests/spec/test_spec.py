@@ -52,14 +52,12 @@ def test_nothing_in_a_chapter_is_left_unread() -> None:
     assert set(HERE.glob("*/*.yaml")) == read
 
 
-def test_the_table_that_the_mistakes_are_made_in_is_sound(
-    engine: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_the_table_that_the_mistakes_are_made_in_is_sound(engine: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     assert refused(SOUND, tmp_path, engine) == []
 
 
 @pytest.mark.parametrize("mistake", mistakes(), ids=lambda mistake: mistake.title)
-def test_each_mistake_gives_one_message_near_where_it_was_made(
+def test_each_mistake_gives_one_message_with_its_key_and_what_was_meant(
     mistake: Mistake, engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     found = refused(mistake.text, tmp_path, engine)

@@ -1,0 +1,61 @@
+"""What a published month was scored with: its points tables and services, and what everything is called."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+from transforms.policy.compile import points_sql
+from transforms.policy.expressions import Kind
+from transforms.policy.tables import CITY, PointsTable, Version
+from transforms.policy.words import Names
+from transforms.services.compile import lacking_sql
+from transforms.services.load import services_in_force
+from transforms.services.models import Service
+from transforms.services.models import Version as ServiceVersion
+from transforms.services.names import expression_names, points_columns_on
+
+NO_CAP = Decimal("99999.99")  # the most that a points column holds
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The declarations of a revision by authority and code, on its scoring date. Statements are compiled once."""
+
+    as_of: dt.date
+    tables: Mapping[str, PointsTable]
+    services: Sequence[Service]
+    names: Names
+    districts: Mapping[str, str]
+
+    def version(self, authority: str) -> Version:
+        return self.tables[authority].in_force(self.as_of)
+
+    @cached_property
+    def services_in_force(self) -> dict[str, ServiceVersion]:
+        return services_in_force(self.services, self.as_of)
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """What the expressions of services may name."""
+        return expression_names(self.names.facts, points_columns_on(self.tables, self.as_of), self.districts)
+
+    @cached_property
+    def lacking(self) -> str:
+        """Every requirement of every service, for the relation `scored` (see `lacking_sql`)."""
+        return lacking_sql(self.services_in_force, self.kinds)
+
+    @cached_property
+    def rule_points(self) -> str:
+        """What every rule gives alone, for the relation `facts`: the tables' own statement, without guards and caps."""
+        bare = {authority: _bare(self.version(authority)) for authority in self.tables}
+        return points_sql(bare.pop(CITY), bare, self.names.facts)
+
+
+def _bare(version: Version) -> Version:
+    unbound = {"cap": NO_CAP, "when": None, "unless": None}
+    indicators = {code: indicator.model_copy(update=unbound) for code, indicator in version.indicators.items()}
+    return version.model_copy(update={"sections": {}, "groups": {}, "indicators": indicators})
