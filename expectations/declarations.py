@@ -27,6 +27,8 @@ def load_sources(folder: Path = HOUSE_SOURCES) -> dict[str, Source]:
             _check_names(file, source, sources.values())
             sources[source.source] = source
         problems += file.problems
+    if not problems and sum(bool(source.corrects) for source in sources.values()) > 1:
+        problems.append(Problem(folder, 1, "corrects", "多于一个来源声明 corrects", "只留一个"))
     if not problems and sum(bool(source.spine) for source in sources.values()) != 1:
         problems.append(Problem(folder, 1, "spine", "没有或多于一个登记来源", "须有且只有一个来源声明 spine"))
     if problems:
@@ -134,6 +136,8 @@ def _check_fact(file: YamlFile, source: Source, name: str, fact: Fact) -> None:
         file.refuse(where, f"measure: {fact.measure}", "highest 须给出 ladder，其他不得有")
     if fact.measure in _MONTH_MEASURES and fact.of in source.columns and source.columns[fact.of].type != "month":
         file.refuse((*where, "of"), str(fact.of), "须为类型是 month 的列")
+    if fact.measure in _MONTH_MEASURES and (fact.current or fact.open or fact.within or fact.turns or fact.listed):
+        file.refuse(where, f"measure: {fact.measure}", "按月计数的数据只能用 where 筛选")
     for column, values in fact.where.items():
         declared = source.columns[column].values if column in source.columns else {}
         for value in values:

@@ -53,11 +53,15 @@ class Build:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def build_folder(root: Root, month: str, inputs: str) -> Path:
+    """Where a month is built from these inputs."""
+    return root.tmp / "build" / f"{month}-{inputs[:16]}"
+
+
 def open_build(root: Root, month: str, inputs: str) -> Build:
     """The build folder of these inputs; builds of the same month from other inputs are of no use any more."""
-    parent = root.tmp / "build"
-    folder = parent / f"{month}-{inputs[:16]}"
-    for other in parent.glob(f"{month}-*"):
+    folder = build_folder(root, month, inputs)
+    for other in folder.parent.glob(f"{month}-*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
     (folder / "revision").mkdir(parents=True, exist_ok=True)

@@ -85,17 +85,25 @@ def run(
     inbox: InboxOption = None,
     allow_missing: AllowOption = None,
     send: Annotated[bool, typer.Option("--send", help="不是最新月份也产生新的提醒")] = False,
+    accept: Annotated[
+        str | None,
+        typer.Option("--accept", metavar="REASON", help="与上月相差超出限度也发布，须写明原因；待核的月份原样发布，不再重算"),
+    ] = None,
     root: RootOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """计算并发布一个月。输入没有变化时什么也不做；中断的运行会接着完成。
+    """计算并发布一个月。输入没有变化时什么也不做；中断的运行会接着完成；与上月相差过大的待核，不发布。
 
     例：jifen run --month 2021-10 --allow-missing patents=市场监管局本月无数据
+
+    例：jifen run --month 2021-10 --accept 已向教育局核实，学历库完成清理
     """
+    from flows.holding import accept_reason
     from flows.running import run_months
 
     _place(root, config)
-    run_months(OPTIONS.settings(inbox), [month_of(month)], reasons_of(allow_missing), tell, send=send)
+    allowed, accepted = reasons_of(allow_missing), accept_reason(accept)
+    run_months(OPTIONS.settings(inbox), [month_of(month)], allowed, tell, send=send, accept=accepted)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from transforms.services.models import Version as ServiceVersion
 from transforms.services.names import expression_names, points_columns_on
 
 PROJECT = Path(__file__).resolve().parent.parent
-CLEANING_CODE = ("expectations", "transforms/clean", "transforms/engine.py")
+CLEANING_CODE = ("expectations/source.py", "expectations/suite.py", "transforms/clean", "transforms/engine.py")
 ALL_CODE = ("expectations", "transforms", "reports", "flows")
 
 

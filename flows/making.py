@@ -41,7 +41,7 @@ def _facts(run: Run) -> dict[str, Any]:
     with run.engine() as connection:
         made = make_facts(
             connection, house.sources, folders, house.reference, targets, run.month, run.key,
-            run.making.wide, revision / "restricted" / "over_quota", run.tell,
+            run.making.wide, revision / "restricted" / "over_quota", lambda what: run.tell(f"指标数据：{what}"),
         )  # fmt: skip
         connection.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(run.making.wide)})")
         month = {"month": run.month.first_day}
@@ -172,7 +172,8 @@ def _exports(run: Run) -> dict[str, Any]:
     with run.engine() as connection:
         counts = write_exports(
             connection, run.making.revision, before.path if before else None, districts, policy, run.month,
-            require_encryption=house.settings.exports.require_encryption, tell=run.tell,
+            require_encryption=house.settings.exports.require_encryption,
+            tell=lambda code: run.tell(f"区县导出：{house.reference.districts[code]}"),
         )  # fmt: skip
     return {"exports": counts}
 

@@ -6,66 +6,46 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from expectations.problems import JifenError
+from flows import holding, receiving
 from flows import publish as publishing
-from flows.house import ALL_CODE, House, city_version, code_hash
+from flows.house import House
 from flows.making import changes, exports, facts, points, reminders, services
-from flows.receiving import clean, compare, pull
+from flows.manifest import manifest_facts
+from flows.receiving import clean, pull
+from flows.reporting import keep_blocked_page, report
 from flows.root import Root
-from flows.run import Run, inputs_hash, received
+from flows.run import Run
 from reports.catalogue import build_catalogue
 from reports.dictionary import dictionary_rows
-from transforms.clean.cleaning import Account
-from transforms.policy.columns import points_column
-from transforms.policy.tables import CITY
+
+
+def receive(run: Run) -> dict[str, Any]:
+    """Take up what is known of the month if it was held, then receive what has come."""
+    holding.recall(run)
+    return pull(run)
+
+
+def compare(run: Run) -> dict[str, Any]:
+    """See whether anything is left to do, and what has changed since the month was held."""
+    counts = receiving.compare(run)
+    holding.note_changes(run)
+    return counts
 
 
 def publish(run: Run) -> dict[str, Any]:
-    """Make the finished folder the month's next revision, switch to it, renew the catalogue."""
+    """Make the finished folder the month's next revision, switch to it, renew the catalogue. JifenError 14: it is held."""
+    holding.hold(run)
     revision = run.making.revision
     copy_policy(run.house, revision / "policy")
     run.published = publishing.publish(run.root, run.key, revision, run.month, manifest_facts(run))
     run.making.clear()
+    holding.forget(run)
     renew_catalogue(run.house, run.root)
     return {"revision": run.published.number}
-
-
-def manifest_facts(run: Run) -> dict[str, Any]:
-    """What the manifest says of how the month came about."""
-    done = run.making.done()
-    city, _ = city_version(run.house.in_force(run.month))
-    sections = {
-        kind: [points_column(CITY, code) for code, section in city.sections.items() if section.subtract == subtracted]
-        for kind, subtracted in (("positive", False), ("subtracted", True))
-    }
-    return {
-        "as_of": str(run.month.last_day),
-        "inputs": inputs_hash(run),
-        "policy": {code: {"from": str(v.begins), "hash": v.hash} for code, v in run.house.in_force(run.month).items()},
-        "received": received(run),
-        "deliveries": [publishing.delivery_facts(d) for served in run.served.values() for d in served.deliveries],
-        "carried": {n: str(served.carried_from) for n, served in run.served.items() if served.carried_from},
-        "missing": {
-            n: {"months": [str(m) for m in served.missing], "reason": served.reason}
-            for n, served in run.served.items()
-            if served.missing
-        },
-        "accounts": [account_facts(account) for accounts in run.accounts.values() for account in accounts],
-        "services": {
-            c: {"from": str(v.begins), "hash": v.hash} for c, v in run.house.services_in_force(run.month).items()
-        },
-        **{name: value for counts in done.values() for name, value in counts.items()},
-        "sections": sections,
-        "code": {"version": metadata.version("jifen"), "hash": code_hash(*ALL_CODE)},
-    }
-
-
-def account_facts(account: Account) -> dict[str, Any]:
-    """The row account of a delivery, as manifests and reports show it."""
-    return {name: value for name, value in vars(account).items() if name != "inputs"}
 
 
 def copy_policy(house: House, target: Path) -> None:
@@ -95,7 +75,7 @@ class Step:
     function: Callable[[Run], Mapping[str, Any]]
 
 
-RECEIVING = (Step("pull", pull), Step("clean", clean), Step("compare", compare))
+RECEIVING = (Step("pull", receive), Step("clean", clean), Step("compare", compare))
 MAKING = (
     Step("facts", facts),
     Step("points", points),
@@ -103,17 +83,22 @@ MAKING = (
     Step("changes", changes),
     Step("reminders", reminders),
     Step("exports", exports),
+    Step("drift", holding.drift),
+    Step("report", report),
     Step("publish", publish),
 )
 
 
 def timed(step: Step) -> Step:
-    """The step, noting how many seconds it took."""
+    """The step, noting how many seconds it took; a month that is blocked gets its page."""
 
     def call(run: Run) -> Mapping[str, Any]:
         started = time.perf_counter()
         try:
             return step.function(run)
+        except JifenError as error:
+            keep_blocked_page(run, error)
+            raise
         finally:
             run.timings[step.name] = round(time.perf_counter() - started, 3)
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -15,12 +16,30 @@ from flows import publish as publishing
 from flows.build import Build
 from flows.house import ALL_CODE, House, code_hash
 from flows.pull import deliveries
-from flows.root import Root
+from flows.root import Root, now, write_atomically
 from flows.serving import Serving
 from transforms.clean.cleaning import Account
+from transforms.drift import Change
 from transforms.engine import open_engine
 
 Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A month that the drift check keeps back: the build, the options and inputs it was made with, and why.
+
+    `inputs`: group -> thing -> its version or hash, in the operators' words. `report`: where its page is.
+    """
+
+    build: str
+    allowed: dict[str, str]
+    send: bool
+    last: bool
+    inputs: dict[str, dict[str, Any]]
+    reasons: list[str]
+    report: str
+    at: str
 
 
 @dataclass
@@ -28,6 +47,8 @@ class Run:
     """One run of one month: what it works on, and what its steps have found so far.
 
     `send`: tell reminders whatever month it is; `last`: the month is the last, or the only one, of its run.
+    `accept`: why the operator lets a month through that the drift check would hold; `held`: the month as it was held
+    before, `outdated`: what has changed since; `changes`, `reasons`: what the drift check found, and what holds it.
     """
 
     house: House
@@ -37,12 +58,18 @@ class Run:
     allowed: Mapping[str, str] = field(default_factory=dict)
     send: bool = False
     last: bool = True
+    accept: str | None = None
     tell: Tell = lambda line: None
+    started: str = field(default_factory=now)
     served: dict[str, Serving] = field(default_factory=dict)
     accounts: dict[str, list[Account]] = field(default_factory=dict)
     build: Build | None = None
     published: publishing.Revision | None = None
     unchanged: bool = False
+    held: Held | None = None
+    outdated: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -52,6 +79,22 @@ class Run:
 
     def engine(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return open_engine(self.house.settings.engine_settings, self.root.tmp / "spill")
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the operator accepts what is built now: not if it was held, and has changed since they saw it."""
+        return self.accept is not None and not self.outdated
+
+    def record(self, suffix: str) -> Path:
+        """Where a record of this run is kept."""
+        return self.root.runs / f"{self.started.replace(':', '')}-{self.month}{suffix}"
+
+    def keep_page(self, page: str) -> Path:
+        """Keep the report of a month that is not published, and say where."""
+        target = self.record(".html")
+        write_atomically(target, page.encode())
+        self.tell(f"报告：{target}")
+        return target
 
 
 def build_name(run: Run) -> str:

@@ -12,7 +12,7 @@ from flows import prefect_home, publish
 from flows.checking import refuse_changed_versions, refuse_illustrative
 from flows.house import load_house
 from flows.month import STEPS, renew_catalogue
-from flows.root import Root, canonical_json, now, write_atomically
+from flows.root import Root, canonical_json, write_atomically
 from flows.run import Run
 from flows.settings import Settings
 
@@ -31,8 +31,12 @@ def run_months(
     tell: Callable[[str], None],
     *,
     send: bool = False,
+    accept: str | None = None,
 ) -> list[Run]:
-    """Run these months one after the other, each as a Prefect flow. JifenError ends it; months done stay published."""
+    """Run these months one after the other, each as a Prefect flow. JifenError ends it; months done stay published.
+
+    `accept`: why a month that has drifted too far is published all the same.
+    """
     root = open_root(settings)
     with root.lock():
         prefect_home.start_server_early(root.path)
@@ -46,10 +50,7 @@ def run_months(
             tell(f"{revision.month} 第 {revision.number} 版：上次中断的发布已完成")
         renew_catalogue(house, root)
         return [
-            _run_month(
-                Run(house, root, key, month, allowed, send, month == months[-1], tell=lambda line: tell(f"  {line}")),
-                tell,
-            )
+            _run_month(Run(house, root, key, month, allowed, send, month == months[-1], accept), tell)
             for month in months
         ]
 
@@ -57,8 +58,8 @@ def run_months(
 def _run_month(run: Run, tell: Callable[[str], None]) -> Run:
     from flows.monthly import run_month_with_prefect
 
-    month, root = run.month, run.root
-    started, begun = now(), time.perf_counter()
+    month, begun = run.month, time.perf_counter()
+    run.tell = lambda line: tell(f"  {line}")
     tell(f"{month} 开始")
     outcome = "failed"
     try:
@@ -68,8 +69,8 @@ def _run_month(run: Run, tell: Callable[[str], None]) -> Run:
         outcome = f"exit {int(error.code)}: {error.what}"
         raise
     finally:
-        record = {"month": str(month), "started_at": started, "outcome": outcome, "seconds": run.timings}
-        write_atomically(root.runs / f"{started.replace(':', '')}-{month}.json", canonical_json(record))
+        record = {"month": str(month), "started_at": run.started, "outcome": outcome, "seconds": run.timings}
+        write_atomically(run.record(".json"), canonical_json(record))
     assert run.published
     seconds = time.perf_counter() - begun
     if run.unchanged:

@@ -108,7 +108,7 @@ def write_exports(
     shutil.rmtree(folder, ignore_errors=True)
     counts = {"residents": 0, "eligibility": 0, "reminders": 0}
     for district in districts:
-        tell(f"exports {district.code}")
+        tell(district.code)
         package = Package(folder / district.code, district)
         package.folder.mkdir(parents=True)
         for name, rows in _write_package(connection, package, policy, month, moved).items():

@@ -24,9 +24,11 @@ class Corrected:
     without_target: int
 
 
-def holding_step(source: Source) -> Step:
+def holding_step(source: Source | None) -> Step:
     """`holding`: of the corrections that hold on the scoring date the newest per person and target."""
-    assert source.corrects
+    if source is None or source.corrects is None:
+        columns = "CAST(NULL AS BIGINT) AS person, '' AS target, '' AS case_id, CAST(NULL AS DECIMAL(12,2)) AS value"
+        return Step("holding", f"CREATE OR REPLACE TEMP TABLE holding AS\nSELECT {columns} WHERE false")
     found = source.corrects
     holds = " AND ".join(f"{column} = {quoted(value)}" for column, value in found.holds.items())
     key = source.key[0]

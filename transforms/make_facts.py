@@ -78,7 +78,6 @@ def make_facts(
     statements: list[Step] = []
 
     def run(step: Step) -> None:
-        tell(step.name)
         run_step(connection, step, values)
         statements.append(step)
 
@@ -87,15 +86,16 @@ def make_facts(
             run(step)
     run(residents_step(spine(sources)))
     for source in sources.values():
+        tell(source.title)
         for step in source_steps(source):
             run(step)
     facts = all_facts(sources)
-    run(holding_step(next(source for source in sources.values() if source.corrects)))
+    run(holding_step(next((source for source in sources.values() if source.corrects), None)))
     corrected = corrected_targets(connection, facts, indicators)
     for step in correction_steps(corrected, facts):
         run(step)
     statement = Step("facts", facts_sql(sources, corrected.facts))
-    tell("facts")
+    tell("汇总")
     run_step(connection, Step("facts", f"COPY ({statement.sql}) TO {quoted(target)} ({PARQUET})"), values)
     statements.append(statement)
     residents = scalar(connection, "SELECT count(*) FROM residents")

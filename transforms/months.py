@@ -2,8 +2,8 @@
 
 A person's months are two words of 120 bits: bit i of word w is the month 120 w + i before the month scored. `bit_or`
 over the postings then answers distinct months, gap and run at once. Counting distinct months instead takes four times
-as long and eight times the memory (docs/benchmarks.md). Months further back than both words, and months with a
-reversal, are few: they are worked out exactly from their own postings.
+as long and eight times the memory (docs/benchmarks.md). Months further back than both words are few: they are kept as
+a list. So are months with a reversal: what is left of them is worked out from their own postings.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from transforms.engine import quoted
 
 _BITS, _WORDS = 120, 2
 SPAN = _BITS * _WORDS
+_NO_MONTHS = "CAST(0 AS HUGEINT)"
 MEASURES = ("distinct_months", "last_month", "gap_months", "run_months")
 
 
@@ -26,7 +27,6 @@ def months_steps(source: Source, facts: Mapping[str, Fact], rows: str) -> list[t
     if source.ledger:
         steps.append((f"undone_{name}", _undone(source, source.ledger, rows, facts)))
     steps.append((f"words_{name}", _words(source, tracks, rows)))
-    steps.append((f"old_{name}", _old(source, tracks, rows)))
     steps.append((f"months_{name}", _finish(name, facts, tracks)))
     return steps
 
@@ -76,51 +76,27 @@ def _words(source: Source, tracks: Mapping[str, tuple[str, str]], rows: str) -> 
         for word in range(_WORDS):
             bit = f"CAST(1 AS HUGEINT) << CAST($month - {month} - {word * _BITS} AS HUGEINT)"
             within = f"$month - {month} BETWEEN {word * _BITS} AND {word * _BITS + _BITS - 1}"
-            parts.append(f"bit_or(CASE WHEN {condition}{holds} AND {within} THEN {bit} END) AS {track}_{word}")
+            known = f"bit_or(CASE WHEN {condition}{holds} AND {within} THEN {bit} END)"
+            parts.append(f"coalesce({known}, {_NO_MONTHS}) AS {track}_{word}")
             clear_parts.append(f"bit_or(CASE WHEN {condition} AND {within} THEN {bit} END) AS {track}_{word}")
-            cleared.append(
-                f"coalesce(w.{track}_{word}, CAST(0 AS HUGEINT)) & ~coalesce(u.{track}_{word}, CAST(0 AS HUGEINT)) AS {track}_{word}"
-            )
-        parts.append(f"bool_or({condition}{holds} AND {month} <= $month - {SPAN}) AS {track}_old")
+            cleared.append(f"w.{track}_{word} & ~coalesce(u.{track}_{word}, {_NO_MONTHS}) AS {track}_{word}")
+        old = f"FILTER (WHERE {month} <= $month - {SPAN} AND {condition}"
+        parts.append(f"list({month}) {old}{holds}) AS {track}_old")
+        clear_parts.append(f"list({month}) {old}) AS {track}_old")
+        cleared.append(
+            f"list_filter(w.{track}_old, lambda m: NOT coalesce(list_contains(u.{track}_old, m), false)) AS {track}_old"
+        )
     grouped = f"SELECT person, count(*) AS postings, {', '.join(parts)}\n    FROM {rows} GROUP BY person"
     if not source.ledger:
         return f"CREATE OR REPLACE TEMP TABLE words_{source.source} AS {grouped}"
-    olds = ", ".join(f"w.{track}_old" for track in tracks)
     return f"""
 CREATE OR REPLACE TEMP TABLE words_{source.source} AS
 WITH w AS (
     {grouped}
 ),
 u AS (SELECT person, {", ".join(clear_parts)} FROM undone_{source.source} GROUP BY person)
-SELECT w.person, w.postings, {", ".join(cleared)}, {olds}
+SELECT w.person, w.postings, {", ".join(cleared)}
 FROM w LEFT JOIN u ON w.person = u.person"""
-
-
-def _old(source: Source, tracks: Mapping[str, tuple[str, str]], rows: str) -> str:
-    """Exact figures of the few tracks that reach further back than the words: one row per person and track."""
-    holds = f" AND {_equal(source.ledger.holds)}" if source.ledger else ""
-    undone = f"undone_{source.source}"
-    selects = []
-    for track, (month, condition) in tracks.items():
-        anti = f" EXCEPT SELECT person, {month} FROM {undone} WHERE {condition}" if source.ledger else ""
-        selects.append(f"""
-    SELECT '{track}' AS track, * FROM (
-        SELECT person, {month} AS month FROM {rows}
-        WHERE {condition}{holds} AND {month} <= $month
-            AND person IN (SELECT person FROM words_{source.source} WHERE {track}_old){anti or " GROUP BY ALL"}
-    )""")
-    return f"""
-CREATE OR REPLACE TEMP TABLE old_{source.source} AS
-WITH months AS ({" UNION ALL ".join(selects)}
-),
-placed AS (
-    SELECT track, person, month, max(month) OVER (PARTITION BY track, person) AS last_month,
-        row_number() OVER (PARTITION BY track, person ORDER BY month DESC) - 1 AS place
-    FROM months
-)
-SELECT track, person, count(*) AS distinct_months, any_value(last_month) AS last_month,
-    count(*) FILTER (WHERE last_month - month = place) AS run_months
-FROM placed GROUP BY track, person"""
 
 
 def _count(word: str) -> str:
@@ -138,42 +114,45 @@ def _zeros(word: str) -> str:
 
 
 def _finish(name: str, facts: Mapping[str, Fact], tracks: Mapping[str, tuple[str, str]]) -> str:
-    gaps, runs, joins = [], [], []
+    """One row per person, one column per month fact."""
+    olds, gaps, runs = [], [], []
     for track in tracks:
-        low, high = f"{track}_0", f"{track}_1"
+        low, high, old = f"{track}_0", f"{track}_1", f"{track}_old"
+        olds.append(f"list_reverse_sort(list_distinct(coalesce({old}, []))) AS {old}")
         gaps.append(
-            f"CASE WHEN {low} <> 0 THEN {_zeros(low)} WHEN {high} <> 0 THEN {_BITS} + {_zeros(high)} END AS {track}_gap"
+            f"CASE WHEN {low} <> 0 THEN {_zeros(low)} WHEN {high} <> 0 THEN {_BITS} + {_zeros(high)}"
+            f" ELSE $month - {old}[1] END AS {track}_gap"
         )
         reached = f"{track}_gap + {_ones(f'({low} >> {track}_gap)')}"
         runs.append(
-            f"CASE WHEN {track}_gap >= {_BITS} THEN {_ones(f'({high} >> ({track}_gap - {_BITS}))')}"
+            f"CASE WHEN {track}_gap >= {SPAN} THEN 0"
+            f" WHEN {track}_gap >= {_BITS} THEN {_ones(f'({high} >> ({track}_gap - {_BITS}))')}"
             f" WHEN {reached} = {_BITS} THEN {_BITS} - {track}_gap + {_ones(high)}"
             f" ELSE {_ones(f'({low} >> {track}_gap)')} END AS {track}_run"
         )
-        joins.append(
-            f"LEFT JOIN old_{name} AS old_{track} ON old_{track}.person = r.person AND old_{track}.track = '{track}'"
-        )
-    columns = ",\n    ".join(f"{_measured(fact)} AS {fact_name}" for fact_name, fact in facts.items())
+    columns = ",\n    ".join(f"CAST({_measured(fact)} AS INTEGER) AS {fact_name}" for fact_name, fact in facts.items())
     return f"""
 CREATE OR REPLACE TEMP TABLE months_{name} AS
-WITH gaps AS (SELECT *, {", ".join(gaps)} FROM words_{name}),
+WITH olds AS (SELECT * REPLACE ({", ".join(olds)}) FROM words_{name}),
+gaps AS (SELECT *, {", ".join(gaps)} FROM olds),
 runs AS (SELECT *, {", ".join(runs)} FROM gaps)
-SELECT r.person, r.postings,
+SELECT person, postings,
     {columns}
-FROM runs AS r
-{" ".join(joins)}"""
+FROM runs"""
 
 
 def _measured(fact: Fact) -> str:
     track = _track(fact)
-    old = f"old_{track}"
+    gap, run, old = f"{track}_gap", f"{track}_run", f"{track}_old"
     match fact.measure:
         case "distinct_months":
-            bits = " + ".join(_count(f"r.{track}_{word}") for word in range(_WORDS))
-            return f"CAST(coalesce({old}.distinct_months, {bits}) AS INTEGER)"
+            return " + ".join([*(_count(f"{track}_{word}") for word in range(_WORDS)), f"len({old})"])
         case "run_months":
-            return f"CAST(coalesce({old}.run_months, r.{track}_run) AS INTEGER)"
+            # A run that reaches the end of the words, or begins behind it, goes on as long as the old months follow.
+            first = f"greatest({gap}, {SPAN})"
+            follows = f"list_filter({old}, lambda m, place: m = $month - {first} - place + 1)"
+            return f"{run} + CASE WHEN {gap} + {run} >= {SPAN} THEN len({follows}) ELSE 0 END"
         case "gap_months":
-            return f"CAST(coalesce($month - {old}.last_month, r.{track}_gap) AS INTEGER)"
+            return gap
         case _:
-            return f"CAST(coalesce({old}.last_month, $month - r.{track}_gap) AS INTEGER)"
+            return f"$month - {gap}"

@@ -123,11 +123,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         if service.stem != "health_check":
             service.unlink()
     world = World(folder, policy=policy)
-    resident = {"name": "例女士", "phone": "05740000000", "residence_district": "330212", "updated_on": "2021-09-30"}
+    resident = {"name": "例女士", "phone": "05740000000", "residence_district": "330212", "registered_on": "2019-10-31"}
     world.deliver(
         "2021-10",
         registry=[
-            {**resident, "resident_id": PERSON, "registered_on": "2019-10-31", "status": "resident"},
+            {**resident, "resident_id": PERSON, "status": "resident"},
             {**resident, "resident_id": GONE, "status": "left"},
             {**resident, "resident_id": REFUSED, "residence_district": "999999", "status": "resident"},
             *({**resident, "resident_id": national_id(f"33020319800101{n:03d}"), "status": "resident"} for n in range(100)),
@@ -180,6 +180,7 @@ def test_a_person_is_told_every_reason(world: World) -> None:
     )  # 36 months as corrected
     assert lines["housing"]["correction"] == {"case_id": "C1", "title": "住房", "before": "8.00", "after": "10.00"}
     assert lines["local_volunteer"]["points"] == "0.00"  # over quota
+    assert lines["registered_rental"]["points"] == "1.00"  # 21 months, one full year
     assert [(c["title"], c["after"], c["case_id"]) for c in data["corrected_facts"]] == [("居住月数", "36", "C2")]
     sums = {one["code"]: one for one in data["sums"]}
     assert (sums["ability"]["before_cap"], sums["ability"]["capped"], sums["ability"]["points"]) == (
@@ -188,18 +189,18 @@ def test_a_person_is_told_every_reason(world: World) -> None:
         "15",
     )
     assert (sums["base"]["before_cap"], sums["base"]["capped"], sums["base"]["points"]) == ("34.50", True, "30.00")
-    assert (data["common"], data["district_points"], data["total"]) == ("25.00", "0.00", "25.00")
+    assert (data["common"], data["district_points"], data["total"]) == ("25.00", "1.00", "26.00")
     assert data["doubts"] == []
     assert data["compared_with"] is None
     (service,) = data["services"]
     assert (service["code"], service["reached"]) == ("health_check", False)
-    assert "积分需达到 50 分，还差 25 分" in service["lacking"]
+    assert "积分需达到 50 分，还差 24 分" in service["lacking"]
 
 
 def test_the_terminal_says_the_same_in_sentences(world: World) -> None:
     text = told(world, PERSON)
     for sentence in [
-        "例**  2021-10 第 1 版  鄞州区  总分 25.00",
+        "例**  2021-10 第 1 版  鄞州区  总分 26.00",
         "适用 试验积分表（自 2021-09-08 起；试验办法第一版）",
         "按规则 12.00 分，超过上限，计 9.5 分",
         "取其中最高  上限 15，合计 18.00，按上限计",
@@ -207,7 +208,7 @@ def test_the_terminal_says_the_same_in_sentences(world: World) -> None:
         "异议更正：8.00 → 10.00（案件 C1）",
         "异议更正数据：居住月数为 36（案件 C2）",
         "共性分 25.00 ＝ 基础分 30.00 − 扣分 5.00",
-        "总分 25.00 ＝ 共性分 25.00 ＋ 个性分 0.00",
+        "总分 26.00 ＝ 共性分 25.00 ＋ 个性分 1.00",
         "上月未发布，没有可比的积分",
     ]:
         assert sentence in text
@@ -267,7 +268,7 @@ def test_every_use_is_noted_by_resident_key_only(world: World) -> None:
 def test_the_command_takes_the_id_from_stdin_and_knows_what_is_published(world: World) -> None:
     root = ["--root", str(world.root.path)]
     given = CliRunner().invoke(app, ["explain", "--resident", "-", "--month", "2021-10", *root], input=f"{PERSON}\n")
-    assert (given.exit_code, "总分 25.00" in given.stdout) == (0, True)
+    assert (given.exit_code, "总分 26.00" in given.stdout) == (0, True)
     with pytest.raises(JifenError) as refused:
         explain_person(world.settings, PERSON, Month.parse("2021-11"), print, as_json=False, records=False)
     assert (refused.value.code, refused.value.what) == (ExitCode.USAGE, "2021-11 没有发布")
@@ -286,7 +287,7 @@ def test_a_published_number_that_does_not_follow_from_the_rules_is_told(world: W
         found = explain(connection, rules, revision.path, revision.manifest, row)
     assert found.doubts == [
         "基础分：各项合计应为 29.00 分，发布的是 30.00 分",
-        "总分：各部分合计应为 24.00 分，发布的是 25.00 分",
+        "总分：各部分合计应为 25.00 分，发布的是 26.00 分",
     ]
     assert any(line.startswith("！") for line in as_lines(found, "2021-10"))
-    assert as_data(found)["total"] == "25.00"
+    assert as_data(found)["total"] == "26.00"

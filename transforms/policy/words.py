@@ -88,7 +88,7 @@ def condition_words(text: str, names: Names) -> str:
     tokens = re.findall(r"'[^']*'|[a-z_][a-z0-9_]*|[0-9.]+|<=|>=|<>|\S", text)
     named = [token for token in tokens if token in names.facts]
     said = [_token_words(token, named, names) for token in tokens]
-    return re.sub(r"\( | (?=\)|，)", lambda found: found[0].strip(), " ".join(word for word in said if word))
+    return re.sub(r"(?<=[(，]) | (?=[)，])", "", " ".join(word for word in said if word))
 
 
 def _token_words(token: str, named: list[str], names: Names) -> str:
@@ -101,9 +101,7 @@ def _token_words(token: str, named: list[str], names: Names) -> str:
 def rule_words(rule: Rule, fact: str | None, names: Names) -> str:
     """A rule as one sentence without its full stop. `fact`: the indicator's own, as written in the points table."""
     if rule.counts is not None:
-        return "、".join(
-            f"{names.title(name)}每 1 得 {number_words(points)} 分" for name, points in rule.counts.items()
-        )
+        return "，".join(f"{names.title(name)} × {number_words(points)} 分" for name, points in rule.counts.items())
     if rule.table is not None:
         return _table(rule.table, names)
     declared = fact_of(str(fact), names.facts)

@@ -1,0 +1,159 @@
+"""Held months: finished, kept back by the drift check, and published as they are once an operator accepts them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from expectations.problems import ExitCode, JifenError
+from flows import publish as publishing
+from flows.house import ALL_CODE, city_version, code_hash
+from flows.manifest import manifest_facts
+from flows.reporting import names_of
+from flows.root import Root, canonical_json, now, write_atomically
+from flows.run import Held, Run, build_name, received
+from flows.settings import Drift
+from reports.findings import sentences
+from transforms import drift as drifting
+from transforms.drift import Compared, Limit, Limits
+from transforms.engine import quoted
+from transforms.figures import measure
+from transforms.policy.columns import score_lines
+
+SHOWN = 12  # reasons that the error itself tells; the report has all
+
+
+def accept_reason(given: str | None) -> str | None:
+    """The operator's reason as it goes on record. JifenError 2: none, or one with a number like an ID or a phone."""
+    if given is None:
+        return None
+    if not given.strip():
+        raise JifenError(ExitCode.USAGE, "--accept：缺少原因", todo="写成 --accept 原因")
+    if re.search(r"[0-9]{11}", given):
+        raise JifenError(ExitCode.USAGE, "--accept：原因会公开记录，不可写身份号码或电话", todo="换一种说法")
+    return given.strip()
+
+
+def recall(run: Run) -> None:
+    """Take up an accepted month with the options it was built with: a held backfill is accepted by `jifen run`."""
+    run.held = read_held(run.root, str(run.month))
+    if run.held and run.accept:
+        run.send, run.last = run.held.send, run.held.last
+        run.allowed = {**run.held.allowed, **run.allowed}
+
+
+def note_changes(run: Run) -> None:
+    """See what has changed since the month was held: then `--accept` was not meant for what is built now."""
+    if run.held is None or run.held.build == build_name(run):
+        return
+    run.outdated = list(_differences(run.held.inputs, _inputs(run))) or ["运行选项"]
+    if run.accept:
+        run.tell(f"待核以后有变化，重新计算：{'；'.join(run.outdated)}")
+
+
+def drift(run: Run) -> dict[str, Any]:
+    """Measure the month, and compare it with the month before as published."""
+    run.making.step("figures", lambda: {"figures": _figures(run)})
+    before = publishing.published(run.root, run.month - 1)
+    if before:
+        city, districts = city_version(run.house.in_force(run.month))
+        compared = Compared(
+            {name: source.delivery for name, source in run.house.sources.items()},
+            {line.column.removesuffix("_points"): line.authority for line in score_lines(city, districts)},
+        )
+        limits = _limits(run.house.settings.drift)
+        run.changes = drifting.changes(before.manifest, manifest_facts(run), compared, limits)
+    run.reasons = sentences(drifting.holding(run.changes), names_of(run))
+    return {"compared": len(run.changes), "held": len(run.reasons)}
+
+
+def _figures(run: Run) -> dict[str, Any]:
+    paying = [code for code, version in run.house.services_in_force(run.month).items() if version.amount]
+    with run.engine() as connection:
+        for name in ("scores", "eligibility", "changes"):
+            file = run.making.revision / name / f"{name}.parquet"
+            connection.execute(f"CREATE TEMP VIEW {name} AS FROM read_parquet({quoted(file)})")
+        return measure(connection, paying)
+
+
+def hold(run: Run) -> None:
+    """Keep back a month that has drifted too far, unless the operator accepts it. JifenError 14: it is held."""
+    if run.accept and not run.reasons:
+        run.tell("没有超出限度的变化，不需要核准")
+    if not run.reasons:
+        return
+    if run.accept and run.accepted:
+        run.root.access_log("accept", month=str(run.month), reason=run.accept, findings=len(run.reasons))
+        return
+    page = (run.making.revision / "report" / "index.html").read_text(encoding="utf-8")
+    report = str(run.keep_page(page))
+    inputs, allowed = _inputs(run), dict(run.allowed)
+    held = Held(build_name(run), allowed, run.send, run.last, inputs, run.reasons, report, now())
+    write_atomically(_file(run.root, str(run.month)), canonical_json(vars(held)))
+    shown = [f"  {reason}" for reason in run.reasons[:SHOWN]]
+    if len(run.reasons) > SHOWN:
+        shown.append(f"  共 {len(run.reasons)} 项，其余见报告")
+    again = f"（待核以后有变化，已重新计算：{'；'.join(run.outdated)}）" if run.accept else ""
+    raise JifenError(
+        ExitCode.HELD,
+        "\n".join([f"{run.month} 待核：已算好，未发布，与上月相差超出限度{again}", *shown]),
+        where=report,
+        todo=f"看报告；数据有误的请部门重新交付后再运行，属实的用 jifen run --month {run.month} --accept 原因 发布",
+    )
+
+
+def read_held(root: Root, month: str) -> Held | None:
+    """What is known of a month that was held and has not been published since."""
+    try:
+        return Held(**json.loads(_file(root, month).read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        todo = "删去这个文件后重新运行该月"
+        raise JifenError(ExitCode.DAMAGE, "待核记录已损坏", where=str(_file(root, month)), todo=todo) from None
+
+
+def forget(run: Run) -> None:
+    """The month has been published: it is held no more."""
+    _file(run.root, str(run.month)).unlink(missing_ok=True)
+
+
+def _file(root: Root, month: str) -> Path:
+    return root.runs / f"held-{month}.json"
+
+
+def _limits(given: Drift) -> Limits:
+    return Limits(
+        residents=Limit(given.residents, given.residents_min),
+        rows=Limit(given.rows, given.rows_min),
+        mean_points=Limit(given.mean_points, given.mean_points_min),
+        eligible=Limit(given.eligible, given.eligible_min),
+    )
+
+
+def _inputs(run: Run) -> dict[str, dict[str, Any]]:
+    """What the build depends on, by what people call it."""
+    house, month = run.house, run.month
+    others = [publishing.published(run.root, other) for other in publishing.published_months(run.root)]
+    return {
+        "交付": {f"{item['source']} {item['month']}": item["content"] for item in received(run)},
+        "缺数说明": {name: str(served.missing) for name, served in run.served.items() if served.missing},
+        "积分表": {name: version.hash for name, version in house.in_force(month).items()},
+        "服务": {name: version.hash for name, version in house.services_in_force(month).items()},
+        "参考表": dict(house.reference.hashes),
+        "声明": {"来源、提醒和其他版本": house.declarations_hash},
+        "程序": {"jifen": code_hash(*ALL_CODE)},
+        "已发布的月份": {str(revision.month): revision.number for revision in others if revision},
+    }
+
+
+def _differences(then: Mapping[str, Mapping[str, Any]], today: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """One phrase per group of inputs that is not the same any more."""
+    for group, current in today.items():
+        was = then.get(group, {})
+        names = sorted(name for name in {*was, *current} if was.get(name) != current.get(name))
+        if names:
+            yield f"{group}（{'、'.join(names)}）"

@@ -1,0 +1,51 @@
+"""What a month's manifest says of how the month came about, beside what publication itself knows."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+from flows.house import ALL_CODE, city_version, code_hash
+from flows.publish import delivery_facts
+from flows.run import Run, inputs_hash, received
+from transforms.clean.cleaning import Account
+from transforms.policy.columns import points_column
+from transforms.policy.tables import CITY
+
+
+def manifest_facts(run: Run) -> dict[str, Any]:
+    """Inputs, policy, accounts, what the finished steps counted, and why the operator let a held month through."""
+    done = run.making.done()
+    city, _ = city_version(run.house.in_force(run.month))
+    sections = {
+        kind: [points_column(CITY, code) for code, section in city.sections.items() if section.subtract == subtracted]
+        for kind, subtracted in (("positive", False), ("subtracted", True))
+    }
+    return {
+        "month": str(run.month),
+        "as_of": str(run.month.last_day),
+        "inputs": inputs_hash(run),
+        "policy": {code: {"from": str(v.begins), "hash": v.hash} for code, v in run.house.in_force(run.month).items()},
+        "received": received(run),
+        "deliveries": [delivery_facts(d) for served in run.served.values() for d in served.deliveries],
+        "carried": {n: str(served.carried_from) for n, served in run.served.items() if served.carried_from},
+        "missing": {
+            n: {"months": [str(m) for m in served.missing], "reason": served.reason}
+            for n, served in run.served.items()
+            if served.missing
+        },
+        "accounts": [account_facts(account) for accounts in run.accounts.values() for account in accounts],
+        "services": {
+            c: {"from": str(v.begins), "hash": v.hash} for c, v in run.house.services_in_force(run.month).items()
+        },
+        **{name: value for counts in done.values() for name, value in counts.items()},
+        "sections": sections,
+        "code": {"version": metadata.version("jifen"), "hash": code_hash(*ALL_CODE)},
+        "held": run.reasons,
+        "accepted": run.accept if run.reasons and run.accepted else None,
+    }
+
+
+def account_facts(account: Account) -> dict[str, Any]:
+    """The row account of a delivery, as manifests and reports show it."""
+    return {name: value for name, value in vars(account).items() if name != "inputs"}

@@ -1,0 +1,101 @@
+"""The run's page: gathered from the run for `reports`, written into the revision, or kept where operators find it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from expectations.problems import ExitCode, JifenError
+from flows import publish as publishing
+from flows.house import city_version
+from flows.manifest import account_facts, manifest_facts
+from flows.pull import deliveries
+from flows.run import Run
+from reports.findings import Names
+from reports.run_report import Beside, Waiting, blocked_page, month_page
+from reports.titles import item_titles
+from transforms.figures import refused_so_far
+from transforms.policy.columns import score_lines
+
+PARTS = {"districts": "适用区县", "conditions": "条件", "points": "分数线", "amount": "金额"}
+BLOCKING = (ExitCode.EXTRACT, ExitCode.GATE)
+
+
+def report(run: Run) -> dict[str, Any]:
+    """Write the page of the finished month. Made anew in every run: the verdict is the operator's too."""
+    target = run.making.revision / "report" / "index.html"
+    target.parent.mkdir(exist_ok=True)
+    before = publishing.published(run.root, run.month - 1)
+    beside = Beside(list(_illustrative(run)), list(_not_modelled(run)), run.outdated, run.timings)
+    page = month_page(manifest_facts(run), before.manifest if before else None, names_of(run), run.changes, beside)
+    target.write_text(page, encoding="utf-8")
+    return {"bytes": len(page.encode())}
+
+
+def keep_blocked_page(run: Run, error: JifenError) -> Path | None:
+    """Keep the page of a month that stopped at what came in; None for errors that are not about that."""
+    if error.code not in BLOCKING:
+        return None
+    where = f"；位置：{error.where}" if error.where else ""
+    page = blocked_page(str(run.month), error.what + where, error.todo, list(_waiting(run)), names_of(run))
+    return run.keep_page(page)
+
+
+def names_of(run: Run) -> Names:
+    """What things are called in the operators' words."""
+    house = run.house
+    city, districts = city_version(house.in_force(run.month))
+    origin = {fact: name for name, source in house.sources.items() for fact in source.facts}
+    return Names(
+        sources=house.sources,
+        districts=house.reference.districts,
+        items=item_titles(house.tables, house.reference.districts),
+        services={service.service: service.title for service in house.services},
+        reminders=house.reminder_titles(),
+        fed_by={
+            line.column.removesuffix("_points"): sorted({origin[f] for f in line.indicator.facts if f in origin})
+            for line in score_lines(city, districts)
+        },
+    )
+
+
+def _illustrative(run: Run) -> Iterator[str]:
+    """Values in force that the bureau has yet to set."""
+    house = run.house
+    for code, version in house.in_force(run.month).items():
+        for indicator in version.indicators.values():
+            if indicator.values == "illustrative":
+                yield f"{house.tables[code].title}：{indicator.title}"
+    services = house.services_in_force(run.month)
+    for service in house.services:
+        if service.service in services:
+            for part in services[service.service].illustrative:
+                yield f"{service.title}：{PARTS[part]}"
+
+
+def _not_modelled(run: Run) -> Iterator[tuple[str, str, str]]:
+    for code, version in run.house.in_force(run.month).items():
+        for left_out in version.not_modelled:
+            yield run.house.tables[code].title, left_out.title, left_out.reason
+
+
+def _waiting(run: Run) -> Iterator[Waiting]:
+    """How far each source came. Cleaning takes them in order: the first without an account is the one that stopped it."""
+    everything_came = len(run.served) == len(run.house.sources)
+    stopped = next((name for name in run.served if name not in run.accounts), None) if everything_came else None
+    for name in run.house.sources:
+        own = [account for account in run.accounts.get(name, []) if account.month == str(run.month)]
+        if own:
+            yield Waiting(name, "合格", account_facts(own[-1]))
+        elif name == stopped:
+            yield Waiting(name, "✖ 未通过", _refused(run))
+        elif any(delivery.month == run.month for delivery in deliveries(run.root, name)):
+            yield Waiting(name, "已到，尚未检查", None)
+        else:
+            yield Waiting(name, "沿用以前的月份" if name in run.accounts else "✖ 未到", None)
+
+
+def _refused(run: Run) -> dict[str, Any] | None:
+    with run.engine() as connection:
+        return refused_so_far(connection, run.root.tmp / "clean" / "staged")

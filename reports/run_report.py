@@ -1,0 +1,199 @@
+"""The run report: one page from which the person on duty sees whether a month is good. For operators: exact numbers.
+
+It is made from what the manifests of the month and of the month before say, and never holds anything about one person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from reports import run_sections as sections
+from reports.findings import Names, sentence, sentences
+from reports.page import folded, listing, page, paragraph, table
+from transforms.drift import Change, Says, amended_versions, holding, renewed_versions
+from transforms.policy.tables import CITY
+
+SIGNS = {"published": "✔ 已发布", "held": "‖ 待核，未发布", "blocked": "✖ 未发布"}
+TOP = 8  # findings of the new versions that stand among the notices
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What the page says beside the figures.
+
+    illustrative: values in use that the bureau has yet to set; not_modelled: table, what it leaves out, why;
+    outdated: what has changed since the month was held; timings: seconds by step.
+    """
+
+    illustrative: Sequence[str]
+    not_modelled: Sequence[tuple[str, str, str]]
+    outdated: Sequence[str]
+    timings: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A source of a month that is blocked: what is known of its delivery so far, and how far it came.
+
+    account: received, quarantined, reasons, defects; None when nothing was counted.
+    """
+
+    source: str
+    state: str
+    account: Says | None
+
+
+def month_page(now: Says, before: Says | None, names: Names, found: Sequence[Change], beside: Beside) -> str:
+    """The page of a finished month: published, accepted, or held."""
+    kept_back = bool(now["held"]) and not now["accepted"]
+    notices = list(_notices(now, before, names, found, beside))
+    listed = [
+        ("须留意", listing(notices) if notices else paragraph("没有。")),
+        ("收到的数据", sections.intake(now, before, names)),
+        ("退回的数据", sections.refusals(now, before, names)),
+        ("与上月比对", sections.compared(found, names)),
+        ("积分分布", sections.distribution(now, before, names)),
+        ("积分变动", sections.movements(now, before, names)),
+        ("积分应用与金额", sections.services(now, before, names)),
+        ("提醒", sections.reminders(now, before, names)),
+        ("口径", _fine_print(now, names, beside)),
+        ("用时", sections.timings(beside.timings)),
+    ]
+    header = _held(now) if kept_back else _published(now, before, found, names)
+    versions = "，".join(f"{_authority(names, code)} {v['from']}" for code, v in now["policy"].items())
+    against = f"与 {now['compared_with']} 比对" if before else "没有上月可比"
+    footer = (
+        f"计分日 {now['as_of']}，{against}。积分表版本：{versions}。程序 {now['code']['version']}。"
+        "本页供数据局操作人员使用，数字未作舍入，不含任何个人信息。"
+    )
+    return page(f"新居民积分 {now['month']} 运行报告", header, listed, escape(footer))
+
+
+def blocked_page(month: str, what: str, todo: str, waiting: Sequence[Waiting], names: Names) -> str:
+    """The page of a month that stopped at what came in: what came, what was refused and why, what to do."""
+    steps = [*todo.split("；"), "未发布任何内容：分析人员和区县看到的仍是以前的月份。"]
+    header = _verdict("blocked", f"{month} 停在收取和检查数据这一步，原因如下。", [*what.split("；")], steps)
+    lines = [
+        (
+            names.source(one.source),
+            one.state,
+            sections.number(one.account["received"] if one.account else None),
+            sections.number(one.account["quarantined"] if one.account else None),
+        )
+        for one in waiting
+    ]
+    reasons = [line for one in waiting for line in sections.reason_lines(names.sources[one.source], one.account, None)]
+    listed = [
+        ("收到的数据", table(("来源", "状态", "收到（行）", "退回（行）"), lines, words=(1,))),
+        ("退回的原因", table(("来源", "原因", "处理", "行数"), [line[:4] for line in reasons], words=(1, 2))),
+    ]
+    footer = "行数只列已经读过的交付。本页供数据局操作人员使用，不含任何个人信息。"
+    return page(f"新居民积分 {month} 运行报告", header, listed, footer)
+
+
+def _published(now: Says, before: Says | None, found: Sequence[Change], names: Names) -> str:
+    people = f"{now['month']} 共 {sections.number(now['residents'])} 人计分"
+    if now["accepted"]:
+        what = f"{people}。有 {len(now['held'])} 项变化超出限度，经核准发布，理由：{now['accepted']}"
+        return _verdict("published", what, now["held"], ["把核准的理由告知区县和相关部门。"])
+    if before is None:
+        return _verdict("published", f"{people}。上月没有发布，没有可比的数字。", [], ["浏览各节，确认数字合理。"])
+    beyond = [change for change in found if change.over]
+    if beyond:
+        what = f"{people}。本月起用新版本，{len(beyond)} 项积分变化超出平常的限度，按规定不扣留。"
+        return _verdict("published", what, sentences(beyond[:TOP], names), ["确认这些变化正是新版本的本意。"])
+    return _verdict("published", f"{people}，与上月相比没有超出限度的变化。", [], ["没有必须处理的事；见“须留意”。"])
+
+
+def _held(now: Says) -> str:
+    what = f"{now['month']} 已算好，但有 {len(now['held'])} 项与上月相差超出限度，未发布。"
+    steps = [
+        "先看下列各项，向所列部门核实。",
+        f"数据有误：请部门重新交付，放入收件夹，再运行 jifen run --month {now['month']}。",
+        f"确属实情：运行 jifen run --month {now['month']} --accept 原因，原样发布，不再重算。",
+        "在此之前，分析人员和区县看到的仍是以前的月份。",
+    ]
+    return _verdict("held", what, now["held"], steps)
+
+
+def _verdict(state: str, what: str, reasons: Sequence[str], steps: Sequence[str]) -> str:
+    """What stands first: the state in words and shape, one sentence, why, and what to do."""
+    shown = reasons[: 2 * TOP]
+    why = listing(shown) if shown else ""
+    if len(shown) < len(reasons):
+        why += folded(f"其余 {len(reasons) - len(shown)} 项", listing(reasons[2 * TOP :]))
+    todo = f"<h3>怎么办</h3><ol>{''.join(f'<li>{escape(step)}</li>' for step in steps)}</ol>"
+    return (
+        f'<section class="verdict {state}" aria-label="结论">'
+        f"<p><strong>{SIGNS[state]}</strong></p>{paragraph(what)}{why}{todo}</section>"
+    )
+
+
+def _notices(now: Says, before: Says | None, names: Names, found: Sequence[Change], beside: Beside) -> Iterator[str]:
+    """What is no reason to stop, but should be known."""
+    if beside.outdated:
+        yield f"待核以后有变化，已重新计算：{'；'.join(beside.outdated)}。"
+    if before:
+        yield from _since(before, now, names, found)
+    yield from _incomplete(now, names)
+    for service, people in now["figures"]["amount_unknown"].items():
+        name = names.services.get(service, service)
+        yield f"{name}：{people:,} 人达标，但金额算不出（例如小区没有平均租金）。请补充参考表后重新运行。"
+    if beside.illustrative:
+        yield f"{len(beside.illustrative)} 项取值仅为示例（见“口径”），正式使用前须由主管部门核定。"
+
+
+def _since(before: Says, now: Says, names: Names, found: Sequence[Change]) -> Iterator[str]:
+    """What is not as it was when the month before was published."""
+    yield from _versions(before, now, names)
+    if holding(found):
+        yield from (f"因新版本而超出限度：{sentence(c, names)}" for c in found if c.over and c.renewed)
+    if before["accepted"]:
+        yield f"上月（{before['month']}）有 {len(before['held'])} 项变化超出限度，经核准发布，理由：{before['accepted']}"
+    if before["code"]["hash"] != now["code"]["hash"]:
+        yield f"程序与上月不同（{before['code']['version']} → {now['code']['version']}）。"
+
+
+def _incomplete(now: Says, names: Names) -> Iterator[str]:
+    """What was not delivered, or not used though delivered."""
+    for source, month in now["carried"].items():
+        yield f"{names.source(source)}本月未交，沿用 {month} 的数据。请催交。"
+    for source, missing in now["missing"].items():
+        yield f"{names.source(source)}缺 {'、'.join(missing['months'])} 的数据，操作员准许缺数，理由：{missing['reason']}"
+    for source, rows in now["over_quota"].items():
+        if rows:
+            yield f"{names.source(source)}有 {rows:,} 行超出配额，未计分；明细在该版本的 restricted/over_quota。"
+    if now["corrections_without_target"]:
+        yield f"{now['corrections_without_target']:,} 条异议处理结果所指的项目或取值无效，未生效。请核对异议处理结果。"
+    undeclared = [
+        source for source in names.sources if (account := sections.own(now, source)) and account["undeclared"]
+    ]
+    for source in undeclared:
+        yield f"{names.source(source)}的交付中有没有声明过的列，未使用。"
+
+
+def _versions(before: Says, now: Says, names: Names) -> Iterator[str]:
+    for group, title in (("policy", "积分表"), ("services", "服务")):
+        then, today = before[group], now[group]
+        for code in sorted(renewed_versions(then, today)):
+            was = f"上月为 {then[code]['from']} 版" if code in then else "上月没有"
+            yield f"{title}“{_authority(names, code)}”换了新版本（{today[code]['from']} 起，{was}）：变化照列，不扣留。"
+        for code in sorted(amended_versions(then, today)):
+            yield f"{title}“{_authority(names, code)}”{today[code]['from']} 版的内容与上月所用的不同（更正）。"
+
+
+def _authority(names: Names, code: str) -> str:
+    return "全市" if code == CITY else names.districts.get(code, names.services.get(code, code))
+
+
+def _fine_print(now: Says, names: Names, beside: Beside) -> str:
+    unmatched = [(names.source(code), sections.number(rows)) for code, rows in now["unmatched"].items() if rows]
+    parts = ["<h3>不在登记人口之内的记录</h3>", table(("来源", "行数"), unmatched)]
+    if beside.illustrative:
+        parts.append(folded(f"仅为示例的取值：{len(beside.illustrative)} 项", listing(beside.illustrative)))
+    if beside.not_modelled:
+        title = f"公布的办法中尚未计分的内容：{len(beside.not_modelled)} 项"
+        parts.append(folded(title, table(("积分表", "内容", "原因"), beside.not_modelled, words=(1, 2))))
+    return "".join(parts)

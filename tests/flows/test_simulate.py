@@ -1,0 +1,190 @@
+"""`jifen simulate`: a draft gives what publishing it would give, touches nothing published, and its page names nobody."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from expectations.month import Month
+from expectations.problems import DeclarationError, ExitCode, JifenError
+from flows.settings import OWN_DECLARATIONS
+from flows.simulating import simulate_policy
+from tests.synthetic_city import MONTHS, synthetic_city
+from tests.world import World, read_rows
+
+MONTH = MONTHS[0]
+TOLD = ("eligible", "points_short", "monthly_amount")
+BOTH = (*(f"{name}_before" for name in TOLD), *TOLD)
+
+
+def draft(folder: Path, city: dict[str, str] | None = None, **services: tuple[str, str]) -> Path:
+    """The house's declarations with pieces of city.yaml and of services replaced: old text -> new text."""
+    for part in ("points", "services", "reminders"):
+        shutil.copytree(OWN_DECLARATIONS / part, folder / part)
+    for old, new in (city or {}).items():
+        _replace(folder / "points" / "city.yaml", old, new)
+    for service, (old, new) in services.items():
+        _replace(folder / "services" / f"{service}.yaml", old, new)
+    return folder
+
+
+def _replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def simulated(policy: Path, out: Path) -> list[str]:
+    told: list[str] = []
+    simulate_policy(synthetic_city().settings, policy, Month.parse(MONTH), out, told.append)
+    return told
+
+
+def published_files(world: World) -> dict[str, str]:
+    folders = (world.root.months, world.root.published, world.root.clean, world.root.raw)
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_what_a_draft_changes_is_what_publishing_it_would_change(tmp_path: Path) -> None:
+    world = synthetic_city()
+    before = published_files(world)
+    policy = draft(
+        tmp_path / "draft",
+        {
+            "each: {unit: 1, points: 0.25}": "each: {unit: 1, points: 0.4}",
+            "province: {title: 省共性分, cap: 100}": "province: {title: 省共性分, cap: 60}",
+            "      donation: {as_in: 2021-09-08, section: city}\n": "      donation_twice: {title: 捐献, section: city, fact: donations, "
+            'rule: {each: {unit: 1, points: 7}}, basis: 草案, values: illustrative, evidence: "捐献 {donations} 次", examples: {1: 7}}\n',
+        },
+        health_check=("points: {threshold: 50}", "points: {threshold: 45}"),
+    )
+    simulated(policy, tmp_path / "out")
+    assert published_files(world) == before
+
+    drafted = World(tmp_path / "drafted", policy=policy)
+    shutil.copytree(world.inbox, drafted.inbox)
+    shutil.copyfile(world.root.key_file, drafted.root.key_file)
+    drafted.run(MONTH)
+    assert _points(read_rows(tmp_path / "out" / "points")) == _differences(world, drafted)
+    rows = read_rows(tmp_path / "out" / "services")
+    found = {(row["resident_key"], row["service"]): tuple(row[name] for name in BOTH) for row in rows}
+    then, now = _services(world), _services(drafted)
+    nothing = (None, None, None)
+    assert found == {
+        pair: then.get(pair, nothing) + now.get(pair, nothing)
+        for pair in then.keys() | now.keys()
+        if then.get(pair) != now.get(pair)
+    }
+    assert any(row[0] is not True and row[3] for row in found.values())  # somebody reaches a service
+
+
+def _points(rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[Decimal, Decimal]]:
+    return {
+        (row["resident_key"], row["item"]): (row["before"] or Decimal(0), row["after"] or Decimal(0)) for row in rows
+    }
+
+
+def _differences(one: World, two: World) -> dict[tuple[str, str], tuple[Decimal, Decimal]]:
+    then, now = ({row["resident_key"]: row for row in world.table(MONTH, "scores")} for world in (one, two))
+    assert then.keys() == now.keys()
+    found = {}
+    for key, row in now.items():
+        for name in {name for name in (*row, *then[key]) if name.endswith("_points")}:
+            points = (then[key].get(name) or Decimal(0), row.get(name) or Decimal(0))
+            if points[0] != points[1]:
+                found[key, name.removesuffix("_points")] = points
+    return found
+
+
+def _services(world: World) -> dict[tuple[str, str], tuple[Any, ...]]:
+    return {
+        (row["resident_key"], row["service"]): tuple(row[name] for name in TOLD)
+        for row in world.table(MONTH, "eligibility")
+    }
+
+
+def test_the_same_policy_changes_nothing(tmp_path: Path) -> None:
+    told = simulated(draft(tmp_path / "draft"), tmp_path / "out")
+    assert (read_rows(tmp_path / "out" / "points"), read_rows(tmp_path / "out" / "services")) == ([], [])
+    assert told[0] == "积分表与已发布的相同"
+
+
+def test_a_version_that_begins_later_is_tried_as_if_it_were_in_force(tmp_path: Path) -> None:
+    policy = draft(tmp_path / "draft")
+    city = policy / "points" / "city.yaml"
+    text = city.read_text(encoding="utf-8")
+    newest = text[text.index("  - from: 2022-04-01") :]
+    later = newest.replace("from: 2022-04-01", "from: 2030-01-01").replace(
+        "each: {unit: 1, points: 0.25}", "each: {unit: 1, points: 0.1}"
+    )
+    city.write_text(text + later, encoding="utf-8")
+    told = simulated(policy, tmp_path / "out")
+    assert told[0] == "宁波市流动人口量化积分表：2022-04-01 版 → 草案 2030-01-01 版，改动的指标：居住年限"
+    items = {row["item"] for row in read_rows(tmp_path / "out" / "points")}
+    assert items == {"residence", "province", "common", "total"}
+
+
+def test_the_page_rounds_people_and_tells_means_of_ten_and_more_only(tmp_path: Path) -> None:
+    policy = draft(tmp_path / "draft", {"each: {unit: 1, points: 0.25}": "each: {unit: 1, points: 0.1}"})
+    simulated(policy, tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    sections = {part.split("</h2>")[0]: part for part in page.split("<h2>")[1:]}
+    people = re.findall(r"<td>([0-9,]+|少于 10)</td>", page)
+    assert people and all(number == "少于 10" or int(number.replace(",", "")) % 10 == 0 for number in people)
+    exact = len({row["resident_key"] for row in read_rows(tmp_path / "out" / "points")})
+    assert exact % 10 and f">{exact}<" not in page
+    for name in ("按区县（总分）", "按部分与合计", "按指标"):
+        for row in re.findall(r"<tr>(.*?)</tr>", sections[name])[1:]:
+            gainers, gain, losers, loss = re.findall(r"<td>(.*?)</td>", row)[-4:]
+            for number, mean in ((gainers, gain), (losers, loss)):
+                assert (mean == "—") == (number in ("0", "少于 10"))
+    assert "+" in sections["按指标"] or "-" in sections["按指标"]  # the city is large enough for some mean
+    assert not any(row["resident_key"] in page for row in synthetic_city().table(MONTH, "scores"))
+    assert "http" not in page and "<script" not in page
+
+
+def test_a_draft_with_mistakes_is_refused_with_its_place(tmp_path: Path) -> None:
+    policy = draft(tmp_path / "draft", {"fact: residence_months": "fact: residence_weeks"})
+    with pytest.raises(DeclarationError) as refused:
+        simulated(policy, tmp_path / "out")
+    assert refused.value.code == ExitCode.DECLARATIONS
+    assert "city.yaml" in str(refused.value) and "residence_weeks" in str(refused.value)
+
+
+@pytest.mark.parametrize("place", ["months/2024-03/r9", "published/x", "clean/x"])
+def test_results_cannot_be_put_where_the_pipeline_publishes_or_reads(tmp_path: Path, place: str) -> None:
+    world = synthetic_city()
+    with pytest.raises(JifenError) as refused:
+        simulated(draft(tmp_path / "draft"), world.root.path / place)
+    assert refused.value.code == ExitCode.USAGE
+    assert not (world.root.path / place).exists()
+
+
+def test_an_empty_draft_and_a_used_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "mine.txt").write_text("x")
+    for policy, out in ((tmp_path / "nothing", tmp_path / "out"), (draft(tmp_path / "draft"), tmp_path / "used")):
+        with pytest.raises(JifenError) as refused:
+            simulated(policy, out)
+        assert refused.value.code == ExitCode.USAGE
+
+
+def test_changed_reference_tables_of_a_draft_are_told_to_be_left_out(tmp_path: Path) -> None:
+    policy = draft(tmp_path / "draft")
+    shutil.copytree(OWN_DECLARATIONS / "reference", policy / "reference")
+    (policy / "reference" / "award_quotas.csv").write_text("grantor_id,year,points\n", encoding="utf-8")
+    told = simulated(policy, tmp_path / "out")
+    assert [line for line in told if "不在模拟之内" in line] == [
+        "参考表 award_quotas.csv 的改动不在模拟之内：数据仍是该月已发布的"
+    ]

@@ -1,0 +1,76 @@
+"""A town of forty people with one published month, and the troubles that may come with the second."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from expectations.problems import ExitCode, JifenError
+from flows.settings import Drift, Settings
+from tests.world import World, national_id
+
+OCTOBER, NOVEMBER, DECEMBER = "2021-10", "2021-11", "2021-12"
+HAISHU, JIANGBEI = "330203", "330205"
+PEOPLE = [national_id(f"5101021985010{day}{number:03d}") for day in (1, 2) for number in range(1, 21)]
+NAME, PHONE = "欧阳待核", "13857407777"
+SMALL = Drift(residents_min=5, rows_min=5, eligible_min=5)
+
+Rows = list[dict[str, str]]
+
+
+def registry(people: Sequence[str] = PEOPLE, permit: str = "2017-01-10") -> Rows:
+    """Everybody in the registry: the first 24 live in 海曙, the others in 江北."""
+    return [
+        {
+            "resident_id": person, "name": NAME, "phone": PHONE, "status": "resident", "registered_on": "2015-01-15",
+            "permit_issued_on": permit, "permit_valid_to": "2025-01-01",
+            "residence_district": HAISHU if PEOPLE.index(person) < 24 else JIANGBEI,
+        }
+        for person in people
+    ]  # fmt: skip
+
+
+def degrees(people: Sequence[str] = PEOPLE) -> Rows:
+    given = {"kind": "degree", "level": "bachelor", "awarded_on": "2010-06-30"}
+    return [{"certificate_no": f"D{n}", "resident_id": person, **given} for n, person in enumerate(people)]
+
+
+def with_drift(settings: Settings, drift: Drift = SMALL) -> Settings:
+    return settings.model_copy(update={"drift": drift})
+
+
+def first_month(folder: Path, month: str = OCTOBER, **paths: Path) -> World:
+    """The town, its first month published."""
+    town = World(folder, **paths)
+    town.settings = with_drift(town.settings)
+    town.deliver(month, registry=registry(), education=degrees())
+    town.run(month)
+    return town
+
+
+def copied(town: World, folder: Path) -> World:
+    """The same root and inbox elsewhere, to go on from."""
+    shutil.copytree(town.inbox.parent, folder, symlinks=True)
+    copy = World(folder)
+    copy.settings = with_drift(copy.settings)
+    return copy
+
+
+def held(town: World, month: str = NOVEMBER, **options: object) -> JifenError:
+    """Run a month that the drift check must hold; nothing is switched."""
+    before = list_tree(town)
+    try:
+        town.run(month, **options)
+    except JifenError as error:
+        assert error.code == ExitCode.HELD, error
+        assert list_tree(town) == before
+        return error
+    raise AssertionError(f"{month} was published")
+
+
+def list_tree(town: World) -> list[tuple[str, int]]:
+    """Everything that analysts and districts can see: published revisions, links, the catalogue."""
+    root = town.root.path
+    seen = [*(root / "months").rglob("*"), *(root / "published").iterdir(), *root.glob("catalogue*")]
+    return sorted((str(path.relative_to(root)), path.lstat().st_mtime_ns) for path in seen)

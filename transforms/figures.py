@@ -1,0 +1,108 @@
+"""The figures of a month: what the drift check compares, the run report shows, and the manifest keeps for the next month."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from transforms.engine import quoted
+from transforms.month_tables import points_columns
+
+BAND, TOP_BAND = 20, 9  # points of one band of the distribution; the last band is open
+BANDS = range(-1, TOP_BAND + 1)
+
+
+def band_sql(column: str) -> str:
+    """The band of a number of points: -1 below zero, then 20 points each, the last one open."""
+    return f"CASE WHEN {column} < 0 THEN -1 ELSE least(CAST(floor({column}) AS INTEGER) // {BAND}, {TOP_BAND}) END"
+
+
+def band_names() -> dict[int, str]:
+    """What the bands are called, ascending."""
+    inner = {band: f"{band * BAND} 至不足 {(band + 1) * BAND} 分" for band in range(TOP_BAND)}
+    return {-1: "低于 0 分", **inner, TOP_BAND: f"{TOP_BAND * BAND} 分以上"}
+
+
+def measure(connection: duckdb.DuckDBPyConnection, paying: Collection[str]) -> dict[str, Any]:
+    """Figures of the views `scores`, `eligibility` and `changes`, as plain data; sums of points are decimals as text.
+
+    districts: code -> residents, total (sum of points), bands (people by band); items: points column without `_points`
+    -> residents who have it, points (sum); moved: item -> up, down (people), points (sum of all changes);
+    amount_unknown: service of `paying` -> people who reach it, but whose amount cannot be worked out.
+    """
+    return {
+        "districts": _districts(connection),
+        "items": _items(connection),
+        "moved": _moved(connection),
+        "amount_unknown": _amount_unknown(connection, paying),
+    }
+
+
+def mean(line: Mapping[str, Any], points: str = "points") -> Decimal | None:
+    """Mean points of a line of `districts` or `items`; None over nobody."""
+    return Decimal(line[points]) / line["residents"] if line["residents"] else None
+
+
+def _districts(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    rows = connection.execute(f"""
+        SELECT district, {band_sql("total_points")} AS band, count(*), sum(total_points)
+        FROM scores GROUP BY ALL ORDER BY ALL""").fetchall()
+    for district, band, people, points in rows:
+        line = found.setdefault(district, {"residents": 0, "total": "0", "bands": [0] * len(BANDS)})
+        line["residents"] += people
+        line["total"] = str(Decimal(line["total"]) + points)
+        line["bands"][BANDS.index(band)] += people
+    return found
+
+
+def _items(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    columns = points_columns(connection, "scores")
+    sums = ", ".join(f"count({column}), coalesce(sum({column}), 0)" for column in columns)
+    row = connection.execute(f"SELECT {sums} FROM scores").fetchall()[0]
+    return {
+        column.removesuffix("_points"): {"residents": people, "points": str(points)}
+        for column, people, points in zip(columns, row[0::2], row[1::2], strict=True)
+    }
+
+
+def _moved(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    rows: Sequence[tuple[str, int, int, Decimal]] = connection.execute("""
+        SELECT item, count(*) FILTER (after > before), count(*) FILTER (after < before), sum(after - before)
+        FROM changes WHERE before IS NOT NULL AND after IS NOT NULL GROUP BY item ORDER BY item""").fetchall()
+    return {item: {"up": up, "down": down, "points": str(points)} for item, up, down, points in rows}
+
+
+def _amount_unknown(connection: duckdb.DuckDBPyConnection, paying: Collection[str]) -> dict[str, int]:
+    listed = ", ".join(map(quoted, sorted(paying))) or "NULL"
+    return dict(
+        connection.execute(f"""
+            SELECT service, count(*) FROM eligibility
+            WHERE eligible AND monthly_amount IS NULL AND service IN ({listed})
+            GROUP BY service ORDER BY service""").fetchall()
+    )
+
+
+def refused_so_far(connection: duckdb.DuckDBPyConnection, staged: Path) -> dict[str, Any] | None:
+    """Of a delivery that the gate stopped: rows received, quarantined, and reasons and defects with their counts.
+
+    `staged`: the folder that cleaning left behind; None when there is nothing in it to count.
+    """
+    files = sorted(staged.glob("*.parquet"))
+    if not files:
+        return None
+    rows = f"read_parquet([{', '.join(map(quoted, files))}])"
+    received, refused = connection.execute(f"SELECT count(*), count(reasons) FROM {rows}").fetchall()[0]
+    tallies = {
+        kind: dict(
+            connection.execute(
+                f"SELECT unnest({kind}), count(*) FROM {rows} WHERE {kind} IS NOT NULL GROUP BY 1 ORDER BY 1"
+            ).fetchall()
+        )
+        for kind in ("reasons", "defects")
+    }
+    return {"received": received, "quarantined": refused, **tallies}
