@@ -11,8 +11,8 @@ from expectations.declarations import load_sources
 from expectations.month import Month
 from flows.house import House, load_house
 from flows.publish import Revision, published
-from flows.root import Root
-from flows.running import open_root, run_months
+from flows.root import Root, open_root
+from flows.running import run_months
 from flows.settings import Paths, Policy, Settings
 from transforms.engine import open_engine, quoted
 from transforms.policy.columns import score_lines

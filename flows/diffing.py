@@ -12,7 +12,7 @@ from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from flows.explaining import chosen_revision, declared_sources, rules_of
 from flows.publish import Revision, revisions
-from flows.root import Root
+from flows.root import Root, open_root
 from flows.settings import Settings
 from reports.diff import as_tables, difference
 from reports.titles import item_titles
@@ -21,8 +21,7 @@ from transforms.engine import open_engine
 
 def show_difference(settings: Settings, before: str, after: str, tell: Callable[[str], None], *, as_json: bool) -> None:
     """Tell what changed from one revision to another. JifenError 2 when a name is none or nothing is published by it."""
-    root = Root(settings.paths.root, settings.paths.inbox, settings.paths.analysts_group)
-    root.prepare()
+    root = open_root(settings)
     then, now = named_revision(root, before), named_revision(root, after)
     with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
         found = difference(connection, (then.path, then.manifest), (now.path, now.manifest))

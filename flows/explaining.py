@@ -18,7 +18,7 @@ from expectations.problems import ExitCode, JifenError
 from expectations.reference import load_reference
 from expectations.source import Source
 from flows.publish import Revision, published, published_months
-from flows.root import Root
+from flows.root import Root, open_root
 from flows.settings import Settings
 from reports.explain import explain, find_row
 from reports.explain_text import as_data, as_lines
@@ -38,8 +38,7 @@ def explain_person(
 
     `given`: their ID, written as departments write it. JifenError 2: no ID, or the month is not published.
     """
-    root = Root(settings.paths.root, settings.paths.inbox, settings.paths.analysts_group)
-    root.prepare()
+    root = open_root(settings)
     revision = chosen_revision(root, month)
     sources = declared_sources(settings)
     with open_engine(settings.engine_settings, root.tmp / "spill") as connection:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
+from flows.settings import Settings
 
 KEY_BYTES = 32
 
@@ -191,6 +192,13 @@ class Root:
             os.fsync(file)
         finally:
             os.close(file)
+
+
+def open_root(settings: Settings) -> Root:
+    """The root of these settings, its folders made and closed to others."""
+    root = Root(settings.paths.root, settings.paths.inbox, settings.paths.analysts_group)
+    root.prepare()
+    return root
 
 
 def fingerprint(key: bytes) -> str:

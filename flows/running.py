@@ -12,16 +12,9 @@ from flows import prefect_home, publish
 from flows.checking import refuse_changed_versions, refuse_illustrative
 from flows.house import load_house
 from flows.month import STEPS, renew_catalogue
-from flows.root import Root, canonical_json, write_atomically
+from flows.root import canonical_json, open_root, write_atomically
 from flows.run import Run
 from flows.settings import Settings
-
-
-def open_root(settings: Settings) -> Root:
-    """The root of these settings, its folders made and closed to others."""
-    root = Root(settings.paths.root, settings.paths.inbox, settings.paths.analysts_group)
-    root.prepare()
-    return root
 
 
 def run_months(

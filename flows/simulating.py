@@ -13,7 +13,7 @@ from expectations.problems import ExitCode, JifenError
 from expectations.source import Fact
 from flows.explaining import chosen_revision, declared_sources, rules_of
 from flows.publish import Revision
-from flows.root import Root, now, write_atomically
+from flows.root import Root, now, open_root, write_atomically
 from flows.settings import Settings
 from reports.rules import Rules
 from reports.simulation_page import Frame, simulation_page, total_effect, verdict
@@ -37,8 +37,7 @@ def simulate_policy(
     `policy` holds points/ or services/ or both; what it does not hold is taken from the published month. JifenError 2:
     no draft, not published, or `out` is no place for results; 10: mistakes in the draft.
     """
-    root = Root(settings.paths.root, settings.paths.inbox, settings.paths.analysts_group)
-    root.prepare()
+    root = open_root(settings)
     revision = chosen_revision(root, month)
     rules = rules_of(revision, declared_sources(settings))
     if not any((policy / part).is_dir() for part in PARTS):

@@ -11,8 +11,7 @@ from flows.holding import read_held
 from flows.house import House, load_house
 from flows.publish import delivery_facts, published, published_months
 from flows.pull import deliveries, inbox_months
-from flows.root import Root, months_in
-from flows.running import open_root
+from flows.root import Root, months_in, open_root
 from flows.settings import Settings
 
 

@@ -18,7 +18,8 @@ a { color: var(--now) } :focus-visible { outline: 3px solid var(--down); outline
 .skip { position: absolute; left: -99rem } .skip:focus { position: static }
 nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; padding: 0; list-style: none; font-size: .9rem }
 .verdict { border: 2px solid var(--ink); border-left-width: .9rem; padding: .7rem 1rem; margin: 1rem 0 }
-.verdict strong { font-size: 1.25rem } .verdict h3 { margin-bottom: .1rem } .published { border-color: var(--now) } .held { border-style: double; border-width: 6px }
+.verdict strong { font-size: 1.25rem } .verdict h3 { margin-bottom: .1rem } .published { border-color: var(--now) }
+.held { border-style: double; border-width: 6px }
 .held, .blocked { border-color: var(--down) } .wide { overflow-x: auto } figure { margin: .5rem 0 }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem }
 th, td { padding: .25rem .6rem; text-align: left; font-weight: normal; border-bottom: 1px solid var(--line); vertical-align: top }

@@ -79,6 +79,8 @@ def refusals(now: Says, before: Says | None, names: Names) -> str:
             label = f"{number(today['quarantined'])} 行，占 {100 * today['quarantined'] / today['received']:.2f} %"
             label += f"（上月 {number(then['quarantined'])} 行）" if then else ""
             rows.append(Bar(names.source(code), today["quarantined"], label, 1))
+            was = number(then["quarantined"]) if then else "—"
+            lines.append((names.sources[code].title, "合计", "整行退回", number(today["quarantined"]), was))
         lines += reason_lines(names.sources[code], today, then)
     full = max((row.now for row in rows), default=1)
     chart = bars("各来源退回的行数", [Bar(row.name, row.now, row.label, full) for row in rows]) if rows else ""
@@ -143,9 +145,18 @@ def distribution(now: Says, before: Says | None, names: Names) -> str:
         name = names.districts.get(code, code)
         small.append((name, f"{number(line['residents'])} 人，平均 {_points(points)}", line["bands"]))
         lines.append((name, number(line["residents"]), _points(points), _points(earlier), *map(number, line["bands"])))
+    lines.append(_city("全市", now, before, city))
+    if before and was:
+        lines.append(_city("全市（上月）", before, None, was))
     head = ("区县", "人数", "平均总分", "上月平均", *bands)
     title = f"各区县总分分布：自左至右为{bands[0]}、每 20 分一档、{bands[-1]}，各图以最高一档为满格"
     return drawn + histograms(title, small) + folded("各区县分布的数字", table(head, lines))
+
+
+def _city(name: str, says: Says, before: Says | None, bands: Sequence[int]) -> tuple[str, ...]:
+    """A line of the distribution for the whole city."""
+    points = [_points(mean(side["figures"]["items"]["total"])) if side else "—" for side in (says, before)]
+    return (name, number(says["residents"]), *points, *map(number, bands))
 
 
 def _points(value: Decimal | None) -> str:

@@ -14,8 +14,8 @@ from expectations.month import Month
 from flows.house import House, load_house
 from flows.month import run_steps
 from flows.publish import Revision, finish_interrupted, published
+from flows.root import open_root
 from flows.run import Run
-from flows.running import open_root
 from flows.settings import Engine, Paths, Policy, Settings
 
 SOURCES = load_sources()
@@ -29,12 +29,30 @@ def national_id(seventeen: str) -> str:
 
 STRANGER = national_id("33020319500101001")  # nobody in the registry: makes a snapshot that is not empty
 FILLERS: dict[str, dict[str, str]] = {
-    "education": {"certificate_no": "0", "resident_id": STRANGER, "kind": "degree", "level": "primary", "awarded_on": "1990-01-01"},
-    "housing": {"record_id": "0", "resident_id": STRANGER, "tenure": "rented", "district": "330203", "registered": "no", "from_on": "1990-01-01"},
-    "employment": {"contract_id": "0", "resident_id": STRANGER, "employer_id": "0", "occupation": "0", "started_on": "1990-01-01"},
+    "education": {
+        "certificate_no": "0",
+        "resident_id": STRANGER,
+        "kind": "degree",
+        "level": "primary",
+        "awarded_on": "1990-01-01",
+    },
+    "housing": {
+        "record_id": "0",
+        "resident_id": STRANGER,
+        "tenure": "rented",
+        "district": "330203",
+        "registered": "否",
+        "from_on": "1990-01-01",
+    },
+    "employment": {
+        "contract_id": "0",
+        "resident_id": STRANGER,
+        "employer_id": "0",
+        "occupation": "0",
+        "started_on": "1990-01-01",
+    },
     "children": {"child_id": STRANGER, "guardian_id": STRANGER, "enrolled": "none"},
-}  # fmt: skip
-FILLERS["housing"]["registered"] = "否"
+}
 
 Rows = Sequence[Mapping[str, str]]
 

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 PARQUET = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 250000"
+PASSING = "FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 250000"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from expectations.reference import TABLES, Reference
 from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
-from transforms.engine import PARQUET, quoted, scalar
+from transforms.engine import PARQUET, PASSING, quoted, scalar
 from transforms.facts import Step, facts_sql, residents_step, source_steps
 
 
@@ -96,7 +96,8 @@ def make_facts(
         run(step)
     statement = Step("facts", facts_sql(sources, corrected.facts))
     tell("汇总")
-    run_step(connection, Step("facts", f"COPY ({statement.sql}) TO {quoted(target)} ({PARQUET})"), values)
+    # Read by the steps after it and then thrown away: quick to write matters more than small.
+    run_step(connection, Step("facts", f"COPY ({statement.sql}) TO {quoted(target)} ({PASSING})"), values)
     statements.append(statement)
     residents = scalar(connection, "SELECT count(*) FROM residents")
     return MonthFacts(

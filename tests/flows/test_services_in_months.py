@@ -20,6 +20,7 @@ RESIDENT = {
     "permit_valid_to": "2021-12-10",
     "status": "resident",
 }
+POSTING = {"resident_id": PERSON, "insurance": "pension", "district": "330203", "kind": "paid"}
 NEW_SERVICE = """
 service: library_card
 title: 图书借阅
@@ -99,11 +100,8 @@ def test_a_rerun_of_the_newest_month_adds_what_is_new_and_says_when(world: World
     world.deliver(
         "2021-10",
         registry=[{**RESIDENT, "permit_issued_on": "", "permit_valid_to": ""}],
-        social_security=[
-            {"resident_id": PERSON, "insurance": "pension", "month": f"2021-{m:02d}", "district": "330203", "kind": "paid", "posted_on": "2021-08-20"}
-            for m in range(1, 9)
-        ],
-    )  # fmt: skip
+        social_security=[{**POSTING, "month": f"2021-{month:02d}", "posted_on": "2021-08-20"} for month in range(1, 9)],
+    )
     world.run("2021-10")
     assert kinds(world, "2021-10") == [("insurance_gap", 2), ("permit_application", 1)]
 

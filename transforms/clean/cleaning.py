@@ -16,7 +16,7 @@ from expectations.source import Source
 from transforms.clean.readers import csv_failure, open_part, parquet_is_whole, unreadable
 from transforms.clean.stage import staging_sql
 from transforms.clean.values import Reception
-from transforms.engine import PARQUET, quoted, scalar
+from transforms.engine import PARQUET, PASSING, quoted, scalar
 
 Judge = Callable[[str], list[str]]  # the gate: a staged relation to what blocks it, empty when it passes
 
@@ -110,7 +110,7 @@ def _stage_part(connection: duckdb.DuckDBPyConnection, job: Job, index: int, pat
     part = open_part(connection, job.source, path, job.encoding)
     statement = staging_sql(job.source, part.relation, part.texts, index, Reception(job.received, job.districts))
     try:
-        connection.execute(f"COPY ({statement}) TO {quoted(target)} ({PARQUET})")
+        connection.execute(f"COPY ({statement}) TO {quoted(target)} ({PASSING})")
     except duckdb.Error:
         if part.failure:
             raise csv_failure(job.source, path, part.failure[0], job.encoding) from None

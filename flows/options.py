@@ -1,0 +1,73 @@
+"""What the commands have in common: options, how they are read, and how a line of progress is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
+from flows.settings import Settings, load_settings
+
+
+@dataclass
+class Options:
+    """Options that stand before the command."""
+
+    config: Path | None = None
+    root: Path | None = None
+    debug: bool = False
+
+    def settings(self, inbox: Path | None = None) -> Settings:
+        return load_settings(self.config, self.root, inbox)
+
+
+OPTIONS = Options()
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="设置文件，默认是工作目录中的 jifen.toml")]
+RootOption = Annotated[Path | None, typer.Option("--root", help="数据根目录，默认 var/，也可用 JIFEN_ROOT 指定")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="出错时显示完整的调用过程")]
+MonthOption = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="计分月份")]
+SpanOption = Annotated[str, typer.Option("--months", metavar="A:B", help="月份范围，如 2021-10:2021-12")]
+InboxOption = Annotated[Path | None, typer.Option("--inbox", help="收件目录，默认是根目录下的 inbox/")]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow-missing", metavar="SOURCE=REASON", help="允许某来源缺月，须写明原因；可重复"),
+]
+
+
+def month_of(text: str) -> Month:
+    try:
+        return Month.parse(text)
+    except ValueError:
+        raise JifenError(ExitCode.USAGE, f"{text!r} 不是月份", todo="写成 YYYY-MM，如 2021-10") from None
+
+
+def span_of(text: str) -> list[Month]:
+    first, _, last = text.partition(":")
+    months = Month.span(month_of(first), month_of(last or first))
+    if not months:
+        raise JifenError(ExitCode.USAGE, f"{text!r} 中没有月份", todo="写成 起始:结束，如 2021-10:2021-12")
+    return months
+
+
+def reasons_of(given: list[str] | None) -> dict[str, str]:
+    found = {}
+    for text in given or []:
+        source, _, reason = text.partition("=")
+        if not reason.strip():
+            raise JifenError(ExitCode.USAGE, f"--allow-missing {text}：缺少原因", todo="写成 SOURCE=REASON")
+        found[source] = reason.strip()
+    return found
+
+
+def tell(line: str) -> None:
+    """One line of progress, at once."""
+    print(line, flush=True)
+
+
+def place(root: Path | None, config: Path | None) -> None:
+    """Options may stand before or after the command."""
+    OPTIONS.root, OPTIONS.config = root or OPTIONS.root, config or OPTIONS.config
