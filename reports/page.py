@@ -53,16 +53,24 @@ def page(title: str, header: str, sections: Sequence[tuple[str, str]], footer: s
         f'<section aria-labelledby="s{place}"><h2 id="s{place}">{escape(name)}</h2>\n{content}</section>'
         for place, (name, content) in enumerate(sections)
     )
-    return f"""<!doctype html>
-<html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title><link rel="icon" href="data:,"><style>{STYLE}</style></head><body>
-<a class="skip" href="#main">跳到正文</a>
+    return document(
+        title,
+        f"""<a class="skip" href="#main">跳到正文</a>
 <header><h1>{escape(title)}</h1>{header}</header>
 <nav aria-label="本页内容"><ul>{links}</ul></nav>
 <main id="main">
 {body}
 </main>
-<footer>{footer}</footer>
+<footer>{footer}</footer>""",
+    )
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """A body in the shared hand; `style`: what this kind of page adds to it."""
+    return f"""<!doctype html>
+<html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title><link rel="icon" href="data:,"><style>{STYLE}{style}</style></head><body>
+{body}
 </body></html>
 """
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import duckdb
 
+from reports.page import document
 from reports.summary import FEW, FEW_TEXT, STYLE, rounded
 from transforms.engine import quoted
 
 MARKS = (Decimal(-20), Decimal(-10), Decimal(-5), Decimal(0), Decimal(5), Decimal(10), Decimal(20))
 MORE_STYLE = """
 body { max-width: 60rem } td { width: auto } .sum { font-weight: bold }
-.bar i.down { background: #b3563b } ul { padding-left: 1.2rem }
+.bar i.down { background: #fff; border: 2px solid var(--down) } ul { padding-left: 1.2rem }
 """
 
 
@@ -64,8 +65,7 @@ def simulation_page(connection: duckdb.DuckDBPyConnection, revision: Path, resul
         f"<footer>以 {escape(frame.month)} 已发布的数据按草案重新计算，不影响任何已发布的结果。"
         f"人数四舍五入到 {FEW}，不足 {FEW} 人不列数字，平均数只对至少 {FEW} 人计算。扣分项目的“增加”指多扣。</footer>",
     ]
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}{MORE_STYLE}</style>'
-    return f'<!doctype html>\n<html lang="zh-CN"><head>{head}</head><body>\n{chr(10).join(body)}\n</body></html>\n'
+    return document(title, "\n".join(body), STYLE + MORE_STYLE)
 
 
 def verdict(total: Effect, everyone: int) -> str:

@@ -11,18 +11,14 @@ import duckdb
 
 from expectations.month import Month
 from reports.district_lists import Policy, sums
+from reports.page import document
 
 FEW = 10
 FEW_TEXT = f"少于 {FEW}"
 BAND, TOP_BAND = 20, 9  # points of one band of the distribution; the last band is open
 STYLE = """
-body { font: 16px/1.6 system-ui, "PingFang SC", "Microsoft YaHei", sans-serif; color: #222 }
-body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem; border-bottom: 1px solid #ccc }
-table { border-collapse: collapse; width: 100% } th, td { padding: .2rem .6rem; text-align: left; font-weight: normal }
-td { text-align: right; white-space: nowrap; width: 8rem } tr:nth-child(even) { background: #f5f6f8 }
-.bar { width: 45% } .bar i { display: block; height: .8rem; background: #3b6ea5 }
-footer { margin-top: 2rem; color: #666; font-size: .85rem }
+body { max-width: 46rem } td { width: 8rem } .bar { width: 45% }
+.bar i { display: block; height: .8rem; margin-top: .4rem; background: var(--now); print-color-adjust: exact }
 """
 
 
@@ -80,8 +76,7 @@ def summary_page(
         ),
         f"<footer>人数四舍五入到 {FEW}，{FEW} 人以下不列数字，不足 {FEW} 人不计平均分。逐人名单见同一文件夹中的其他文件。</footer>",
     ]
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
-    return f'<!doctype html>\n<html lang="zh-CN"><head>{head}</head><body>\n{chr(10).join(body)}\n</body></html>\n'
+    return document(title, "\n".join(body), STYLE)
 
 
 def _people(connection: duckdb.DuckDBPyConnection, moved: Movement | None) -> str:
