@@ -87,13 +87,13 @@ def _waiting(run: Run) -> Iterator[Waiting]:
     for name in run.house.sources:
         own = [account for account in run.accounts.get(name, []) if account.month == str(run.month)]
         if own:
-            yield Waiting(name, "合格", account_facts(own[-1]))
+            yield Waiting(name, False, "合格", account_facts(own[-1]))
         elif name == stopped:
-            yield Waiting(name, "✖ 未通过", _refused(run))
+            yield Waiting(name, True, "✖ 未通过", _refused(run))
         elif any(delivery.month == run.month for delivery in deliveries(run.root, name)):
-            yield Waiting(name, "已到，尚未检查", None)
+            yield Waiting(name, False, "已到，尚未检查", None)
         else:
-            yield Waiting(name, "沿用以前的月份" if name in run.accounts else "✖ 未到", None)
+            yield Waiting(name, False, "未交，沿用以前的月份或准许缺数" if name in run.served else "未收到", None)
 
 
 def _refused(run: Run) -> dict[str, Any] | None:

@@ -37,10 +37,11 @@ class Beside:
 class Waiting:
     """A source of a month that is blocked: what is known of its delivery so far, and how far it came.
 
-    account: received, quarantined, reasons, defects; None when nothing was counted.
+    stopped: the month is blocked by it; account: received, quarantined, reasons, defects; None when nothing was counted.
     """
 
     source: str
+    stopped: bool
     state: str
     account: Says | None
 
@@ -73,7 +74,7 @@ def month_page(now: Says, before: Says | None, names: Names, found: Sequence[Cha
 
 def blocked_page(month: str, what: str, todo: str, waiting: Sequence[Waiting], names: Names) -> str:
     """The page of a month that stopped at what came in: what came, what was refused and why, what to do."""
-    steps = [*todo.split("；"), "未发布任何内容：分析人员和区县看到的仍是以前的月份。"]
+    steps = [todo, "未发布任何内容：分析人员和区县看到的仍是以前的月份。"]
     header = _verdict("blocked", f"{month} 停在收取和检查数据这一步，原因如下。", [*what.split("；")], steps)
     lines = [
         (
@@ -84,10 +85,15 @@ def blocked_page(month: str, what: str, todo: str, waiting: Sequence[Waiting], n
         )
         for one in waiting
     ]
-    reasons = [line for one in waiting for line in sections.reason_lines(names.sources[one.source], one.account, None)]
+    reasons = [[line[:4] for line in sections.reason_lines(names.sources[w.source], w.account, None)] for w in waiting]
+    head = ("来源", "原因", "处理", "行数")
+    stopped = [line for one, found in zip(waiting, reasons, strict=True) if one.stopped for line in found]
+    others = [line for one, found in zip(waiting, reasons, strict=True) if not one.stopped for line in found]
+    refused = table(head, stopped, words=(1, 2))
+    refused += folded("其他来源退回的行", table(head, others, words=(1, 2))) if others else ""
     listed = [
         ("收到的数据", table(("来源", "状态", "收到（行）", "退回（行）"), lines, words=(1,))),
-        ("退回的原因", table(("来源", "原因", "处理", "行数"), [line[:4] for line in reasons], words=(1, 2))),
+        ("退回的原因", refused),
     ]
     footer = "行数只列已经读过的交付。本页供数据局操作人员使用，不含任何个人信息。"
     return page(f"新居民积分 {month} 运行报告", header, listed, footer)
@@ -110,7 +116,7 @@ def _published(now: Says, before: Says | None, found: Sequence[Change], names: N
 def _held(now: Says) -> str:
     what = f"{now['month']} 已算好，但有 {len(now['held'])} 项与上月相差超出限度，未发布。"
     steps = [
-        "先看下列各项，向所列部门核实。",
+        "先看上列各项，向所列部门核实。",
         f"数据有误：请部门重新交付，放入收件夹，再运行 jifen run --month {now['month']}。",
         f"确属实情：运行 jifen run --month {now['month']} --accept 原因，原样发布，不再重算。",
         "在此之前，分析人员和区县看到的仍是以前的月份。",

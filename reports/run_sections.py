@@ -99,7 +99,7 @@ def reason_lines(source: Source, today: Says | None, then: Says | None) -> Itera
 def reason_words(source: Source, reason: str) -> str:
     """`column:code` in words."""
     column, _, code = reason.partition(":")
-    return f"{source.columns[column].title if column in source.columns else column}{REASONS.get(code, code)}"
+    return f"{source.columns[column].title if column in source.columns else column}：{REASONS.get(code, code)}"
 
 
 def compared(found: Sequence[Change], names: Names) -> str:

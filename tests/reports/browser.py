@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CUT_OFF = ("--proxy-server=127.0.0.1:9", "--host-resolver-rules=MAP * ~NOTFOUND", "--disable-background-networking")
 QUIET = (
     "--headless",
@@ -25,9 +27,11 @@ QUIET = (
 
 
 def chromium() -> str:
-    """The browser's command. The test fails without it: `apt-get install chromium`."""
+    """The browser's command. In CI a missing one fails the test; elsewhere `make test` needs nothing but Python."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert found, "no Chromium: apt-get install -y chromium"
+    if not found and not os.environ.get("CI"):
+        pytest.skip("no Chromium: apt-get install chromium")
+    assert found, "no Chromium: apt-get install chromium"
     return found
 
 

@@ -166,7 +166,7 @@ def test_nothing_on_it_is_about_one_person(pages: dict[str, Path], state: str) -
 
 def test_refused_rows_are_told_by_source_and_reason(pages: dict[str, Path]) -> None:
     refused = text_of(pages["published"]).split("退回的数据</h2>")[1].split("</section>")[0]
-    assert "公民身份号码号码不合规则" in refused
+    assert "公民身份号码：号码不合规则" in refused
     assert f"{TROUBLED} 行，占 6.98 %（上月 0 行）" in refused
 
 
@@ -178,7 +178,7 @@ def test_a_blocked_month_says_what_came_what_was_refused_and_what_to_do(pages: d
     assert lines["学历与职业技能（教育、人社）"] == "学历与职业技能（教育、人社）|✖ 未通过|40|40"
     assert lines["随迁子女（教育、卫健）"] == "随迁子女（教育、卫健）|合格|1|0"
     assert lines["流动人口登记（公安）"] == "流动人口登记（公安）|已到，尚未检查|—|—"
-    assert "学历与职业技能|等级不在取值范围内|整行退回|40" in rows(text)
+    assert "学历与职业技能|等级：不在取值范围内|整行退回|40" in rows(text)
     assert "<b>本科</b>" not in text and "本科" not in text
 
 
@@ -191,7 +191,7 @@ def test_a_month_without_a_source_says_which_one(tmp_path: Path) -> None:
         town.run(NOVEMBER, tell=told.append)
     (page,) = town.root.runs.glob(f"*-{NOVEMBER}.html")
     assert f"报告：{page}" in told
-    assert "专利（市场监管）|✖ 未到|—|—" in rows(text_of(page))
+    assert "专利（市场监管）|未收到|—|—" in rows(text_of(page))
     assert "学历与职业技能（教育、人社）|已到，尚未检查|—|—" in rows(text_of(page))
 
 
