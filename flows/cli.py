@@ -125,12 +125,15 @@ app.add_typer(reading)
 
 def main() -> None:
     """Run the command; every error ends as a sentence and an exit code, never as a stack trace."""
+    told: JifenError | None = None
     try:
         app()
     except Exception as error:
         if OPTIONS.debug:
             raise
         told = explained(error)
+    # Outside the handler: the error's frames, and the engine's connections in them, are let go before the exit.
+    if told is not None:
         print(told, file=sys.stderr, flush=True)
         sys.exit(told.code)
 
@@ -138,7 +141,7 @@ def main() -> None:
 def explained(error: Exception) -> JifenError:
     """Any error as one for people. Messages of libraries may quote people's data: only their kind is told."""
     if isinstance(error, JifenError):
-        return error
+        return error.with_traceback(None)
     if isinstance(error, OSError):
         why = os.strerror(error.errno) if error.errno else type(error).__name__
         where = str(error.filename or "")

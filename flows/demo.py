@@ -86,7 +86,8 @@ def look_around(settings: Settings, house: House, root: Root, revision: Revision
     told += [f"  {house.reference.districts[code]}  {count:>7,}  {mean:>6}" for code, count, mean in districts]
     told += [
         "\n看这里：",
-        f"  已发布的月份  {root.published}",
+        f"  运行报告      {revision.path / 'report' / 'index.html'}",
+        f"  区县导出      {revision.path / 'exports' / '330212'}",
         f"  分析目录      {root.catalogue}（任何 DuckDB 客户端以只读方式打开）",
         f"  计分语句      {revision.path / 'sql'}",
         f"  问题数据      {root.quarantine}",

@@ -84,7 +84,9 @@ def refusals(now: Says, before: Says | None, names: Names) -> str:
         lines += reason_lines(names.sources[code], today, then)
     full = max((row.now for row in rows), default=1)
     chart = bars("各来源退回的行数", [Bar(row.name, row.now, row.label, full) for row in rows]) if rows else ""
-    return chart + table(("来源", "原因", "处理", "本月", "上月"), lines, words=(1, 2))
+    if not lines:
+        return paragraph("没有。")
+    return chart + folded("退回的原因和行数", table(("来源", "原因", "处理", "本月", "上月"), lines, words=(1, 2)))
 
 
 def reason_lines(source: Source, today: Says | None, then: Says | None) -> Iterator[tuple[str, ...]]:
@@ -223,7 +225,7 @@ def reminders(now: Says, before: Says | None, names: Names) -> str:
     """Reminders by kind."""
     listed, was = now["reminders"], before["reminders"] if before and before["told"] else None
     if not now["told"]:
-        return paragraph("不是最新月份，本次没有产生新的提醒。")
+        return paragraph("本次运行不产生新的提醒：不是最新月份，或是补算途中的月份。")
     kinds = sorted({*listed, *(was or {})}, key=lambda kind: -listed.get(kind, 0))
     full = max([*listed.values(), *(was or {}).values(), 1])
     then = {kind: was.get(kind, 0) if was is not None else None for kind in kinds}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import shutil
 import statistics
 import subprocess
@@ -38,11 +39,9 @@ def children(pid: int) -> list[int]:
 
 
 def resident(pid: int) -> float:
-    """MiB of memory that a process holds by itself, its share of what it shares included."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+    """MiB of memory that a process holds (what it shares with another counts in both)."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
 
 
 def measure(command: list[str]) -> Measured:
