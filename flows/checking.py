@@ -12,6 +12,7 @@ from flows.root import Root
 from flows.settings import Settings
 from transforms.engine import open_engine
 from transforms.policy.examples import check_examples
+from transforms.policy.load import gap_warnings
 from transforms.policy.tables import Version
 from transforms.services.checks import Known
 from transforms.services.examples import check_reminder_examples, check_service_examples
@@ -36,6 +37,8 @@ def check_house(settings: Settings, tell: Callable[[str], None], *, strict: bool
     examples = sum(len(i.examples) for t in house.tables.values() for v in t.versions for i in v.indicators.values())
     declared = f"{len(house.sources)} 个来源、{len(house.facts)} 项指标数据、{len(house.tables)} 张积分表"
     tell(f"{declared}、{len(house.services)} 项服务、{examples} 个积分示例：无误")
+    for warning in gap_warnings(list(house.tables.values()), house.facts):
+        tell(f"请留意：{warning}")
     illustrative = list(illustrative_values(house))
     if illustrative:
         tell(f"以下 {len(illustrative)} 项取值仅为示例，投入使用前须由主管部门核定：")

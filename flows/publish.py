@@ -19,7 +19,7 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
-from flows.pull import Delivery, deliveries
+from flows.pull import Delivery
 from flows.root import (
     Root,
     canonical_json,
@@ -32,7 +32,6 @@ from flows.root import (
     sync_folder,
     write_synced,
 )
-from flows.serving import serving
 
 MANIFEST, MAC = "manifest.json", ".mac"
 SHARED = ("scores", "facts", "eligibility", "changes", "report", "sql", "policy")  # what the analysts' group may read
@@ -128,27 +127,6 @@ def finish_interrupted(root: Root, key: bytes) -> list[Revision]:
     return finished
 
 
-def stale_months(root: Root, terms: Mapping[str, tuple[str, int]]) -> list[Month]:
-    """Published months that would be made from other deliveries today, ascending.
-
-    `terms` maps every declared source to its kind and carry_forward. A month is stale when a delivery it used has
-    been replaced, or when one has come that would serve now: compared are what served then and what would serve now.
-    """
-    received = {source: deliveries(root, source) for source in terms}
-    waived = dict.fromkeys(terms, "")
-
-    def would_use(month: Month) -> set[tuple[str, ...]]:
-        serves = (serving(source, *terms[source], received[source], month, waived) for source in terms)
-        return {_named(delivery_facts(delivery)) for serves_now in serves for delivery in serves_now.deliveries}
-
-    stale = []
-    for month in published_months(root):
-        revision = published(root, month)
-        if revision and {_named(used) for used in revision.manifest["deliveries"]} != would_use(month):
-            stale.append(month)
-    return stale
-
-
 def delivery_facts(delivery: Delivery) -> dict[str, Any]:
     """How a manifest's `deliveries` names one that was used."""
     names = {"source": delivery.source, "month": str(delivery.month), "number": delivery.number}
@@ -189,10 +167,6 @@ def in_threads(work: Callable[[Path], Any], paths: Iterable[Path]) -> list[Any]:
     """Hashing and syncing release the interpreter's lock: one thread per core and one more waiting for the disk."""
     with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
         return list(pool.map(work, paths))
-
-
-def _named(delivery: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(delivery[name]) for name in ("source", "month", "number", "content"))
 
 
 def _place_in_chain(root: Root) -> dict[str, Any]:

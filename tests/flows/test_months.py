@@ -19,6 +19,13 @@ from tests.world import SOURCES, World, national_id, read_rows
 from transforms.engine import EngineSettings
 
 PERSON = national_id("51010219850101101")
+DEGREE = {
+    "certificate_no": "D",
+    "resident_id": PERSON,
+    "kind": "degree",
+    "level": "bachelor",
+    "awarded_on": "2010-06-30",
+}
 SYNTHETIC = [Month.parse("2024-03"), Month.parse("2024-04")]
 COMPARED = ("scores", "facts", "changes", "restricted", "sql")
 
@@ -125,14 +132,7 @@ def test_a_changed_delivery_makes_a_second_revision_and_later_months_stale(tmp_p
     world.run("2021-10")
     world.run("2021-11")
     assert stale_months(world.root, list(SOURCES)) == []
-    degree = {
-        "certificate_no": "D",
-        "resident_id": PERSON,
-        "kind": "degree",
-        "level": "bachelor",
-        "awarded_on": "2010-06-30",
-    }
-    world.deliver("2021-10", registry=[person()], education=[degree])
+    world.deliver("2021-10", registry=[person()], education=[DEGREE])
     world.run("2021-10")
     assert world.revision("2021-10").number == 2
     assert (world.root.raw / "2021-10" / "education" / "d2").is_dir()
@@ -226,14 +226,7 @@ def test_last_months_increment_again_blocks(tmp_path: Path) -> None:
 
 def test_a_snapshot_is_carried_forward_and_the_manifest_says_so(tmp_path: Path) -> None:
     world = World(tmp_path)
-    degree = {
-        "certificate_no": "D",
-        "resident_id": PERSON,
-        "kind": "degree",
-        "level": "bachelor",
-        "awarded_on": "2010-06-30",
-    }
-    world.deliver("2021-10", registry=[person()], education=[degree])
+    world.deliver("2021-10", registry=[person()], education=[DEGREE])
     world.deliver("2021-11", registry=[person()])
     (world.inbox / "2021-11" / "education.csv").unlink()
     world.run("2021-10")

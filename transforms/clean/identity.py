@@ -57,9 +57,3 @@ def is_sound(text: str, person: str, last_day: dt.date) -> str:
         f" AND {birth} BETWEEN 19000101 AND {last_day:%Y%m%d}"
         f" AND {month} BETWEEN 1 AND 12 AND {day} BETWEEN 1 AND {days}"
     )
-
-
-def birth_date(person: str) -> str:
-    """The birth date of a sound ID."""
-    birth = f"({person} // 1000 % 100000000)"
-    return f"make_date({birth} // 10000, {birth} // 100 % 100, {birth} % 100)"
