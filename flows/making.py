@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from flows import onward
 from flows import publish as publishing
 from flows.house import city_version
 from flows.receiving import cleaning_job
@@ -38,10 +39,11 @@ def _facts(run: Run) -> dict[str, Any]:
     }
     city, districts = city_version(house.in_force(run.month))
     targets = {line.target for line in score_lines(city, districts)}
-    with run.engine() as connection:
+    with run.engine() as connection, onward.handing_on(run) as folder:
         made = make_facts(
             connection, house.sources, folders, house.reference, targets, run.month, run.key,
             run.making.wide, revision / "restricted" / "over_quota", lambda what: run.tell(f"指标数据：{what}"),
+            before=onward.handed_on(run), onward=folder,
         )  # fmt: skip
         connection.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(run.making.wide)})")
         month = {"month": run.month.first_day}

@@ -45,29 +45,26 @@ FROM last_{source.source} WHERE {where}""",
     )
 
 
-def source_steps(source: Source) -> list[Step]:
-    """Statements over `clean_<source>` (one row per clean row served) that end in `facts_<source>`: one row per person."""
-    name = source.source
-    steps = [Step(f"rows_{name}", _standing(source))]
-    monthly = {n: f for n, f in source.facts.items() if f.measure in months.MEASURES}
-    if monthly:
-        steps += [Step(*step) for step in months.months_steps(source, monthly, f"rows_{name}")]
-    keyed = {n: f for n, f in source.facts.items() if f.measure in ("sum_by_year", "sum_by_key")}
-    steps += [Step(f"listed_{n}", _summed_by_key(source, n, f)) for n, f in keyed.items()]
-    plain = {n: f for n, f in source.facts.items() if f.measure and n not in monthly and n not in keyed}
-    if plain and not source.spine:
-        steps.append(Step(f"facts_{name}", _grouped(source, plain)))
-    return steps
-
-
-def _standing(source: Source) -> str:
-    """The rows that count: of a key received more than once the last; not taken back; within quota."""
+def rows_step(source: Source) -> Step:
+    """`rows_<source>`: the rows that count: of a key received more than once the last; not taken back; within quota."""
     name, person = source.source, source.person
     conditions = [f"{column} = {quoted(value)}" for column, value in source.standing.items()]
     if source.quota:
         conditions.append("within_quota")
     where = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"CREATE OR REPLACE TEMP VIEW rows_{name} AS\nSELECT {person} AS person, * FROM last_{name}{where}"
+    view = f"CREATE OR REPLACE TEMP VIEW rows_{name} AS\nSELECT {person} AS person, * FROM last_{name}{where}"
+    return Step(f"rows_{name}", view)
+
+
+def source_steps(source: Source) -> list[Step]:
+    """Statements over `rows_<source>` that end in tables of one row per person; month facts are made apart."""
+    keyed = {n: f for n, f in source.facts.items() if f.measure in ("sum_by_year", "sum_by_key")}
+    steps = [Step(f"listed_{n}", _summed_by_key(source, n, f)) for n, f in keyed.items()]
+    apart = {*keyed, *months.month_facts(source)}
+    plain = {n: f for n, f in source.facts.items() if f.measure and n not in apart}
+    if plain and not source.spine:
+        steps.append(Step(f"facts_{source.source}", _grouped(source, plain)))
+    return steps
 
 
 def _grouped(source: Source, facts: Mapping[str, Fact]) -> str:

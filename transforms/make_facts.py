@@ -18,7 +18,8 @@ from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
 from transforms.engine import PARQUET, PASSING, quoted, scalar
-from transforms.facts import Step, facts_sql, residents_step, source_steps
+from transforms.facts import Step, facts_sql, residents_step, rows_step, source_steps
+from transforms.months import adds_up, handed_on, month_facts, months_steps
 
 
 @dataclass
@@ -65,16 +66,18 @@ def make_facts(
     target: Path,
     over_quota: Path,
     tell: Callable[[str], None] = lambda name: None,
+    *,
+    before: Mapping[str, Path] | None = None,
+    onward: Path | None = None,
 ) -> MonthFacts:
     """Write the fact table (one row per resident, sorted by district and resident_key) from the clean folders served.
 
     `served`: per source the folders of the clean deliveries that count for the month. `indicators`: what a correction
-    may replace. Rows that a quota left out go to `over_quota/<source>.parquet`.
+    may replace. Rows that a quota left out go to `over_quota/<source>.parquet`. `before`: per source the folder that the
+    month before wrote as its `onward/<source>`, from the same deliveries up to that month; the result does not depend on it.
     """
-    values = {"as_of": month.last_day, "month": month.ordinal, **padded_keys(key)}
+    values: dict[str, Any] = {"as_of": month.last_day, "month": month.ordinal, **padded_keys(key)}
     load_reference_tables(connection, reference)
-    for source in sources.values():
-        _serve(connection, source, served.get(source.source, ()))
     statements: list[Step] = []
 
     def run(step: Step) -> None:
@@ -82,8 +85,18 @@ def make_facts(
         statements.append(step)
 
     for source in sources.values():
-        for step in latest_steps(source):
+        _serve(connection, source, served.get(source.source, ()))
+        for step in [*latest_steps(source), rows_step(source)]:
             run(step)
+    for name, source in sources.items():  # these before all others: the largest by far, while memory is free
+        if month_facts(source):
+            tell(f"{source.title}：月份")
+            handed = (before or {}).get(name)
+            values["handed_on"] = str(month - 1) if handed else ""
+            _take_up(connection, source, handed)
+            for named in months_steps(source):
+                run(Step(*named))
+            _hand_on(connection, source, onward / name if onward and adds_up(source) else None)
     run(residents_step(spine(sources)))
     for source in sources.values():
         tell(source.title)
@@ -116,6 +129,23 @@ def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Seque
         )
         rows = f"SELECT {columns}, 0 AS part, 0 AS record, '' AS received WHERE false"
     connection.execute(f"CREATE OR REPLACE TEMP VIEW clean_{source.source} AS {rows}")
+
+
+def _take_up(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path | None) -> None:
+    """`<table>_before`: what the month before handed on; nothing without a folder."""
+    for table, nothing in handed_on(source).items():
+        query = f"FROM read_parquet({quoted(folder / f'{table}.parquet')})" if folder else nothing
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {table}_before AS {query}")
+
+
+def _hand_on(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path | None) -> None:
+    """Keep in a folder what the next month takes up; it is of no more use to this one."""
+    if folder:
+        folder.mkdir(parents=True)
+    for table in handed_on(source):
+        if folder:
+            connection.execute(f"COPY {table} TO {quoted(folder / f'{table}.parquet')} ({PASSING})")
+        connection.execute(f"DROP TABLE {table}")
 
 
 def latest_steps(source: Source) -> list[Step]:

@@ -1,9 +1,13 @@
 """Insured months of each person from hundreds of millions of postings, in one grouping.
 
-A person's months are two words of 120 bits: bit i of word w is the month 120 w + i before the month scored. `bit_or`
-over the postings then answers distinct months, gap and run at once. Counting distinct months instead takes four times
-as long and eight times the memory (docs/benchmarks.md). Months further back than both words are few: they are kept as
-a list. So are months with a reversal: what is left of them is worked out from their own postings.
+A person's months are two words of 120 bits, counted back from the last month that a posting may be for: bit i of word
+w is the month 120 w + i before it. `bit_or` over the postings then answers distinct months, gap and run at once.
+Counting distinct months instead takes four times as long and eight times the memory (docs/benchmarks.md). Months
+further back than both words are few: they are kept as a list. So are months with a reversal: whether they stand is
+worked out from their own postings.
+
+Postings only ever add. What the months up to the one before came to (`words`, `cases`)
+is handed on, and only the new postings are grouped; with nothing handed on every posting is new.
 """
 
 from __future__ import annotations
@@ -14,20 +18,49 @@ from expectations.source import Fact, Ledger, Source
 from transforms.engine import quoted
 
 _BITS, _WORDS = 120, 2
-SPAN = _BITS * _WORDS
-_NO_MONTHS = "CAST(0 AS HUGEINT)"
+_NO_MONTHS = "CAST(0 AS HUGEINT)"  # the engine shifts and masks only what is of one type
+_NEW = "received > $handed_on"
 MEASURES = ("distinct_months", "last_month", "gap_months", "run_months")
 
 
-def months_steps(source: Source, facts: Mapping[str, Fact], rows: str) -> list[tuple[str, str]]:
-    """Named statements that end in the table `months_<source>`: one row per person, one column per month fact."""
+def month_facts(source: Source) -> dict[str, Fact]:
+    """The facts of a source that are made from a person's months."""
+    return {name: fact for name, fact in source.facts.items() if fact.measure in MEASURES}
+
+
+def adds_up(source: Source) -> bool:
+    """Whether a month's rows only ever add to those before: then what the month before came to can be taken up."""
+    return bool(month_facts(source)) and source.delivery == "increment" and not (source.key or source.standing)
+
+
+def handed_on(source: Source) -> dict[str, str]:
+    """The tables that a month hands on to the next: name -> a query with their columns and no rows."""
     name = source.source
-    tracks = _tracks(facts)
+    words = "".join(
+        f", {_stored(_NO_MONTHS)} AS {track}_0, {_stored(_NO_MONTHS)} AS {track}_1, CAST([] AS INTEGER[]) AS {track}_old"
+        for track in _tracks(month_facts(source))
+    )
+    queries = {f"words_{name}": f"SELECT person, CAST(0 AS BIGINT) AS postings{words} FROM rows_{name} WHERE false"}
+    if source.ledger:
+        case, newest = ", ".join(["person", *_case(source, source.ledger)]), source.ledger.newest
+        queries[f"cases_{name}"] = (
+            f"SELECT {case}, {newest} AS held, {newest} AS taken_back FROM rows_{name} WHERE false"
+        )
+    return queries
+
+
+def months_steps(source: Source) -> list[tuple[str, str]]:
+    """Named statements that end in the table `months_<source>`: one row per person, one column per month fact.
+
+    They read `rows_<source>` (all rows that count) and the tables handed on to this month, `<table>_before`, which
+    hold the rows received up to $handed_on.
+    """
+    name, facts = source.source, month_facts(source)
     steps = []
     if source.ledger:
-        steps.append((f"undone_{name}", _undone(source, source.ledger, rows, facts)))
-    steps.append((f"words_{name}", _words(source, tracks, rows)))
-    steps.append((f"months_{name}", _finish(name, facts, tracks)))
+        steps.append((f"cases_{name}", _cases(source, source.ledger)))
+    steps.append((f"words_{name}", _words(source, _tracks(facts))))
+    steps.append((f"months_{name}", _finish(source, facts)))
     return steps
 
 
@@ -46,57 +79,113 @@ def _track(fact: Fact) -> str:
     return "_".join([str(fact.of), *(value for values in fact.where.values() for value in values)])
 
 
+def _ahead(source: Source) -> int:
+    """How many months after the month scored a row may be for; it counts once its month has come."""
+    return max(source.columns[month].months_ahead for month, _ in _tracks(month_facts(source)).values())
+
+
 def _equal(values: Mapping[str, str]) -> str:
     return " AND ".join(f"{column} = {quoted(value)}" for column, value in values.items())
 
 
-def _undone(source: Source, ledger: Ledger, rows: str, facts: Mapping[str, Fact]) -> str:
-    """Months of a person without any standing posting, though one holds: (person, columns of the facts, month)."""
-    wanted = sorted({column for fact in facts.values() for column in (str(fact.of), *fact.where)})
-    case = ", ".join(["person", *wanted])
+def _month_columns(source: Source) -> list[str]:
+    return sorted({column for fact in month_facts(source).values() for column in (str(fact.of), *fact.where)})
+
+
+def _case(source: Source, ledger: Ledger) -> list[str]:
+    wanted = _month_columns(source)
+    return wanted + [column for column in ledger.per if column not in wanted]
+
+
+def _cases(source: Source, ledger: Ledger) -> str:
+    """Months of a person with a reversal: when each employer's newest posting held, and when one was taken back."""
+    name = source.source
+    month = ", ".join(["person", *_month_columns(source)])
+    case = ", ".join(["person", *_case(source, ledger)])
+    posting = f"""{case},
+        CASE WHEN {_equal(ledger.holds)} THEN {ledger.newest} END AS held,
+        CASE WHEN {_equal(ledger.tie)} THEN {ledger.newest} END AS taken_back"""
     return f"""
-CREATE OR REPLACE TEMP TABLE undone_{source.source} AS
-WITH doubtful AS (SELECT DISTINCT {case} FROM {rows} WHERE {_equal(ledger.tie)}),
-decided AS (
-    SELECT {case}, {", ".join(ledger.per)},
-        max({ledger.newest}) FILTER (WHERE {_equal(ledger.holds)}) AS held,
-        max({ledger.newest}) FILTER (WHERE {_equal(ledger.tie)}) AS taken_back
-    FROM {rows} SEMI JOIN doubtful USING ({case})
-    GROUP BY ALL
+CREATE OR REPLACE TEMP TABLE cases_{name} AS
+WITH known AS (SELECT DISTINCT {month} FROM cases_{name}_before),
+found AS (SELECT DISTINCT {month} FROM rows_{name} WHERE {_NEW} AND {_equal(ledger.tie)}),
+added AS (SELECT * FROM found ANTI JOIN known USING ({month})),
+postings AS (
+    SELECT * FROM cases_{name}_before
+    UNION ALL
+    SELECT {posting}
+    FROM rows_{name} SEMI JOIN known USING ({month}) WHERE {_NEW}
+    UNION ALL
+    SELECT {posting}
+    FROM rows_{name} SEMI JOIN added USING ({month})
 )
-SELECT {case} FROM decided
-GROUP BY ALL
-HAVING NOT bool_or(held IS NOT NULL AND (taken_back IS NULL OR held > taken_back))"""
+SELECT {case}, max(held) AS held, max(taken_back) AS taken_back
+FROM postings GROUP BY ALL"""
 
 
-def _words(source: Source, tracks: Mapping[str, tuple[str, str]], rows: str) -> str:
-    holds = f" AND {_equal(source.ledger.holds)}" if source.ledger else ""
-    parts, cleared, clear_parts = [], [], []
-    for track, (month, condition) in tracks.items():
+def _bit(source: Source, month: str, word: int) -> tuple[str, str]:
+    """The bit of a month in a word, and whether the month lies within that word."""
+    back = f"$month + {_ahead(source)} - {month}"
+    return (
+        f"CAST(1 AS HUGEINT) << CAST({back} - {word * _BITS} AS HUGEINT)",
+        f"{back} BETWEEN {word * _BITS} AND {word * _BITS + _BITS - 1}",
+    )
+
+
+def _as_words(source: Source, condition: str = "true") -> str:
+    """The months of rows that fit a condition, as the words of every track."""
+    parts = []
+    for track, (month, own) in _tracks(month_facts(source)).items():
+        fits = f"{own} AND {condition}"
         for word in range(_WORDS):
-            bit = f"CAST(1 AS HUGEINT) << CAST($month - {month} - {word * _BITS} AS HUGEINT)"
-            within = f"$month - {month} BETWEEN {word * _BITS} AND {word * _BITS + _BITS - 1}"
-            known = f"bit_or(CASE WHEN {condition}{holds} AND {within} THEN {bit} END)"
-            parts.append(f"coalesce({known}, {_NO_MONTHS}) AS {track}_{word}")
-            clear_parts.append(f"bit_or(CASE WHEN {condition} AND {within} THEN {bit} END) AS {track}_{word}")
-            cleared.append(f"w.{track}_{word} & ~coalesce(u.{track}_{word}, {_NO_MONTHS}) AS {track}_{word}")
-        old = f"FILTER (WHERE {month} <= $month - {SPAN} AND {condition}"
-        parts.append(f"list({month}) {old}{holds}) AS {track}_old")
-        clear_parts.append(f"list({month}) {old}) AS {track}_old")
-        cleared.append(
-            f"list_filter(w.{track}_old, lambda m: NOT coalesce(list_contains(u.{track}_old, m), false)) AS {track}_old"
-        )
-    grouped = f"SELECT person, count(*) AS postings, {', '.join(parts)}\n    FROM {rows} GROUP BY person"
-    if not source.ledger:
-        return f"CREATE OR REPLACE TEMP TABLE words_{source.source} AS {grouped}"
+            bit, within = _bit(source, month, word)
+            parts.append(
+                f"coalesce(bit_or(CASE WHEN {fits} AND {within} THEN {bit} END), {_NO_MONTHS}) AS {track}_{word}"
+            )
+        old = f"{month} <= $month + {_ahead(source) - _BITS * _WORDS} AND {fits}"
+        parts.append(f"list({month}) FILTER (WHERE {old}) AS {track}_old")
+    return ",\n    ".join(parts)
+
+
+def _huge(number: int) -> str:
+    return f"CAST({number} AS HUGEINT)"
+
+
+def _stored(word: str) -> str:
+    """A word as a column of 128 bits that Parquet knows; an integer of this size it would round."""
+    return f"CAST(CAST({word} AS UHUGEINT) AS UUID)"
+
+
+def _read(stored: str) -> str:
+    return f"CAST(CAST({stored} AS UHUGEINT) AS HUGEINT)"
+
+
+def _words(source: Source, tracks: Mapping[str, tuple[str, str]]) -> str:
+    """One row per person: how many rows, and the months of every track, taken back or not."""
+    name = source.source
+    top = _BITS - 1
+    lower = _huge((1 << top) - 1)
+    merged = []
+    for track in tracks:
+        before = [f"coalesce({_read(f'b.{track}_{word}')}, {_NO_MONTHS})" for word in range(_WORDS)]
+        carry = _NO_MONTHS
+        for word in range(_WORDS):  # a month later every month lies one bit further back
+            known = f"((({before[word]} & {lower}) << {_huge(1)}) + {carry})"
+            merged.append(f"{_stored(f'{known} | coalesce(a.{track}_{word}, {_NO_MONTHS})')} AS {track}_{word}")
+            carry = f"({before[word]} >> {_huge(top)})"
+        fallen = f"CASE WHEN {carry} = 1 THEN [$month + {_ahead(source) - _BITS * _WORDS}] END"
+        merged.append(f"list_concat(b.{track}_old, {fallen}, a.{track}_old) AS {track}_old")
+    holds = _equal(source.ledger.holds) if source.ledger else "true"
     return f"""
-CREATE OR REPLACE TEMP TABLE words_{source.source} AS
-WITH w AS (
-    {grouped}
-),
-u AS (SELECT person, {", ".join(clear_parts)} FROM undone_{source.source} GROUP BY person)
-SELECT w.person, w.postings, {", ".join(cleared)}
-FROM w LEFT JOIN u ON w.person = u.person"""
+CREATE OR REPLACE TEMP TABLE words_{name} AS
+WITH added AS (
+    SELECT person, count(*) AS postings,
+    {_as_words(source, holds)}
+    FROM rows_{name} WHERE {_NEW} GROUP BY person
+)
+SELECT coalesce(a.person, b.person) AS person, coalesce(a.postings, 0) + coalesce(b.postings, 0) AS postings,
+    {("," + chr(10) + "    ").join(merged)}
+FROM words_{name}_before AS b FULL JOIN added AS a ON a.person = b.person"""
 
 
 def _count(word: str) -> str:
@@ -113,11 +202,39 @@ def _zeros(word: str) -> str:
     return f"({_count(f'xor({word}, {word} - 1)')} - 1)"
 
 
-def _finish(name: str, facts: Mapping[str, Fact], tracks: Mapping[str, tuple[str, str]]) -> str:
-    """One row per person, one column per month fact."""
-    olds, gaps, runs = [], [], []
+def _standing(source: Source, tracks: Mapping[str, tuple[str, str]]) -> str:
+    """`standing`: the words without the months that no employer's posting holds any more."""
+    name = source.source
+    if not source.ledger:
+        words = ", ".join(f"{_read(f'{track}_{word}')} AS {track}_{word}" for track in tracks for word in range(_WORDS))
+        return f"standing AS (SELECT * REPLACE ({words}) FROM words_{name})"
+    kept = []
+    for track in tracks:
+        for word in range(_WORDS):
+            undone = f"coalesce(u.{track}_{word}, {_NO_MONTHS})"
+            kept.append(f"{_read(f'w.{track}_{word}')} & ~{undone} AS {track}_{word}")
+        undone = f"coalesce(list_contains(u.{track}_old, m), false)"
+        kept.append(f"list_filter(w.{track}_old, lambda m: NOT {undone}) AS {track}_old")
+    return f"""undone AS (
+    SELECT person, {", ".join(_month_columns(source))} FROM cases_{name} GROUP BY ALL
+    HAVING NOT bool_or(held IS NOT NULL AND (taken_back IS NULL OR held > taken_back))
+),
+u AS (SELECT person, {_as_words(source)} FROM undone GROUP BY person),
+standing AS (
+    SELECT w.person, w.postings, {", ".join(kept)}
+    FROM words_{name} AS w LEFT JOIN u ON u.person = w.person
+)"""
+
+
+def _finish(source: Source, facts: Mapping[str, Fact]) -> str:
+    """One row per person, one column per month fact; from here on bit 0 is the month scored."""
+    name, tracks, ahead = source.source, _tracks(facts), _ahead(source)
+    present, olds, gaps, runs = [], [], [], []
+    span = _BITS * _WORDS - ahead
     for track in tracks:
         low, high, old = f"{track}_0", f"{track}_1", f"{track}_old"
+        come = f"({high} & {_huge((1 << ahead) - 1)}) << {_huge(_BITS - ahead)}"
+        present += [f"({low} >> {_huge(ahead)}) | ({come}) AS {low}", f"{high} >> {_huge(ahead)} AS {high}"]
         olds.append(f"list_reverse_sort(list_distinct(coalesce({old}, []))) AS {old}")
         gaps.append(
             f"CASE WHEN {low} <> 0 THEN {_zeros(low)} WHEN {high} <> 0 THEN {_BITS} + {_zeros(high)}"
@@ -125,15 +242,18 @@ def _finish(name: str, facts: Mapping[str, Fact], tracks: Mapping[str, tuple[str
         )
         reached = f"{track}_gap + {_ones(f'({low} >> {track}_gap)')}"
         runs.append(
-            f"CASE WHEN {track}_gap >= {SPAN} THEN 0"
+            f"CASE WHEN {track}_gap >= {span} THEN 0"
             f" WHEN {track}_gap >= {_BITS} THEN {_ones(f'({high} >> ({track}_gap - {_BITS}))')}"
             f" WHEN {reached} = {_BITS} THEN {_BITS} - {track}_gap + {_ones(high)}"
             f" ELSE {_ones(f'({low} >> {track}_gap)')} END AS {track}_run"
         )
-    columns = ",\n    ".join(f"CAST({_measured(fact)} AS INTEGER) AS {fact_name}" for fact_name, fact in facts.items())
+    columns = ",\n    ".join(
+        f"CAST({_measured(fact, span)} AS INTEGER) AS {fact_name}" for fact_name, fact in facts.items()
+    )
     return f"""
 CREATE OR REPLACE TEMP TABLE months_{name} AS
-WITH olds AS (SELECT * REPLACE ({", ".join(olds)}) FROM words_{name}),
+WITH {_standing(source, tracks)},
+olds AS (SELECT * REPLACE ({", ".join([*present, *olds])}) FROM standing),
 gaps AS (SELECT *, {", ".join(gaps)} FROM olds),
 runs AS (SELECT *, {", ".join(runs)} FROM gaps)
 SELECT person, postings,
@@ -141,7 +261,7 @@ SELECT person, postings,
 FROM runs"""
 
 
-def _measured(fact: Fact) -> str:
+def _measured(fact: Fact, span: int) -> str:
     track = _track(fact)
     gap, run, old = f"{track}_gap", f"{track}_run", f"{track}_old"
     match fact.measure:
@@ -149,9 +269,9 @@ def _measured(fact: Fact) -> str:
             return " + ".join([*(_count(f"{track}_{word}") for word in range(_WORDS)), f"len({old})"])
         case "run_months":
             # A run that reaches the end of the words, or begins behind it, goes on as long as the old months follow.
-            first = f"greatest({gap}, {SPAN})"
+            first = f"greatest({gap}, {span})"
             follows = f"list_filter({old}, lambda m, place: m = $month - {first} - place + 1)"
-            return f"{run} + CASE WHEN {gap} + {run} >= {SPAN} THEN len({follows}) ELSE 0 END"
+            return f"{run} + CASE WHEN {gap} + {run} >= {span} THEN len({follows}) ELSE 0 END"
         case "gap_months":
             return gap
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,15 +90,31 @@ def write_reference(folder: Path, tables: Mapping[str, list[dict[str, str]]]) ->
 
 
 def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[dict[str, Any]]]:
-    """Make the facts with the engine: what was made, and the fact rows."""
+    """Make the facts with the engine: what was made, and the fact rows. From all rows, and from what months handed on."""
     reference = write_reference(root / "reference", world.tables)
     served = write_clean(root / "clean", clean)
-    target = root / "facts.parquet"
     with open_engine(EngineSettings(memory="500MB"), root / "spill") as engine:
-        made = make_facts(
-            engine, SOURCES, served, reference, ["education"], world.month, b"key", target, root / "over_quota"
-        )
-    return made, pq.read_table(target).to_pylist()
+
+        def make(month: Month, before: Path | None) -> MonthFacts:
+            known = {
+                name: [folder for folder in folders if folder.parent.name <= f"received={month}"]
+                for name, folders in served.items()
+            }
+            handed = {path.name: path for path in before.iterdir()} if before else None
+            return make_facts(
+                engine, SOURCES, known, reference, ["education"], month, b"key", root / f"{month}.parquet",
+                root / "over_quota", before=handed, onward=root / "onward" / str(month),
+            )  # fmt: skip
+
+        make(world.month, None)
+        at_once = (root / f"{world.month}.parquet").read_bytes()
+        shutil.rmtree(root / "onward")
+        before = None
+        for month in (world.month - 2, world.month - 1, world.month):
+            made = make(month, before)
+            before = root / "onward" / str(month)
+        assert (root / f"{world.month}.parquet").read_bytes() == at_once
+    return made, pq.read_table(root / f"{world.month}.parquet").to_pylist()
 
 
 def plain(value: Any) -> Any:

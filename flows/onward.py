@@ -1,0 +1,51 @@
+"""What a month's facts hand on to the next, so that only new rows are read: under `tmp/`, named by what it was made from.
+
+It can be lost at any time: the next month then reads the whole history, and comes to the same facts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from expectations.month import Month
+from flows.house import code_hash
+from flows.publish import in_threads
+from flows.receiving import cleaning_job
+from flows.root import fresh_folder, rename_durably, sync_folder
+from flows.run import Run
+from transforms.months import adds_up
+
+
+def handed_on(run: Run) -> dict[str, Path]:
+    """What the month before handed on, by source: nothing when any of its rows have changed since."""
+    folder = _place(run, run.month - 1)
+    return {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
+
+
+@contextmanager
+def handing_on(run: Run) -> Iterator[Path]:
+    """A folder to write what this month hands on; in its place once all of it is written. Older months' are dropped."""
+    place = _place(run, run.month)
+    draft = fresh_folder(place.with_name("draft"))
+    yield draft
+    in_threads(sync_folder, [path for path in draft.rglob("*") if path.is_file()])
+    for other in place.parent.iterdir():
+        if other not in (draft, _place(run, run.month - 1)):
+            shutil.rmtree(other)
+    rename_durably(draft, place)
+
+
+def _place(run: Run, month: Month) -> Path:
+    """The folder named by what the rows up to a month are: clean deliveries, declarations, code."""
+    parts = [code_hash("expectations", "transforms")]
+    for name, served in run.served.items():
+        source = run.house.sources[name]
+        if adds_up(source):
+            jobs = [cleaning_job(run.house, delivery) for delivery in served.deliveries if delivery.month <= month]
+            parts += [source.model_dump_json(), *(f"{job.received} {job.inputs}" for job in jobs)]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return run.root.tmp / "onward" / f"{month}-{digest[:16]}"
