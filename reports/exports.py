@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from transforms.engine import PARQUET, quoted, scalar
 from transforms.services.reminders import REMINDER_COLUMNS
 
 CSV_ROWS = 500_000
+AT_ONCE = 2  # packages: workbooks are written by one thread, which the engine's work on another package fills up
 XLSX_ROWS = 100_000
 # What a step before may have left out: an empty list then stands for it, with these columns.
 ABSENT = {
@@ -106,13 +108,17 @@ def write_exports(
     moved = movements(connection, before is not None)
     folder = revision / "exports"
     shutil.rmtree(folder, ignore_errors=True)
-    counts = {"residents": 0, "eligibility": 0, "reminders": 0}
-    for district in districts:
+
+    def write(district: District) -> dict[str, int]:
         tell(district.code)
         package = Package(folder / district.code, district)
         package.folder.mkdir(parents=True)
-        for name, rows in _write_package(connection, package, policy, month, moved).items():
-            counts[name] += rows
+        with connection.cursor() as own:
+            return _write_package(own, package, policy, month, moved)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        written = list(pool.map(write, districts))
+    counts = {name: sum(rows[name] for rows in written) for name in ("residents", "eligibility", "reminders")}
     return {"districts": len(districts), **counts}
 
 
@@ -139,7 +145,7 @@ def _serve(
     if absent and not files:
         nothing = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in absent.items())
         select = f"SELECT {nothing} WHERE false"
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {select}")
+    connection.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")  # a TEMP one is not seen by cursors
 
 
 def _write_package(
@@ -158,7 +164,7 @@ def _write_package(
     }
     rows = {}
     for table, (statement, _) in tables.items():
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {statement}")
+        connection.execute(f"CREATE TEMP TABLE {table} AS {statement}")
         rows[table] = int(scalar(connection, f"SELECT count(*) FROM {table}"))
 
     def parquet(target: Path) -> None:
@@ -174,8 +180,6 @@ def _write_package(
     )
     package.write("summary.html", rows["people"], lambda target: target.write_text(page, encoding="utf-8"))
     package.seal(month)
-    for table in tables:
-        connection.execute(f"DROP TABLE {table}")
     return {"residents": rows["people"], "eligibility": rows["eligible"], "reminders": rows["reminded"]}
 
 
