@@ -1,0 +1,97 @@
+"""A month's work must stay in proportion to its floor: both in CPU seconds, on the same files, on the same machine.
+
+What is measured is the work on rows (stage, split, facts, points): the frameworks' start-up would hide it at this size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from expectations.month import Month
+from flows.house import city_version, load_house
+from flows.settings import Paths, Settings
+from tests.benchmarks.floor import floor
+from transforms import month_tables
+from transforms.clean.cleaning import Job, clean_delivery
+from transforms.clean.identity import id_text
+from transforms.engine import EngineSettings, open_engine
+from transforms.make_facts import make_facts
+from transforms.policy.compile import points_sql
+
+RESIDENTS, MONTHS = 100_000, 60
+MONTH = Month.parse("2024-04")
+AT_MOST = 8.0  # measured: 5.7, the same to a tenth with the machine idle or busy
+
+# Every day of the sixties and seventies has some 30 people, with running numbers.
+PERSON = "330212 * 100000000000 + CAST(strftime(DATE '1960-01-01' + CAST(i % 7000 AS INTEGER), '%Y%m%d') AS BIGINT) * 1000 + i // 7000"
+
+
+@pytest.fixture(scope="module")
+def inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Extracts of one month as departments write them: a registry, and three million postings unsorted by person."""
+    folder = tmp_path_factory.mktemp("inbox")
+    month = folder / str(MONTH)
+    (month / "social_security").mkdir(parents=True)
+    people = (
+        f"(SELECT i, {id_text('person')} AS id FROM (SELECT i, {PERSON} AS person FROM range({RESIDENTS}) AS r(i)))"
+    )
+    registry = f"""
+        SELECT id AS resident_id, '王小明' AS name, '13800000000' AS phone, '330212' AS residence_district,
+            '幸福小区' AS residence_community, '2015-03-01' AS registered_on, '2016-03-01' AS permit_issued_on,
+            '2025-03-01' AS permit_valid_to, 'resident' AS status, '2024-01-01' AS updated_on
+        FROM {people}"""
+    paid = f"DATE '{MONTH.last_day}' - INTERVAL (m) MONTH"
+    postings = f"""
+        SELECT id AS resident_id, CASE WHEN i % 2 = 0 THEN 'pension' ELSE 'medical' END AS insurance,
+            strftime({paid}, '%Y-%m') AS month, '330212' AS district, 'E' || (i % 5000) AS employer_id,
+            '5000.00' AS base, CASE WHEN i % 300 = 0 AND m = 3 THEN 'reversed' ELSE 'paid' END AS kind,
+            strftime(last_day({paid}), '%Y-%m-%d') AS posted_on
+        FROM range({MONTHS}) AS r(m), {people} WHERE (i + m) % 2 = 0"""
+    with duckdb.connect(config={"threads": 2}) as connection:
+        connection.execute(f"COPY ({registry}) TO '{month}/registry.parquet'")
+        connection.execute(f"COPY ({postings}) TO '{month}/social_security/part.parquet'")
+    return folder
+
+
+def cpu(work: Callable[[], object]) -> float:
+    """CPU seconds of this process for some work: what else the machine does hardly matters."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def score(inbox: Path, root: Path) -> Path:
+    """Stage, split, facts and points of the extracts, as a month does them; the revision."""
+    house, served = load_house(Settings(paths=Paths(root=root, inbox=inbox))), {}
+    with open_engine(EngineSettings(), root / "spill") as connection:
+        for name, part in {"registry": "registry.parquet", "social_security": "social_security/part.parquet"}.items():
+            parts = (inbox / str(MONTH) / part,)
+            job = Job(house.sources[name], MONTH, 1, parts, "utf-8", frozenset(house.reference.districts), "")
+            account = clean_delivery(connection, job, root, root / "work", lambda staged: [])
+            assert account.clean == account.received
+            served[name] = [job.folder(root, "clean")]
+        wide, revision = root / "wide.parquet", root / "revision"
+        made = make_facts(
+            connection, house.sources, served, house.reference, [], MONTH, b"k" * 32, wide, root / "over_quota"
+        )
+        assert made.residents == RESIDENTS
+        connection.execute(f"CREATE VIEW facts AS FROM read_parquet('{wide}')")
+        statement = points_sql(*city_version(house.in_force(MONTH)), house.facts)
+        day = {"month": MONTH.first_day, "as_of": MONTH.last_day}
+        month_tables.write_table(connection, statement, revision / "scores" / "scores.parquet", day)
+    return revision
+
+
+def test_a_months_work_stays_in_proportion_to_its_floor(inbox: Path, tmp_path: Path) -> None:
+    months, floors = [], []
+    for turn in range(2):
+        root = tmp_path / str(turn)
+        months.append(cpu(lambda root=root: score(inbox, root)))
+        floors.append(cpu(lambda root=root: floor(inbox, str(MONTH), root / "revision", root / "floor")))
+    ratio = min(months) / min(floors)
+    assert ratio <= AT_MOST, f"{ratio:.1f} x floor ({min(months):.2f} of {min(floors):.2f} CPU seconds)"
