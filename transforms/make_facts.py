@@ -19,7 +19,7 @@ from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
 from transforms.engine import PARQUET, PASSING, quoted, scalar
 from transforms.facts import Step, facts_sql, residents_step, rows_step, source_steps
-from transforms.months import adds_up, handed_on, month_facts, months_steps
+from transforms.months import PART, adds_up, handed_on, month_facts, months_steps
 
 
 @dataclass
@@ -92,11 +92,7 @@ def make_facts(
         if month_facts(source):
             tell(f"{source.title}：月份")
             handed = (before or {}).get(name)
-            values["handed_on"] = str(month - 1) if handed else ""
-            _take_up(connection, source, handed)
-            for named in months_steps(source):
-                run(Step(*named))
-            _hand_on(connection, source, onward / name if onward and adds_up(source) else None)
+            statements += _make_months(connection, source, handed, month, onward / name if onward else None)
     run(residents_step(spine(sources)))
     for source in sources.values():
         tell(source.title)
@@ -131,6 +127,23 @@ def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Seque
     connection.execute(f"CREATE OR REPLACE TEMP VIEW clean_{source.source} AS {rows}")
 
 
+def _make_months(
+    connection: duckdb.DuckDBPyConnection, source: Source, before: Path | None, month: Month, onward: Path | None
+) -> list[Step]:
+    """`months_<source>` from what was handed on and the rows received since; the statements that made it."""
+    _take_up(connection, source, before)
+    since = str(month - 1) if before else ""
+    rows = int(scalar(connection, f"SELECT count(*) FROM rows_{source.source} WHERE received > ?", [since]))
+    parts = 1 + rows // PART
+    values = {"month": month.ordinal, "handed_on": since, "parts": parts}
+    steps = [Step(*named) for named in months_steps(source)]
+    for step in steps:
+        for part in range(parts if "$part" in step.sql else 1):
+            run_step(connection, step, {**values, "part": part})
+    _hand_on(connection, source, onward if adds_up(source) else None)
+    return steps
+
+
 def _take_up(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path | None) -> None:
     """`<table>_before`: what the month before handed on; nothing without a folder."""
     for table, nothing in handed_on(source).items():
@@ -146,6 +159,7 @@ def _hand_on(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path
         if folder:
             connection.execute(f"COPY {table} TO {quoted(folder / f'{table}.parquet')} ({PASSING})")
         connection.execute(f"DROP TABLE {table}")
+    connection.execute(f"DROP TABLE added_{source.source}")
 
 
 def latest_steps(source: Source) -> list[Step]:
