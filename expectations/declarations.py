@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from expectations.problems import DeclarationError, Problem
 from expectations.source import Column, Fact, Source, Span
+from expectations.synthetic import ATTRIBUTES, Synthetic, Value
 from expectations.yaml_file import Path_, YamlFile
 
 HOUSE_SOURCES = Path(__file__).parent / "sources"
@@ -74,6 +76,8 @@ def _check_source(file: YamlFile, source: Source) -> None:
         _check_column(file, source, name, column)
     for name, fact in source.facts.items():
         _check_fact(file, source, name, fact)
+    if source.synthetic:
+        _check_synthetic(file, source.columns, source.synthetic)
 
 
 def _named_columns(source: Source) -> Iterator[tuple[Path_, Iterable[str | None]]]:
@@ -146,3 +150,58 @@ def _check_fact(file: YamlFile, source: Source, name: str, fact: Fact) -> None:
     for level in fact.levels.values():
         if level not in source.facts:
             file.refuse((*where, "levels"), level, "没有这个指标数据")
+
+
+def _check_synthetic(file: YamlFile, columns: Mapping[str, Column], block: Synthetic) -> None:
+    """Every column, attribute and value that the block names is there."""
+    for where, name, known in _synthetic_names(columns, block):
+        if name not in known:
+            file.refuse(("synthetic", *where), name, f"没有这个名称；可用：{'、'.join(known)}")
+    for where, name, given in _synthetic_values(block):
+        declared = columns[name].values if name in columns else {}
+        for value in given:
+            if declared and value not in declared:
+                file.refuse(("synthetic", *where), value, f"不是 {name} 的取值：{'、'.join(declared)}")
+
+
+def _synthetic_names(columns: Collection[str], block: Synthetic) -> Iterator[tuple[Path_, str, Collection[str]]]:
+    """Every name of the block, with those that can stand there."""
+    attributes = ATTRIBUTES[block.rows.each]
+    if block.rows.on:
+        yield ("rows", "on"), block.rows.on.after, attributes
+    for name in block.rows.fan:
+        yield ("rows", "fan"), name, columns
+    for index, again in enumerate(block.again):
+        for name in again.where:
+            yield ("again", index, "where"), name, columns
+    for where, name, value in _made(block):
+        yield where, name, columns
+        if value.by:
+            yield where, value.by, columns
+        if value.after:
+            yield where, value.after, (*columns, *attributes)
+        for field in re.findall(r"\{(\w+)\}", value.text or ""):
+            yield where, field, (*columns, "number", "choice")
+
+
+def _synthetic_values(block: Synthetic) -> Iterator[tuple[Path_, str, Iterable[str]]]:
+    """Every list of values in the block, with the column that they are values of."""
+    for name, given in block.rows.fan.items():
+        yield ("rows", "fan"), name, given
+    for index, again in enumerate(block.again):
+        for name, value in again.where.items():
+            yield ("again", index, "where"), name, [value]
+    for where, name, made in _made(block):
+        if made.by:
+            yield where, made.by, made.weights
+        tables = [weight for weight in made.weights.values() if isinstance(weight, dict)]
+        yield where, name, [value for table in tables for value in table] if made.by else made.weights
+
+
+def _made(block: Synthetic) -> Iterator[tuple[Path_, str, Value]]:
+    """Each value that the block makes, with its column."""
+    for name, value in block.columns.items():
+        yield ("columns", name), name, value
+    for index, again in enumerate(block.again):
+        for name, value in again.set.items():
+            yield ("again", index, "set", name), name, value

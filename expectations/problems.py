@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+
+_REFUSALS = {  # what the machine says, be it through Python or through the engine, and the way out
+    errno.ENOSPC: ("磁盘已满", "腾出空间"),
+    errno.EDQUOT: ("磁盘配额已用完", "腾出空间"),
+    errno.EROFS: ("磁盘只读", "改为可写"),
+    errno.EACCES: ("没有权限", "检查文件夹的属主和权限"),
+    errno.EIO: ("磁盘读写出错", "检查磁盘，用 jifen verify 核对"),
+}
 
 
 class ExitCode(IntEnum):
@@ -62,3 +72,21 @@ class DeclarationError(JifenError):
             f"声明文件有 {len(problems)} 处错误：\n{listing}",
             todo="逐条改正后运行 jifen check",
         )
+
+
+def explained(error: Exception) -> JifenError:
+    """Any error as one for people. Messages of libraries may quote people's data: only their kind is told."""
+    if isinstance(error, JifenError):
+        return error
+    kind = type(error).__name__
+    where = str(error.filename2 or error.filename or "") if isinstance(error, OSError) else ""
+    if kind in ("OutOfMemoryException", "MemoryError"):
+        todo = "在 jifen.toml 的 [engine] 调大 memory 或调小 threads，并给根目录的 tmp/ 留出空间，然后再次运行"
+        return JifenError(ExitCode.OTHER, "内存不足", todo=todo)
+    for number, (what, todo) in _REFUSALS.items():
+        if (isinstance(error, OSError) and error.errno == number) or os.strerror(number) in str(error):
+            return JifenError(ExitCode.OTHER, what, where=where, todo=f"{todo}后再次运行")
+    if isinstance(error, OSError):
+        why = os.strerror(error.errno) if error.errno else kind
+        return JifenError(ExitCode.OTHER, f"系统错误：{why}", where=where, todo="检查磁盘和权限后再次运行")
+    return JifenError(ExitCode.OTHER, f"程序错误（{kind}）", todo="再次运行；仍然出错时加 --debug 取得细节")

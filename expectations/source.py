@@ -124,7 +124,8 @@ class Fact(Closed):
 
     `where` filters by column values, `current`, `open`, `within`, `turns`, `listed` by date or reference table; `pick`
     keeps the person's row that is greatest by these columns; `clip` bounds a record before it is summed; `weights`
-    multiplies it by the value of another column; `otherwise` is the level of a person without any.
+    multiplies it by the value of another column; `otherwise` is the level of a person without any. A person without a
+    `value` has no (yes/no) or 0 (what is counted); yuan are a price, and a price that nobody knows is null.
     """
 
     title: str

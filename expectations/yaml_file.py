@@ -54,6 +54,7 @@ class YamlFile:
         self.lines: dict[Path_, int] = {}
         self.problems: list[Problem] = []
         self.data: Any = None
+        self._nodes: set[int] = set()
         try:
             text = path.read_text(encoding="utf-8-sig")
             node = YAML(typ="rt", pure=True).compose(text)
@@ -115,6 +116,10 @@ class YamlFile:
 
     def _plain(self, node: Node, where: Path_) -> Any:
         self.lines.setdefault(where, node.start_mark.line + 1)
+        if id(node) in self._nodes:  # ten lines of references unfold to billions of values
+            self.refuse(where, "引用了别处的值（& 和 *）", "请把值写全")
+            return None
+        self._nodes.add(id(node))
         if isinstance(node, MappingNode):
             return self._mapping(node, where)
         if isinstance(node, SequenceNode):

@@ -8,7 +8,6 @@ from decimal import Decimal
 
 from data.synth.people import City, attribute
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
 from expectations.source import Check, Column, Source
 from expectations.synthetic import Again, Synthetic, Value
 from transforms.engine import quoted
@@ -26,16 +25,6 @@ class Extract:
     source: Source
     block: Synthetic
     city: City
-
-    def __post_init__(self) -> None:
-        named = {*self.block.columns, *self.block.rows.fan, *(name for again in self.block.again for name in again.set)}
-        if unknown := sorted(named - set(self.source.columns)):
-            raise JifenError(
-                ExitCode.DECLARATIONS,
-                f"synthetic 中有未声明的列：{'、'.join(unknown)}",
-                where=f"数据源 {self.source.source}",
-                todo="改正列名，或在 columns 中声明",
-            )
 
     def rows(self, received: Month, first_due: int, last_due: int) -> str:
         """Rows of the month's extract that fall due in a range of months: its columns as text, and BOOKKEEPING.

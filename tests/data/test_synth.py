@@ -18,7 +18,6 @@ from data.synth.extracts import make_extracts
 from data.synth.faults import spelled, with_check_character
 from expectations.declarations import load_sources
 from expectations.month import Month
-from expectations.problems import JifenError
 from expectations.source import Source
 from expectations.synthetic import Synthetic
 from expectations.yaml_file import YamlFile
@@ -338,13 +337,6 @@ synthetic:
 
 def read(path: Path) -> Any:
     return YamlFile(path).data
-
-
-def test_a_block_that_names_an_undeclared_column_is_refused(tmp_path: Path) -> None:
-    block = Synthetic.model_validate({"rows": {"each": "person"}, "columns": {"colour": {"text": "x"}}})
-    source = SOURCES["patents"].model_copy(update={"synthetic": block})
-    with pytest.raises(JifenError, match="colour"):
-        make(tmp_path / "inbox", 100, [FIRST], {"patents": source})
 
 
 @pytest.mark.parametrize(

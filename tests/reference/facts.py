@@ -189,9 +189,11 @@ def _sum(resident: Resident, source: Source, fact: Fact) -> Decimal:
 
 
 def _value(resident: Resident, source: Source, fact: Fact) -> Any:
-    """The value in the one row; nothing there is no in a yes/no fact, else null."""
+    """The value in the one row; nothing there is no in a yes/no fact, 0 of what is counted, else null (a rent too)."""
     values = [_of(fact, row) for row in resident.rows(source, fact)]
     found = values[0] if values else None
+    if found is None and fact.unit in COUNTED_UNITS - {"yuan"}:
+        return 0
     return bool(found) if fact.unit == "yes_no" else found
 
 

@@ -1,7 +1,9 @@
-"""The chapters of the rule manual: folders of tiny fragments of points tables, each with a table of facts and points.
+"""The chapters of the manual: folders of tiny fragments of declarations, each with a table of what comes of it.
 
 A chapter is a folder: `chapter.md` (its heading and what it says), and for each case `<case>.yaml` (what a policy writer
-types) with `<case>.csv` (one resident a row: facts, then points columns). Keys that a fragment leaves out are filled in.
+types) with `<case>.csv` (what is given, then what is expected); `reference/` holds tables of the city that it needs.
+Cases of points tables have one resident a row, facts and then points; keys that a fragment leaves out are filled in.
+For the other kinds see `services` and `extracts`.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from shutil import copytree
+from typing import Any, Literal
 
 from expectations.declarations import all_facts, load_sources
+from expectations.reference import Reference, load_reference
 from expectations.yaml_file import YamlFile
 from tests.spec.both_engines import Resident
 from transforms.policy.facts import HOURS_BY_YEAR
@@ -23,9 +27,11 @@ from transforms.policy.load import load_tables
 from transforms.policy.tables import AWARD, CITY, PointsTable
 
 HERE = Path(__file__).parent
+CITY_REFERENCE = HERE.parents[1] / "data" / "reference"
 FACTS = all_facts(load_sources())
 AS_OF = dt.date(2021, 10, 31)
 CORRECT = "correct:"
+LETTERS = "甲乙丙丁戊己庚辛壬癸子"  # people, in the columns `who`
 POINTS = "_points"
 LINE = {"title": "指标", "basis": "条款", "values": "illustrative", "evidence": "依据", "examples": [{"points": "0"}]}
 Row = Mapping[str, str]
@@ -48,11 +54,32 @@ class Case:
             return list(csv.DictReader(text))
 
     @property
-    def versions(self) -> dict[str, list[dict[str, Any]]]:
-        """What is typed, by authority: a list of versions."""
+    def data(self) -> dict[str, Any]:
+        """What is typed."""
         file = YamlFile(self.fragment)
         assert not file.problems and isinstance(file.data, dict)
-        parts = file.data if CITY in file.data else {CITY: file.data}
+        return file.data
+
+    @property
+    def kind(self) -> Literal["points", "services", "reminders", "extracts"]:
+        """What the case is about, as its fragment and the columns of its table say."""
+        if "source" in self.data:
+            return "extracts"
+        columns = self.rows[0].keys()
+        return "reminders" if "run" in columns else "services" if "eligible" in columns else "points"
+
+    def reference(self, folder: Path) -> Reference:
+        """The city's reference tables, copied to the folder; what the chapter brings stands in place of the city's own."""
+        for source in (CITY_REFERENCE, self.fragment.parent / "reference"):
+            if source.exists():
+                copytree(source, folder, dirs_exist_ok=True)
+        return load_reference(folder)
+
+    @property
+    def versions(self) -> dict[str, list[dict[str, Any]]]:
+        """What is typed of points tables, by authority: a list of versions."""
+        typed_in = {key: value for key, value in self.data.items() if key not in ("source", "facts")}
+        parts = typed_in if CITY in typed_in else {CITY: typed_in}
         return {authority: part.get("versions", [part]) for authority, part in parts.items()}
 
 
@@ -70,6 +97,16 @@ class Chapter:
     @property
     def text(self) -> str:
         return (self.folder / "chapter.md").read_text(encoding="utf-8")
+
+    @property
+    def of_mistakes(self) -> bool:
+        """Whether it shows what is refused, and has no cases."""
+        return (self.folder / "sound.yaml").exists()
+
+    @property
+    def own_tables(self) -> list[Path]:
+        """The reference tables that the chapter brings."""
+        return sorted(self.folder.glob("reference/*.csv"))
 
     @property
     def cases(self) -> list[Case]:

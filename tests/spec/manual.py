@@ -1,4 +1,4 @@
-"""The rule manual for policy writers, made from the chapters: `python -m tests.spec.manual` writes docs/policy-writers.md.
+"""The manual for policy writers, made from the chapters: `python -m tests.spec.manual` writes docs/policy-writers.md.
 
 What it shows is what the tests run, so it cannot say anything that does not hold.
 """
@@ -6,19 +6,30 @@ What it shows is what the tests run, so it cannot say anything that does not hol
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
 
 from tests.spec.chapters import CORRECT, FACTS, HERE, POINTS, Case, Chapter, chapters
-from tests.spec.mistakes import SOUND, mistakes, refused
+from tests.spec.extracts import SOURCES
+from tests.spec.mistakes import Sound
 from transforms.engine import EngineSettings, open_engine
 from transforms.policy.tables import AWARD
 
 PAGE = HERE.parents[1] / "docs" / "policy-writers.md"
-SUMS = {"common": "共性分", "district": "个性分", "total": "总分"}
-HEAD = """# 积分表怎样写
+SUMS = {"common": "共性分", "district": "个性分", "total": "总分", "base": "基础分", "bonus": "加分"}
+SUMS |= {"province": "省级指标", "city": "市级指标"}
+GIVEN = {
+    "as_of": "计分日", "district": "居住区县", "lives_in": "居住区县", "who": "人", "name": "姓名", "run": "运行",
+    "received": "收到月份", "born": "子女出生日期",
+}  # fmt: skip
+DECIDED = {
+    "eligible": "符合条件", "points_short": "还差分数", "monthly_amount": "每月金额", "told": "提醒几条", "due_on": "到期日",
+    "added_in": "所在版本", "text": "文字",
+}  # fmt: skip
+PARTS = {"start": "积分表", "service": "服务和提醒"}  # by the subject of their first chapter
+HEAD = """# 积分表、服务和提醒怎样写
 
 由 `tests/spec/` 的试验生成（`make docs`），请勿手改。
 """
@@ -27,17 +38,25 @@ HEAD = """# 积分表怎样写
 def manual(connection: duckdb.DuckDBPyConnection) -> str:
     """The whole page."""
     found = chapters()
-    contents = "\n".join(
-        f"{number}. {chapter.text.splitlines()[0].removeprefix('# ')}" for number, chapter in enumerate(found)
-    )
-    parts = [HEAD, contents + "\n"]
+    parts = [HEAD, _contents(found)]
     for number, chapter in enumerate(found):
         parts.append(chapter.text.replace("# ", f"## {number}. ", 1))
-        parts += _mistakes(connection) if chapter.subject == "mistakes" else _cases(chapter)
+        parts += _cases(chapter) if not chapter.of_mistakes else _mistakes(Sound(chapter.folder), connection)
     return "\n".join(parts)
 
 
+def _contents(found: Sequence[Chapter]) -> str:
+    lines = []
+    for number, chapter in enumerate(found):
+        if chapter.subject in PARTS:
+            lines.append(f"\n**{PARTS[chapter.subject]}**\n")
+        lines.append(f"{number}. {chapter.text.splitlines()[0].removeprefix('# ')}")
+    return "\n".join(lines).strip() + "\n"
+
+
 def _cases(chapter: Chapter) -> Iterator[str]:
+    for path in chapter.own_tables:
+        yield f"`reference/{path.name}`：\n\n```text\n{path.read_text(encoding='utf-8')}```\n"
     for case in chapter.cases:
         yield f"```yaml\n{case.fragment.read_text(encoding='utf-8')}```\n"
         yield _table(case)
@@ -45,28 +64,38 @@ def _cases(chapter: Chapter) -> Iterator[str]:
 
 def _table(case: Case) -> str:
     rows = case.rows
-    lines = [f"| {' | '.join(map(_heading, rows[0]))} |", f"| {' | '.join('---' for _ in rows[0])} |"]
+    headings = [_heading(case, name) for name in rows[0]]
+    lines = [f"| {' | '.join(headings)} |", f"| {' | '.join('---' for _ in headings)} |"]
     return "\n".join([*lines, *(f"| {' | '.join(row.values())} |" for row in rows)]) + "\n"
 
 
-def _heading(name: str) -> str:
-    """A column in words."""
-    if name.endswith(POINTS):
-        code = name.removesuffix(POINTS)
-        return f"**{SUMS[code]}**" if code in SUMS else f"**{code} 得分**"
+def _heading(case: Case, name: str) -> str:
+    """A column in words; what the case expects stands out."""
+    columns = SOURCES[case.data["source"]].columns if case.kind == "extracts" else {}
+    if name in columns:
+        return f"{name} {columns[name].title}"
+    if name in GIVEN:
+        return GIVEN[name]
     if name.startswith(CORRECT):
         return f"更正 {name.removeprefix(CORRECT)}"
     if name.startswith(AWARD):
         return f"{name} 赋分"
-    return {"as_of": "计分日", "district": "居住区县"}.get(name) or f"{name} {FACTS[name].title}"
+    if name in DECIDED:
+        return f"**{DECIDED[name]}**"
+    if name.endswith(POINTS):
+        code = name.removesuffix(POINTS)
+        words = SUMS.get(code, f"{code} 得分")
+        return f"{name} {words}" if case.kind == "services" else words if case.kind == "reminders" else f"**{words}**"
+    words = f"{name} {FACTS[name].title}"
+    return f"**{words}**" if case.kind == "extracts" else words
 
 
-def _mistakes(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    numbered = "\n".join(f"{number:3} {line}" for number, line in enumerate(SOUND.splitlines(), 1))
+def _mistakes(sound: Sound, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    numbered = "\n".join(f"{number:3} {line}" for number, line in enumerate(sound.text.splitlines(), 1))
     yield f"```text\n{numbered}\n```\n"
     with tempfile.TemporaryDirectory() as folder:
-        for mistake in mistakes():
-            problem = refused(mistake.text, Path(folder), connection)[0]
+        for mistake in sound.mistakes:
+            problem = sound.refused(mistake.text, Path(folder), connection)[0]
             told = str(problem).replace(str(problem.file), problem.file.name, 1)
             changes = "\n".join(mistake.changes)
             yield f"**{mistake.title}**\n\n```diff\n{changes}\n```\n\n> {told}\n"

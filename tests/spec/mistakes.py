@@ -1,4 +1,4 @@
-"""The mistakes of the manual: one sound points table, and what goes wrong when one thing in it is written otherwise."""
+"""The mistakes of the manual: sound declarations, and what goes wrong when one thing in them is written otherwise."""
 
 from __future__ import annotations
 
@@ -11,44 +11,67 @@ import duckdb
 from expectations.problems import DeclarationError, Problem
 from expectations.yaml_file import YamlFile
 from tests.spec.chapters import FACTS, HERE
+from tests.transforms.services_town import KNOWN, REFERENCE, SERVICES, TABLES
 from transforms.policy.examples import check_examples
 from transforms.policy.load import load_tables
+from transforms.services.examples import check_reminder_examples, check_service_examples
+from transforms.services.load import load_reminders, load_services
 
-FOLDER = HERE / "19_mistakes"
-SOUND = (FOLDER / "sound.yaml").read_text(encoding="utf-8")
+
+@dataclass(frozen=True)
+class Sound:
+    """A declaration without a mistake: a points table, a service or a standing reminder, in a chapter's folder."""
+
+    folder: Path
+
+    @property
+    def text(self) -> str:
+        return (self.folder / "sound.yaml").read_text(encoding="utf-8")
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """The chapter's mistakes in their order."""
+        return [Mistake(self, **entry) for entry in YamlFile(self.folder / "mistakes.yaml").data]
+
+    def refused(self, text: str, folder: Path, connection: duckdb.DuckDBPyConnection) -> list[Problem]:
+        """What `jifen check` says of such a declaration: mistakes of the writing, or else of the examples."""
+        given = YamlFile(self.folder / "sound.yaml").data
+        name = next(str(given[key]) for key in ("authority", "service", "kind") if key in given)
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        try:
+            if "authority" in given:
+                return check_examples(connection, folder, load_tables(folder, FACTS, ()), FACTS)
+            if "service" in given:
+                services = load_services(folder, FACTS, TABLES, REFERENCE.districts)
+                return check_service_examples(connection, folder, services, KNOWN)
+            reminders = load_reminders(folder, FACTS, REFERENCE.districts, SERVICES)
+            return check_reminder_examples(connection, folder, reminders, KNOWN)
+        except DeclarationError as error:
+            return error.problems
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A kind of mistake: what stands in the sound table, and what is typed in its place."""
+    """A kind of mistake: what stands in the sound declaration, and what is typed in its place."""
 
+    sound: Sound
     title: str
     was: str
     becomes: str
 
     @property
     def text(self) -> str:
-        """The whole table with the mistake in it."""
-        assert SOUND.count(self.was) >= 1, f"{self.title}: not in the sound table"
-        return SOUND.replace(self.was, self.becomes, 1)
+        """The whole declaration with the mistake in it."""
+        assert self.sound.text.count(self.was) >= 1, f"{self.title}: not in the sound declaration"
+        return self.sound.text.replace(self.was, self.becomes, 1)
 
     @property
     def changes(self) -> list[str]:
         """The lines that differ, with - and + in front."""
-        lines = difflib.ndiff(SOUND.splitlines(), self.text.splitlines())
+        lines = difflib.ndiff(self.sound.text.splitlines(), self.text.splitlines())
         return [line[0] + line[2:].removeprefix(" " * 4) for line in lines if line[0] in "-+"]
 
 
-def mistakes() -> list[Mistake]:
-    """All mistakes in their order."""
-    return [Mistake(**entry) for entry in YamlFile(FOLDER / "mistakes.yaml").data]
-
-
-def refused(text: str, folder: Path, connection: duckdb.DuckDBPyConnection) -> list[Problem]:
-    """What `jifen check` says of this city's table: mistakes of the writing, or else of the examples."""
-    (folder / "city.yaml").write_text(text, encoding="utf-8")
-    try:
-        tables = load_tables(folder, FACTS, ())
-    except DeclarationError as error:
-        return error.problems
-    return check_examples(connection, folder, tables, FACTS)
+def sound_declarations() -> list[Sound]:
+    """One per chapter on mistakes."""
+    return [Sound(path.parent) for path in sorted(HERE.glob("*/sound.yaml"))]

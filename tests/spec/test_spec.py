@@ -1,4 +1,4 @@
-"""The rule manual holds: every chapter on both engines, every mistake told once, and the page as it is committed."""
+"""The manual holds: every case on both engines, every mistake told once, and the page as it is committed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,25 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from expectations.declarations import HOUSE_SOURCES
+from expectations.yaml_file import YamlFile
+from tests.spec import extracts, services
 from tests.spec.both_engines import by_reference, by_sql
 from tests.spec.chapters import FACTS, HERE, Case, chapters, expected, residents, tables, understood
 from tests.spec.manual import PAGE, manual
-from tests.spec.mistakes import SOUND, Mistake, mistakes, refused
+from tests.spec.mistakes import Mistake, Sound, sound_declarations
+from tests.transforms.services_town import DATA, KNOWN
 from transforms.engine import EngineSettings, open_engine
 from transforms.policy.rules import Rule
+from transforms.services.examples import check_service_examples
 
 CASES = [case for chapter in chapters() for case in chapter.cases]
+MISTAKES = [mistake for sound in sound_declarations() for mistake in sound.mistakes]
+
+
+def of(kind: str) -> pytest.MarkDecorator:
+    """For every case of a kind."""
+    return pytest.mark.parametrize("case", [c for c in CASES if c.kind == kind], ids=lambda case: case.name)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +35,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
         yield connection
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@of("points")
 def test_both_engines_give_the_points_that_the_manual_shows(
     case: Case, engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
@@ -35,6 +46,63 @@ def test_both_engines_give_the_points_that_the_manual_shows(
     for scored in (by_sql(engine, policy, FACTS, people), by_reference(policy, FACTS, people)):
         shown = [{name: row[name] for name in wanted[0]} for row in scored]
         assert shown == wanted
+
+
+@of("services")
+def test_both_engines_decide_who_qualifies_as_the_manual_shows(
+    case: Case, engine: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    assert all(map(services.understood, case.rows[0]))
+    found, _ = services.declared(case, tmp_path)
+    wanted = [services.expected_outcome(row) for row in case.rows]
+    for row, expecting, given in zip(case.rows, wanted, services.outcomes(engine, found, case.rows), strict=True):
+        assert given == (expecting, expecting), row
+    if "examples" in str(case.data):
+        assert check_service_examples(engine, tmp_path / "services", found, KNOWN) == []
+
+
+@of("reminders")
+def test_both_engines_tell_whom_the_manual_shows(case: Case, tmp_path: Path) -> None:
+    assert all(map(services.understood, case.rows[0]))
+    for rows, listed, plain in services.lists(case, case.reference(tmp_path / "reference"), tmp_path):
+        assert listed == plain
+        said = [{"run": row["run"], **services.told(row, who, listed)} for row, who in rows]
+        assert said == [{name: row[name] for name in ("run", *services.TOLD) if name in row} for row, _ in rows]
+        assert {one["resident_id"] for one in listed} <= {who.resident_id for _, who in rows}
+
+
+@of("extracts")
+def test_both_engines_know_of_people_what_the_manual_shows(case: Case, tmp_path: Path) -> None:
+    assert all(extracts.understood(case, name) for name in case.rows[0])
+    for row, *both in extracts.known(case, case.reference(tmp_path / "reference"), tmp_path):
+        wanted = extracts.expected(case, row)
+        assert wanted, "a table that expects nothing proves nothing"
+        for found in both:
+            assert {name: found[name] for name in wanted} == wanted, row
+
+
+def test_the_manual_shows_the_reminders_of_the_city_as_they_are() -> None:
+    """The edges are those of the declarations in force, not of look-alikes."""
+    own = {path.stem: YamlFile(path).data for path in (DATA / "reminders").glob("*.yaml")}
+    own |= {path.stem: YamlFile(path).data["reminder"] for path in (DATA / "services").glob("*.yaml")}
+    shown = set()
+    for case in (case for case in CASES if case.kind == "reminders"):
+        given = case.data
+        name, reminder = (given["kind"], given) if "who" in given else (given.get("service"), given["reminder"])
+        if name in own:
+            shown.add(name)
+            assert reminder.items() <= own[name].items(), case.name
+    assert shown == {
+        *("permit_endorsement", "permit_application", "insurance_gap"),
+        *("rent_subsidy", "recuperation", "school_enrolment"),
+    }
+
+
+def test_the_manual_shows_facts_as_their_source_declares_them() -> None:
+    for case in (case for case in CASES if "facts" in case.data):
+        declared = YamlFile(HOUSE_SOURCES / f"{case.data['source']}.yaml").data["facts"]
+        for name, fact in case.data["facts"].items():
+            assert fact.items() <= declared[name].items(), case.name
 
 
 def test_every_rule_form_has_a_chapter_that_uses_it(tmp_path: Path) -> None:
@@ -48,29 +116,34 @@ def test_every_rule_form_has_a_chapter_that_uses_it(tmp_path: Path) -> None:
 
 
 def test_nothing_in_a_chapter_is_left_unread() -> None:
-    read = {case.fragment for case in CASES} | {HERE / "19_mistakes" / f"{name}.yaml" for name in ("sound", "mistakes")}
+    read = {case.fragment for case in CASES}
+    read |= {sound.folder / f"{name}.yaml" for sound in sound_declarations() for name in ("sound", "mistakes")}
     assert set(HERE.glob("*/*.yaml")) == read
 
 
-def test_the_table_that_the_mistakes_are_made_in_is_sound(engine: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    assert refused(SOUND, tmp_path, engine) == []
+@pytest.mark.parametrize("sound", sound_declarations(), ids=lambda sound: sound.folder.name)
+def test_the_declaration_that_the_mistakes_are_made_in_is_sound(
+    sound: Sound, engine: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    assert sound.refused(sound.text, tmp_path, engine) == []
 
 
-@pytest.mark.parametrize("mistake", mistakes(), ids=lambda mistake: mistake.title)
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake.sound.folder.name}/{mistake.title}")
 def test_each_mistake_gives_one_message_with_its_key_and_what_was_meant(
     mistake: Mistake, engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    found = refused(mistake.text, tmp_path, engine)
+    found = mistake.sound.refused(mistake.text, tmp_path, engine)
     assert len(found) == 1, [str(problem) for problem in found]
     assert found[0].found and found[0].meant and found[0].key
 
 
 def test_all_mistakes_of_a_table_are_told_at_once(engine: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     titles = {"重复的键", "区间重叠", "不认识的等级", "没有写明算法", "日期不存在", "values 写错"}
-    text = SOUND
-    for mistake in (one for one in mistakes() if one.title in titles):
+    sound = sound_declarations()[0]
+    text = sound.text
+    for mistake in (one for one in sound.mistakes if one.title in titles):
         text = text.replace(mistake.was, mistake.becomes, 1)
-    assert len(refused(text, tmp_path, engine)) == len(titles)
+    assert len(sound.refused(text, tmp_path, engine)) == len(titles)
 
 
 def test_the_committed_manual_is_what_the_chapters_generate(engine: duckdb.DuckDBPyConnection) -> None:

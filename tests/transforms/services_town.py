@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from expectations.declarations import all_facts, load_sources
 from expectations.month import Month
-from expectations.reference import load_reference
+from expectations.reference import Reference, load_reference
 from tests.reference.identity import check_character
 from tests.reference.services import Resident
 from transforms.engine import PARQUET, EngineSettings, open_engine, quoted
@@ -111,6 +111,7 @@ class Town:
     folder: Path
     services: Sequence[Service] = field(default_factory=lambda: SERVICES)
     standing: Sequence[StandingReminder] = field(default_factory=lambda: STANDING)
+    reference: Reference = REFERENCE
     revisions: dict[Month, int] = field(default_factory=dict)
     made: MadeReminders | None = None
 
@@ -132,7 +133,7 @@ class Town:
         mine, target = self.path(month, revision, "eligibility"), self.path(month, revision, "reminders")
         mine.parent.mkdir(parents=True)
         with open_engine(EngineSettings(memory="500MB"), self.folder / "spill") as engine:
-            load_reference_tables(engine, REFERENCE)
+            load_reference_tables(engine, self.reference)
             statement = eligibility(engine, residents, self.services, month.last_day)
             copy = Step("eligibility", f"COPY ({statement}) TO {quoted(mine)} ({PARQUET})")
             run_step(engine, copy, {"month": month.first_day, "as_of": month.last_day})

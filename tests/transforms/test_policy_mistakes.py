@@ -74,6 +74,7 @@ SCHOOLING = "versions.0.indicators.schooling"
 FINES = "versions.0.indicators.fines"
 TIERS = "rule: {tiers: {mode: whole, rates: [{from: 1, points: 4}]}}"
 LEVELS = "rule: {levels: {college: 5, master: 10}}"
+EMPTY_ROW = "rule: {table: {down: {fact: degree}, across: {fact: skill}, points: {master: {}}}}"
 DEGREE = f"fact: degree\n            {LEVELS}"
 
 # what is replaced, by what, the key of the message, a part of what it says
@@ -97,6 +98,8 @@ MISTAKES = {
     "versions not ascending": ("- from: 2022-04-01", "- from: 2021-09-07", "versions.1.from", "从早到晚"),
     "two versions of one day": ("- from: 2022-04-01", "- from: 2021-09-08", "versions.1.from", "从早到晚"),
     "cap below zero": ("            cap: 20", "            cap: -1", f"{AGE}.cap", "不小于 0"),
+    "cap of a section in more than hundredths": ("cap: 100}", "cap: 99.995}", "versions.0.sections.base.cap", "两位小数"),
+    "cap of a group in more than hundredths": ("cap: 10}", "cap: 10.125}", "versions.0.groups.deeds.cap", "两位小数"),
     "number that is none": ("points: 8}", "points: 8分}", f"{AGE}.rule.bands.1.points", "不小于 0"),
     "exponent": ("points: 8}", "points: 1e1}", f"{AGE}.rule.bands.1.points", "不小于 0"),
     "yes is no switch": ("subtract: true", "subtract: yes", "versions.0.sections.deduction.subtract", ""),
@@ -125,6 +128,7 @@ MISTAKES = {
     "no fact": ("            fact: age\n", "", f"{AGE}.rule", "缺少 fact"),
     "fact beside counts": (LEVELS, "rule: {counts: {events: 1}}", f"{SCHOOLING}.fact", "请删去"),
     "counts of what is no count": (DEGREE, "rule: {counts: {hours: 1}}", f"{SCHOOLING}.rule.counts.hours", "单位"),
+    "row of a table without cells": (DEGREE, EMPTY_ROW, f"{SCHOOLING}.rule.table.points.master", "至少要有 1 项"),
     "by_count with a gap": (TIERS, "rule: {by_count: {1: 4, 3: 5}}", f"{FINES}.rule", "不跳号"),
     "unit beside pro_rata": (TIERS, "rule: {each: {points: 4, unit: 1, pro_rata: true}}", f"{FINES}.rule.each", "只写一个"),
     "start without first": (TIERS, "rule: {each: {points: 4, unit: 1, start: 2}}", f"{FINES}.rule.each", "同时写"),
@@ -164,7 +168,12 @@ EACH = {"each": {"unit": "1", "points": "1"}}
     [
         ({"table": {**GRID, "down": {"fact": "degre"}}}, None, ("rule", "table", "down", "fact"), "degree"),
         ({"table": {**GRID, "down": {"fact": "age"}}}, None, ("rule", "table", "down", "fact"), "年数"),
-        ({"table": {**GRID, "points": {"masters": {}}}}, None, ("rule", "table", "points", "masters"), "master"),
+        (
+            {"table": {**GRID, "points": {"masters": {"senior": "1"}}}},
+            None,
+            ("rule", "table", "points", "masters"),
+            "master",
+        ),
         (
             {"table": {**GRID, "points": {"master": {"seniors": "1"}}}},
             None,

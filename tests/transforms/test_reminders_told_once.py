@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -23,25 +22,6 @@ def town(tmp_path: Path) -> Town:
 
 def repeating(months: int) -> list[StandingReminder]:
     return [r.model_copy(update={"repeat": months}) for r in STANDING if r.kind == "permit_application"]
-
-
-def test_three_months_in_a_row_tell_each_cycle_once(town: Town) -> None:
-    gap = resident(
-        1, residence_months=9, permit_valid_to=dt.date(2022, 1, 10), pension_gap_months=2, pension_run_months=9,
-        pension_last_month=dt.date(2021, 9, 1),
-    )  # fmt: skip
-    told = [sorted(town.kinds(month, gap)) for month in ("2021-11", "2021-12", "2022-01")]
-    assert told == [["insurance_gap", "permit_application", "permit_endorsement"], [], []]
-
-
-def test_a_new_cycle_is_told_again(town: Town) -> None:
-    def gap(last: dt.date) -> list[str]:
-        month = f"{Month.of(last) + 2}"
-        who = resident(1, pension_gap_months=2, pension_run_months=6, pension_last_month=last)
-        return town.kinds(month, who)
-
-    assert gap(dt.date(2021, 8, 1)) == ["insurance_gap"]
-    assert gap(dt.date(2022, 8, 1)) == ["insurance_gap"]
 
 
 def test_a_rerun_keeps_the_list_and_marks_what_it_adds(town: Town) -> None:
@@ -70,39 +50,11 @@ def test_what_only_a_replaced_revision_told_is_told(town: Town) -> None:
     assert town.publish("2021-11", NEWCOMER) == []
 
 
-def test_october_again_after_november_keeps_its_list(town: Town) -> None:
-    october = town.publish("2021-10", NEWCOMER)
-    assert town.publish("2021-11", NEWCOMER, SECOND, resident(3, residence_months=6))
-    assert town.publish("2021-10", NEWCOMER, resident(4, residence_months=6)) == october
-    november = town.publish("2021-11", NEWCOMER, SECOND, resident(5, residence_months=6))
-    assert [row["added_in"] for row in november if row["resident_id"] == resident(5).resident_id] == [2]
-    assert NEWCOMER.resident_id not in {row["resident_id"] for row in november}
-
-
-def test_a_month_older_than_the_newest_gets_an_empty_list_unless_sent(town: Town) -> None:
-    town.publish("2021-11", SECOND)
-    assert town.publish("2021-10", NEWCOMER) == []
-    sent = town.publish("2021-10", NEWCOMER, SECOND, send=True)
-    assert [row["resident_id"] for row in sent] == [NEWCOMER.resident_id]  # November has told the other
-
-
-def test_a_backfill_tells_its_last_month_only(town: Town) -> None:
-    months = [str(month) for month in Month.span(Month.parse("2021-10"), Month.parse("2022-09"))]
-    told = [len(town.publish(month, NEWCOMER, last=month == months[-1])) for month in months]
-    assert told == [0] * 11 + [1]
-
-
 def test_tells_only_the_newest_month() -> None:
     october, november, december = Month.span(Month.parse("2021-10"), Month.parse("2021-12"))
     assert tells(november, []) and tells(november, [october, november]) and tells(december, [october, november])
     assert not tells(october, [october, november]) and not tells(november, [october], last=False)
     assert tells(october, [november], send=True) and tells(october, [], last=False, send=True)
-
-
-def test_repeat_tells_again_when_so_many_months_have_passed(tmp_path: Path) -> None:
-    town = Town(tmp_path, standing=repeating(3))
-    months = [str(month) for month in Month.span(Month.parse("2021-10"), Month.parse("2022-05"))]
-    assert [len(town.publish(month, NEWCOMER)) for month in months] == [1, 0, 0, 1, 0, 0, 1, 0]
 
 
 def test_repeat_looks_at_later_months_too(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expectations.month import Month
-from tests.reference.services import Month as PlainMonth
-from tests.reference.services import Resident, decided, listed
+from tests.reference.services import Resident, decided
 from tests.reference.strategies import SEEDS, thorough
+from tests.reference.town import PlainTown
 from tests.transforms.services_town import (
     FACTS,
     KEY,
@@ -91,49 +91,30 @@ def varied(seed: int) -> tuple[Sequence[Service], Sequence[StandingReminder]]:
     return services, [r.model_copy(update={"repeat": dice.choice([None, None, 1, 2])}) for r in STANDING]
 
 
-def by_id(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """In the contract's order."""
-    keys = ("district", "kind")
-    return sorted(found, key=lambda r: (*(r[k] for k in keys), r["service"] or "", r["resident_id"], r["reminder_id"]))
-
-
 @thorough(4)
 @given(st.sampled_from(STARTS), st.lists(SEEDS, min_size=PEOPLE, max_size=PEOPLE), SEEDS)
 def test_four_months_in_a_row_are_what_the_reference_says(start: Month, seeds: list[int], variant: int) -> None:
     services, standing = varied(variant)
-    told: list[tuple[dt.date, str]] = []
-    before: set[tuple[str, str]] | None = None
+    plain = PlainTown(services, standing, KEY, FACTS, REFERENCE.districts, CALENDAR)
     with tempfile.TemporaryDirectory() as folder:
         town = Town(Path(folder), services, standing)
         for month in Month.span(start, start + 3):
-            kept: list[dict[str, Any]] = []
-            of_month: list[tuple[dt.date, str]] = []
             for revision in (1, 2):  # the re-run comes to other facts
                 people = [somebody(number, seed + revision, month.last_day) for number, seed in enumerate(seeds)]
-                plain = PlainMonth(
-                    month.last_day, revision, KEY, CALENDAR, FACTS, REFERENCE.districts, before, told, kept
-                )
-                kept = by_id(listed(people, services, standing, plain))
-                assert town.publish(str(month), *people) == kept
-                of_month += [(month.last_day, row["reminder_id"]) for row in kept]
-            told += of_month
-            before = agreed_eligibility(town, month, people, services)
+                assert town.publish(str(month), *people) == plain.publish(str(month), *people)
+            assert published_eligibility(town, month) == eligibility(month, people, services)
 
 
-def agreed_eligibility(
-    town: Town, month: Month, people: Sequence[Resident], services: Sequence[Service]
-) -> set[tuple[str, str]]:
-    """The month's eligibility, found to be the reference's; who is eligible for what."""
+def published_eligibility(town: Town, month: Month) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(town.path(month, 2, "eligibility")).to_pylist()
+    return found
+
+
+def eligibility(month: Month, people: Sequence[Resident], services: Sequence[Service]) -> list[dict[str, Any]]:
+    """The month's eligibility by the reference, in the contract's order."""
     wanted = [
         {"month": month.first_day, "resident_key": resident_key(who.resident_id), **row}
         for who in people
         for row in decided(who, services, month.last_day)
     ]
-    wanted.sort(key=lambda row: (row["district"], row["resident_key"], row["service"]))
-    assert pq.read_table(town.path(month, 2, "eligibility")).to_pylist() == wanted
-    return {
-        (who.resident_id, row["service"])
-        for who in people
-        for row in decided(who, services, month.last_day)
-        if row["eligible"]
-    }
+    return sorted(wanted, key=lambda row: (row["district"], row["resident_key"], row["service"]))

@@ -11,7 +11,7 @@ import pytest
 from expectations.problems import DeclarationError, Problem
 from tests.transforms.services_town import DATA, FACTS, KNOWN, REFERENCE, SERVICES, STANDING, TABLES, Town, resident
 from transforms.engine import EngineSettings, open_engine
-from transforms.services.examples import check_reminder_examples, check_service_examples
+from transforms.services.examples import check_service_examples
 from transforms.services.load import load_reminders, load_services
 from transforms.services.models import Service, StandingReminder
 
@@ -70,62 +70,21 @@ def test_only_the_forty_per_cent_and_the_district_are_published() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "key", "word"),
     [
-        ("service: rent_subsidy", "service: rent", "service", "rent_subsidy"),
         ("department:", "departmnt: x\ndepartment:", "departmnt", "department"),
-        ("legal_basis: 宁波", "other: 宁波", "legal_basis", "缺少"),
-        ("points: {threshold: 60}", "points: {treshold: 60}", "versions.0.points.treshold", "threshold"),
-        ("points: {threshold: 60}", "points: {threshold: sixty}", "versions.0.points.threshold", "分值"),
-        ("points: {threshold: 60}", "points: {threshold: -1}", "versions.0.points.threshold", "小于 0"),
-        ("points: {threshold: 60}", 'points: {threshold: {"330299": 60}}', "versions.0.points.threshold", "330212"),
-        ("points: {threshold: 60}", "points: {score: totl_points, threshold: 60}", "versions.0.points.score", "total_points"),
-        ("points: {threshold: 60}", "points: {score: frozen, threshold: 60}", "versions.0.points.score", "数值"),
         ("points: {threshold: 60}", "points: {score: base_points, threshold: 60}", "versions.0.points.score", "2022-04-01"),
-        ('districts: ["330212"]', 'districts: ["330299"]', "versions.0.districts.0", "330299"),
-        ('districts: ["330212"]', "districts: everywhere", "versions.0.districts", "all"),
         ('districts: ["330212"]', "districts: []", "versions.0.districts", "all"),
-        ("when: rental_registered", "when: rental_registred", "versions.0.conditions.1.when", "rental_registered"),
-        ("when: rental_registered", "when: rental_months", "versions.0.conditions.1.when", "比较"),
-        ("when: rental_registered", "when: lower(tenure) = 'x'", "versions.0.conditions.1.when", "不允许"),
-        ("when: rental_registered", "when: (select 1) = 1", "versions.0.conditions.1.when", "不允许"),
-        ("tenure = 'rented'", "tenure = 'rentd'", "versions.0.conditions.0.when", "rented"),
-        ("when: tenure = 'rented', ", "", "versions.0.conditions.0.when", "缺少"),
-        ("monthly: market_rent * 0.4", "monthly: market_rents * 0.4", "versions.0.amount.monthly", "market_rent"),
-        ("rounding: yuan}", "rounding: up}", "versions.0.amount.rounding", "yuan 或 fen"),
-        (", amount: published", "", "versions.0", "values.amount"),
-        ("window: all_year", "window: spring", "versions.0.window", "school_calendar"),
-        ("from: 2021-09-08", "from: 2021-09-31", "versions.0.from", "日期"),
-        ("from: 2021-09-08", "as_in: 2020-01-01", "versions.0.as_in", "更早的版本"),
-        ("market_rent: 1010, total_points: 60", "market_rent: x, total_points: 60", "versions.0.examples.0.market_rent", "数值"),
-        ("market_rent: 1010, total_points: 60", "rent: 1010, total_points: 60", "versions.0.examples.0.rent", "没有名为"),
         ("eligible: true", "eligible: perhaps", "versions.0.examples.0.eligible", "perhaps"),
-        ("kind: rent_subsidy", "kind: Rent", "reminder.kind", "小写"),
-        ("cycle: year", "cycle: yearly", "reminder.cycle", "year"),
-        ("cycle: year", "cycle: child", "reminder.cycle", "each: child"),
-        ("cycle: year", "cycle: year\n  each: child", "reminder.each", "school_calendar"),
-        ("cycle: year", "cycle: year\n  repeat: 0", "reminder.repeat", "整数"),
-        ("cycle: year", "cycle: year\n  due_on: opens_on", "reminder.due_on", "日期"),
-        ("cycle: year", "cycle: year\n  who: base_points > 3", "reminder.who", "base_points"),
-        ("cycle: year", "cycle: year\n  newly: maybe", "reminder.newly", "maybe"),
-        ("{name}", "{names}", "reminder.text", "name"),
-        ("{name}", "{resident_id}", "reminder.text", "resident_id"),
-        ("{name}", "{rental_community}", "reminder.text", "rental_community"),
-        ("{name}", "{name!r}", "reminder.text", "花括号"),
-        ("{name}", "{name", "reminder.text", "花括号"),
-        ("{name}", "{due_on}", "reminder.text", "due_on"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_service_is_refused_at_its_place(
     tmp_path: Path, old: str, new: str, key: str, word: str
 ) -> None:
+    """The mistakes that people make stand in the manual (`tests/spec/32_service_mistakes`); these beside them."""
     folder = changed(tmp_path, "services", "rent_subsidy", (old, new))
     problem = next(one for one in refused(folder) if one.key == key)
     assert problem.file == folder / "rent_subsidy.yaml"
     assert word in f"{problem.found}；{problem.meant}"
-    written = problem.file.read_text(encoding="utf-8").splitlines()
-    assert 1 <= problem.line <= len(written)
-    leaf = key.rsplit(".", 1)[-1]
-    if not leaf.isdigit() and "缺少" not in str(problem):
-        assert leaf in written[problem.line - 1]
+    assert key.rsplit(".", 1)[-1] in problem.file.read_text(encoding="utf-8").splitlines()[problem.line - 1]
 
 
 def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
@@ -165,43 +124,11 @@ def test_a_folder_that_is_not_there_is_no_empty_folder(tmp_path: Path) -> None:
     assert reminders(tmp_path / "reminders") == []
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "key", "word"),
-    [
-        ("kind: permit_endorsement", "kind: permit", "kind", "permit_endorsement"),
-        ("permit_valid_to between", "permit_valid between", "who", "permit_valid_to"),
-        ("as_of + 45", "as_of + pension_months", "who", "整数天"),
-        ("cycle: permit_valid_to", "cycle: age", "cycle", "age"),
-        ("cycle: permit_valid_to", "cycle: child", "cycle", "子女"),
-        ("due_on: permit_valid_to", "due_on: birthday", "due_on", "birthday"),
-        ("due_on: permit_valid_to", "newly: true", "newly", "不认识"),
-        ("{due_on}", "{monthly_amount}", "text", "monthly_amount"),
-        ("permit_valid_to: 2021-11-01,", "permit_valid_to: 2021-11-31,", "examples.1.permit_valid_to", "日期"),
-    ],
-)
-def test_a_mistake_in_a_standing_reminder_is_refused_at_its_place(
-    tmp_path: Path, old: str, new: str, key: str, word: str
-) -> None:
-    problems = refused(changed(tmp_path, "reminders", "permit_endorsement", (old, new)))
-    assert key in [problem.key for problem in problems]
-    assert any(word in str(problem) for problem in problems)
-
-
 def test_a_standing_reminder_cannot_take_the_kind_of_a_service(tmp_path: Path) -> None:
     folder = changed(tmp_path, "reminders", "permit_endorsement", ("kind: permit_endorsement", "kind: rent_subsidy"))
     (folder / "permit_endorsement.yaml").rename(folder / "rent_subsidy.yaml")
     (problem,) = refused(folder)
     assert problem.key == "kind" and "某项服务" in problem.meant
-
-
-def test_an_example_that_does_not_hold_is_told_at_its_line(tmp_path: Path) -> None:
-    folder = changed(tmp_path, "services", "rent_subsidy", ("points_short: 4.5", "points_short: 4"))
-    other = changed(tmp_path, "reminders", "permit_endorsement", ("reminded: false", "reminded: true"))
-    with open_engine(EngineSettings(memory="500MB"), tmp_path / "spill") as engine:
-        (wrong,) = check_service_examples(engine, folder, services(folder), KNOWN)
-        (unreminded,) = check_reminder_examples(engine, other, reminders(other), KNOWN)
-    assert wrong.key == "versions.0.examples.1" and "差 4.50 分" in wrong.found
-    assert unreminded.key == "examples.0" and "不提醒" in unreminded.found
 
 
 def test_the_hash_is_of_what_a_version_says_not_of_how_it_is_written(tmp_path: Path) -> None:

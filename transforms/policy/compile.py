@@ -22,6 +22,7 @@ from decimal import Decimal
 import sqlglot
 
 from expectations.source import COUNTED_UNITS, Fact
+from transforms.clean.identity import masked
 from transforms.engine import quoted
 from transforms.policy.columns import Line, points_column, score_columns, score_lines
 from transforms.policy.expressions import condition, fact_kinds
@@ -247,7 +248,7 @@ def _corrected(amended: list[Line]) -> str:
             effective.append(f"(one.target = {quoted(line.target)} AND district = {quoted(line.authority)})")
     branches = [f"WHEN {quoted(line.target)} THEN {_before(line)}" for line in amended]
     before = f"CASE one.target {' '.join(branches)} END" if branches else f"CAST(NULL AS {POINTS})"
-    entry = f"{{'target': one.target, 'case_id': one.case_id, 'before': {before}}}"
+    entry = f"{{'target': one.target, 'case_id': {masked('one.case_id')}, 'before': {before}}}"
     entries = f"LIST_TRANSFORM(LIST_FILTER(corrections, LAMBDA one: {' OR '.join(effective)}), LAMBDA one: {entry})"
     return f"CAST(COALESCE({entries}, []) AS {CORRECTED})"
 

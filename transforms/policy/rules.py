@@ -156,7 +156,7 @@ class Table(Closed):
 
     down: Axis
     across: Axis
-    points: dict[Text, dict[Text, Points]] = Field(min_length=1)
+    points: Annotated[dict[Text, Annotated[dict[Text, Points], Field(min_length=1)]], Field(min_length=1)]
 
 
 class Rule(Closed):

@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, Field
 from expectations.problems import ExitCode, JifenError
 from expectations.source import Closed, Switch
 from transforms.policy.rules import Rule
-from transforms.policy.values import Code, Day, Points, Result, Text, one_of
+from transforms.policy.values import Cap, Code, Day, Points, Result, Text, one_of
 
 CITY = "city"
 AWARD = "award:"
@@ -32,7 +32,7 @@ class Section(Closed):
     """A capped sum of the groups and indicators that stand in it; `subtract`: it is taken off the common points."""
 
     title: Text
-    cap: Points | None = None
+    cap: Cap | None = None
     subtract: Switch = False
 
 
@@ -42,7 +42,7 @@ class Group(Closed):
     title: Text
     parent: Text = Field(alias="in")
     combine: Annotated[Literal["sum", "highest"], one_of("sum", "highest")]
-    cap: Points | None = None
+    cap: Cap | None = None
 
 
 class Example(Closed):

@@ -1,0 +1,56 @@
+"""Source declarations: what a `synthetic` block names must be there, told at load with file, line and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from expectations.declarations import HOUSE_SOURCES, load_sources
+from expectations.problems import DeclarationError, Problem
+
+
+def refused(folder: Path, source: str, was: str, becomes: str) -> list[Problem]:
+    """What loading says of the city's sources with one thing in one of them written otherwise."""
+    copytree(HOUSE_SOURCES, folder, dirs_exist_ok=True)
+    path = folder / f"{source}.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert was in text
+    path.write_text(text.replace(was, becomes), encoding="utf-8")
+    with pytest.raises(DeclarationError) as caught:
+        load_sources(folder)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("source", "was", "becomes", "key", "found"),
+    [
+        ("patents", 'patent_no: {text:', 'patent_number: {text:', "columns.patent_number", "patent_number"),
+        ("patents", "invention: 25,", "inventions: 25,", "columns.kind", "inventions"),
+        ("patents", "{void: 1}", "{gone: 1}", "again.0.set.status", "gone"),
+        ("patents", "set: {status:", "set: {state:", "again.0.set.state", "state"),
+        ("credit", "{kind: dishonesty}", "{sort: dishonesty}", "again.0.where", "sort"),
+        ("credit", "{kind: dishonesty}", "{kind: dishonest}", "again.0.where", "dishonest"),
+        ("credit", "dishonesty: {general: 75, serious: 25}", "dishonesty: {general: 75, grave: 25}", "columns.level", "grave"),
+        ("credit", "penalty: {general: 1}", "penalties: {general: 1}", "columns.level", "penalties"),
+        ("housing", "by: tenure\n      weights", "by: tenur\n      weights", "columns.monthly_rent", "tenur"),
+        ("social_security", "{insurance: {pension: 0.99,", "{insurance: {old_age: 0.99,", "rows.fan", "old_age"),
+        ("social_security", "fan: {insurance:", "fan: {kinds:", "rows.fan", "kinds"),
+        ("corrections", "after: decided_on", "after: decided", "columns.valid_from", "decided"),
+        ("education", "on: {after: born", "on: {after: birth", "rows.on", "birth"),
+        ("local_awards", "{grantor_kind}-{district}", "{grantor}-{district}", "columns.grantor_id", "grantor"),
+    ],
+)  # fmt: skip
+def test_a_block_that_names_what_is_not_there_is_refused(
+    tmp_path: Path, source: str, was: str, becomes: str, key: str, found: str
+) -> None:
+    (problem,) = refused(tmp_path, source, was, becomes)
+    assert (problem.key, problem.found) == (f"synthetic.{key}", found)
+    assert problem.meant
+    written = problem.file.read_text(encoding="utf-8").splitlines()
+    assert problem.line > written.index("synthetic:")
+
+
+def test_the_citys_own_blocks_are_sound() -> None:
+    assert all(source.synthetic for source in load_sources().values())

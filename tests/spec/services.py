@@ -1,0 +1,144 @@
+"""Cases on services and reminders: a fragment of a declaration, and a table of people that both engines decide.
+
+A table with a column `eligible` asks who qualifies; one with a column `run` runs months one after the other and asks who
+is told. Consecutive rows with the same `run` are one run: `2021-10`, `2021-10 重跑`, `2021-10 补跑` (a backfill that
+goes on), `2021-10 --send`. The same letter under `who` is the same person. Keys that a fragment leaves out are filled in.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.reference import Reference
+from tests.reference.services import Resident, decided
+from tests.reference.town import PlainTown
+from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row
+from tests.transforms.services_town import KEY, REFERENCE, TABLES, Town, child, eligibility, resident
+from transforms.facts import Step
+from transforms.make_facts import run_step
+from transforms.measures import FACT_TYPES
+from transforms.policy.facts import typed
+from transforms.services.load import load_reminders, load_services
+from transforms.services.models import Service, StandingReminder
+
+GIVEN = ("run", "who", "name", "as_of", "district")
+OUTCOMES = ("eligible", "points_short", "monthly_amount")
+TOLD = ("told", "due_on", "added_in", "text")
+PAPERS = {"title": "示例", "department": "示例", "purpose": "示例", "legal_basis": "示例"}
+VERSION: dict[str, Any] = {
+    "from": "2021-09-08", "basis": "示例", "districts": "all", "conditions": [], "points": {"threshold": "0"},
+    "window": "all_year", "examples": [{"district": "330203", "eligible": "false"}],
+}  # fmt: skip
+Declared = tuple[list[Service], list[StandingReminder]]
+
+
+def declared(case: Case, folder: Path) -> Declared:
+    """The service or the standing reminder of a case, as the real loader reads it from a file written to the folder."""
+    typed_in = case.data
+    files = {True: folder / "reminders", False: folder / "services"}
+    for path in files.values():
+        path.mkdir(exist_ok=True)
+    standing = "who" in typed_in
+    filled = _standing(typed_in) if standing else _service(typed_in)
+    path = files[standing] / f"{filled['kind' if standing else 'service']}.yaml"
+    path.write_text(json.dumps(filled, ensure_ascii=False), encoding="utf-8")
+    services = load_services(files[False], FACTS, TABLES, REFERENCE.districts)
+    return services, load_reminders(files[True], FACTS, REFERENCE.districts, services)
+
+
+def _standing(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {**PAPERS, "text": "{name}。", "examples": [{"as_of": str(AS_OF), "reminded": "false"}], **given}
+
+
+def _service(given: Mapping[str, Any]) -> dict[str, Any]:
+    own = {name: value for name, value in given.items() if name in Service.model_fields}
+    if "versions" not in own:
+        own["versions"] = [{name: value for name, value in given.items() if name not in own}]
+    own["versions"] = [one if "as_in" in one else _version(one) for one in own["versions"]]
+    if "reminder" in own:
+        own["reminder"] = {"title": "示例", "text": "{name}。", **own["reminder"]}
+    return {"service": "example", **PAPERS, **own}
+
+
+def _version(given: Mapping[str, Any]) -> dict[str, Any]:
+    parts = ["districts", "conditions", "points", *(["amount"] if "amount" in given else [])]
+    return {**VERSION, "values": dict.fromkeys(parts, "illustrative"), **given}
+
+
+def understood(name: str) -> bool:
+    """Whether a column of a table means something."""
+    return name in FACTS or name.endswith(POINTS) or name in (*GIVEN, *OUTCOMES, *TOLD)
+
+
+def person(row: Row, number: int) -> Resident:
+    """The resident a row tells of. An empty cell is nothing known."""
+    given = {name: cell for name, cell in row.items() if cell}
+    facts: dict[str, Any] = {name: [] if FACT_TYPES[f.unit].endswith("[]") else None for name, f in FACTS.items()}
+    facts |= {n: typed(FACTS[n], cell) for n, cell in given.items() if n in FACTS and n != "children_due"}
+    number = LETTERS.index(given["who"]) if "who" in given else number + len(LETTERS)
+    due = [entry.split(":") for entry in given.get("children_due", "").split()]
+    facts["children_due"] = [child(number * 10 + place, level, int(year)) for place, (level, year) in enumerate(due)]
+    for level in ("primary", "junior_middle"):
+        facts[f"children_due_{level}"] = sum(one == level for one, _ in due)
+    name = row["name"] or None if "name" in row else "张三"
+    known = resident(number, given.get("district", "330203"), name=name, **facts)
+    points = {name: Decimal(cell) for name, cell in given.items() if name.endswith(POINTS)}
+    return Resident(**{**vars(known), "points": {"total_points": Decimal(0), **points}})
+
+
+def outcomes(engine: duckdb.DuckDBPyConnection, services: Sequence[Service], rows: Sequence[Row]) -> Iterator[Any]:
+    """Of each row what the statement, and what the reference, says of the service; none: no row of eligibility."""
+    for number, row in enumerate(rows):
+        who, as_of = person(row, number), dt.date.fromisoformat(row.get("as_of") or str(AS_OF))
+        statement = eligibility(engine, [who], services, as_of)
+        step = Step("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
+        run_step(engine, step, {"month": as_of.replace(day=1), "as_of": as_of})
+        found = engine.sql(f"SELECT {', '.join(OUTCOMES)} FROM decided").to_arrow_table().to_pylist()
+        engine.execute("DROP TABLE temp.scored")
+        yield found, [{name: one[name] for name in OUTCOMES} for one in decided(who, services, as_of)]
+
+
+def expected_outcome(row: Row) -> list[dict[str, Any]]:
+    """What a table says of a row, in the shape of `outcomes`; no `eligible`: nothing."""
+    if not row["eligible"]:
+        return []
+    amounts = {name: Decimal(row[name]) if row.get(name) else None for name in OUTCOMES[1:]}
+    return [{"eligible": row["eligible"] == "true", **amounts, "points_short": amounts["points_short"] or Decimal(0)}]
+
+
+def runs(rows: Sequence[Row]) -> list[tuple[str, list[tuple[Row, Resident]]]]:
+    """The runs of a table in their order, each with its rows and residents."""
+    people = [(row, person(row, number)) for number, row in enumerate(rows)]
+    return [(run, list(group)) for run, group in groupby(people, key=lambda one: one[0]["run"])]
+
+
+def lists(case: Case, reference: Reference, folder: Path) -> Iterator[Any]:
+    """Of each run its rows with residents, the list that the statements make, and the list of the reference."""
+    services, standing = declared(case, folder)
+    calendar = {tuple(line[:3]): tuple(line[3:]) for line in reference.rows["school_calendar"]}
+    town = Town(folder / "town", services, standing, reference)
+    plain = PlainTown(services, standing, KEY, FACTS, reference.districts, calendar)
+    for run, rows in runs(case.rows):
+        month, how = run[:7], {"last": "补跑" not in run, "send": "--send" in run}
+        people = [who for _, who in rows]
+        yield rows, town.publish(month, *people, **how), plain.publish(month, *people, **how)
+
+
+def told(row: Row, who: Resident, listed: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What a list says to a resident, in the shape of the table's own columns."""
+    mine = [one for one in listed if one["resident_id"] == who.resident_id]
+    said = {
+        "told": str(len(mine) or ""),
+        "due_on": " ".join(sorted(str(one["due_on"]) for one in mine if one["due_on"])),
+        "added_in": " ".join(f"r{one['added_in']}" for one in mine),
+        "text": " ".join(one["text"] for one in mine),
+    }
+    return {name: said[name] for name in row if name in TOLD}
