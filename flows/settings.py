@@ -79,21 +79,47 @@ class Exports(Closed):
     require_encryption: bool = False
 
 
+class Notify(Closed):
+    """Where the end of a run is told: an address (HTTP POST of JSON), a command (its argv; JSON on stdin), both, or nothing.
+
+    An address that holds a secret is not written here but given in JIFEN_NOTIFY_WEBHOOK, which wins.
+    """
+
+    webhook: str | None = None
+    command: Annotated[list[str], Field(min_length=1)] | None = None
+
+    @field_validator("webhook")
+    @classmethod
+    def _address_without_secret(cls, webhook: str | None) -> str | None:
+        parts = urlsplit(webhook or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.password is not None:
+            raise ValueError(
+                "应为 http:// 或 https:// 地址，不含密码；含密钥的地址放在环境变量 JIFEN_NOTIFY_WEBHOOK 中"
+            )
+        return webhook
+
+
 class SourceSettings(Closed):
-    """Where one source comes from, and how this city's departments write it (column -> value -> aliases)."""
+    """Where one source comes from, and how this city's departments write it (column -> value -> aliases).
+
+    `endpoint`: the address of the S3-compatible service. `table` or `query`: what to read of a PostgreSQL database.
+    """
 
     origin: str | None = None
+    endpoint: str | None = None
     encoding: Literal["utf-8", "gb18030"] | None = None
     table: str | None = None
     query: str | None = None
     aliases: dict[str, dict[str, list[str]]] = {}
 
-    @field_validator("origin")
+    @field_validator("origin", "endpoint")
     @classmethod
-    def _without_secret(cls, origin: str | None) -> str | None:
-        if origin is not None and "://" in origin and urlsplit(origin).password is not None:
-            raise ValueError("地址中不可写密码；密码放在环境变量或密钥文件中")
-        return origin
+    def _without_secret(cls, address: str | None) -> str | None:
+        if address is not None and "://" in address:
+            parts = urlsplit(address)
+            if parts.password is not None or re.search("(password|secret|token)=", parts.query, re.IGNORECASE):
+                raise ValueError("地址中不可写密码；密码放在环境变量或密钥文件中")
+        return address
 
     @model_validator(mode="after")
     def _one_place_per_month(self) -> Self:
@@ -101,6 +127,8 @@ class SourceSettings(Closed):
         from_database = self.origin is not None and self.origin.startswith("postgresql://")
         if len(asked) != (1 if from_database else 0):
             raise ValueError("table、query 只用于 postgresql:// 来源，且恰好写其中一个")
+        if self.endpoint is not None and not (self.origin or "").startswith("s3://"):
+            raise ValueError("endpoint 只用于 s3:// 来源")
         places = [self.origin, *asked] if self.origin is not None else []
         if places and not any("{month}" in place for place in places if place):
             # The same place for every month would make an older month's re-run take in the newest data.
@@ -117,6 +145,7 @@ class Settings(Closed):
     gate: Gate = Gate()
     drift: Drift = Drift()
     exports: Exports = Exports()
+    notify: Notify = Notify()
     sources: dict[str, SourceSettings] = {}
 
     @property
@@ -199,6 +228,7 @@ MEANT = {
     "dict_type": "应为表",
     "model_type": "应为表，写成 [{key}]",
     "missing": "请补上",
+    "too_short": "不可为空",
     "greater_than_equal": "不可小于 {ge}",
     "less_than_equal": "不可大于 {le}",
     "literal_error": "可用的值：{expected}",

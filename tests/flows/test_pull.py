@@ -247,11 +247,6 @@ def test_an_origin_may_be_a_file_a_folder_or_a_glob(root: Root, tmp_path: Path) 
     assert pull(root, "a", "c", month=NOVEMBER, a=f"{base}/ss_a.csv", c=f"{base}/ss_*.csv") == []
 
 
-def test_an_origin_that_is_not_supported_says_so(root: Root) -> None:
-    error = refused(root, "credit", credit="sftp://host/out/{month}/credit.csv")
-    assert "不支持" in error.what and "sources.credit" in error.where
-
-
 # --- which delivery serves ---
 
 

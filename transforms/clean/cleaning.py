@@ -13,7 +13,7 @@ import duckdb
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from expectations.source import Source
-from transforms.clean.readers import csv_failure, open_part, parquet_is_whole, unreadable
+from transforms.clean.readers import open_part, parquet_is_whole, read_failure, unreadable
 from transforms.clean.stage import staging_sql
 from transforms.clean.values import Reception
 from transforms.engine import PARQUET, PASSING, quoted, scalar
@@ -113,12 +113,12 @@ def _stage_part(connection: duckdb.DuckDBPyConnection, job: Job, index: int, pat
         connection.execute(f"COPY ({statement}) TO {quoted(target)} ({PASSING})")
     except duckdb.Error:
         if part.failure:
-            raise csv_failure(job.source, path, part.failure[0], job.encoding) from None
-        if path.suffix == ".parquet" and not parquet_is_whole(path):
+            raise read_failure(job.source, path, part.failure[0], job.encoding) from None
+        if not part.streamed and not parquet_is_whole(path):
             raise unreadable(job.source, path, "文件内容损坏") from None
         raise
     finally:
-        if path.suffix == ".csv":
+        if part.streamed:
             connection.unregister(part.relation)
     return part.undeclared
 

@@ -28,6 +28,12 @@ def normalised(raw: str) -> str:
     return f"CASE WHEN regexp_full_match({raw}, '[0-9]{{17}}[0-9X]') THEN {raw} ELSE {squeezed} END"
 
 
+def masked(text: str) -> str:
+    """A text of a department (a case number, say) without the IDs that somebody may have written into it."""
+    born = "(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}"
+    return f"regexp_replace({text}, '[1-9][0-9]{{5}}(?:(?:19|20)[0-9]{{2}}{born}[0-9Xx]|[0-9]{{2}}{born})', '***', 'g')"
+
+
 def number(text: str) -> str:
     """The 17 digits of a normalised ID as a BIGINT (a 15-digit one is of the century 19), null if it has not its form."""
     long = f"WHEN regexp_full_match({text}, '[0-9]{{17}}[0-9X]') THEN CAST(left({text}, 17) AS BIGINT)"

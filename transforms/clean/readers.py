@@ -1,4 +1,4 @@
-"""Raw parts as relations: CSV through pyarrow (any encoding), Parquet through DuckDB, every value as text."""
+"""Raw parts as relations: CSV through pyarrow (any encoding), Parquet through DuckDB, xlsx; every value as text."""
 
 from __future__ import annotations
 
@@ -6,28 +6,35 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from expectations.problems import ExitCode, JifenError
 from expectations.source import Source
 from transforms.clean.identity import WHITE_SPACE
-from transforms.engine import quoted
+from transforms.clean.xlsx import Cut, Row, WorkbookError, rows
+from transforms.engine import EngineSettings, open_engine, quoted
 
 _BLOCK = 32 << 20  # a block must hold one whole record: larger than any field that a sane department sends
+_ROWS = 10_000  # of a workbook at a time
 
 
 @dataclass
 class Part:
-    """One readable part of a delivery: a relation with `record` (1-based), and the text expression of each column."""
+    """One readable part of a delivery: a relation with `record` (1-based), and the text expression of each column.
+
+    `streamed`: the relation is one of batches, registered with the connection, and can be read once.
+    """
 
     relation: str
     texts: dict[str, str]
     undeclared: list[str]
+    streamed: bool = False
     failure: list[Exception] = field(default_factory=list)
 
 
@@ -39,17 +46,17 @@ def unreadable(source: Source, path: Path, why: str, todo: str = "请部门重�
 
 def open_part(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, encoding: str) -> Part:
     """Make one raw file a relation of the connection. JifenError 11 if it cannot be read, 12 if a column is missing."""
-    if path.suffix == ".parquet":
-        return _parquet(connection, source, path)
-    if path.suffix == ".csv":
-        return _csv(connection, source, path, encoding)
-    raise unreadable(source, path, f"不支持的格式 {path.suffix}", "请提供 .csv 或 .parquet")
+    match path.suffix.lower():
+        case ".parquet":
+            return _parquet(connection, source, path)
+        case ".xlsx":
+            return _xlsx(connection, source, path)
+        case _:
+            return _csv(connection, source, path, encoding)
 
 
 def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) -> Part:
-    relation = (
-        f"read_parquet({quoted(path)}, binary_as_string = true, file_row_number = true, hive_partitioning = false)"
-    )
+    relation = _parquet_relation(path)
     try:
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     except duckdb.Error:
@@ -57,22 +64,26 @@ def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) 
     columns = [(str(name), str(kind)) for name, kind, *_ in described if name != "file_row_number"]
     found, undeclared = match_headers(source, path, [name for name, _ in columns])
     texts = {
-        name: _as_text(f'"{columns[i][0].replace(chr(34), chr(34) * 2)}"', columns[i][1]) for name, i in found.items()
+        name: as_text(f'"{columns[i][0].replace(chr(34), chr(34) * 2)}"', columns[i][1]) for name, i in found.items()
     }
     return Part(f"(SELECT *, file_row_number + 1 AS record FROM {relation})", texts, undeclared)
 
 
+def _parquet_relation(path: Path) -> str:
+    return f"read_parquet({quoted(path)}, binary_as_string = true, file_row_number = true, hive_partitioning = false)"
+
+
 def parquet_is_whole(path: Path) -> bool:
-    """Whether every value of a Parquet file can be read: tells a damaged file from a full disk or too little memory."""
-    try:
-        for _ in pq.ParquetFile(path).iter_batches():
-            pass
-    except (pa.ArrowException, OSError):
-        return False
+    """Whether the engine can read every value of a Parquet file: tells a damaged file from a full disk or too little memory."""
+    with TemporaryDirectory() as aside, open_engine(EngineSettings(), Path(aside)) as connection:
+        try:
+            connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM {_parquet_relation(path)}").fetchall()
+        except duckdb.Error:
+            return False
     return True
 
 
-def _as_text(value: str, kind: str) -> str:
+def as_text(value: str, kind: str) -> str:
     """The text a typed value would have had: dates and timestamps at 00:00 as dates, decimals without idle zeros."""
     if kind == "VARCHAR":
         return value
@@ -97,12 +108,16 @@ def _csv(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, enco
             ),
         )
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise csv_failure(source, path, error, encoding) from None
-    part = Part(f"csv_{abs(hash(path))}", {name: f"c{i}" for name, i in found.items()}, undeclared)
-    schema = pa.schema([("record", pa.int64()), *((f"c{i}", pa.string()) for i in range(len(headers)))])
-    stream = pa.RecordBatchReader.from_batches(schema, _numbered(reader, schema, part))
-    connection.register(part.relation, stream)
+        raise read_failure(source, path, error, encoding) from None
+    part, schema = _streamed(path, len(headers), found, undeclared)
+    connection.register(part.relation, pa.RecordBatchReader.from_batches(schema, _numbered(reader, schema, part)))
     return part
+
+
+def _streamed(path: Path, width: int, found: dict[str, int], undeclared: list[str]) -> tuple[Part, pa.Schema]:
+    """A part that is read from a stream of batches, and their schema: `record`, then the columns by place."""
+    part = Part(f"part_{abs(hash(path))}", {name: f"c{i}" for name, i in found.items()}, undeclared, streamed=True)
+    return part, pa.schema([("record", pa.int64()), *((f"c{i}", pa.string()) for i in range(width))])
 
 
 def _numbered(reader: pacsv.CSVStreamingReader, schema: pa.Schema, part: Part) -> Iterator[pa.RecordBatch]:
@@ -123,16 +138,18 @@ def _csv_headers(source: Source, path: Path, encoding: str) -> list[str]:
         with path.open(encoding=encoding, newline="") as text:
             headers = next(csv.reader(text), None)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise csv_failure(source, path, error, encoding) from None
+        raise read_failure(source, path, error, encoding) from None
     if not headers:
         raise unreadable(source, path, "空文件，没有表头")
     headers[0] = headers[0].removeprefix("\ufeff").strip('"') if headers[0].startswith("\ufeff") else headers[0]
     return headers
 
 
-def csv_failure(source: Source, path: Path, error: Exception, encoding: str) -> JifenError:
-    """What pyarrow says, without the row that it quotes."""
+def read_failure(source: Source, path: Path, error: Exception, encoding: str) -> JifenError:
+    """What pyarrow says, without the row that it quotes; or the reader of workbooks."""
     message = str(error)
+    if isinstance(error, WorkbookError):
+        return unreadable(source, path, message, "请部门另存为不带密码的 .xlsx，或导出 CSV")
     if isinstance(error, UnicodeDecodeError) or "UTF8" in message or "UTF-8" in message:
         hint = f'若为 GB18030 编码，请在 jifen.toml 的 [sources.{source.source}] 写 encoding = "gb18030"'
         return unreadable(source, path, f"不是 {encoding} 编码", hint)
@@ -143,6 +160,47 @@ def csv_failure(source: Source, path: Path, error: Exception, encoding: str) -> 
     if "straddling" in message:
         return unreadable(source, path, "有一条记录超过 32 MB（引号没有闭合？）")
     return unreadable(source, path, "CSV 格式有误（引号没有闭合？）")
+
+
+def _xlsx(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) -> Part:
+    sheet = rows(path)
+    try:
+        _, texts = next(sheet, (0, []))
+    except WorkbookError as error:
+        raise read_failure(source, path, error, "") from None
+    headers = [text or "" for text in texts]
+    if not headers:
+        raise unreadable(source, path, "第一张工作表是空的，没有表头")
+    found, undeclared = match_headers(source, path, headers)
+    part, schema = _streamed(path, len(headers), found, undeclared)
+    worded = {i: source.columns[name].title for name, i in found.items() if source.columns[name].type == "text"}
+    batches = _batches(sheet, schema, worded, part)
+    connection.register(part.relation, pa.RecordBatchReader.from_batches(schema, batches))
+    return part
+
+
+def _batches(
+    sheet: Iterator[tuple[int, Row]], schema: pa.Schema, worded: dict[int, str], part: Part
+) -> Iterator[pa.RecordBatch]:
+    """Batches of a sheet's rows; `record` is the row of the sheet, less the header.
+
+    Of a number that Excel has cut, an ID or a date is refused by itself; a text (`worded`) would pass for another
+    record's, so the file is.
+    """
+    width = len(schema) - 1
+    try:
+        while some := list(islice(sheet, _ROWS)):
+            for number, row in some:
+                spoilt = [title for i, title in worded.items() if i < len(row) and isinstance(row[i], Cut)]
+                if spoilt:
+                    raise WorkbookError(f"第 {number} 行的{spoilt[0]}超过 15 位而存成了数值，尾数已丢失，应存为文本")
+            records = pa.array([number - 1 for number, _ in some], pa.int64())
+            columns = zip(*((row + [None] * width)[:width] for _, row in some), strict=True)
+            texts = [pa.array(column, pa.string()) for column in columns]
+            yield pa.RecordBatch.from_arrays([records, *texts], schema=schema)
+    except WorkbookError as error:
+        part.failure.append(error)
+        raise
 
 
 def match_headers(source: Source, path: Path, headers: list[str]) -> tuple[dict[str, int], list[str]]:
