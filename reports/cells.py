@@ -56,16 +56,18 @@ def copy_csv(
 ) -> None:
     """Write rows of a table (by position) as CSV: UTF-8 with BOM, header row, in the order of the table.
 
-    The first column must be one that is never quoted: the BOM stands before its header. The query must stay free of
-    joins (a long IN is one), for they lose the order of the table.
+    Codes and texts are quoted, for LibreOffice proposes to part cells at semicolons and TABs too. The first column must
+    be neither: the BOM stands before its header. The query must stay free of joins (a long IN is one), for they lose
+    the order of the table.
     """
     titles = [column.title for column in columns]
     titles[0] = BOM + titles[0]
     cells = ", ".join(f"{column.cell} AS {_name(title)}" for column, title in zip(columns, titles, strict=True))
-    codes = ", ".join(_name(t) for column, t in zip(columns, titles, strict=True) if column.kind == "code")
+    written = (title for column, title in zip(columns, titles, strict=True) if column.kind in ("code", "text"))
+    quotes = ", ".join(map(_name, written))
     query = f"SELECT {cells} FROM {table} WHERE rowid BETWEEN {rows.start} AND {rows.stop - 1}"
     connection.execute(
-        f"COPY ({query}) TO {quoted(target)} (FORMAT csv, HEADER, FORCE_QUOTE ({codes}), USE_TMP_FILE false)"
+        f"COPY ({query}) TO {quoted(target)} (FORMAT csv, HEADER, FORCE_QUOTE ({quotes}), USE_TMP_FILE false)"
     )
 
 

@@ -24,13 +24,14 @@ class Beside:
     """What the page says beside the figures.
 
     illustrative: values in use that the bureau has yet to set; not_modelled: table, what it leaves out, why;
-    outdated: what has changed since the month was held; timings: seconds by step.
+    outdated: what has changed since the month was held; timings: seconds by step; alone: why there is no month before.
     """
 
     illustrative: Sequence[str]
     not_modelled: Sequence[tuple[str, str, str]]
     outdated: Sequence[str]
     timings: Mapping[str, float]
+    alone: str
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def month_page(now: Says, before: Says | None, names: Names, found: Sequence[Cha
         ("口径", _fine_print(now, names, beside)),
         ("用时", sections.timings(beside.timings)),
     ]
-    header = _held(now) if kept_back else _published(now, before, found, names)
+    header = _held(now) if kept_back else _published(now, before, found, names, beside.alone)
     versions = "，".join(f"{_authority(names, code)} {v['from']}" for code, v in now["policy"].items())
     against = f"与 {now['compared_with']} 比对" if before else "没有上月可比"
     footer = (
@@ -72,10 +73,12 @@ def month_page(now: Says, before: Says | None, names: Names, found: Sequence[Cha
     return page(f"新居民积分 {now['month']} 运行报告", header, listed, escape(footer))
 
 
-def blocked_page(month: str, what: str, todo: str, waiting: Sequence[Waiting], names: Names) -> str:
+def blocked_page(
+    month: str, stopped_by: Sequence[str], todo: Sequence[str], waiting: Sequence[Waiting], names: Names
+) -> str:
     """The page of a month that stopped at what came in: what came, what was refused and why, what to do."""
-    steps = [todo, "未发布任何内容：分析人员和区县看到的仍是以前的月份。"]
-    header = _verdict("blocked", f"{month} 停在收取和检查数据这一步，原因如下。", [*what.split("；")], steps)
+    steps = [*todo, "未发布任何内容：分析人员和区县看到的仍是以前的月份。"]
+    header = _verdict("blocked", f"{month} 停在收取和检查数据这一步，原因如下。", stopped_by, steps)
     lines = [
         (
             names.source(one.source),
@@ -99,13 +102,13 @@ def blocked_page(month: str, what: str, todo: str, waiting: Sequence[Waiting], n
     return page(f"新居民积分 {month} 运行报告", header, listed, footer)
 
 
-def _published(now: Says, before: Says | None, found: Sequence[Change], names: Names) -> str:
+def _published(now: Says, before: Says | None, found: Sequence[Change], names: Names, alone: str) -> str:
     people = f"{now['month']} 共 {sections.number(now['residents'])} 人计分"
     if now["accepted"]:
         what = f"{people}。有 {len(now['held'])} 项变化超出限度，经核准发布，理由：{now['accepted']}"
         return _verdict("published", what, now["held"], ["把核准的理由告知区县和相关部门。"])
     if before is None:
-        return _verdict("published", f"{people}。上月没有发布，没有可比的数字。", [], ["浏览各节，确认数字合理。"])
+        return _verdict("published", f"{people}。{alone}。", [], ["浏览各节，确认数字合理。"])
     beyond = [change for change in found if change.over]
     if beyond:
         what = f"{people}。本月起用新版本，{len(beyond)} 项积分变化超出平常的限度，按规定不扣留。"

@@ -107,7 +107,7 @@ def reason_words(source: Source, reason: str) -> str:
 def compared(found: Sequence[Change], names: Names) -> str:
     """Everything that the drift check looked at, by kind; the kinds with something beyond the limits stand open."""
     if not found:
-        return paragraph("上月没有发布，没有可比的数字。")
+        return paragraph("没有可比的数字。")
     parts = []
     for kind, title in KINDS.items():
         listed = [change for change in found if change.kind == kind]
@@ -168,7 +168,7 @@ def _points(value: Decimal | None) -> str:
 def movements(now: Says, before: Says | None, names: Names) -> str:
     """Who gained and lost points, by indicator."""
     if before is None:
-        return paragraph("上月没有发布，没有变动可列。")
+        return paragraph("没有上月，没有变动可列。")
     moved, items = now["figures"]["moved"], now["figures"]["items"]
     of_indicators = [item for item in moved if item in names.fed_by]
     most = sorted(of_indicators, key=lambda item: -moved[item]["up"] - moved[item]["down"])[:MOVED_MOST]

@@ -63,7 +63,8 @@ def simulation_page(connection: duckdb.DuckDBPyConnection, revision: Path, resul
         _section("按指标", _by_item(connection, frame, sums=False)),
         _section("积分应用", _services(connection, frame, revision, result)),
         f"<footer>以 {escape(frame.month)} 已发布的数据按草案重新计算，不影响任何已发布的结果。"
-        f"人数四舍五入到 {FEW}，不足 {FEW} 人不列数字，平均数只对至少 {FEW} 人计算。扣分项目的“增加”指多扣。</footer>",
+        f"人数四舍五入到 {FEW}，不足 {FEW} 人不列数字，平均数只对至少 {FEW} 人计算，金额按舍入后的人数折算。"
+        "扣分项目的“增加”指多扣。</footer>",
     ]
     return document(title, "\n".join(body), STYLE + MORE_STYLE)
 
@@ -200,11 +201,17 @@ def _service(frame: Frame, row: Sequence[Any]) -> tuple[str, ...]:
     """Money is told like a mean: only over at least 10 people, and a change only when at least 10 are paid otherwise."""
     code, district, reached, more, fewer, paid_otherwise, money, more_money = row
     name = frame.districts.get(district, district) if district else frame.services.get(code, code)
-    before = f"{money:,.0f}" if reached >= FEW and money else "—"
-    after = f"{money + more_money:,.0f}" if paid_otherwise >= FEW and reached + more - fewer >= FEW else "—"
+    before = _yuan(money, reached)
+    after = _yuan(money + more_money, reached + more - fewer) if paid_otherwise >= FEW else "—"
     if not paid_otherwise:
         after = before
     return f"{'　' if district else ''}{name}", people(reached), people(more), people(fewer), before, after
+
+
+def _yuan(money: Decimal, number: int) -> str:
+    """What the rounded number of people would get: exact sums less those of all but one district would be exact again."""
+    told = rounded(number)
+    return f"{money / number * told:,.0f}" if told and money else "—"
 
 
 def _section(title: str, content: str) -> str:

@@ -24,8 +24,13 @@ def write_table(
 
 
 def facts_statement(facts: Mapping[str, Fact]) -> str:
-    """The published facts: one row per resident, pseudonymous."""
-    names = ", ".join(name for name, fact in facts.items() if not fact.restricted)
+    """The published facts: one row per resident, pseudonymous. A department's own texts come in as codes only."""
+    coded = "list_filter({0}, lambda entry: regexp_full_match(entry.key, '[0-9]{{6}}:[a-z][a-z0-9_]*')) AS {0}"
+    names = ", ".join(
+        coded.format(name) if fact.unit == "points_by_key" else name
+        for name, fact in facts.items()
+        if not fact.restricted
+    )
     return f"SELECT CAST($month AS DATE) AS month, resident_key, district, {names} FROM facts"
 
 

@@ -177,7 +177,7 @@ def test_a_blocked_month_says_what_came_what_was_refused_and_what_to_do(pages: d
     lines = {line.split("|")[0]: line for line in rows(text)}
     assert lines["学历与职业技能（教育、人社）"] == "学历与职业技能（教育、人社）|✖ 未通过|40|40"
     assert lines["随迁子女（教育、卫健）"] == "随迁子女（教育、卫健）|合格|1|0"
-    assert lines["流动人口登记（公安）"] == "流动人口登记（公安）|已到，尚未检查|—|—"
+    assert lines["流动人口登记（公安）"] == "流动人口登记（公安）|合格|40|0"
     assert "学历与职业技能|等级：不在取值范围内|整行退回|40" in rows(text)
     assert "<b>本科</b>" not in text and "本科" not in text
 
