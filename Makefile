@@ -3,9 +3,10 @@ PYTHON ?= python3
 RESIDENTS ?= 20000
 BIN := .venv/bin
 
+# -c: pip before 23.3 looks past the locked version of a package that another one asks for with extras
 .venv/installed: requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt -c requirements-dev.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from expectations.problems import ExitCode, JifenError
+from expectations.problems import JifenError, explained
 from flows.cli_reading import reading
 from flows.options import (
     OPTIONS,
@@ -88,6 +87,24 @@ def backfill(
 
 
 @app.command()
+def serve(
+    day: Annotated[int, typer.Option("--day", help="每月几日，1 到 28")] = 5,
+    time: Annotated[str, typer.Option("--time", metavar="HH:MM", help="几点几分，按北京时间")] = "02:00",
+    root: RootOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """每月到时自动计算上一个月，直到停止。需要一个 Prefect 服务（PREFECT_API_URL）；没有时说明怎样启动。
+
+    例：jifen serve --day 5 --time 02:00
+    """
+    from flows.serve import schedule_of
+    from flows.serve import serve as serve_months
+
+    place(root, config)
+    serve_months(OPTIONS.settings(), schedule_of(day, time), tell)
+
+
+@app.command()
 def demo(
     residents: Annotated[int, typer.Option("--residents", help="合成多少人", min=1)] = 20_000,
     root: RootOption = None,
@@ -131,20 +148,9 @@ def main() -> None:
     except Exception as error:
         if OPTIONS.debug:
             raise
-        told = explained(error)
+        sys.unraisablehook = lambda _: None  # finalisers of half-written files would complain with a trace of their own
+        told = explained(error).with_traceback(None)
     # Outside the handler: the error's frames, and the engine's connections in them, are let go before the exit.
     if told is not None:
         print(told, file=sys.stderr, flush=True)
         sys.exit(told.code)
-
-
-def explained(error: Exception) -> JifenError:
-    """Any error as one for people. Messages of libraries may quote people's data: only their kind is told."""
-    if isinstance(error, JifenError):
-        return error.with_traceback(None)
-    if isinstance(error, OSError):
-        why = os.strerror(error.errno) if error.errno else type(error).__name__
-        where = str(error.filename or "")
-        return JifenError(ExitCode.OTHER, f"系统错误：{why}", where=where, todo="检查磁盘空间和权限后再次运行")
-    todo = "再次运行；仍然出错时加 --debug 取得细节"
-    return JifenError(ExitCode.OTHER, f"程序错误（{type(error).__name__}）", todo=todo)

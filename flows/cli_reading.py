@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from expectations.problems import ExitCode, JifenError
 from flows.options import OPTIONS, ConfigOption, RootOption, month_of, place, tell
@@ -41,7 +41,7 @@ def status(root: RootOption = None, config: ConfigOption = None) -> None:
     from flows.status import month_lines
 
     place(root, config)
-    table = Table("月份", "状态", "版本", "人数", "说明")
+    table = Table("月份", "状态", "版本", "人数", Column("说明", overflow="fold"))  # Chinese has no spaces to break at
     for line in month_lines(OPTIONS.settings()):
         table.add_row(*line)
     Console().print(table if table.row_count else "还没有任何月份")

@@ -12,7 +12,7 @@ from expectations.problems import ExitCode, JifenError
 from flows import publish as publishing
 from flows.house import ALL_CODE, city_version, code_hash
 from flows.manifest import manifest_facts
-from flows.reporting import names_of
+from flows.reporting import month_before, names_of
 from flows.root import Root, canonical_json, now, write_atomically
 from flows.run import Held, Run, build_name, received
 from flows.settings import Drift
@@ -57,7 +57,7 @@ def note_changes(run: Run) -> None:
 def drift(run: Run) -> dict[str, Any]:
     """Measure the month, and compare it with the month before as published."""
     run.making.step("figures", lambda: {"figures": _figures(run)})
-    before = publishing.published(run.root, run.month - 1)
+    before = month_before(run)
     if before:
         city, districts = city_version(run.house.in_force(run.month))
         compared = Compared(

@@ -47,5 +47,7 @@ def manifest_facts(run: Run) -> dict[str, Any]:
 
 
 def account_facts(account: Account) -> dict[str, Any]:
-    """The row account of a delivery, as manifests and reports show it."""
-    return {name: value for name, value in vars(account).items() if name != "inputs"}
+    """The row account of a delivery, as manifests and reports show it: of undeclared columns how many, for a title may
+    be anything, a person's data in a file without headers too."""
+    known = {name: value for name, value in vars(account).items() if name != "inputs"}
+    return known | {"undeclared": len(account.undeclared)}

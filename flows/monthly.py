@@ -1,74 +1,115 @@
 """The month as a Prefect flow: the only module with flow and task decorators.
 
 Import it after `flows.prefect_home.settle`: Prefect reads its environment when it is imported. Prefect sees step
-names, states and one masked sentence per failure; parameters, results and errors of the steps never reach it.
+names, states, one masked sentence per failure and a page of counts; parameters, results and errors never reach it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from prefect import flow, task
+from prefect import Flow, flow, runtime, task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, FlowRun, State
+from prefect.schedules import Cron
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Failed
-from prefect.tasks import Task
 
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
+from expectations.problems import ExitCode, JifenError, explained
+from flows.outcome import Outcome, failed
 from flows.prefect_home import await_server
 
 PULL = "pull"
 PULL_RETRY_SECONDS = [5.0, 30.0]
 
 Counts = Mapping[str, Any]
-R = TypeVar("R")
-R_contra = TypeVar("R_contra", contravariant=True)
 
 
-class Step(Protocol[R_contra]):
+class Step(Protocol):
     """A plain function with a name: works on the run, returns counts."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def function(self) -> Callable[[R_contra], Counts]: ...
+    def function(self) -> Callable[[Any], Counts]: ...
 
 
-def run_month_with_prefect(run: R, steps: Sequence[Step[R]], month: Month) -> dict[str, Counts]:
-    """Run the steps in order as the tasks of one flow run; what each counted, by its name.
+Attempt = Callable[[Any, Any], Counts]
+Work = Callable[[Month, Attempt], Outcome]
+Ended = Callable[[Outcome], None]
 
-    The first step that fails ends the flow run as Failed, and its own exception is raised here as it was. Prefect's
-    record of it holds the message of a JifenError, which is free of personal data, and of others their type only.
+
+def run_with_prefect(work: Work, month: Month, ended: Ended) -> Outcome:
+    """Do a month's work as a flow run, here and now.
+
+    `work(month, attempt)` does each step through `attempt(step, run)`, which makes it a task of the flow run, and
+    raises what the step raised, as it was. `ended` is called once the flow run has ended, by Prefect.
     """
     await_server()
-    counts: dict[str, Counts] = {}
-    failures: list[Exception] = []
+    outcomes: list[Outcome] = []
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # its thread holds up the end for a second
+        _month_flow(work, lambda _: month, ended, outcomes)(return_state=True)
+    return outcomes.pop()
 
-    @flow(name="monthly", flow_run_name=str(month), validate_parameters=False, persist_result=False)
+
+def serve_months(work: Work, month_at: Callable[[dt.datetime], Month], ended: Ended, cron: str, timezone: str) -> None:
+    """Register the month's flow as the deployment monthly/jifen, and run it whenever it is due, until stopped.
+
+    `month_at`: the month to run, of the moment it was scheduled for, however late it starts. One run at a time: runs
+    that have become due together, because nobody served them, follow each other.
+    """
+    _month_flow(work, month_at, ended, []).serve(
+        name="jifen",
+        schedule=Cron(cron, timezone=timezone),
+        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
+        pause_on_shutdown=False,  # a run that becomes due meanwhile is late, not lost
+        print_starting_message=False,
+    )
+
+
+def _month_flow(
+    work: Work, month_at: Callable[[dt.datetime], Month], ended: Ended, outcomes: list[Outcome]
+) -> Flow[[], State[Any] | None]:
+    """The flow; what came of it is appended to `outcomes`."""
+
+    def month() -> Month:
+        return month_at(runtime.flow_run.scheduled_start_time)
+
+    def told(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+        if outcomes:
+            ended(outcomes[-1])
+        else:  # killed: this is the process that served it
+            stopped = JifenError(ExitCode.OTHER, "运行中断，没有完成", todo="查看系统日志后再次运行")
+            ended(failed(month_at(flow_run.expected_start_time or dt.datetime.now(dt.UTC)), stopped))
+
+    @flow(
+        name="monthly",
+        flow_run_name=lambda: str(month()),
+        validate_parameters=False,
+        persist_result=False,
+        on_completion=[told],
+        on_failure=[told],
+        on_crashed=[told],
+    )
     def monthly() -> State[Any] | None:
-        try:
-            for step in steps:
-                counts[step.name] = _as_task(step, run, failures)()
-        except JifenError as masked:
-            return Failed(message=str(masked))  # a raised error would be pickled into Prefect's storage
-        return None
+        outcome = work(month(), _attempt)
+        outcomes.append(outcome)
+        create_markdown_artifact(outcome.markdown(), key=f"month-{outcome.month}")
+        if outcome.error is None:
+            return None
+        return Failed(message=f"{outcome.reason}\n  处理：{outcome.todo}\n  退出码：{outcome.code}")
 
-    try:
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # its thread holds up the end for a second
-            monthly()
-    except Exception:
-        if failures:
-            raise failures[-1] from None
-        raise
-    return counts
+    return monthly
 
 
-def _as_task(step: Step[R], run: R, failures: list[Exception]) -> Task[[], Counts]:
+def _attempt(step: Step, run: Any) -> Counts:
     """A step as a task without parameters: the run is closed over, so that Prefect never sees it."""
+    failures: list[Exception] = []
     retries = len(PULL_RETRY_SECONDS) if step.name == PULL else 0
 
     @task(
@@ -80,20 +121,22 @@ def _as_task(step: Step[R], run: R, failures: list[Exception]) -> Task[[], Count
         persist_result=False,
     )
     def call() -> Counts:
-        failures.clear()
         try:
             return step.function(run)
         except Exception as error:
             failures.append(error)
-        raise _masked(step.name, failures[-1])  # outside the handler: the original must not hang on it as context
+        raise _masked(failures[-1])  # outside the handler: the original must not hang on it as context
 
-    return call
+    try:
+        return call()
+    except JifenError:
+        pass
+    raise failures[-1]
 
 
-def _masked(name: str, error: Exception) -> JifenError:
-    if isinstance(error, JifenError):
-        return JifenError(error.code, error.what, where=error.where, todo=error.todo)
-    return JifenError(ExitCode.OTHER, f"步骤 {name} 出错（{type(error).__name__}）")
+def _masked(error: Exception) -> JifenError:
+    told = explained(error)
+    return JifenError(told.code, told.what, where=told.where, todo=told.todo)
 
 
 def _may_pass(error: BaseException | None) -> bool:

@@ -8,6 +8,7 @@ does, even if this process is killed.
 from __future__ import annotations
 
 import atexit
+import base64
 import gc
 import http.client
 import os
@@ -18,21 +19,28 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from expectations.problems import ExitCode, JifenError
 
 STARTUP_SECONDS = 120.0
 STOP_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
 GRACE_SECONDS = 1.0  # the last task states are still on their way from the server's queue to its database
 LOCAL = "127.0.0.1"
 
-QUIET = {
+OFFLINE = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+}
+QUIET = {
+    **OFFLINE,
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",  # its error logs are stack traces, and quote what they were given
+    "PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
 }
@@ -55,6 +63,37 @@ def settle(root: Path) -> None:
     os.environ.update(QUIET, PREFECT_HOME=str(home))
     for name in ("NO_PROXY", "no_proxy"):  # a proxy is for the world outside, never for our own server
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), LOCAL]))
+
+
+def require_server(root: Path) -> None:
+    """Settle, and see that the operator's Prefect server answers. JifenError 1: it does not; how to start it."""
+    settle(root)
+    address = os.environ.get("PREFECT_API_URL", "")
+    if not address:
+        raise _no_server(root, "没有可用的 Prefect 服务", "环境变量 PREFECT_API_URL 没有设置")
+    asked = urllib.request.Request(f"{address.rstrip('/')}/admin/version")
+    if known := os.environ.get("PREFECT_API_AUTH_STRING"):
+        asked.add_header("Authorization", f"Basic {base64.b64encode(known.encode()).decode()}")
+    try:
+        with urllib.request.urlopen(asked, timeout=ANSWER_SECONDS):
+            return
+    except urllib.error.HTTPError as error:
+        if error.code == http.client.UNAUTHORIZED:
+            todo = "环境变量 PREFECT_API_AUTH_STRING 应与服务一侧的 PREFECT_SERVER_API_AUTH_STRING 相同"
+            raise JifenError(ExitCode.OTHER, "Prefect 服务拒绝了口令", where=address, todo=todo) from None
+        why = f"HTTP {error.code}"
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        why = type(error).__name__
+    raise _no_server(root, f"Prefect 服务没有应答（{why}）", f"PREFECT_API_URL={address}")
+
+
+def _no_server(root: Path, what: str, where: str) -> JifenError:
+    settings = " ".join(f"{name}={value}" for name, value in OFFLINE.items())
+    todo = f"""在本机另一个终端启动（长期运行用 systemd，见操作员手册）：
+    PREFECT_HOME={root / "prefect"} {settings} {Path(sys.executable).parent / "prefect"} server start --host {LOCAL} --port 4200
+  再运行：
+    PREFECT_API_URL=http://{LOCAL}:4200/api jifen serve"""
+    return JifenError(ExitCode.OTHER, what, where=where, todo=todo)
 
 
 def start_server_early(root: Path) -> None:

@@ -134,14 +134,18 @@ def delivery_facts(delivery: Delivery) -> dict[str, Any]:
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Relative path -> bytes and SHA-256, of every file of a revision but manifest and .mac."""
+    """Relative path -> bytes and SHA-256, of every file of a revision but manifest and .mac; none if it is no plain file."""
     paths = sorted(item for item in folder.rglob("*") if item.is_symlink() or not item.is_dir())
     paths = [path for path in paths if path not in (folder / MANIFEST, folder / MAC)]
-    hashes = in_threads(file_hash, paths)
-    return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest}
-        for path, digest in zip(paths, hashes, strict=True)
-    }
+    described = in_threads(describe, paths)
+    return {path.relative_to(folder).as_posix(): facts for path, facts in zip(paths, described, strict=True)}
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Bytes and SHA-256 of a file; nothing of a link (its content may change behind our back) or of a device."""
+    if path.is_symlink() or not path.is_file():
+        return {}
+    return {"bytes": path.stat().st_size, "sha256": file_hash(path)}
 
 
 def manifest_mac(key: bytes, manifest: bytes) -> bytes:

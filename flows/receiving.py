@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -13,21 +14,18 @@ from expectations.problems import JifenError
 from flows import publish as publishing
 from flows.build import open_build
 from flows.house import CLEANING_CODE, House, code_hash
-from flows.pull import Delivery, deliveries, inbox_months, note_rows, pull_month
-from flows.run import Run, build_name, inputs_hash
+from flows.pull import Delivery, deliveries, note_rows, pull_up_to
+from flows.reporting import BLOCKING
+from flows.run import Refused, Run, build_name, inputs_hash
 from flows.serving import serving, stale_increment
 from transforms.clean.cleaning import Account, Job, clean_delivery, read_account
+from transforms.figures import refused_so_far
 
 
 def pull(run: Run) -> dict[str, Any]:
-    """Receive every month up to this one that is in the inbox and not yet received, or has changed."""
+    """Receive every month up to this one that is on offer and not yet received, or has changed."""
     gate.warm_up()
-    months = sorted({m for m in inbox_months(run.root) if m <= run.month} | {run.month})
-    new = [
-        delivery
-        for month in months
-        for delivery in pull_month(run.root, run.house.settings, run.house.sources, month, rehash=month == run.month)
-    ]
+    new = pull_up_to(run.root, run.house.settings, run.house.sources, run.month)
     for delivery in new:
         run.tell(f"收到 {delivery.month} {delivery.source} 第 {delivery.number} 次交付")
     for name, source in run.house.sources.items():
@@ -38,7 +36,11 @@ def pull(run: Run) -> dict[str, Any]:
 
 
 def clean(run: Run) -> dict[str, Any]:
-    """Stage, judge and split every delivery that serves the month and is not yet clean."""
+    """Stage, judge and split every delivery that serves the month and is not yet clean.
+
+    All are judged before the first one that is no good ends the run (JifenError 11 or 12), so that the operator can
+    call every department at once; what is clean stays clean.
+    """
     cleaned = 0
     with run.engine() as connection:
         for name, served in run.served.items():
@@ -48,12 +50,37 @@ def clean(run: Run) -> dict[str, Any]:
                 known = read_account(job, run.root.path)
                 if known is None:
                     run.tell(f"清洗 {delivery.month} {name}")
-                    known = _clean_one(run, connection, job, delivery)
-                    cleaned += 1
-                accounts.append(known)
-            run.accounts[name] = accounts
+                    known = _cleaned(run, connection, job, delivery)
+                    cleaned += known is not None
+                accounts += [known] if known else []
+            if len(accounts) == len(served.deliveries):
+                run.accounts[name] = accounts
+    if run.refused:
+        raise _together([refused.error for refused in run.refused])
     run.build = open_build(run.root, str(run.month), build_name(run))
     return {"cleaned": cleaned, "rows": sum(a.clean for accounts in run.accounts.values() for a in accounts)}
+
+
+def _cleaned(run: Run, connection: duckdb.DuckDBPyConnection, job: Job, delivery: Delivery) -> Account | None:
+    """The account of a delivery; None, and noted, when it is no good."""
+    try:
+        return _clean_one(run, connection, job, delivery)
+    except JifenError as error:
+        if error.code not in BLOCKING:
+            raise
+        run.tell(f"{delivery.month} {delivery.source} 未通过")
+        counts = refused_so_far(connection, run.root.tmp / "clean" / "staged")
+        run.refused.append(Refused(delivery.source, error, counts))
+        return None
+
+
+def _together(errors: Sequence[JifenError]) -> JifenError:
+    """One error for all. What cannot be read comes first (11): of that nobody knows yet whether it would pass."""
+    if len(errors) == 1:
+        return errors[0]
+    listed = "\n".join(f"  {error.what}（{error.where}）" for error in errors)
+    todo = "；".join(dict.fromkeys(error.todo for error in errors))
+    return JifenError(min(error.code for error in errors), f"{len(errors)} 份交付未通过：\n{listed}", todo=todo)
 
 
 def _clean_one(run: Run, connection: duckdb.DuckDBPyConnection, job: Job, delivery: Delivery) -> Account:

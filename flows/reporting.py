@@ -15,7 +15,6 @@ from flows.run import Run
 from reports.findings import Names
 from reports.run_report import Beside, Waiting, blocked_page, month_page
 from reports.titles import item_titles
-from transforms.figures import refused_so_far
 from transforms.policy.columns import score_lines
 
 PARTS = {"districts": "适用区县", "conditions": "条件", "points": "分数线", "amount": "金额"}
@@ -26,20 +25,35 @@ def report(run: Run) -> dict[str, Any]:
     """Write the page of the finished month. Made anew in every run: the verdict is the operator's too."""
     target = run.making.revision / "report" / "index.html"
     target.parent.mkdir(exist_ok=True)
-    before = publishing.published(run.root, run.month - 1)
-    beside = Beside(list(_illustrative(run)), list(_not_modelled(run)), run.outdated, run.timings)
+    before = month_before(run)
+    beside = Beside(list(_illustrative(run)), list(_not_modelled(run)), run.outdated, run.timings, _alone(run))
     page = month_page(manifest_facts(run), before.manifest if before else None, names_of(run), run.changes, beside)
     target.write_text(page, encoding="utf-8")
     return {"bytes": len(page.encode())}
+
+
+def month_before(run: Run) -> publishing.Revision | None:
+    """The month before as published, to compare with; None too when an older program published it, without figures."""
+    before = publishing.published(run.root, run.month - 1)
+    return before if before and "figures" in before.manifest else None
+
+
+def _alone(run: Run) -> str:
+    """Why there is nothing to compare with, when there is not."""
+    before = run.month - 1
+    if publishing.published(run.root, before) is None:
+        return "上月没有发布，没有可比的数字"
+    return f"上月由旧版程序发布，没有留下可比的数字；要比对，请先重新运行 {before}，再运行 {run.month}"
 
 
 def keep_blocked_page(run: Run, error: JifenError) -> Path | None:
     """Keep the page of a month that stopped at what came in; None for errors that are not about that."""
     if error.code not in BLOCKING:
         return None
-    where = f"；位置：{error.where}" if error.where else ""
-    page = blocked_page(str(run.month), error.what + where, error.todo, list(_waiting(run)), names_of(run))
-    return run.keep_page(page)
+    stopped = [refused.error for refused in run.refused] or [error]
+    reasons = [one.what + (f"；位置：{one.where}" if one.where else "") for one in stopped]
+    steps = list(dict.fromkeys(one.todo for one in stopped))
+    return run.keep_page(blocked_page(str(run.month), reasons, steps, list(_waiting(run)), names_of(run)))
 
 
 def names_of(run: Run) -> Names:
@@ -81,21 +95,15 @@ def _not_modelled(run: Run) -> Iterator[tuple[str, str, str]]:
 
 
 def _waiting(run: Run) -> Iterator[Waiting]:
-    """How far each source came. Cleaning takes them in order: the first without an account is the one that stopped it."""
-    everything_came = len(run.served) == len(run.house.sources)
-    stopped = next((name for name in run.served if name not in run.accounts), None) if everything_came else None
+    """How far each source came."""
+    stopped = {refused.source: refused.counts for refused in run.refused}
     for name in run.house.sources:
         own = [account for account in run.accounts.get(name, []) if account.month == str(run.month)]
         if own:
             yield Waiting(name, False, "合格", account_facts(own[-1]))
-        elif name == stopped:
-            yield Waiting(name, True, "✖ 未通过", _refused(run))
+        elif name in stopped:
+            yield Waiting(name, True, "✖ 未通过", stopped[name])
         elif any(delivery.month == run.month for delivery in deliveries(run.root, name)):
             yield Waiting(name, False, "已到，尚未检查", None)
         else:
             yield Waiting(name, False, "未交，沿用以前的月份或准许缺数" if name in run.served else "未收到", None)
-
-
-def _refused(run: Run) -> dict[str, Any] | None:
-    with run.engine() as connection:
-        return refused_so_far(connection, run.root.tmp / "clean" / "staged")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
+from expectations.problems import ExitCode, JifenError, explained
 from flows.settings import Settings
 
 KEY_BYTES = 32
@@ -95,8 +95,9 @@ class Root:
             for folder in (self.path, self.months, self.published):
                 self.share(folder, deep=False)
         except OSError as error:
-            where, todo = str(error.filename or self.path), f"检查权限与磁盘（{error.strerror}）"
-            raise JifenError(ExitCode.OTHER, "根目录不可用", where=where, todo=todo) from None
+            why = explained(error)
+            where = str(error.filename or self.path)
+            raise JifenError(ExitCode.OTHER, f"根目录不可用：{why.what}", where=where, todo=why.todo) from None
 
     def share(self, path: Path, *, deep: bool = True) -> None:
         """Let analysts read a file, or a folder (with all it holds when `deep`); nobody else, nor without a group."""
@@ -137,11 +138,11 @@ class Root:
 
     def key(self) -> bytes:
         """The root's key, 32 bytes; made on first use, only while nothing is published. Error: exit 15."""
-        known = self._published_fingerprint()
+        newest = self._newest_manifest()
         try:
             text = self.key_file.read_text(encoding="ascii").strip()
         except FileNotFoundError:
-            if known is not None:
+            if newest:
                 raise self._key_error("密钥不见了，而已有发布的月份用它生成匿名标识") from None
             text = self._make_key()
         except UnicodeDecodeError:
@@ -149,12 +150,12 @@ class Root:
         if not re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", text):
             raise self._key_error("密钥文件内容不合要求")
         key = bytes.fromhex(text)
-        if known is not None and not hmac.compare_digest(known, fingerprint(key)):
-            raise self._key_error("密钥与已发布月份所用的不同")
+        if newest and not hmac.compare_digest(self._fingerprint_in(newest), fingerprint(key)):
+            raise self._key_error(f"密钥与已发布月份所用的不同，或 {newest.relative_to(self.path)} 已损坏")
         return key
 
     def _key_error(self, what: str) -> JifenError:
-        return JifenError(ExitCode.DAMAGE, what, where=str(self.key_file), todo="从备份恢复原来的密钥文件")
+        return JifenError(ExitCode.DAMAGE, what, where=str(self.key_file), todo="从备份恢复原来的文件")
 
     def _make_key(self) -> str:
         """Write a new key whole, or take the one that another process has just written."""
@@ -167,15 +168,15 @@ class Root:
         sync_folder(target.parent)
         return target.read_text(encoding="ascii")
 
-    def _published_fingerprint(self) -> str | None:
+    def _newest_manifest(self) -> Path | None:
         finished = self.revision_folders()
-        if not finished:
-            return None
-        newest = finished[-1][2] / "manifest.json"
+        return finished[-1][2] / "manifest.json" if finished else None
+
+    def _fingerprint_in(self, manifest: Path) -> str:
         try:
-            return str(json.loads(newest.read_bytes())["key_fingerprint"])
+            return str(json.loads(manifest.read_bytes())["key_fingerprint"])
         except (OSError, ValueError, KeyError, TypeError):
-            raise JifenError(ExitCode.DAMAGE, "清单已损坏", where=str(newest), todo="从备份恢复这个文件") from None
+            raise JifenError(ExitCode.DAMAGE, "清单已损坏", where=str(manifest), todo="从备份恢复这个文件") from None
 
     def revision_folders(self) -> list[tuple[Month, int, Path]]:
         """Every finished revision (month, number, folder), ascending; in force or replaced."""

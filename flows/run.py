@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from expectations.month import Month
+from expectations.problems import JifenError
 from flows import publish as publishing
 from flows.build import Build
 from flows.house import ALL_CODE, House, code_hash
@@ -42,6 +43,15 @@ class Held:
     at: str
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A delivery that could not be read, or that the gate turned down; `counts`: of its rows, as far as it was read."""
+
+    source: str
+    error: JifenError
+    counts: dict[str, Any] | None
+
+
 @dataclass
 class Run:
     """One run of one month: what it works on, and what its steps have found so far.
@@ -63,6 +73,7 @@ class Run:
     started: str = field(default_factory=now)
     served: dict[str, Serving] = field(default_factory=dict)
     accounts: dict[str, list[Account]] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
     build: Build | None = None
     published: publishing.Revision | None = None
     unchanged: bool = False

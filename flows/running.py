@@ -1,27 +1,32 @@
-"""Run months: the lock, the server in the background, the steps as a Prefect flow, and the record of the run."""
+"""Run months: the lock, the server in the background, the steps, and the record of the run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 
 from expectations import gate
 from expectations.month import Month
-from expectations.problems import JifenError
 from flows import prefect_home, publish
 from flows.checking import refuse_changed_versions, refuse_illustrative
-from flows.house import load_house
-from flows.month import STEPS, renew_catalogue
-from flows.root import canonical_json, open_root, write_atomically
-from flows.run import Run
+from flows.house import House, load_house
+from flows.month import STEPS, Step, renew_catalogue
+from flows.notify import notify
+from flows.outcome import Outcome, failed, finished
+from flows.root import Root, canonical_json, open_root, write_atomically
+from flows.run import Run, Tell
 from flows.settings import Settings
+
+Attempt = Callable[[Step, Run], object]
 
 
 def run_months(
     settings: Settings,
     months: Sequence[Month],
     allowed: Mapping[str, str],
-    tell: Callable[[str], None],
+    tell: Tell,
     *,
     send: bool = False,
     accept: str | None = None,
@@ -30,6 +35,28 @@ def run_months(
 
     `accept`: why a month that has drifted too far is published all the same.
     """
+    with _opened(settings, months, tell) as (house, root, key):
+        return [
+            _run_with_prefect(Run(house, root, key, month, allowed, send, month == months[-1], accept), tell)
+            for month in months
+        ]
+
+
+def run_scheduled(settings: Settings, tell: Tell, month: Month, attempt: Attempt) -> Outcome:
+    """The month within a flow run that the schedule has started: what goes wrong beforehand is its outcome too."""
+    try:
+        with _opened(settings, [month], tell) as (house, root, key):
+            outcome = _run_steps(tell, Run(house, root, key, month), attempt)
+    except Exception as error:
+        outcome = failed(month, error)
+    if outcome.error:
+        tell(f"{month} 未发布：{outcome.reason}")
+    return outcome
+
+
+@contextmanager
+def _opened(settings: Settings, months: Sequence[Month], tell: Tell) -> Iterator[tuple[House, Root, bytes]]:
+    """The root, held for these months, once everything declared and published is found in order."""
     root = open_root(settings)
     with root.lock():
         prefect_home.start_server_early(root.path)
@@ -42,33 +69,38 @@ def run_months(
         for revision in publish.finish_interrupted(root, key):
             tell(f"{revision.month} 第 {revision.number} 版：上次中断的发布已完成")
         renew_catalogue(house, root)
-        return [
-            _run_month(Run(house, root, key, month, allowed, send, month == months[-1], accept), tell)
-            for month in months
-        ]
+        yield house, root, key
 
 
-def _run_month(run: Run, tell: Callable[[str], None]) -> Run:
-    from flows.monthly import run_month_with_prefect
+def _run_with_prefect(run: Run, tell: Tell) -> Run:
+    from flows.monthly import run_with_prefect
 
+    def work(month: Month, attempt: Attempt) -> Outcome:
+        return _run_steps(tell, run, attempt)
+
+    outcome = run_with_prefect(work, run.month, partial(notify, run.house.settings, tell))
+    if outcome.error:
+        raise outcome.error from None
+    return run
+
+
+def _run_steps(tell: Tell, run: Run, attempt: Attempt) -> Outcome:
+    """Every step of the month, and the record of it."""
     month, begun = run.month, time.perf_counter()
     run.tell = lambda line: tell(f"  {line}")
     tell(f"{month} 开始")
-    outcome = "failed"
     try:
-        run_month_with_prefect(run, STEPS, month)
-        outcome = "unchanged" if run.unchanged else "published"
-    except JifenError as error:
-        outcome = f"exit {int(error.code)}: {error.what}"
-        raise
-    finally:
-        record = {"month": str(month), "started_at": run.started, "outcome": outcome, "seconds": run.timings}
+        for step in STEPS:
+            attempt(step, run)
+        outcome = finished(run)
+    except Exception as error:
+        outcome = failed(month, error, run)
+    record = outcome.facts() | {"started_at": run.started, "seconds": run.timings}
+    with suppress(OSError):  # on a full disk the outcome itself says so
         write_atomically(run.record(".json"), canonical_json(record))
-    assert run.published
-    seconds = time.perf_counter() - begun
-    if run.unchanged:
-        tell(f"{month} 第 {run.published.number} 版仍然有效：输入没有变化，未发布新版本")
-    else:
-        residents = run.published.manifest["residents"]
-        tell(f"{month} 第 {run.published.number} 版已发布：{residents:,} 人，{seconds:.1f} 秒")
-    return run
+    if outcome.state == "unchanged":
+        tell(f"{month} 第 {outcome.revision} 版仍然有效：输入没有变化，未发布新版本")
+    elif outcome.state == "published":
+        seconds = time.perf_counter() - begun
+        tell(f"{month} 第 {outcome.revision} 版已发布：{outcome.residents:,} 人，{seconds:.1f} 秒")
+    return outcome

@@ -9,9 +9,18 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.problems import JifenError
-from flows.publish import MANIFEST, Revision, in_threads, link_text, list_files, mac_holds, read_revision
-from flows.pull import Delivery, content_hash, read_delivery
-from flows.root import Root, file_hash, fingerprint, months_in, numbered
+from flows.publish import (
+    MANIFEST,
+    Revision,
+    describe,
+    in_threads,
+    link_text,
+    list_files,
+    mac_holds,
+    read_revision,
+)
+from flows.pull import RECEIPT, Delivery, content_hash, read_delivery
+from flows.root import Root, fingerprint, months_in, numbered
 from transforms.engine import EngineSettings, open_engine, quoted
 
 
@@ -28,7 +37,7 @@ def verify(root: Root, key: bytes, month: Month | None = None, engine: EngineSet
             sealed.append(read_revision(of_month, number, folder))
         else:
             findings.append(f"{of_month} r{number}：清单与校验码（.mac）不符，内容不可信")
-    findings += [*_chain(sealed), *_links(root)]
+    findings += [*_chain(sealed), *_links(root, sealed)]
     chosen = [revision for revision in sealed if month in (None, revision.month)]
     for revision in chosen:
         of_files = [*_identity(revision, key), *_files(revision)]
@@ -52,15 +61,19 @@ def _chain(sealed: list[Revision]) -> Iterator[str]:
         previous = hashlib.sha256((revision.path / MANIFEST).read_bytes()).hexdigest()
 
 
-def _links(root: Root) -> Iterator[str]:
+def _links(root: Root, sealed: list[Revision]) -> Iterator[str]:
     """Every month's link points to its newest revision, and there are no others."""
     newest = {month: number for month, number, _ in root.revision_folders()}
+    last = max(sealed, key=lambda one: one.manifest["sequence"], default=None)
     for month in sorted(newest.keys() | set(months_in(root.published))):
         link = root.published / str(month)
         if month not in newest:
             yield f"{month}：有发布链接，但没有任何版本"
         elif not link.is_symlink() or link.readlink() != link_text(month, newest[month]):
-            yield f"{month}：发布链接没有指向最新版本 r{newest[month]}"
+            # A run killed between its last two steps leaves just this, and the next run mends it.
+            interrupted = last and (last.month, last.number) == (month, newest[month])
+            hint = "；若是发布时中断，再运行一次即可" if interrupted else ""
+            yield f"{month}：发布链接没有指向最新版本 r{newest[month]}{hint}"
 
 
 def _identity(revision: Revision, key: bytes) -> Iterator[str]:
@@ -77,7 +90,9 @@ def _files(revision: Revision) -> Iterator[str]:
     yield from (f"缺少文件 {name}" for name in sorted(recorded.keys() - present.keys()))
     yield from (f"多出文件 {name}" for name in sorted(present.keys() - recorded.keys()))
     for name in sorted(recorded.keys() & present.keys()):
-        if recorded[name] != present[name]:
+        if not present[name]:
+            yield f"{name} 不是普通文件"
+        elif recorded[name] != present[name]:
             yield f"文件 {name} 的内容与发布时不同"
 
 
@@ -137,19 +152,24 @@ def _delivery(folder: Path, content: str | None) -> Iterator[str]:
     except JifenError as error:
         yield error.what if folder.is_dir() else "收到的数据不见了"
         return
-    missing = [part for part in delivery.parts if not part.is_file()]
-    yield from (f"缺少文件 {part.relative_to(folder).as_posix()}" for part in missing)
-    if missing:
-        return
+    if (delivery.source, str(delivery.month)) != (folder.parent.name, folder.parent.parent.name):
+        yield f"收件回执属于 {delivery.month} {delivery.source}，放错了文件夹"
     yield from _parts(delivery)
+    if content_hash(part["sha256"] for part in delivery.receipt["parts"]) != delivery.content:
+        yield "收件回执自相矛盾"
     if content is not None and content != delivery.content:
         yield "内容与发布时所用的不同"
 
 
 def _parts(delivery: Delivery) -> Iterator[str]:
-    hashes = in_threads(file_hash, delivery.parts)
-    for part, digest, recorded in zip(delivery.parts, hashes, delivery.receipt["parts"], strict=True):
-        if digest != recorded["sha256"]:
-            yield f"文件 {part.relative_to(delivery.folder).as_posix()} 的内容与收到时不同"
-    if content_hash(part["sha256"] for part in delivery.receipt["parts"]) != delivery.content:
-        yield "收件回执自相矛盾"
+    """The parts against the receipt. What begins with a dot was never a part: a draft that a killed run has left."""
+    present = {item for item in delivery.folder.rglob("[!.]*") if item.is_symlink() or not item.is_dir()}
+    names = {path: path.relative_to(delivery.folder).as_posix() for path in {*present, *delivery.parts}}
+    yield from (f"多出文件 {names[path]}" for path in sorted(present - {*delivery.parts, delivery.folder / RECEIPT}))
+    for part, facts, recorded in zip(
+        delivery.parts, in_threads(describe, delivery.parts), delivery.receipt["parts"], strict=True
+    ):
+        if part not in present:
+            yield f"缺少文件 {names[part]}"
+        elif facts.get("sha256") != recorded["sha256"]:
+            yield f"文件 {names[part]} 的内容与收到时不同"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flows.root import Root
+from tests.flows.servers import postgres, s3, s3_server, sftp, sftp_server  # noqa: F401 - fixtures
 from transforms.engine import EngineSettings, open_engine
 
 Build = Callable[..., Path]

@@ -282,8 +282,8 @@ def states(town: World, today: dt.date = dt.date(2021, 12, 5)) -> dict[str, str]
 
 
 def test_status_shows_what_is_held_due_and_late(town: World) -> None:
-    assert "逾期 5 天，缺少：随迁子女" in states(town)[NOVEMBER]
-    assert "应于 2021-11-30 交齐" in states(town, dt.date(2021, 11, 20))[NOVEMBER]
+    assert "逾期 5 天，缺少：随迁子女" in states(town, dt.date(2021, 12, 10))[NOVEMBER]
+    assert "应于 2021-12-05 02:00 前交齐" in states(town)[NOVEMBER]
     a_tenth_of_education(town)
     report = held(town).where
     assert states(town)[NOVEMBER].startswith("待核 ") and report in states(town)[NOVEMBER]

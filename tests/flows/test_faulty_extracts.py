@@ -1,4 +1,4 @@
-"""Every planted fault of every source is found where it was planted, with its reason, and every row is accounted for."""
+"""What arrives spoilt: planted faults are found where they were planted; whole files that are no good stop the month."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data.synth.extracts import make_extracts
 from expectations.month import Month
-from tests.world import SOURCES, World, read_rows
+from expectations.problems import ExitCode, JifenError
+from flows.publish import published_months
+from flows.root import file_hash
+from flows.settings import Drift
+from flows.verify import verify
+from tests.world import SOURCES, World, national_id, read_rows
 from transforms.engine import EngineSettings
 
 MONTH = "2024-03"
@@ -101,3 +108,113 @@ def test_rows_about_strangers_are_kept_and_counted(world: World) -> None:
     wanted = Counter(row["source"] for row in planted(world, "unmatched"))
     assert wanted
     assert all(unmatched[source] >= count for source, count in wanted.items())
+
+
+# --- files that are no good ---
+
+GUARDIAN = national_id("51010219850101101")
+CHILDREN = [national_id(f"3302032016{1 + n // 28:02d}{1 + n % 28:02d}00{n % 10}") for n in range(100)]
+HEADER = "child_id,guardian_id,enrolled"
+ROWS = [f"{child},{GUARDIAN},kindergarten" for child in CHILDREN]
+GOOD = "\n".join([HEADER, *ROWS, ""])
+
+
+def as_parquet(**columns: list[str]) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def parquet_of_all() -> bytes:
+    return as_parquet(child_id=CHILDREN, guardian_id=[GUARDIAN] * 100, enrolled=["none"] * 100)
+
+
+def spoilt_ids(share: int) -> str:
+    return "\n".join(
+        [HEADER, *(row.replace("3302", "3399", 1)[1:] if n < share else row for n, row in enumerate(ROWS))]
+    )
+
+
+NO_GOOD: dict[str, tuple[str, bytes, int]] = {
+    "truncated Parquet": ("parquet", parquet_of_all()[:-60], ExitCode.EXTRACT),
+    "Parquet without its middle": ("parquet", parquet_of_all()[:200] + parquet_of_all()[-900:], ExitCode.EXTRACT),
+    "foreign Parquet": ("parquet", as_parquet(a=["1"], b=["2"]), ExitCode.GATE),
+    "Parquet that is a CSV": ("parquet", GOOD.encode(), ExitCode.EXTRACT),
+    "Parquet in GBK": ("parquet", parquet_of_all().replace(b"none", "无".encode("gbk") * 2), ExitCode.EXTRACT),
+    "broken quote": ("csv", GOOD.replace(ROWS[50], '"' + ROWS[50]).encode(), ExitCode.EXTRACT),
+    "NUL bytes": ("csv", GOOD.replace("garten", "gar\0en").encode(), ExitCode.GATE),
+    "field of ten megabytes": ("csv", f"{GOOD}{'长' * 3_500_000}\n".encode(), ExitCode.EXTRACT),
+    "wrong encoding": ("csv", GOOD.replace("kindergarten", "幼儿园").encode("gb18030"), ExitCode.EXTRACT),
+    "only a header": ("csv", f"{HEADER}\n".encode(), ExitCode.GATE),
+    "nothing": ("csv", b"", ExitCode.EXTRACT),
+    "no header": ("csv", "\n".join(ROWS).encode(), ExitCode.GATE),
+    "a column twice": ("csv", GOOD.replace("\n", ",none\n").replace("enrolled,none", "enrolled,在读学段").encode(), ExitCode.GATE),
+    "every ID bad": ("csv", spoilt_ids(100).encode(), ExitCode.GATE),
+    "30 % of the rows bad": ("csv", spoilt_ids(30).encode(), ExitCode.GATE),
+}  # fmt: skip
+READ_ALL_THE_SAME = {
+    "as delivered": GOOD.encode(),
+    "mixed line ends": "\r\n".join([HEADER, *ROWS[:30]]).encode() + b"\n" + "\n".join(ROWS[30:70]).encode() + b"\r"
+    + "\r".join(ROWS[70:]).encode(),
+    "byte order mark": GOOD.encode("utf-8-sig"),
+    "twice the same rows": "\n".join([HEADER, *ROWS, *ROWS]).encode(),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A town with October published; November waits for its children."""
+    world = World(tmp_path_factory.mktemp("town"))
+    registry = [{"resident_id": GUARDIAN, "residence_district": "330203", "status": "resident", "name": "欧阳家长"}]
+    for month in ("2021-10", "2021-11"):
+        world.deliver(month, registry=registry)
+    world.run("2021-10")
+    return world
+
+
+def deliver_children(town: World, kind: str, content: bytes) -> None:
+    for known in (town.inbox / "2021-11").glob("children.*"):
+        known.unlink()
+    (town.inbox / "2021-11" / f"children.{kind}").write_bytes(content)
+
+
+@pytest.mark.parametrize("what", NO_GOOD)
+def test_a_file_that_is_no_good_stops_the_month_and_quotes_nobody(town: World, what: str) -> None:
+    kind, content, code = NO_GOOD[what]
+    before = verify(town.root, town.root.key()), published_months(town.root)
+    deliver_children(town, kind, content)
+    with pytest.raises(JifenError) as caught:
+        town.run("2021-11")
+    told = str(caught.value)
+    assert caught.value.code == code, told
+    assert "children" in told and "处理：" in told
+    assert not [known for known in (GUARDIAN, *CHILDREN) if known in told]
+    assert (verify(town.root, town.root.key()), published_months(town.root)) == before == ([], [Month.parse("2021-10")])
+
+
+def test_after_all_that_good_files_of_every_shape_make_the_same_month(town: World) -> None:
+    made = []
+    for content in READ_ALL_THE_SAME.values():
+        deliver_children(town, "csv", content)
+        town.run("2021-11")
+        (account,) = [one for one in town.revision("2021-11").manifest["accounts"] if one["source"] == "children"]
+        assert account["clean"] == 100
+        base = town.revision("2021-11").path
+        made.append([file_hash(base / name / f"{name}.parquet") for name in ("scores", "facts", "eligibility")])
+    assert len(made) == 4 and all(one == made[0] for one in made)
+    assert town.revision("2021-11").number == 4
+    assert verify(town.root, town.root.key()) == []
+
+
+def test_a_source_of_ten_times_its_size_is_held_and_named(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.settings = world.settings.model_copy(update={"drift": Drift(rows_min=5)})
+    registry = [{"resident_id": GUARDIAN, "residence_district": "330203", "status": "resident"}]
+    rows = [{"child_id": child, "guardian_id": GUARDIAN, "enrolled": "none"} for child in CHILDREN]
+    world.deliver("2021-10", registry=registry, children=rows[:10])
+    world.deliver("2021-11", registry=registry, children=rows)
+    world.run("2021-10")
+    with pytest.raises(JifenError) as caught:
+        world.run("2021-11")
+    assert caught.value.code == ExitCode.HELD and "随迁子女" in caught.value.what
+    assert published_months(world.root) == [Month.parse("2021-10")]

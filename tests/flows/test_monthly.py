@@ -35,6 +35,7 @@ start_server_early(Path(sys.argv[1]))
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from flows import monthly
+from flows.outcome import Outcome, failed
 
 PLANTED = sys.argv[2:]
 monthly.PULL_RETRY_SECONDS[:] = [0.0, 0.0]
@@ -64,18 +65,28 @@ def caused(error, cause):
 
 def attempt(month, *steps):
     run = {"people": PLANTED, "done": []}
-    told = {}
-    try:
-        told["counts"] = monthly.run_month_with_prefect(run, steps, Month.parse(month))
-    except Exception as error:
-        told.update(type=type(error).__name__, code=getattr(error, "code", None), text=str(error), same=error in raised)
-    return told | {"done": run["done"], "tries": run.get("tries")}
+    counts, ended = {}, []
+
+    def work(month, attempt):
+        try:
+            counts.update({step.name: attempt(step, run) for step in steps})
+        except Exception as error:
+            return failed(month, error)
+        return Outcome(month, "published", residents=12345)
+
+    outcome = monthly.run_with_prefect(work, Month.parse(month), ended.append)
+    error = outcome.error
+    return {
+        "counts": counts, "done": run["done"], "tries": run.get("tries"), "ended": [one.facts() for one in ended],
+        "type": type(error).__name__, "code": getattr(error, "code", None), "text": str(error), "same": error in raised,
+    }
 
 blocked = JifenError(ExitCode.GATE, "数据未通过检查", where="volunteer", todo="请部门重新交付")
 engine = caused(ValueError(f"Could not convert {PLANTED}"), KeyError(PLANTED[0]))
 missing = JifenError(ExitCode.EXTRACT, "来源缺少数据")
 dropped = caused(JifenError(ExitCode.EXTRACT, "连接中断"), ConnectionResetError())
-raised = [blocked, engine, missing, dropped]
+held = JifenError(ExitCode.HELD, "2021-07 待核：与上月相差超出限度")
+raised = [blocked, engine, missing, dropped, held]
 
 json.dump({
     "passing": attempt("2021-01", counted("pull"), counted("stage"), counted("publish")),
@@ -84,6 +95,7 @@ json.dump({
     "dropped": attempt("2021-04", Step("pull", fails(dropped, 2)), counted("publish")),
     "missing": attempt("2021-05", Step("pull", fails(missing)), counted("publish")),
     "late": attempt("2021-06", counted("pull"), Step("publish", fails(dropped, 2))),
+    "held": attempt("2021-07", counted("pull"), Step("publish", fails(held))),
 }, sys.stdout)
 """
 
@@ -149,7 +161,7 @@ def test_a_blocked_gate_is_a_failed_flow_run_with_its_reason_and_code(told: Told
     assert (blocked["code"], blocked["same"], blocked["done"]) == (12, True, ["pull"])
     state, message = told.flow("2021-02")
     assert state == "FAILED"
-    assert "数据未通过检查" in message
+    assert "数据未通过检查" in message and "退出码：12" in message
     assert told.tasks("2021-02") == [("pull", "COMPLETED"), ("gate", "FAILED")]
 
 
@@ -159,7 +171,8 @@ def test_other_errors_come_back_as_they_were_and_reach_prefect_by_type_only(told
     assert PLANTED[0] in engine["text"]
     state, message = told.flow("2021-03")
     assert state == "FAILED"
-    assert "clean" in message and "ValueError" in message
+    assert "程序错误（ValueError）" in message
+    assert told.tasks("2021-03") == [("pull", "COMPLETED"), ("clean", "FAILED")]
 
 
 def test_pull_alone_is_tried_again_and_only_for_a_lost_connection(told: Told) -> None:
@@ -167,6 +180,34 @@ def test_pull_alone_is_tried_again_and_only_for_a_lost_connection(told: Told) ->
     assert told.flow("2021-04")[0] == "COMPLETED"
     assert (told.outcomes["missing"]["tries"], told.outcomes["missing"]["code"]) == (1, 11)
     assert (told.outcomes["late"]["tries"], told.flow("2021-06")[0]) == (1, "FAILED")
+
+
+def test_a_held_month_is_a_failed_flow_run_too(told: Told) -> None:
+    state, message = told.flow("2021-07")
+    assert state == "FAILED"
+    assert "待核" in message and "退出码：14" in message
+
+
+def test_the_end_of_every_run_is_told_once_by_its_state(told: Told) -> None:
+    ended = {name: [(one["state"], one["exit_code"]) for one in told.outcomes[name]["ended"]] for name in told.outcomes}
+    assert ended == {
+        "passing": [("published", 0)],
+        "blocked": [("blocked", 12)],
+        "engine": [("failed", 1)],
+        "dropped": [("published", 0)],
+        "missing": [("blocked", 11)],
+        "late": [("blocked", 11)],
+        "held": [("held", 14)],
+    }
+    said = json.dumps([outcome["ended"] for outcome in told.outcomes.values()], ensure_ascii=False)
+    assert not [planted for planted in PLANTED if planted in said]
+
+
+def test_every_run_leaves_a_page_of_its_facts(told: Told) -> None:
+    pages = {key: json.loads(data) for key, data in told.rows("SELECT key, data FROM artifact")}
+    assert sorted(pages) == [f"month-2021-{month:02d}" for month in range(1, 8)]
+    assert "12,345 人计分" in pages["month-2021-01"]
+    assert "数据未通过检查" in pages["month-2021-02"]
 
 
 def test_nothing_personal_reaches_prefect(told: Told) -> None:

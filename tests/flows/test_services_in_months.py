@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from expectations.month import Month
 from flows.settings import OWN_DECLARATIONS
-from tests.world import World, national_id
+from tests.world import SOURCES, World, national_id, write_csv
 
 PERSON = national_id("33020319850101101")
 RESIDENT = {
@@ -106,11 +107,15 @@ def test_a_rerun_of_the_newest_month_adds_what_is_new_and_says_when(world: World
     assert kinds(world, "2021-10") == [("insurance_gap", 2), ("permit_application", 1)]
 
 
-def test_a_backfill_sends_only_the_last_months_list(world: World) -> None:
-    for month in ("2021-10", "2021-11"):
-        world.run(month, last=month == "2021-11")
-    assert kinds(world, "2021-10") == []
-    assert kinds(world, "2021-11") == [("permit_endorsement", 1)]
+def test_a_backfill_of_a_year_sends_one_months_list(tmp_path: Path) -> None:
+    """A city of one registry, which the operator allows to be all there is."""
+    world = World(tmp_path)
+    months = [str(month) for month in Month.span(Month.parse("2021-10"), Month.parse("2022-09"))]
+    waiting = {**RESIDENT, "permit_issued_on": "", "permit_valid_to": ""}
+    for month in months:
+        write_csv(world.inbox / month / "registry.csv", list(SOURCES["registry"].columns), [waiting])
+        world.run(month, last=month == months[-1], allowed=dict.fromkeys(SOURCES, "没有"))
+    assert [kinds(world, month) for month in months] == [[]] * 11 + [[("permit_application", 1)]]
 
 
 def test_send_overrides_for_an_older_month(world: World) -> None:

@@ -140,9 +140,24 @@ def test_what_is_no_settings_file_is_refused_with_its_place(tmp_path: Path, text
     assert "jifen.toml:" in refused(tmp_path, text)
 
 
-def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path: Path) -> None:
-    message = refused(tmp_path, '[sources.credit]\norigin = "sftp://me:hunter2@host/{month}.csv"\n')
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'origin = "sftp://me:hunter2@host/{month}.csv"',
+        'origin = "postgresql://host/db?user=me&password=hunter2"\ntable = "a_{month}"',
+        'origin = "https://host/{month}.csv?token=hunter2"',
+        'origin = "s3://me@bucket/{month}.csv"\nendpoint = "https://me:hunter2@host"',
+    ],
+)
+def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path: Path, lines: str) -> None:
+    message = refused(tmp_path, f"[sources.credit]\n{lines}\n")
     assert "密码" in message and "hunter2" not in message
+
+
+def test_the_examples_of_the_manual_are_accepted(tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "origins.md").read_text(encoding="utf-8")
+    sources = load_settings(written(tmp_path, manual.split("```toml\n")[1].split("```")[0])).sources
+    assert {"housing", "credit", "volunteer", "social_security", "patents"} <= sources.keys()
 
 
 @pytest.mark.parametrize(
@@ -153,8 +168,9 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path: Path) ->
         'origin = "postgresql://host/db"\ntable = "a_{month}"\nquery = "b"',
         'table = "a_{month}"',
         'origin = "/mnt/{month}.csv"\ntable = "a"',
+        'origin = "/mnt/{month}.csv"\nendpoint = "https://host"',
     ],
-    ids=["same place every month", "no table", "table and query", "no origin", "table of a file"],
+    ids=["same place every month", "no table", "table and query", "no origin", "table of a file", "endpoint of a file"],
 )
 def test_an_origin_that_cannot_be_meant_is_refused(tmp_path: Path, lines: str) -> None:
     assert "sources.credit" in refused(tmp_path, f"[sources.credit]\n{lines}\n")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from expectations.month import Month
-from flows.publish import Revision, delivery_facts, manifest_mac, publish, published
+from expectations.problems import ExitCode, JifenError
+from flows.publish import Revision, delivery_facts, finish_interrupted, manifest_mac, publish, published
 from flows.pull import Delivery, pull_month
 from flows.root import Root, canonical_json
 from flows.settings import Paths, Settings
@@ -181,3 +183,82 @@ def test_a_delivery_that_was_used_and_is_gone_is_found(root: Root, revision: Rev
 def test_findings_hold_no_content(root: Root, revision: Revision) -> None:
     (revision.path / "restricted" / "identities" / "a.parquet").write_text("330211199001011234 张三")
     assert not any("张三" in text or "3302111990" in text for text in verify(root, root.key()))
+
+
+def test_two_revisions_that_changed_places_are_both_found(root: Root, revision: Revision) -> None:
+    folder = revision.path.parent
+    (folder / "r1").rename(folder / "aside")
+    (folder / "r2").rename(folder / "r1")
+    (folder / "aside").rename(folder / "r2")
+    findings = verify(root, root.key())
+    assert "2021-10 r1：清单属于 2021-10 r2，放错了文件夹" in findings
+    assert "2021-10 r2：清单属于 2021-10 r1，放错了文件夹" in findings
+
+
+def test_the_manifest_of_another_month_is_found(root: Root, revision: Revision) -> None:
+    for name in ("manifest.json", ".mac"):
+        content = (root.months / "2021-11" / "r1" / name).read_bytes()
+        (revision.path / name).write_bytes(content)
+    findings = verify(root, root.key())
+    assert "2021-10 r2：清单属于 2021-11 r1，放错了文件夹" in findings
+    assert "发布记录不连续：2021-10 r2 之前缺少第 2 号" in findings
+
+
+def test_a_chain_in_another_order_is_found(root: Root, revision: Revision) -> None:
+    november = published(root, NOVEMBER)
+    assert november
+    resealed(root, revision, sequence=3)
+    resealed(root, november, sequence=2)
+    assert "发布记录的链在 2021-11 r1 处断开：它前面的清单被换过" in verify(root, root.key())
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, -1])
+def test_a_truncated_manifest_is_found(root: Root, revision: Revision, kept: int) -> None:
+    key, manifest = root.key(), revision.path / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:kept])
+    assert "2021-10 r2：清单与校验码（.mac）不符，内容不可信" in verify(root, key)
+
+
+def test_the_newest_manifest_is_named_when_it_or_the_key_must_be_wrong(root: Root, revision: Revision) -> None:
+    manifest = root.months / "2021-11" / "r1" / "manifest.json"
+    known = json.loads(manifest.read_bytes())["key_fingerprint"]
+    manifest.write_bytes(manifest.read_bytes().replace(known.encode(), known[::-1].encode()))
+    with pytest.raises(JifenError) as caught:
+        root.key()
+    assert caught.value.code == ExitCode.DAMAGE
+    assert "months/2021-11/r1/manifest.json" in caught.value.what and "secret.key" in caught.value.where
+
+
+def test_a_link_in_the_place_of_a_file_is_found_whatever_it_leads_to(root: Root, revision: Revision) -> None:
+    file = revision.path / "facts" / "a.parquet"
+    file.rename(root.path / "a.parquet")
+    file.symlink_to(root.path / "a.parquet")
+    assert verify(root, root.key()) == ["2021-10 r2：facts/a.parquet 不是普通文件"]
+    (revision.path / "more").symlink_to(root.path)
+    assert "2021-10 r2：多出文件 more" in verify(root, root.key())
+
+
+def test_a_pipe_in_the_place_of_a_file_is_found_and_not_waited_for(root: Root, revision: Revision) -> None:
+    (revision.path / "facts" / "a.parquet").unlink()
+    os.mkfifo(revision.path / "facts" / "a.parquet")
+    assert verify(root, root.key()) == ["2021-10 r2：facts/a.parquet 不是普通文件"]
+
+
+def test_an_interrupted_publication_is_told_from_damage(root: Root, revision: Revision) -> None:
+    (root.published / "2021-11").unlink()
+    assert verify(root, root.key()) == ["2021-11：发布链接没有指向最新版本 r1；若是发布时中断，再运行一次即可"]
+    assert finish_interrupted(root, root.key())
+    assert verify(root, root.key()) == []
+
+
+def test_files_added_to_a_delivery_are_found(root: Root, revision: Revision, delivery: Delivery) -> None:
+    (delivery.folder / ".receipt.json.4711").write_text("a draft that a killed run has left")
+    assert verify(root, root.key()) == []
+    (delivery.folder / "c.csv").write_text("c")
+    assert verify(root, root.key()) == ["raw/2021-10/registry/d1：多出文件 c.csv"]
+
+
+def test_a_receipt_from_elsewhere_is_found(root: Root, revision: Revision, delivery: Delivery) -> None:
+    receipt = json.loads((delivery.folder / "receipt.json").read_text())
+    (delivery.folder / "receipt.json").write_text(json.dumps({**receipt, "source": "housing"}))
+    assert verify(root, root.key()) == ["raw/2021-10/registry/d1：收件回执属于 2021-10 housing，放错了文件夹"]
