@@ -1,9 +1,8 @@
-"""A root to work in, and a way to really kill a process at a chosen step."""
+"""A root to work in, and a way to really kill a process at a chosen event."""
 
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from flows.root import Root
+from tests.faults.troubles import Counter, Death
 from tests.flows.servers import postgres, s3, s3_server, sftp, sftp_server  # noqa: F401 - fixtures
 from transforms.engine import EngineSettings, open_engine
 
@@ -79,29 +79,16 @@ def facts() -> dict[str, Any]:
 
 
 @pytest.fixture
-def kill_at() -> KillAt:
-    """`kill_at(n, work)`: do the work in a child that SIGKILLs itself before its n-th step on disk; was it killed?
+def kill_at(tmp_path: Path) -> KillAt:
+    """`kill_at(n, work)`: do the work in a child that SIGKILLs itself before its n-th event on disk; was it killed?
 
-    A step is an fsync, a rename or a link: between two of them nothing that others see changes.
+    What an event is: `tests/faults/troubles.py`.
     """
 
-    def run(step: int, work: Callable[[], object]) -> bool:
+    def run(event: int, work: Callable[[], object]) -> bool:
         child = os.fork()
         if child == 0:
-            taken = 0
-
-            def dying(function: Callable[..., object]) -> Callable[..., object]:
-                def call(*args: object, **kwargs: object) -> object:
-                    nonlocal taken
-                    taken += 1
-                    if taken == step:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    return function(*args, **kwargs)
-
-                return call
-
-            for name in ("fsync", "rename", "symlink", "link"):
-                setattr(os, name, dying(getattr(os, name)))
+            Counter(Death(event), tmp_path)
             try:
                 work()
             finally:

@@ -1,0 +1,92 @@
+"""Disks that are really full or read-only: a tmpfs in a mount namespace of its own.
+
+`python -m tests.faults.disk FOLDER TROUBLE...` in such a namespace runs the city's second month once for each trouble
+and prints what happened as JSON lines. Troubles: `STEP:KIB`, when the step begins the disk is filled up but for so many
+KiB; `command:KIB`, the real command on a disk with so many KiB left; `command:read-only`, on a read-only one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.faults.city import FIRST, SECOND, City
+from tests.faults.killing import run_in_child
+from tests.faults.kills import jifen
+from tests.faults.troubles import Full, filler
+
+LARGE = 1 << 30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One try: what was wrong with the disk, how the run ended, and what it told. The next run finished: else no outcome."""
+
+    trouble: str
+    code: int
+    step: str
+    told: str
+
+
+def allowed() -> bool:
+    """Whether this machine lets us mount a file system of our own."""
+    return subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode == 0
+
+
+NAMESPACE = ("unshare", "--map-root-user", "--mount")
+
+
+def in_namespace(folder: Path, troubles: Sequence[str]) -> list[Outcome]:
+    """The outcomes of all troubles, from a process in a namespace of its own."""
+    program = [sys.executable, "-m", "tests.faults.disk", str(folder), *troubles]
+    done = subprocess.run([*NAMESPACE, *program], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    return [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def _outcomes(folder: Path, troubles: Sequence[str]) -> Iterator[Outcome]:
+    folder.mkdir(parents=True, exist_ok=True)
+    _mount("-t", "tmpfs", "-o", f"size={LARGE}", "tmpfs", str(folder))
+    city = City(folder)
+    for trouble in troubles:
+        step, how = trouble.split(":")
+        city.restore()
+        code, reached, told = _by_command(city, how) if step == "command" else _by_steps(city, Full(step, int(how)))
+        _mount("-o", f"remount,rw,size={LARGE}", str(folder))
+        filler(city.root.path).unlink(missing_ok=True)
+        city.assert_whole()
+        ended = run_in_child(city.settings, SECOND)
+        assert ended.code == 0, ended
+        city.assert_finished()
+        yield Outcome(trouble, code, reached, told)
+
+
+def _by_steps(city: City, full: Full) -> tuple[int, str, str]:
+    ended = run_in_child(city.settings, SECOND, full)
+    return ended.code, ended.step, ended.error
+
+
+def _by_command(city: City, how: str) -> tuple[int, str, str]:
+    if how != "read-only":  # Prefect's database is made on the first run: megabytes that would hide all other troubles
+        jifen(city, "run", "--month", FIRST).communicate()
+        space = os.statvfs(city.root.path)
+        used = (space.f_blocks - space.f_bfree) * space.f_frsize
+    change = "remount,ro" if how == "read-only" else f"remount,size={used + int(how) * 1024}"
+    _mount("-o", change, str(city.root.path.parent))
+    process = jifen(city, "run", "--month", SECOND)
+    told = "".join(process.communicate())
+    return process.returncode, "", told
+
+
+def _mount(*options: str) -> None:
+    subprocess.run(["mount", *options], check=True)
+
+
+if __name__ == "__main__":
+    for outcome in _outcomes(Path(sys.argv[1]), sys.argv[2:]):
+        print(json.dumps(asdict(outcome), ensure_ascii=False), flush=True)

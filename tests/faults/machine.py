@@ -1,0 +1,86 @@
+"""Troubles of the machine around a run: other runs beside it, other clocks and locales, memory that does not suffice."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from data.synth.extracts import make_extracts
+from expectations.month import Month
+from flows.root import Root
+from flows.settings import Settings
+from tests.faults.city import kept_files
+from tests.faults.killing import Ended, run_in_child
+from tests.faults.troubles import Clock
+from tests.world import SOURCES, World
+
+
+def run_beside(settings: Settings, month: str, times: int) -> list[Ended]:
+    """The same month run so many times at the same time."""
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(lambda _: run_in_child(settings, month), range(times)))
+
+
+def clocks() -> dict[str, Clock]:
+    """Other times of day, also one whose midnight comes while the month is running."""
+    now = dt.datetime.now(dt.UTC)
+    ahead = (now.hour * 60 + now.minute) * 60 + now.second + 2
+    midnight = f"X{ahead // 3600:02d}:{ahead // 60 % 60:02d}:{ahead % 60:02d}"
+    return {
+        "across the date line": Clock({"TZ": "Pacific/Kiritimati", "LC_ALL": "C"}),
+        "half an hour off": Clock({"TZ": "America/St_Johns", "LC_ALL": "POSIX"}),
+        "midnight passes": Clock({"TZ": midnight, "LC_ALL": "C.UTF-8"}),
+    }
+
+
+def _month(root: Root) -> dict[str, str]:
+    """The published files: the rows in clean/ stand as the engine's threads wrote them, each with its number."""
+    return {name: digest for name, digest in kept_files(root).items() if name.startswith("months/")}
+
+
+@contextmanager
+def spilt(spill: Path) -> Iterator[list[int]]:
+    """The largest number of bytes seen in the engine's spill files so far."""
+    seen, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.002):
+            sizes = (_size(file) for file in spill.glob("duckdb_temp*"))
+            seen[0] = max(seen[0], sum(sizes))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def low_memory(folder: Path, residents: int = 30_000, memory: str = "110MB") -> int:
+    """Run a month with hardly any memory and with plenty: equal files, or AssertionError; the bytes spilt at the most."""
+    month, plenty = Month.parse("2024-03"), World(folder / "plenty", memory="2GB")
+    make_extracts(
+        residents, [month], plenty.inbox, sources=SOURCES, reference=plenty.settings.paths.reference,
+        settings=plenty.settings.engine_settings, spill=folder / "spill", progress=lambda line: None,
+    )  # fmt: skip
+    little = World(folder / "little", memory=memory, threads=1)
+    little.root.key_file.write_text(plenty.root.key().hex())
+    plenty.run(str(month))
+    plenty.inbox.rename(little.inbox)
+    with spilt(little.root.tmp / "spill") as seen:
+        little.run(str(month))
+    assert _month(little.root) == _month(plenty.root)
+    assert seen[0], "nothing was spilt"
+    return seen[0]

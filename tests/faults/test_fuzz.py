@@ -1,0 +1,37 @@
+"""A share of the fuzz: spoilt files are refused with a reason or read as a second reader reads them. Long: tests.faults.long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from expectations.yaml_file import YamlFile
+from tests.faults.fuzz import WHOLE, fuzz, spoilt
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_spoilt_files_are_refused_or_read_right(kind: str, tmp_path: Path) -> None:
+    tally = fuzz(kind, range(300), tmp_path)
+    assert tally.wrong == []
+    assert tally.read > 50 and tally.refused > 50 and tally.alone < 15
+
+
+def test_the_same_number_is_the_same_input(tmp_path: Path) -> None:
+    whole = list(WHOLE["csv"](tmp_path))
+    assert [spoilt("csv", number, whole) for number in range(50)] == [spoilt("csv", n, whole) for n in range(50)]
+    assert len({spoilt("csv", number, whole) for number in range(50)}) > 40
+
+
+def test_references_that_unfold_without_end_are_refused_at_once(tmp_path: Path) -> None:
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    lines += [
+        f"{one}: &{one} [{', '.join([f'*{before}'] * 9)}]" for before, one in zip("abcdefgh", "bcdefghi", strict=True)
+    ]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    file = YamlFile(path)
+    assert len(file.lines) < 200
+    assert [problem.line for problem in file.problems][:9] == [1] * 9
+    path.write_text("a: &a [*a]", encoding="utf-8")
+    assert [problem.found for problem in YamlFile(path).problems] == ["引用了别处的值（& 和 *）"]

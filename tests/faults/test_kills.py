@@ -1,0 +1,41 @@
+"""Killed anywhere, a month is published whole or not at all, and the next run finishes it with the same bytes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from tests.faults.city import City
+from tests.faults.kills import deaths, kill_and_finish, kill_the_command
+
+# Four nights of three kills each, all steps that write among them; `python -m tests.faults.long` tries each step tenfold.
+NIGHTS = (
+    ("start", "clean", "exports"),
+    ("pull", "points", "publish"),
+    ("facts", "changes", "report"),
+    ("services", "reminders", "publish"),
+)
+
+
+@pytest.mark.parametrize("night", NIGHTS, ids="-".join)
+def test_killed_three_times_in_a_row_a_month_is_still_finished_with_the_same_bytes(
+    city: City, night: Sequence[str]
+) -> None:
+    dice = random.Random("-".join(night))
+    chosen = [dice.choice(list(deaths(city, step, 6, dice))) for step in night]
+    reached = kill_and_finish(city, chosen)
+    assert len(reached) >= 2, reached
+
+
+def test_every_step_of_a_month_is_known_to_the_kills(city: City) -> None:
+    assert set(city.undisturbed.steps) == {
+        *("start", "pull", "clean", "compare", "facts", "points", "services", "changes", "reminders", "exports"),
+        *("drift", "report", "publish", "record"),
+    }
+    assert sum(city.undisturbed.steps.values()) > 500
+
+
+def test_the_command_killed_in_mid_run_is_finished_by_the_next(city: City) -> None:
+    assert kill_the_command(city, after=9.0)
