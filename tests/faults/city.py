@@ -39,16 +39,11 @@ class City:
         first = run_in_child(self.settings, FIRST)
         assert first.code == 0, first.error
         self._template = folder / "template"
-        self.remember()
+        shutil.copytree(self.root.path, self._template, symlinks=True)
         self.before = kept_files(self.root)
         self.undisturbed = run_in_child(self.settings, SECOND)
         assert self.undisturbed.code == 0, self.undisturbed.error
         self.wanted = kept_files(self.root)
-
-    def remember(self) -> None:
-        """What `restore` brings back: the root as it is now."""
-        shutil.rmtree(self._template, ignore_errors=True)
-        shutil.copytree(self.root.path, self._template, symlinks=True)
 
     def restore(self) -> None:
         shutil.rmtree(self.root.path)
