@@ -112,7 +112,7 @@ def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[
         before = None
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("transforms.make_facts.PART", 7)  # rows: new ones are grouped in several parts
-            for month in (world.month - 2, world.month - 1, world.month):
+            for month in (world.month - 1, world.month):
                 made = make(month, before)
                 before = root / "onward" / str(month)
         assert (root / f"{world.month}.parquet").read_bytes() == at_once
