@@ -33,7 +33,7 @@ from transforms.engine import PARQUET, quoted, scalar
 from transforms.services.reminders import REMINDER_COLUMNS
 
 CSV_ROWS = 500_000
-AT_ONCE = 2  # packages: workbooks are written by one thread, which the engine's work on another package fills up
+AT_ONCE = 2  # packages: what one does on one thread, the engine's work on another fills up
 XLSX_ROWS = 100_000
 # What a step before may have left out: an empty list then stands for it, with these columns.
 ABSENT = {
@@ -173,8 +173,11 @@ def _write_package(
 
     package.write("scores.parquet", rows["people"], parquet)
     for table, name in (("people", "scores"), ("eligible", "eligibility"), ("reminded", "reminders")):
-        _write_csv(connection, package, name, table, tables[table][1], rows[table])
-    _write_xlsx(connection, package, rows["reminded"], month)
+        for part, span in _parts(name, ".csv", rows[table], CSV_ROWS):
+            package.write(part, len(span), partial(copy_csv, connection, table, tables[table][1], span))
+    for part, span in _parts("reminders", ".xlsx", rows["reminded"], XLSX_ROWS):
+        made = partial(write_workbook, connection, "reminded", REMINDERS, span, month.last_day)
+        package.write(part, len(span), made)
     page = summary_page(
         connection, package.district.name, policy, month, None if moved is None else moved.get(code, Movement())
     )
@@ -189,34 +192,6 @@ def _parts(name: str, suffix: str, rows: int, at_most: int) -> list[tuple[str, r
     spans = [range(start, min(start + at_most, rows)) for start in starts]
     names = [f"{name}-{number}{suffix}" for number in range(1, len(spans) + 1)]
     return list(zip(names if len(spans) > 1 else [f"{name}{suffix}"], spans, strict=True))
-
-
-def _write_csv(
-    connection: duckdb.DuckDBPyConnection,
-    package: Package,
-    name: str,
-    table: str,
-    columns: list[ListColumn],
-    rows: int,
-) -> None:
-    for part, span in _parts(name, ".csv", rows, CSV_ROWS):
-        package.write(part, len(span), partial(copy_csv, connection, table, columns, span))
-
-
-def _write_xlsx(connection: duckdb.DuckDBPyConnection, package: Package, rows: int, month: Month) -> None:
-    """The reminders as workbooks. Encrypted ones are made in memory, so that their rows are never on disk."""
-    titles = [column.title for column in REMINDERS]
-    cells = ", ".join(column.text for column in REMINDERS)
-    aside = None if package.district.recipient else package.folder
-
-    def workbook(span: range, target: Path) -> None:
-        select = f"SELECT {cells} FROM reminded WHERE rowid BETWEEN {span.start} AND {span.stop - 1}"
-        found = connection.execute(select)
-        with target.open("wb") as file:
-            write_workbook(file, titles, iter(found.fetchone, None), month.last_day, aside)
-
-    for part, span in _parts("reminders", ".xlsx", rows, XLSX_ROWS):
-        package.write(part, len(span), partial(workbook, span))
 
 
 def _measured(path: Path) -> dict[str, Any]:

@@ -61,7 +61,9 @@ class Long:
         ):  # fmt: skip
             begun, failed = time.perf_counter(), len(self.failures)
             for fault, how, tried, outcome in part():
-                yield fault, how, tried, "**failed**" if len(self.failures) > failed else outcome
+                row = fault, how, tried, "**failed**" if len(self.failures) > failed else outcome
+                print(" | ".join(row), flush=True)
+                yield row
             print(f"{part.__name__}: {time.perf_counter() - begun:.0f} s", flush=True)
 
     def kills_by_step(self) -> Iterator[Row]:
