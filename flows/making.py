@@ -116,7 +116,7 @@ def _services(run: Run) -> dict[str, Any]:
     target = run.making.revision / "eligibility" / "eligibility.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     with run.engine() as connection:
-        _view_scored(connection, run)
+        _view_scored(connection, run, in_order=True)
         copy = Step("eligibility", f"COPY ({statement}) TO {quoted(target)} ({PARQUET})")
         run_step(connection, copy, {"month": run.month.first_day, "as_of": run.month.last_day})
         rows = connection.execute(f"""
@@ -148,7 +148,7 @@ def _reminders(run: Run) -> dict[str, Any]:
     declared = Declared(open_services, house.reminders, house.facts, house.reference.districts)
     with run.engine() as connection:
         load_reference_tables(connection, house.reference)
-        _view_scored(connection, run)
+        _view_scored(connection, run, in_order=False)
         listed = write_reminders(
             connection, declared, _parts(run.making.revision / "eligibility"), published, month=run.month,
             revision=made[-1].number + 1 if made else 1, key=run.key, tell=told,
@@ -180,12 +180,13 @@ def _exports(run: Run) -> dict[str, Any]:
     return {"exports": counts}
 
 
-def _view_scored(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
+def _view_scored(connection: duckdb.DuckDBPyConnection, run: Run, *, in_order: bool) -> None:
     """`scored`: facts and points of every resident side by side."""
     scores = run.making.revision / "scores" / "scores.parquet"
     connection.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(run.making.wide)})")
     connection.execute(f"CREATE TEMP VIEW scores AS FROM read_parquet({quoted(scores)})")
-    connection.execute(f"CREATE TEMP VIEW scored AS {scored_sql(run.house.in_force(run.month))}")
+    scored = scored_sql(run.house.in_force(run.month), in_order=in_order)
+    connection.execute(f"CREATE TEMP VIEW scored AS {scored}")
 
 
 def _parts(folder: Path) -> list[Path]:

@@ -128,13 +128,15 @@ def test_facts_and_scores_of_different_residents_stop_the_run(engine: duckdb.Duc
     make_scored(engine, [resident(1), resident(2)], points)
     engine.execute("CREATE TEMP VIEW facts AS SELECT person, resident_key, district FROM scored")
     engine.execute("CREATE TEMP VIEW scores AS SELECT * FROM scored")
-    columns = engine.sql(scored_sql(versions)).columns
+    side_by_side, joined = (scored_sql(versions, in_order=in_order) for in_order in (True, False))
+    columns = engine.sql(side_by_side).columns
     assert columns[:3] == ["person", "resident_key", "district"] and sorted(columns[3:]) == points
     assert CITY in versions
-    assert len(engine.execute(f"SELECT resident_key FROM ({scored_sql(versions)})").fetchall()) == 2
+    assert engine.sql(joined).columns == columns
+    assert len(engine.execute(side_by_side).fetchall()) == len(engine.execute(joined).fetchall()) == 2
     engine.execute("CREATE OR REPLACE TEMP VIEW scores AS SELECT * FROM scored LIMIT 1")
     with pytest.raises(duckdb.Error, match="differ in their residents"):
-        engine.execute(f"SELECT resident_key FROM ({scored_sql(versions)})").fetchall()
+        engine.execute(f"SELECT resident_key FROM ({side_by_side})").fetchall()
 
 
 def test_the_statement_can_be_carried_to_spark(engine: duckdb.DuckDBPyConnection) -> None:

@@ -23,14 +23,17 @@ SHORT, AMOUNT = "DECIMAL(7, 2)", "DECIMAL(12, 2)"
 ELIGIBILITY_COLUMNS = ("month", "resident_key", "service", "district", "eligible", "points_short", "monthly_amount")
 
 
-def scored_sql(points: Mapping[str, PointsVersion]) -> str:
+def scored_sql(points: Mapping[str, PointsVersion], *, in_order: bool) -> str:
     """The relation `scored` from `facts` and `scores`, which hold the same residents in the same order.
 
-    `points`: the points versions in force by authority. A row whose keys differ stops the statement.
+    `points`: the points versions in force by authority. `in_order`: the rows keep that order, put side by side by one
+    thread; a row whose keys differ stops the statement. Else they are joined by key, on all threads, in any order.
     """
     versions = dict(points)
     city = versions.pop(CITY)
     columns = ", ".join(f"scores.{name}" for name in score_columns(city, versions) if name.endswith("_points"))
+    if not in_order:
+        return f"SELECT facts.*, {columns} FROM facts JOIN scores ON facts.resident_key = scores.resident_key"
     key = "CASE WHEN facts.resident_key = scores.resident_key THEN facts.resident_key"
     return (
         f"SELECT facts.* REPLACE ({key} ELSE error('facts and scores differ in their residents') END AS resident_key), "
