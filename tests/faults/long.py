@@ -14,6 +14,7 @@ import re
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -51,7 +52,8 @@ class Long:
             return work()
         except Exception as error:
             self.failures.append(f"{what}: {type(error).__name__} {error}")
-            print("FAILED", what, error, flush=True)
+            print("FAILED", what, flush=True)
+            traceback.print_exc()
             return None
 
     def rows(self) -> Iterator[Row]:
@@ -125,8 +127,9 @@ class Long:
         yield "read-only root", "`jifen run` on a tmpfs mounted ro", "1", f"“磁盘只读”, exit 1, no trace; {FINISHED}"
 
     def memory(self) -> Iterator[Row]:
-        spilt = self.attempt("memory", lambda: low_memory(self.folder / "memory"))
-        how = f"30,000 people with 110 MB for the engine: {spilt or 0:,} bytes spilt at the most"
+        found = self.attempt("memory", lambda: low_memory(self.folder / "memory")) or (0, 0)
+        assert isinstance(found, tuple)
+        how = f"30,000 people with {found[0]} MB for the engine: {found[1]:,} bytes spilt at the most"
         yield "memory low enough to spill", how, "1", "same hashes as with 2 GB"
 
     def at_once(self) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -68,19 +69,24 @@ def _size(file: Path) -> int:
         return 0
 
 
-def low_memory(folder: Path, residents: int = 30_000, memory: str = "110MB") -> int:
-    """Run a month with hardly any memory and with plenty: equal files, or AssertionError; the bytes spilt at the most."""
+def low_memory(folder: Path, residents: int = 30_000) -> tuple[int, int]:
+    """Run a month with less and less memory until it spills: MB for the engine, and the bytes spilt at the most.
+
+    AssertionError: the files are not those made with plenty, or nothing was spilt.
+    """
     month, plenty = Month.parse("2024-03"), World(folder / "plenty", memory="2GB")
     make_extracts(
         residents, [month], plenty.inbox, sources=SOURCES, reference=plenty.settings.paths.reference,
         settings=plenty.settings.engine_settings, spill=folder / "spill", progress=lambda line: None,
     )  # fmt: skip
-    little = World(folder / "little", memory=memory, threads=1)
-    little.root.key_file.write_text(plenty.root.key().hex())
     plenty.run(str(month))
-    plenty.inbox.rename(little.inbox)
-    with spilt(little.root.tmp / "spill") as seen:
-        little.run(str(month))
-    assert _month(little.root) == _month(plenty.root)
-    assert seen[0], "nothing was spilt"
-    return seen[0]
+    for megabytes in range(120, 80, -5):
+        little = World(folder / f"{megabytes}", memory=f"{megabytes}MB", threads=1)
+        little.root.key_file.write_text(plenty.root.key().hex())
+        shutil.copytree(plenty.inbox, little.inbox, dirs_exist_ok=True)
+        with spilt(little.root.tmp / "spill") as seen:
+            little.run(str(month))
+        assert _month(little.root) == _month(plenty.root)
+        if seen[0]:
+            return megabytes, seen[0]
+    raise AssertionError("nothing was spilt")
