@@ -31,9 +31,13 @@ def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def clean(
-    connection: duckdb.DuckDBPyConnection, folder: Path, path: Path, source: Source = SOURCES["patents"]
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    path: Path,
+    source: Source = SOURCES["patents"],
+    encoding: str = "utf-8",
 ) -> tuple[Account, list[dict[str, object]]]:
-    job = Job(source, Month.parse("2021-10"), 1, (path,), "utf-8", frozenset({"330203"}), "inputs")
+    job = Job(source, Month.parse("2021-10"), 1, (path,), encoding, frozenset({"330203"}), "inputs")
     account = clean_delivery(connection, job, folder / "root", folder / "work", lambda staged: [])
     table = pq.read_table(job.folder(folder / "root", "clean") / "rows.parquet")
     return account, table.to_pylist()
@@ -94,6 +98,25 @@ def test_every_kind_of_line_end_and_a_byte_order_mark_are_read(
     path.write_bytes(("\ufeff" + (HEADER + ROW).replace("\n", ends)).encode())
     account, _ = clean(connection, tmp_path, path)
     assert (account.received, account.clean) == (1, 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+def test_a_byte_order_mark_before_a_quoted_header_changes_no_value(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "patents.csv"
+    header = '"' + HEADER.strip().replace(",", '","') + '"\n'
+    mark = "" if encoding == "utf-16" else "\ufeff"  # that one writes its own
+    path.write_bytes((mark + header + ROW.replace("P1", "007")).encode(encoding))
+    _, (row,) = clean(connection, tmp_path, path, encoding=encoding)
+    assert row["patent_no"] == "007"
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_with_a_stray_quote_is_no_header_of_ours(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, mark: str
+) -> None:
+    assert refused(connection, tmp_path, (mark + HEADER.replace(",", '",', 1) + ROW).encode()).code == ExitCode.GATE
 
 
 def test_quoted_commas_quotes_and_newlines_stay_in_their_value(

@@ -136,12 +136,13 @@ def _numbered(reader: pacsv.CSVStreamingReader, schema: pa.Schema, part: Part) -
 def _csv_headers(source: Source, path: Path, encoding: str) -> list[str]:
     try:
         with path.open(encoding=encoding, newline="") as text:
+            if text.read(1) != "\ufeff":  # before a quote it would make the quote a part of the header
+                text.seek(0)
             headers = next(csv.reader(text), None)
     except (UnicodeDecodeError, csv.Error) as error:
         raise read_failure(source, path, error, encoding) from None
     if not headers:
         raise unreadable(source, path, "空文件，没有表头")
-    headers[0] = headers[0].removeprefix("\ufeff").strip('"') if headers[0].startswith("\ufeff") else headers[0]
     return headers
 
 
