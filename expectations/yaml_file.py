@@ -57,7 +57,7 @@ class YamlFile:
         self._nodes: set[int] = set()
         try:
             text = path.read_text(encoding="utf-8-sig")
-            node = YAML(typ="rt", pure=True).compose(text)
+            node = YAML(typ="safe", pure=True).compose(text)
             self.data = self._plain(node, ()) if node is not None else None
         except UnicodeDecodeError:
             self.refuse((), "不是 UTF-8 文本", "请以 UTF-8 保存")
@@ -125,12 +125,17 @@ class YamlFile:
         if isinstance(node, SequenceNode):
             return [self._plain(child, (*where, index)) for index, child in enumerate(node.value)]
         assert isinstance(node, ScalarNode)
+        self._refuse_glued(node, where)
         return None if node.style is None and node.value in ("", "~", "null") else node.value
 
     def _mapping(self, node: MappingNode, where: Path_) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
+            if not isinstance(key_node, ScalarNode):
+                self.lines[(*where, "?")] = key_node.start_mark.line + 1
+                self.refuse((*where, "?"), "键不是文本", "键只写一个词")
+                continue
+            key = str(key_node.value)
             place = (*where, key)
             if key in data:
                 first = self.lines[place]
@@ -145,8 +150,14 @@ class YamlFile:
                 )
                 continue
             self.lines[place] = key_node.start_mark.line + 1
+            self._refuse_glued(key_node, place)
             data[key] = self._plain(value_node, place)
         return data
+
+    def _refuse_glued(self, node: ScalarNode, where: Path_) -> None:
+        """`{a:, b: 1}`: readers of YAML do not agree on whether the colon belongs to the text."""
+        if node.style is None and node.value.endswith(":"):
+            self.refuse(where, f"{node.value!r} 以冒号结尾", "冒号后面要有空格；属于文字的，加上引号")
 
 
 def dotted(where: Path_) -> str:

@@ -188,3 +188,24 @@ def test_nothing_is_guessed_about_a_date(connection: duckdb.DuckDBPyConnection, 
     path.write_text(HEADER + ROW.replace("2020-01-05", text), encoding="utf-8")
     account, _ = clean(connection, tmp_path, path)
     assert account.reasons == {"granted_on:bad_value": 1}
+
+
+def table(*more: tuple[str, list[str]]) -> pa.Table:
+    columns = [("patent_no", ["P1", "P1"]), ("resident_id", [PERSON] * 2), ("kind", ["design", "invention"])]
+    columns += [("granted_on", ["2020-01-05"] * 2), ("status", ["valid"] * 2), *more]
+    return pa.Table.from_arrays([pa.array(values) for _, values in columns], names=[name for name, _ in columns])
+
+
+def test_a_title_that_stands_twice_in_parquet_blocks(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    pq.write_table(table(("kind", ["invention"] * 2)), tmp_path / "patents.parquet")
+    with pytest.raises(JifenError) as caught:
+        clean(connection, tmp_path, tmp_path / "patents.parquet")
+    assert caught.value.code == ExitCode.GATE and "出现两次" in caught.value.what
+
+
+def test_a_column_of_parquet_called_record_is_ignored_like_any_other(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    pq.write_table(table(("record", ["9", "1"]), ("c0", ["x", "x"])), tmp_path / "patents.parquet")
+    account, (row,) = clean(connection, tmp_path, tmp_path / "patents.parquet")
+    assert (row["kind"], row["record"], account.undeclared) == ("invention", 2, ["c0", "record"])

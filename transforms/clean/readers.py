@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pyarrow as pa
 import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 
 from expectations.problems import ExitCode, JifenError
 from expectations.source import Source
@@ -58,15 +59,15 @@ def open_part(connection: duckdb.DuckDBPyConnection, source: Source, path: Path,
 def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) -> Part:
     relation = _parquet_relation(path)
     try:
+        headers = pq.read_schema(path).names  # the engine renames a title that stands twice
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-    except duckdb.Error:
+    except (duckdb.Error, pa.ArrowException, OSError):
         raise unreadable(source, path, "不是完整的 Parquet 文件") from None
-    columns = [(str(name), str(kind)) for name, kind, *_ in described if name != "file_row_number"]
-    found, undeclared = match_headers(source, path, [name for name, _ in columns])
-    texts = {
-        name: as_text(f'"{columns[i][0].replace(chr(34), chr(34) * 2)}"', columns[i][1]) for name, i in found.items()
-    }
-    return Part(f"(SELECT *, file_row_number + 1 AS record FROM {relation})", texts, undeclared)
+    found, undeclared = match_headers(source, path, headers)
+    columns = {i: (str(described[i][0]).replace('"', '""'), str(described[i][1])) for i in found.values()}
+    texts = "".join(f"""{as_text(f'"{name}"', kind)} AS c{i}, """ for i, (name, kind) in columns.items())
+    numbered = f"(SELECT {texts}file_row_number + 1 AS record FROM {relation})"
+    return Part(numbered, {name: f"c{i}" for name, i in found.items()}, undeclared)
 
 
 def _parquet_relation(path: Path) -> str:

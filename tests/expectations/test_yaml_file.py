@@ -1,0 +1,38 @@
+"""YAML is read as it was written, and what readers of YAML do not agree on is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from expectations.yaml_file import YamlFile
+
+
+def read(folder: Path, text: str) -> YamlFile:
+    path = folder / "one.yaml"
+    path.write_text(text, encoding="utf-8")
+    return YamlFile(path)
+
+
+def test_a_folded_text_is_one_line_and_nothing_else(tmp_path: Path) -> None:
+    file = read(tmp_path, "note: >\n  two\n  lines\n\n  more\n")
+    assert (file.problems, file.data) == ([], {"note": "two lines\nmore\n"})
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "line"),
+    [
+        ("a: 1\nb: {c:, d: 1}\n", "'c:' 以冒号结尾", 2),
+        ("a: 1\n\nb: [c:, d]\n", "'c:' 以冒号结尾", 3),
+        ("a: 1\nb: {[c, d], e: 1}\n", "键不是文本", 2),
+        ("? {a: 1}\n: b\n", "键不是文本", 1),
+    ],
+)
+def test_keys_that_other_readers_read_otherwise_are_refused(tmp_path: Path, text: str, found: str, line: int) -> None:
+    assert [(one.found, one.line) for one in read(tmp_path, text).problems] == [(found, line)]
+
+
+def test_a_quoted_colon_belongs_to_the_text(tmp_path: Path) -> None:
+    file = read(tmp_path, "a: 'b:'\n\"c:\": 1\n")
+    assert (file.problems, file.data) == ([], {"a": "b:", "c:": "1"})
