@@ -6,7 +6,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from expectations.fact_types import mistyped
 from expectations.problems import DeclarationError, Problem
+from expectations.reference import TABLES
 from expectations.source import Column, Fact, Source, Span
 from expectations.synthetic import ATTRIBUTES, Synthetic, Value
 from expectations.yaml_file import Path_, YamlFile
@@ -19,8 +21,9 @@ def load_sources(folder: Path = HOUSE_SOURCES) -> dict[str, Source]:
     """All sources of a folder, by name. DeclarationError with every mistake of every file."""
     problems: list[Problem] = []
     sources: dict[str, Source] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        file = YamlFile(path)
+    files = [YamlFile(path) for path in sorted(folder.glob("*.yaml"))]
+    for file in files:
+        path = file.path
         source = file.parse(Source) if not file.problems else None
         if source:
             _check_source(file, source)
@@ -28,6 +31,10 @@ def load_sources(folder: Path = HOUSE_SOURCES) -> dict[str, Source]:
                 file.refuse(("source",), source.source, f"应与文件名一致：{path.stem}")
             _check_names(file, source, sources.values())
             sources[source.source] = source
+    complete = not any(file.problems for file in files)
+    for file, source in zip(files, sources.values(), strict=True) if complete else ():
+        _check_lookups(file, source, all_facts(sources))
+    for file in files:
         problems += file.problems
     if not problems and sum(bool(source.corrects) for source in sources.values()) > 1:
         problems.append(Problem(folder, 1, "corrects", "多于一个来源声明 corrects", "只留一个"))
@@ -72,6 +79,9 @@ def _check_source(file: YamlFile, source: Source) -> None:
         file.refuse(("person",), source.person, "应为类型是 id 的列")
     if source.carry_forward and source.delivery == "increment":
         file.refuse(("carry_forward",), str(source.carry_forward), "只有全量（snapshot）可以沿用")
+    for where, of, values in _named_values(source):
+        _check_values(file, source, where, of, values)
+    _check_tables(file, source)
     for name, column in source.columns.items():
         _check_column(file, source, name, column)
     for name, fact in source.facts.items():
@@ -102,12 +112,70 @@ def _named_columns(source: Source) -> Iterator[tuple[Path_, Iterable[str | None]
         yield ("facts", name), _fact_columns(fact)
 
 
+def _named_values(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:
+    """Every place of a declaration that names values of a column."""
+    chosen: list[tuple[Path_, Mapping[str, str]]] = [(("standing",), source.standing)]
+    chosen += [(("spine", "where"), source.spine.where)] if source.spine else []
+    chosen += [(("corrects", "holds"), source.corrects.holds)] if source.corrects else []
+    chosen += [(("quota", "unless"), source.quota.unless)] if source.quota else []
+    if source.ledger:
+        chosen += [(("ledger", "tie"), source.ledger.tie), (("ledger", "holds"), source.ledger.holds)]
+    chosen += [(("columns", name, "required_when"), column.required_when) for name, column in source.columns.items()]
+    for where, values in chosen:
+        for column_name, value in values.items():
+            yield (*where, column_name), column_name, [value]
+    for name, fact in source.facts.items():
+        for key, chosen_by in (("where", fact.where), ("weights", fact.weights)):
+            yield from (
+                (("facts", name, key, column_name), column_name, listed) for column_name, listed in chosen_by.items()
+            )
+        if fact.of:
+            yield ("facts", name, "ladder"), fact.of, [level for step in fact.ladder for level in step]
+
+
+def _named_tables(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:
+    """Every reference table that a declaration names, with the columns that are asked of it."""
+    if source.quota:
+        yield ("quota", "table"), source.quota.table, [source.quota.per, "year", "points"]
+    for name, fact in source.facts.items():
+        if fact.listed:
+            yield ("facts", name, "listed"), fact.listed.table, [fact.listed.column, "year"]
+        if fact.lookup:
+            look = fact.lookup
+            yield ("facts", name, "lookup"), look.table, [*look.match, look.newest, look.value]
+
+
+def _check_values(file: YamlFile, source: Source, where: Path_, column: str, values: Iterable[str]) -> None:
+    declared = source.columns[column].values if column in source.columns else {}
+    for value in values:
+        if declared and value not in declared:
+            file.refuse(where, value, f"不是 {column} 的取值：{'、'.join(declared)}")
+
+
+def _check_tables(file: YamlFile, source: Source) -> None:
+    for where, table, names in _named_tables(source):
+        for name in names if table in TABLES else [table]:
+            if table not in TABLES or name not in TABLES[table][1]:
+                file.refuse(where, name, f"没有这个参考表或列；参考表：{'、'.join(TABLES)}")
+
+
+def _check_lookups(file: YamlFile, source: Source, facts: Collection[str]) -> None:
+    for name, fact in source.facts.items():
+        for of in fact.lookup.match.values() if fact.lookup else ():
+            if of not in facts:
+                file.refuse(("facts", name, "lookup", "match"), of, "没有这个指标数据")
+
+
 def _ends(span: Span) -> tuple[str, str]:
     return span.begins, span.ends
 
 
 def _check_column(file: YamlFile, source: Source, name: str, column: Column) -> None:
     where: Path_ = ("columns", name)
+    headers = {name, column.title, *column.headers}
+    for other, another in source.columns.items():
+        for header in headers & {other, another.title, *another.headers} if other != name else ():
+            file.refuse(where, header, f"{other} 列也用这个表头")
     if (column.type == "set") != bool(column.values):
         file.refuse((*where, "values"), column.type, "类型 set 须列出 values，其他类型不得有")
     if bool(column.by) != bool(column.checks):
@@ -142,11 +210,10 @@ def _check_fact(file: YamlFile, source: Source, name: str, fact: Fact) -> None:
         file.refuse((*where, "of"), str(fact.of), "须为类型是 month 的列")
     if fact.measure in _MONTH_MEASURES and (fact.current or fact.open or fact.within or fact.turns or fact.listed):
         file.refuse(where, f"measure: {fact.measure}", "按月计数的数据只能用 where 筛选")
-    for column, values in fact.where.items():
-        declared = source.columns[column].values if column in source.columns else {}
-        for value in values:
-            if declared and value not in declared:
-                file.refuse((*where, "where", column), value, f"不是 {column} 的取值：{'、'.join(declared)}")
+    if fact.measure == "value" and not (fact.pick or source.spine):
+        file.refuse((*where, "pick"), "缺少这个键", "一人可有多行：写明取哪一行")
+    for key, found, meant in mistyped(source, fact):
+        file.refuse((*where, *key), found, meant)
     for level in fact.levels.values():
         if level not in source.facts:
             file.refuse((*where, "levels"), level, "没有这个指标数据")

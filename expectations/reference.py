@@ -26,13 +26,17 @@ def _matching(pattern: str, meant: str) -> Callable[[str], str]:
 
 
 def _day(text: str) -> dt.date:
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        raise ValueError("应为日期 YYYY-MM-DD")
-    return dt.date.fromisoformat(text)
+    try:
+        return dt.date.fromisoformat(_matching(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "")(text))
+    except ValueError:
+        raise ValueError("应为存在的日期 YYYY-MM-DD") from None
 
 
 def _month(text: str) -> int:
-    return Month.parse(text).ordinal
+    try:
+        return Month.parse(text).ordinal
+    except ValueError:
+        raise ValueError("应为月份 YYYY-MM") from None
 
 
 def _amount(text: str) -> Decimal:

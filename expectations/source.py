@@ -76,7 +76,7 @@ class Column(Closed):
     by: str | None = None
     checks: dict[str, Check] = {}
     future: Switch = False
-    months_ahead: int = 0
+    months_ahead: int = Field(default=0, ge=0)
     not_before: str | None = None
     max_null_share: Decimal | None = None
 
@@ -210,7 +210,7 @@ class Source(Closed):
     person: str
     key: Texts = []
     prefer: str | None = None
-    carry_forward: int = 0
+    carry_forward: int = Field(default=0, ge=0)
     encoding: Literal["utf-8", "gb18030"] = "utf-8"
     spine: Spine | None = None
     corrects: Corrects | None = None

@@ -66,7 +66,11 @@ class YamlFile:
         except MarkedYAMLError as error:
             line = (error.problem_mark.line + 1) if error.problem_mark else 1
             self.lines[()] = line
-            self.refuse((), f"不是合法的 YAML（{error.problem}）", "请检查缩进、冒号和引号")
+            self.refuse(
+                (),
+                f"不是合法的 YAML（{error.problem}）",
+                "请检查缩进（只用空格）、引号和括号；冒号、逗号用半角，冒号后空一格",
+            )
         except YAMLError:
             self.refuse((), "不是合法的 YAML", "请检查文件中的控制字符")
 

@@ -5,62 +5,126 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import duckdb
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.measure import Measurement
+from rich.table import Column, Table
 
 from expectations.problems import ExitCode, JifenError
-from flows.publish import published, published_months
 from flows.root import Root
 from flows.settings import Settings
 from reports.catalogue import VIEWS
 from transforms.engine import confine, open_engine
 
+SHOWN = 1000  # rows of a table: more is for a file, and for another program to read
+BATCH = 10_000
+WIDEST = 100_000
+NUMBERS = ("DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "BIGINT", "INTEGER", "SMALLINT", "TINYINT")
+
 
 def ask(settings: Settings, query: str, form: str) -> None:
-    """Answer a query as a table, or as `csv` or `json` lines, on standard output. JifenError 2 when it is no query."""
+    """Answer a query as a table, or as `csv` or `json` lines, on standard output. JifenError 2 when it is no query.
+
+    Works for whoever may read the catalogue: nothing is written to the root, what spills goes to a folder of the
+    caller's own (under TMPDIR).
+    """
     root = Root(settings.paths.root, settings.paths.inbox)
-    if not root.catalogue.exists():
-        raise JifenError(ExitCode.USAGE, "还没有分析目录", where=str(root.catalogue), todo="先用 jifen run 发布一个月")
-    revisions = [published(root, month) for month in published_months(root)]
-    folders = [revision.path / name for revision in revisions if revision for name, _ in VIEWS.values()]
-    with open_engine(settings.engine_settings, root.tmp / "spill", root.catalogue, read_only=True) as connection:
+    _require_readable(root.catalogue)
+    folders = [folder / name for _, _, folder in root.revision_folders() for name, _ in VIEWS.values()]
+    with (
+        tempfile.TemporaryDirectory(prefix="jifen-") as spill,
+        open_engine(settings.engine_settings, Path(spill), root.catalogue, read_only=True) as connection,
+    ):
         confine(connection, folders)
         try:
-            columns, rows = _answer(connection, query)
-        except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
-            raise JifenError(
-                ExitCode.USAGE, f"查询有误：{str(error).splitlines()[0]}", todo="表和列见 dictionary"
-            ) from None
+            _show(_answer(connection, query), form)
         except duckdb.PermissionException:
             raise JifenError(ExitCode.USAGE, "这里只能查询已发布的匿名数据，不能读写其他文件") from None
-        except duckdb.Error as error:
-            raise JifenError(ExitCode.USAGE, f"查询无法执行（{type(error).__name__}）", todo="请检查查询") from None
-    _show(columns, rows, form)
+        except duckdb.Error as error:  # in its own words: they can quote nothing but the query and pseudonymous data
+            said = "\n    ".join(filter(None, str(error).splitlines()))
+            todo = "有哪些表：SHOW TABLES；有哪些列：DESCRIBE scores；各列的含义：SELECT * FROM dictionary"
+            raise JifenError(ExitCode.USAGE, f"查询有误：{said}", todo=todo) from None
 
 
-def _answer(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Columns and rows of the last statement. Only questions, and variables for them, are let through."""
-    columns: list[str] = []
-    rows: list[tuple[Any, ...]] = []
-    for statement in connection.extract_statements(query):
+def _require_readable(catalogue: Path) -> None:
+    try:
+        catalogue.open("rb").close()
+    except FileNotFoundError:
+        todo = "用 --root 指出数据根目录（demo 的是 var/demo）；还没有发布过月份的，先用 jifen run 发布"
+        raise JifenError(ExitCode.USAGE, "这里没有分析目录", where=str(catalogue), todo=todo) from None
+    except PermissionError:
+        todo = "请操作员把您的帐号加入 jifen.toml 中 [paths] analysts_group 写的用户组，然后重新登录"
+        raise JifenError(ExitCode.USAGE, "没有读取分析目录的权限", where=str(catalogue), todo=todo) from None
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyConnection:
+    """The connection, ready to give the rows of the last statement. Only questions, and variables for them, are let through."""
+    statements = connection.extract_statements(query)
+    if not statements:
+        raise JifenError(ExitCode.USAGE, "没有查询", todo="写在引号里，或从标准输入给出：jifen sql - < 查询.sql")
+    for statement in statements:
         if statement.type not in (duckdb.StatementType.SELECT, duckdb.StatementType.SET):
-            raise JifenError(ExitCode.USAGE, "这里只能查询，不能写入", todo="用 SELECT 查询 scores、facts 等视图")
-        result = connection.execute(statement)
-        columns, rows = [column[0] for column in result.description or []], result.fetchall()
-    return columns, rows
+            todo = "用 SELECT 查询 scores、facts 等视图；要存下结果，写 --csv > 文件名"
+            raise JifenError(ExitCode.USAGE, "这里只能查询，不能写入", todo=todo)
+        connection.execute(statement)
+    return connection
 
 
-def _show(columns: list[str], rows: list[tuple[Any, ...]], form: str) -> None:
+def _show(answer: duckdb.DuckDBPyConnection, form: str) -> None:
+    columns = [(name, str(kind).partition("(")[0] in NUMBERS) for name, kind, *_ in answer.description or []]
+    names = [name for name, _ in columns]
     if form == "csv":
-        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(map(_text, row) for row in _rows(answer))
     elif form == "json":
-        for row in rows:
-            print(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False, default=str))
+        for row in _rows(answer):
+            print(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=_plain))
     else:
-        table = Table(*columns)
-        for row in rows:
-            table.add_row(*("" if value is None else str(value) for value in row))
-        Console().print(table)
+        rows = [[_text(value) for value in row] for row in islice(_rows(answer), SHOWN + 1)]
+        _print_table([Column(name, justify="right" if number else "left") for name, number in columns], rows[:SHOWN])
+        if len(rows) > SHOWN:
+            print(f"只显示了前 {SHOWN:,} 行；要全部，写 --csv > 文件名", file=sys.stderr)
+
+
+def _rows(answer: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    """Row by row: five million of them as Python objects would fill the memory."""
+    while batch := answer.fetchmany(BATCH):
+        yield from batch
+
+
+def _print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Columns side by side; one under another where the terminal is too narrow for them: nothing is ever cut off."""
+    console, table = Console(markup=False, emoji=False, highlight=False), Table(*columns)
+    for row in rows:
+        table.add_row(*row)
+    if Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum <= console.width:
+        console.print(table)
+        return
+    names = [str(column.header) for column in columns]
+    widest = max(map(cell_len, names))
+    for number, row in enumerate(rows, 1):
+        print(f"—— {number} ——")
+        for name, text in zip(names, row, strict=True):
+            print(f"{name}{' ' * (widest - cell_len(name))}  {text}".rstrip())
+
+
+def _text(value: Any) -> str:
+    """A value as other tools read it: yes and no as DuckDB writes them, lists as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, ensure_ascii=False, default=_plain)
+    return str(value)
+
+
+def _plain(value: Any) -> float | str:
+    return float(value) if isinstance(value, Decimal) else str(value)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from expectations.month import Month
 from expectations.problems import DeclarationError, ExitCode, JifenError
 from flows.house import House, load_house
+from flows.making import package_districts
 from flows.publish import published, published_months
 from flows.root import Root
 from flows.settings import Settings
+from reports.exports import check_keys
 from transforms.engine import open_engine
 from transforms.policy.examples import check_examples
 from transforms.policy.load import gap_warnings
@@ -34,6 +36,7 @@ def check_house(settings: Settings, tell: Callable[[str], None], *, strict: bool
     if problems:
         raise DeclarationError(problems)
     refuse_changed_versions(house, root)
+    refuse_missing_keys(house)
     examples = sum(len(i.examples) for t in house.tables.values() for v in t.versions for i in v.indicators.values())
     declared = f"{len(house.sources)} 个来源、{len(house.facts)} 项指标数据、{len(house.tables)} 张积分表"
     tell(f"{declared}、{len(house.services)} 项服务、{examples} 个积分示例：无误")
@@ -86,6 +89,11 @@ def refuse_changed_versions(house: House, root: Root) -> None:
             where="points/*.yaml、services/*.yaml",
             todo="改动写成新的版本（新的 from）；确需更正原版本时，在该版本写 amends: 原因",
         )
+
+
+def refuse_missing_keys(house: House) -> None:
+    """JifenError 10 when a package could not be encrypted as it must be: known before hours of work, not after."""
+    check_keys(package_districts(house), house.settings.exports.require_encryption)
 
 
 def refuse_illustrative(house: House, month: Month) -> None:

@@ -9,13 +9,15 @@ from pathlib import Path
 from data.synth.extracts import make_extracts
 from expectations.declarations import load_sources
 from expectations.month import Month
+from flows.explaining import rules_of
 from flows.house import House, load_house
 from flows.publish import Revision, published
 from flows.root import Root, open_root
 from flows.running import run_months
 from flows.settings import Paths, Policy, Settings
-from transforms.engine import open_engine, quoted
-from transforms.policy.columns import score_lines
+from reports.explain import explain, find_row
+from reports.explain_text import as_lines
+from transforms.engine import open_engine, quoted, scalar
 
 DEMO_MONTHS = Month.span(Month.parse("2024-03"), Month.parse("2024-04"))
 
@@ -65,23 +67,18 @@ def run_demo(residents: int, root: Path, tell: Callable[[str], None]) -> None:
 
 def look_around(settings: Settings, house: House, root: Root, revision: Revision) -> list[str]:
     """Where the results are, the points of one person line by line, and one question answered."""
-    versions = house.in_force(revision.month)
-    lines = {
-        line.column: line.indicator
-        for line in score_lines(versions["city"], {c: v for c, v in versions.items() if c != "city"})
-    }
+    rules = rules_of(revision, house.sources)
     scores = f"read_parquet({quoted(revision.path / 'scores' / '*.parquet')})"
     with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
-        relation = connection.sql(f"SELECT * FROM {scores} ORDER BY total_points DESC, resident_key LIMIT 1")
-        person = dict(zip(relation.columns, relation.fetchall()[0], strict=True))
+        key = scalar(connection, f"SELECT resident_key FROM {scores} ORDER BY total_points DESC, resident_key LIMIT 1")
+        row = find_row(connection, revision.path, key)
+        assert row is not None
+        explained = explain(connection, rules, revision.path, revision.manifest, row)
         districts = connection.execute(
             f"SELECT district, count(*), round(avg(total_points), 1) FROM {scores} GROUP BY 1 ORDER BY 1"
         ).fetchall()
-    told = [
-        f"\n积分最高的一位（匿名标识 {person['resident_key'][:8]}…，{house.reference.districts[person['district']]}）："
-    ]
-    told += [f"  {lines[name].title:<12}{points:>8}" for name, points in person.items() if name in lines and points]
-    told += [f"  共性分 {person['common_points']}，个性分 {person['district_points']}，总分 {person['total_points']}"]
+    told = ["\n积分最高的一位，逐项说明（jifen explain）："]
+    told += [f"  {line}" for line in as_lines(explained, f"{revision.month} 第 {revision.number} 版")]
     told += ["\n各区县人数和平均总分（SELECT district, count(*), avg(total_points) FROM latest_scores GROUP BY 1）："]
     told += [f"  {house.reference.districts[code]}  {count:>7,}  {mean:>6}" for code, count, mean in districts]
     told += [

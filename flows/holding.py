@@ -20,7 +20,7 @@ from reports.findings import sentences
 from transforms import drift as drifting
 from transforms.drift import Compared, Limit, Limits
 from transforms.engine import quoted
-from transforms.figures import measure
+from transforms.figures import measure, schema_version
 from transforms.policy.columns import score_lines
 
 SHOWN = 12  # reasons that the error itself tells; the report has all
@@ -56,7 +56,7 @@ def note_changes(run: Run) -> None:
 
 def drift(run: Run) -> dict[str, Any]:
     """Measure the month, and compare it with the month before as published."""
-    run.making.step("figures", lambda: {"figures": _figures(run)})
+    run.making.step("figures", lambda: _figures(run))
     before = month_before(run)
     if before:
         city, districts = city_version(run.house.in_force(run.month))
@@ -71,12 +71,20 @@ def drift(run: Run) -> dict[str, Any]:
 
 
 def _figures(run: Run) -> dict[str, Any]:
+    """What the manifest keeps of the tables: their figures, and table -> version of its columns."""
+    tables = ("scores", "facts", "eligibility", "changes")
     paying = [code for code, version in run.house.services_in_force(run.month).items() if version.amount]
     with run.engine() as connection:
-        for name in ("scores", "eligibility", "changes"):
+        for name in tables:
             file = run.making.revision / name / f"{name}.parquet"
             connection.execute(f"CREATE TEMP VIEW {name} AS FROM read_parquet({quoted(file)})")
-        return measure(connection, paying)
+        connection.execute(f"CREATE TEMP VIEW known AS FROM read_parquet({quoted(run.making.wide)})")
+        lookups = [fact.lookup for fact in run.house.facts.values() if fact.lookup]
+        looked_up = sorted({name for lookup in lookups for name in lookup.match.values()})
+        return {
+            "figures": measure(connection, paying, looked_up),
+            "schema": {name: schema_version(connection, name) for name in tables},
+        }
 
 
 def hold(run: Run) -> None:

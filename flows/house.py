@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,7 +13,10 @@ from expectations.month import Month
 from expectations.problems import DeclarationError, ExitCode, JifenError
 from expectations.reference import Reference, load_reference
 from expectations.source import Fact, Source
+from expectations.yaml_file import YamlFile
 from flows.settings import Settings
+from transforms.policy.checks import unknown
+from transforms.policy.derived import derived_mistakes
 from transforms.policy.expressions import Kind
 from transforms.policy.load import load_tables
 from transforms.policy.tables import CITY, PointsTable, Version
@@ -64,6 +67,13 @@ class House:
         points = sorted(points_columns_on(self.tables, month.last_day))
         return expression_names(self.facts, points, list(self.reference.districts))
 
+    def district_indicators(self) -> set[str]:
+        """Every `district:indicator` that any version of a district's table has."""
+        own = [table for authority, table in self.tables.items() if authority != CITY]
+        return {
+            f"{table.authority}:{code}" for table in own for version in table.versions for code in version.indicators
+        }
+
     def reminder_titles(self) -> dict[str, str]:
         """The title of every kind of reminder, standing or of a service."""
         of_services = {s.reminder.kind: s.reminder.title for s in self.services if s.reminder}
@@ -80,7 +90,9 @@ def load_house(settings: Settings) -> House:
     problems = []
     paths = settings.paths
     try:
-        sources = load_sources(paths.policy / "sources" if (paths.policy / "sources").is_dir() else HOUSE_SOURCES)
+        folder = paths.policy / "sources" if (paths.policy / "sources").is_dir() else HOUSE_SOURCES
+        sources = load_sources(folder)
+        problems += derived_mistakes(sources, folder)
     except DeclarationError as error:
         problems += error.problems
     try:
@@ -94,8 +106,23 @@ def load_house(settings: Settings) -> House:
     facts, districts = all_facts(sources), reference.districts
     tables = {table.authority: table for table in load_tables(paths.policy / "points", facts, districts)}
     services = load_services(paths.policy / "services", facts, tables, districts)
+    _refuse_unknown_effects(paths.policy / "points", tables.values(), [service.service for service in services])
     reminders = load_reminders(paths.policy / "reminders", facts, districts, services)
     return House(settings, sources, reference, tables, services, reminders)
+
+
+def _refuse_unknown_effects(folder: Path, tables: Iterable[PointsTable], services: Collection[str]) -> None:
+    """DeclarationError when a points table says that a service reads it which nobody declares."""
+    problems = []
+    for table in tables:
+        if any(code not in services for code in table.effect):
+            file = YamlFile(folder / f"{table.authority}.yaml")
+            for index, code in enumerate(table.effect):
+                if code not in services:
+                    file.refuse(("effect", index), *unknown("服务", code, services))
+            problems += file.problems
+    if problems:
+        raise DeclarationError(problems)
 
 
 def _as_set(source: Source, settings: Settings) -> Source:

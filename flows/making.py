@@ -11,7 +11,7 @@ import duckdb
 
 from flows import onward
 from flows import publish as publishing
-from flows.house import city_version
+from flows.house import House, city_version
 from flows.receiving import cleaning_job
 from flows.run import Run
 from reports.district_lists import Policy
@@ -47,6 +47,7 @@ def _facts(run: Run) -> dict[str, Any]:
         )  # fmt: skip
         connection.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(run.making.wide)})")
         month = {"month": run.month.first_day}
+        unknown = month_tables.unknown_keys(connection, house.sources, house.district_indicators())
         write = month_tables.write_table
         write(connection, month_tables.facts_statement(house.facts), revision / "facts" / "facts.parquet", month)
         write(
@@ -64,6 +65,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "residents": made.residents,
         "unmatched": made.unmatched,
         "over_quota": made.over_quota,
+        "unknown_keys": unknown,
         "corrected": sorted(made.corrected.indicators),
         "corrections_without_target": made.corrected.without_target,
     }
@@ -170,14 +172,18 @@ def _exports(run: Run) -> dict[str, Any]:
     policy = Policy(
         city, versions, {service.service: service.title for service in house.services}, house.reminder_titles()
     )
-    districts = [District(code, name, recipient) for code, name, _, recipient in house.reference.rows["districts"]]
     with run.engine() as connection:
         counts = write_exports(
-            connection, run.making.revision, before.path if before else None, districts, policy, run.month,
+            connection, run.making.revision, before.path if before else None, package_districts(house), policy, run.month,
             require_encryption=house.settings.exports.require_encryption,
             tell=lambda code: run.tell(f"区县导出：{house.reference.districts[code]}"),
         )  # fmt: skip
     return {"exports": counts}
+
+
+def package_districts(house: House) -> list[District]:
+    """Everyone who gets a package."""
+    return [District(code, name, recipient) for code, name, _, recipient in house.reference.rows["districts"]]
 
 
 def _view_scored(connection: duckdb.DuckDBPyConnection, run: Run, *, in_order: bool) -> None:

@@ -41,6 +41,7 @@ def publish(run: Run) -> dict[str, Any]:
     holding.hold(run)
     revision = run.making.revision
     copy_policy(run.house, revision / "policy")
+    run.root.access_log("export", month=str(run.month), packages=len(run.house.reference.districts))
     run.published = publishing.publish(run.root, run.key, revision, run.month, manifest_facts(run))
     run.making.clear()
     holding.forget(run)
@@ -69,23 +70,24 @@ def renew_catalogue(house: House, root: Root, as_seen_from: Path | None = None) 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the month, by name."""
+    """A step of the month, by name; `title`: what the operator reads when it begins."""
 
     name: str
     function: Callable[[Run], Mapping[str, Any]]
+    title: str = ""
 
 
 RECEIVING = (Step("pull", receive), Step("clean", clean), Step("compare", compare))
 MAKING = (
-    Step("facts", facts),
-    Step("points", points),
-    Step("services", services),
-    Step("changes", changes),
-    Step("reminders", reminders),
-    Step("exports", exports),
-    Step("drift", holding.drift),
-    Step("report", report),
-    Step("publish", publish),
+    Step("facts", facts, "指标数据"),
+    Step("points", points, "计算积分"),
+    Step("services", services, "判定服务资格"),
+    Step("changes", changes, "与上月比较"),
+    Step("reminders", reminders, "生成提醒"),
+    Step("exports", exports, "区县导出"),
+    Step("drift", holding.drift, "核对变化幅度"),
+    Step("report", report, "生成报告"),
+    Step("publish", publish, "发布"),
 )
 
 
@@ -106,8 +108,15 @@ def timed(step: Step) -> Step:
 
 
 def unless_unchanged(step: Step) -> Step:
-    """The step, left out when the published revision was made from the same inputs."""
-    return Step(step.name, lambda run: {"skipped": True} if run.unchanged else step.function(run))
+    """The step, told as it begins, and left out when the published revision was made from the same inputs."""
+
+    def call(run: Run) -> Mapping[str, Any]:
+        if run.unchanged:
+            return {"skipped": True}
+        run.tell(step.title)
+        return step.function(run)
+
+    return Step(step.name, call)
 
 
 STEPS = tuple(timed(step) for step in (*RECEIVING, *map(unless_unchanged, MAKING)))

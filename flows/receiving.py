@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,9 +49,9 @@ def clean(run: Run) -> dict[str, Any]:
                 known = read_account(job, run.root.path)
                 if known is None:
                     run.tell(f"清洗 {delivery.month} {name}")
-                    known = _cleaned(run, connection, job, delivery)
-                    cleaned += known is not None
-                accounts += [known] if known else []
+                passed = _passed(run, connection, job, delivery, known)
+                cleaned += known is None and passed is not None
+                accounts += [passed] if passed else []
             if len(accounts) == len(served.deliveries):
                 run.accounts[name] = accounts
     if run.refused:
@@ -61,17 +60,24 @@ def clean(run: Run) -> dict[str, Any]:
     return {"cleaned": cleaned, "rows": sum(a.clean for accounts in run.accounts.values() for a in accounts)}
 
 
-def _cleaned(run: Run, connection: duckdb.DuckDBPyConnection, job: Job, delivery: Delivery) -> Account | None:
-    """The account of a delivery; None, and noted, when it is no good."""
+def _passed(
+    run: Run, connection: duckdb.DuckDBPyConnection, job: Job, delivery: Delivery, known: Account | None
+) -> Account | None:
+    """The account of a delivery, `known` if it was clean before; None, and noted, when it is no good."""
     try:
-        return _clean_one(run, connection, job, delivery)
+        account = known or _clean_one(run, connection, job)
+        if job.source.delivery == "increment":  # asked each time: an earlier month may have been delivered anew since
+            stale_increment(run.served[delivery.source].deliveries, delivery, account.received)
     except JifenError as error:
         if error.code not in BLOCKING:
             raise
         run.tell(f"{delivery.month} {delivery.source} 未通过")
-        counts = refused_so_far(connection, run.root.tmp / "clean" / "staged")
+        counts = None if known else refused_so_far(connection, run.root.tmp / "clean" / "staged")
         run.refused.append(Refused(delivery.source, error, counts))
         return None
+    if "rows" not in delivery.receipt:
+        note_rows(delivery, account.received)
+    return account
 
 
 def _together(errors: Sequence[JifenError]) -> JifenError:
@@ -83,21 +89,13 @@ def _together(errors: Sequence[JifenError]) -> JifenError:
     return JifenError(min(error.code for error in errors), f"{len(errors)} 份交付未通过：\n{listed}", todo=todo)
 
 
-def _clean_one(run: Run, connection: duckdb.DuckDBPyConnection, job: Job, delivery: Delivery) -> Account:
+def _clean_one(run: Run, connection: duckdb.DuckDBPyConnection, job: Job) -> Account:
     limit = run.house.settings.gate.quarantine_limit
 
     def judge(staged: str) -> list[str]:
         return gate.judge(connection, staged, job.source, job.received, limit).failures
 
-    account = clean_delivery(connection, job, run.root.path, run.root.tmp / "clean", judge)
-    if job.source.delivery == "increment":
-        try:
-            stale_increment(deliveries(run.root, job.source.source), delivery, account.received)
-        except JifenError:
-            shutil.rmtree(job.folder(run.root.path, "clean"))
-            raise
-    note_rows(delivery, account.received)
-    return account
+    return clean_delivery(connection, job, run.root.path, run.root.tmp / "clean", judge)
 
 
 def cleaning_job(house: House, delivery: Delivery) -> Job:

@@ -10,7 +10,7 @@ from functools import partial
 from expectations import gate
 from expectations.month import Month
 from flows import prefect_home, publish
-from flows.checking import refuse_changed_versions, refuse_illustrative
+from flows.checking import refuse_changed_versions, refuse_illustrative, refuse_missing_keys
 from flows.house import House, load_house
 from flows.month import STEPS, Step, renew_catalogue
 from flows.notify import notify
@@ -65,6 +65,7 @@ def _opened(settings: Settings, months: Sequence[Month], tell: Tell) -> Iterator
         for month in months:
             refuse_illustrative(house, month)
         refuse_changed_versions(house, root)
+        refuse_missing_keys(house)
         key = root.key()
         for revision in publish.finish_interrupted(root, key):
             tell(f"{revision.month} 第 {revision.number} 版：上次中断的发布已完成")

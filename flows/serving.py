@@ -61,7 +61,7 @@ def serving(
 
 def stale_increment(received: Iterable[Delivery], delivery: Delivery, rows: int) -> None:
     """Block (exit 12) an increment that is an earlier month's extract over again; one without rows may repeat."""
-    earlier = [known for known in received if known.month < delivery.month and known.content == delivery.content]
+    earlier = [known for known in received if known.content == delivery.content and known.month < delivery.month]
     if rows and earlier:
         what = f"来源 {delivery.source} {delivery.month} 的交付与 {earlier[-1].month} 的完全相同：这是以前月份的文件"
         raise JifenError(ExitCode.GATE, what, where=str(delivery.folder), todo="请部门重新交付本月的文件，放入后再运行")

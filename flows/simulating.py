@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -54,8 +54,8 @@ def simulate_policy(
             districts=rules.districts,
             items={**item_titles(rules.tables, rules.districts), **item_titles(tables, rules.districts)},
             sums=frozenset({*SUMS, *rules.version(CITY).sections, *draft.tables[CITY].sections}),
-            services={service.service: service.title for service in services},
-            tried=[*_tried(rules, tables, draft), *_left_out(policy, revision)],
+            services={service.service: service.title for service in (*rules.services, *services)},
+            tried=[*_tried(rules, tables, services, draft), *_left_out(policy, revision)],
         )
         page = simulation_page(connection, revision.path, target, frame)
         effect = total_effect(connection, target)
@@ -96,6 +96,11 @@ def _load_draft(
     """The draft's points tables and services; those of the revision where the draft has none. DeclarationError."""
     tables = dict(rules.tables)
     if (policy / "points").is_dir():
+        missing = [name for name in tables if not (policy / "points" / f"{name}.yaml").exists()]
+        if missing:
+            what = f"草案的 points/ 中缺少 {'、'.join(missing)} 的积分表"
+            todo = "先把现行的 points/ 整个复制到草案目录，再改其中要改的文件"
+            raise JifenError(ExitCode.DECLARATIONS, what, where=str(policy / "points"), todo=todo)
         tables = {table.authority: table for table in load_tables(policy / "points", facts, rules.districts)}
     folder = (policy if (policy / "services").is_dir() else revision.path / "policy") / "services"
     there = folder.is_dir() and (revision.path / "eligibility").is_dir()
@@ -118,25 +123,30 @@ def _version(rules: Rules, table: PointsTable) -> Version:
     return found or table.in_force(rules.as_of)  # before the first version: says so
 
 
-def _tried(rules: Rules, tables: Mapping[str, PointsTable], draft: Draft) -> Iterator[str]:
+def _tried(rules: Rules, tables: Mapping[str, PointsTable], services: Sequence[Service], draft: Draft) -> Iterator[str]:
     """What the draft changes, table by table, in sentences."""
     changed = [a for a, version in draft.tables.items() if version.hash != rules.version(a).hash]
     for authority in changed:
         old, new = rules.version(authority), draft.tables[authority]
-        codes = dict.fromkeys([*old.indicators, *new.indicators])
-        differing = [code for code in codes if old.indicators.get(code) != new.indicators.get(code)]
-        titles = [(new.indicators.get(code) or old.indicators[code]).title for code in differing]
-        yield (
-            f"{tables[authority].title}：{old.begins} 版 → 草案 {new.begins} 版，"
-            f"改动的指标：{'、'.join(titles) or '无（改动在部分、分组或上限）'}"
-        )
+        changes = {
+            "新增的": [i.title for code, i in new.indicators.items() if code not in old.indicators],
+            "取消的": [i.title for code, i in old.indicators.items() if code not in new.indicators],
+            "改动的": [i.title for code, i in new.indicators.items() if old.indicators.get(code, i) != i],
+        }
+        told = [f"{kind}指标：{'、'.join(titles)}" for kind, titles in changes.items() if titles]
+        told = told or ["改动的指标：无（改动在部分、分组或上限）"]
+        yield f"{tables[authority].title}：{old.begins} 版 → 草案 {new.begins} 版，{'；'.join(told)}"
     if not changed:
         yield "积分表与已发布的相同"
     in_force = {service.service: service.in_force(rules.as_of) for service in rules.services}
+    titles = {service.service: service.title for service in (*rules.services, *services)}
     for code, version in draft.services.items():
         before = in_force.get(code)
         if before is None or before.hash != version.hash:
-            yield f"积分应用 {code}：草案 {version.begins} 版"
+            yield f"{'' if before else '新的'}积分应用 {code} {titles[code]}：草案 {version.begins} 版"
+    for code in in_force if draft.services else ():
+        if in_force[code] and code not in draft.services:
+            yield f"积分应用 {code} {titles[code]}：草案中没有，按取消计算"
 
 
 def _left_out(policy: Path, revision: Revision) -> Iterator[str]:
@@ -145,6 +155,10 @@ def _left_out(policy: Path, revision: Revision) -> Iterator[str]:
         used = revision.path / "policy" / "reference" / path.name
         if not used.exists() or _hash(path) != _hash(used):
             yield f"参考表 {path.name} 的改动不在模拟之内：数据仍是该月已发布的"
+    for path in sorted((policy / "reminders").glob("*.yaml")):
+        used = revision.path / "policy" / "reminders" / path.name
+        if not used.exists() or _hash(path) != _hash(used):
+            yield f"提醒 {path.stem} 的改动不在模拟之内：模拟不出提醒名单"
     if (policy / "sources").is_dir():
         yield "sources/ 的改动不在模拟之内：数据仍是该月已发布的"
 

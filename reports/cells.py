@@ -23,17 +23,19 @@ _RUNS = (
 class ListColumn:
     """One column of a list: its name in the table, its header, and how its cells are written.
 
-    code: digits that are no number (ID, phone). text: what people wrote. month: YYYY-MM. plain: numbers, dates, words of ours.
+    code: digits that are no number (ID, phone). text: what people wrote. plain: numbers, dates, words of ours.
+    month: `2024年4月`, for Excel shows 2024-04 as Apr-24. `width`: of the column in a workbook, in characters.
     """
 
     name: str
     title: str
     kind: Literal["code", "text", "month", "plain"] = "plain"
+    width: int = 18
 
     @property
     def text(self) -> str:
         """The cell as SQL text or number, for a reader that does not guess."""
-        return f"strftime({self.name}, '%Y-%m')" if self.kind == "month" else self.name
+        return f"strftime({self.name}, '%Y年%-m月')" if self.kind == "month" else self.name
 
     @property
     def cell(self) -> str:

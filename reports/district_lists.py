@@ -25,7 +25,7 @@ REMINDERS = [
     ListColumn("service", "服务", "text"),
     *_HANDLES[1:],
     ListColumn("due_on", "截止日期"),
-    ListColumn("text", "内容", "text"),
+    ListColumn("text", "内容", "text", width=90),
     ListColumn("added_in", "首次列入版本"),
 ]
 
@@ -66,7 +66,11 @@ def sums(policy: Policy) -> list[ListColumn]:
 
 
 def eligibility_list(policy: Policy) -> list[ListColumn]:
-    """The columns of eligibility.csv: one row per service and person who has reached it or lacks nothing but points."""
+    """The columns of eligibility.csv: one row per service and person who has reached it or lacks nothing but points.
+
+    After the total, the sums stand in the order in which they decide the rank.
+    """
+    *parts, total = sums(policy)
     return _distinct(
         [
             _HANDLES[0],
@@ -77,7 +81,8 @@ def eligibility_list(policy: Policy) -> list[ListColumn]:
             ListColumn("reached", "是否达标"),
             ListColumn("lacking", "尚缺"),
             ListColumn("monthly_amount", "每月金额（元）"),
-            *reversed(sums(policy)),
+            total,
+            *parts,
         ]
     )
 

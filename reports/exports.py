@@ -98,7 +98,7 @@ def write_exports(
     before as published, for who moved or left. A package that stands from a run that died is made again.
     JifenError (declarations), before anything is written: a key is wrong, or missing though required.
     """
-    _check_keys(districts, require_encryption)
+    check_keys(districts, require_encryption)
     for name, columns in ABSENT.items():
         _serve(connection, name, revision / name, columns)
     _serve(connection, "scored", revision / "scores")
@@ -122,7 +122,8 @@ def write_exports(
     return {"districts": len(districts), **counts}
 
 
-def _check_keys(districts: Sequence[District], required: bool) -> None:
+def check_keys(districts: Sequence[District], required: bool) -> None:
+    """JifenError (declarations): a district's key is none, or missing though required."""
     without = [f"{district.code} {district.name}" for district in districts if not district.recipient]
     if required and without:
         raise JifenError(

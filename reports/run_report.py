@@ -148,8 +148,10 @@ def _notices(now: Says, before: Says | None, names: Names, found: Sequence[Chang
         yield from _since(before, now, names, found)
     yield from _incomplete(now, names)
     for service, people in now["figures"]["amount_unknown"].items():
+        places = now["figures"].get("places_unknown", {}).get(service)
+        where = f"，涉及 {places:,} 个小区" if places else ""
         name = names.services.get(service, service)
-        yield f"{name}：{people:,} 人达标，但金额算不出（例如小区没有平均租金）。请补充参考表后重新运行。"
+        yield f"{name}：{people:,} 人达标，但金额算不出（例如小区没有平均租金）{where}。请补充参考表后重新运行。"
     if beside.illustrative:
         yield f"{len(beside.illustrative)} 项取值仅为示例（见“口径”），正式使用前须由主管部门核定。"
 
@@ -174,6 +176,9 @@ def _incomplete(now: Says, names: Names) -> Iterator[str]:
     for source, rows in now["over_quota"].items():
         if rows:
             yield f"{names.source(source)}有 {rows:,} 行超出配额，未计分；明细在该版本的 restricted/over_quota。"
+    for source, entries in now.get("unknown_keys", {}).items():
+        if entries:
+            yield f"{names.source(source)}有 {entries:,} 项用了区县积分表都没有的代码，未计分。请核对代码。"
     if now["corrections_without_target"]:
         yield f"{now['corrections_without_target']:,} 条异议处理结果所指的项目或取值无效，未生效。请核对异议处理结果。"
     undeclared = [

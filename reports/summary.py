@@ -64,9 +64,11 @@ def summary_page(
     connection: duckdb.DuckDBPyConnection, district: str, policy: Policy, month: Month, moved: Movement | None
 ) -> str:
     """The page of one district, from the tables `people`, `eligible` and `reminded`. One HTML file, nothing loaded."""
-    title = f"{district} {month} 积分月报"
+    as_of = month.last_day
+    title = f"{district} {as_of.year}年{as_of.month}月积分月报"
     body = [
         f"<h1>{escape(title)}</h1>",
+        f"<p>计分日：{as_of.year}年{as_of.month}月{as_of.day}日</p>",
         _section("新居民", _people(connection, moved)),
         _section("平均分", _means(connection, policy)),
         _section("总分分布", _bars(_distribution(connection))),
@@ -74,7 +76,7 @@ def summary_page(
         _section(
             "提醒", _table(_counted(connection, "SELECT kind, count(*) FROM reminded GROUP BY kind ORDER BY kind"))
         ),
-        f"<footer>人数四舍五入到 {FEW}，{FEW} 人以下不列数字，不足 {FEW} 人不计平均分。逐人名单见同一文件夹中的其他文件。</footer>",
+        f"<footer>人数四舍五入到 {FEW}；{FEW_TEXT} 人的不列数字，也不计平均分。逐人名单见同一文件夹中的其他文件。</footer>",
     ]
     return document(title, "\n".join(body), STYLE)
 

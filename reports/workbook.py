@@ -21,7 +21,6 @@ from xlsxwriter.utility import xl_col_to_name
 from reports.cells import ListColumn
 from transforms.engine import quoted
 
-WIDTH = 18  # of a column, in characters
 LONGEST = 32_767  # characters in a cell: spreadsheets take no more, the CSV beside has them all
 AT_ONCE = 2_000  # lines
 # What XML cannot hold is written _xHHHH_, and what looks like that already with its bar escaped (ECMA-376, ST_Xstring).
@@ -76,9 +75,10 @@ def _without_rows(columns: Sequence[ListColumn], rows: int, created: dt.date) ->
         text = book.add_format({"num_format": "@"})
         bold = book.add_format({"num_format": "@", "bold": True})
         sheet = book.add_worksheet()
-        sheet.set_column(0, len(columns) - 1, WIDTH, text)
         sheet.freeze_panes(1, 0)
+        sheet.autofilter(0, 0, rows, len(columns) - 1)
         for place, column in enumerate(columns):
+            sheet.set_column(place, place, column.width, text)
             sheet.write_string(0, place, column.title, bold)
         if rows:
             sheet.write_blank(rows, len(columns) - 1, None, text)

@@ -58,6 +58,24 @@ def test_a_framework_stays_behind_its_door(library: str, allowed: set[str]) -> N
     assert users == allowed
 
 
+def test_no_room_knows_a_library_of_data_frames() -> None:
+    """SQL is the engine's language; what passes between steps are paths and counts."""
+    users = {
+        (path.name, name)
+        for room in ROOMS
+        for path in modules(room)
+        for name in imported(path)
+        if name.split(".")[0] in ("pandas", "polars", "numpy")
+    }
+    fetched = {
+        path.name
+        for room in ROOMS
+        for path in modules(room)
+        if re.search(r"\.(df|fetchdf|pl)\(", path.read_text("utf-8"))
+    }
+    assert (users, fetched) == (set(), set())
+
+
 def test_one_module_opens_duckdb() -> None:
     openers = {
         str(path.relative_to(HOUSE))

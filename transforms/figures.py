@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -27,19 +28,30 @@ def band_names() -> dict[int, str]:
     return {-1: "低于 0 分", **inner, TOP_BAND: f"{TOP_BAND * BAND} 分以上"}
 
 
-def measure(connection: duckdb.DuckDBPyConnection, paying: Collection[str]) -> dict[str, Any]:
-    """Figures of the views `scores`, `eligibility` and `changes`, as plain data; sums of points are decimals as text.
+def measure(
+    connection: duckdb.DuckDBPyConnection, paying: Collection[str], looked_up: Collection[str]
+) -> dict[str, Any]:
+    """Figures of the views `scores`, `eligibility`, `changes` and `known`, as plain data; sums of points are decimals as text.
+
+    `known` is the fact table, of which the columns `looked_up` find values in reference tables.
 
     districts: code -> residents, total (sum of points), bands (people by band); items: points column without `_points`
     -> residents who have it, points (sum); moved: item -> up, down (people), points (sum of all changes);
-    amount_unknown: service of `paying` -> people who reach it, but whose amount cannot be worked out.
+    amount_unknown: service of `paying` -> people who reach it, but whose amount cannot be worked out; places_unknown:
+    the same -> how many different values of `looked_up` they have (communities without a rent).
     """
     return {
         "districts": _districts(connection),
         "items": _items(connection),
         "moved": _moved(connection),
-        "amount_unknown": _amount_unknown(connection, paying),
+        **_unknown(connection, paying, looked_up),
     }
+
+
+def schema_version(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+    """The version of a table's columns, their order and their types: another one when, and only when, these are others."""
+    columns = connection.execute(f"DESCRIBE {table}").fetchall()
+    return hashlib.sha256("\n".join(f"{name} {kind}" for name, kind, *_ in columns).encode()).hexdigest()[:12]
 
 
 def mean(line: Mapping[str, Any], points: str = "points") -> Decimal | None:
@@ -77,14 +89,17 @@ def _moved(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return {item: {"up": up, "down": down, "points": str(points)} for item, up, down, points in rows}
 
 
-def _amount_unknown(connection: duckdb.DuckDBPyConnection, paying: Collection[str]) -> dict[str, int]:
+def _unknown(
+    connection: duckdb.DuckDBPyConnection, paying: Collection[str], looked_up: Collection[str]
+) -> dict[str, dict[str, int]]:
     listed = ", ".join(map(quoted, sorted(paying))) or "NULL"
-    return dict(
-        connection.execute(f"""
-            SELECT service, count(*) FROM eligibility
-            WHERE eligible AND monthly_amount IS NULL AND service IN ({listed})
-            GROUP BY service ORDER BY service""").fetchall()
-    )
+    place = f"struct_pack({', '.join(f'{name} := known.{name}' for name in looked_up)})" if looked_up else "NULL"
+    rows = connection.execute(f"""
+        SELECT service, count(*), count(DISTINCT {place}) FROM eligibility JOIN known USING (resident_key)
+        WHERE eligible AND monthly_amount IS NULL AND service IN ({listed})
+        GROUP BY service ORDER BY service""").fetchall()
+    people = {service: count for service, count, _ in rows}
+    return {"amount_unknown": people, "places_unknown": {service: places for service, _, places in rows}}
 
 
 def refused_so_far(connection: duckdb.DuckDBPyConnection, staged: Path) -> dict[str, Any] | None:

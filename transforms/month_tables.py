@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from expectations.month import Month
-from expectations.source import Fact
+from expectations.source import Fact, Source
 from transforms.clean.identity import id_text
 from transforms.engine import PARQUET, quoted, scalar
 
@@ -43,6 +43,20 @@ def restricted_statement(facts: Mapping[str, Fact]) -> str:
 def identities_statement() -> str:
     """Who stands behind a resident_key: one row per resident."""
     return f"SELECT resident_key, {id_text('person')} AS resident_id, name, phone, district, community FROM facts"
+
+
+def unknown_keys(
+    connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source], known: Collection[str]
+) -> dict[str, int]:
+    """Source of points by key -> residents' entries in `facts` under a key that is not `known`: kept, but nobody's points."""
+    listed = ", ".join(map(quoted, sorted(known))) or "NULL"
+    entries = "SELECT count(*) FROM (SELECT unnest({0}).key AS key FROM facts) WHERE key NOT IN ({1})"
+    return {
+        source.source: int(scalar(connection, entries.format(name, listed)))
+        for source in sources.values()
+        for name, fact in source.facts.items()
+        if fact.unit == "points_by_key"
+    }
 
 
 def points_columns(connection: duckdb.DuckDBPyConnection, relation: str) -> list[str]:

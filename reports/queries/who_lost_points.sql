@@ -8,8 +8,8 @@ WITH lost AS (
     LIMIT 100
 )
 SELECT resident_key, lost.district, points_lost,
-    list(item || ' ' || CAST(after - before AS VARCHAR) ORDER BY item) AS reasons
+    list(item || ' ' || CAST(coalesce(after, 0) - coalesce(before, 0) AS VARCHAR) ORDER BY item) AS reasons
 FROM lost JOIN latest_score_changes AS items USING (resident_key)
-WHERE item NOT IN ('total', 'common')
+WHERE item NOT IN ('total', 'common') AND coalesce(after, 0) <> coalesce(before, 0)
 GROUP BY ALL
 ORDER BY points_lost DESC, resident_key;

@@ -4,6 +4,6 @@ WITH lost AS (SELECT resident_key FROM latest_score_changes WHERE item = 'total'
 SELECT item, title_zh, count(*) AS people, sum(coalesce(after, 0) - coalesce(before, 0)) AS points
 FROM latest_score_changes SEMI JOIN lost USING (resident_key)
 LEFT JOIN dictionary ON table_name = 'scores' AND column_name = item || '_points'
-WHERE item NOT IN ('total', 'common')
+WHERE item NOT IN ('total', 'common') AND coalesce(after, 0) <> coalesce(before, 0)
 GROUP BY ALL
 ORDER BY people DESC, item;

@@ -137,7 +137,7 @@ def _csv(connection: duckdb.DuckDBPyConnection, folder: Path, content: bytes, nu
 
 def _places(headers: Sequence[str]) -> list[int]:
     known = {alias: name for name, column in SOURCE.columns.items() for alias in (name, column.title, *column.headers)}
-    found = {known.get(header.strip(" \t\ufeff\u2028\x85\r\n")): i for i, header in enumerate(headers)}
+    found = {known.get(header.strip(" \t\ufeff\u2028\x85\r\n\x0b\x0c")): i for i, header in enumerate(headers)}
     return [found[name] for name in SOURCE.columns if name in found]
 
 

@@ -1,4 +1,4 @@
-"""Every test that the pages on security and reliability call as a witness exists."""
+"""Every test that a page calls as a witness exists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOUSE = Path(__file__).parents[2]
 NAMED = re.compile(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`")
 
 
-@pytest.mark.parametrize("page", ["security", "reliability"])
+@pytest.mark.parametrize("page", ["security", "reliability", "promises/outputs", "promises/points", "promises/sources"])
 def test_every_test_that_a_page_names_exists(page: str) -> None:
     text = (HOUSE / "docs" / f"{page}.md").read_text(encoding="utf-8")
     named = NAMED.findall(text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
+import io
 import json
 import os
 import tempfile
@@ -13,6 +15,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from expectations.problems import JifenError
+from flows import asking
 from flows.root import open_root
 from tests.held_city import NOVEMBER, OCTOBER, PEOPLE, degrees, first_month, registry
 from tests.reports.modes import for_analysts, wrong_modes
@@ -107,3 +111,17 @@ def test_an_analyst_reads_the_catalogue_and_finds_no_way_to_people(town: World) 
     assert as_somebody_of(group, ask) == [2 * len(PEOPLE), len(PEOPLE)]
     assert as_somebody_of(group, write) == []
     assert as_somebody_of(NOBODY, lambda: readable(root)) == []  # who is not of the group
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_an_analyst_asks_with_our_command_too(town: World) -> None:
+    def answer() -> str:
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            try:
+                asking.ask(town.settings, "SELECT count(*) FROM scores", "csv")
+            except JifenError as error:
+                return str(error)
+        return said.getvalue()
+
+    assert as_somebody_of(analysts().gr_gid, answer).split() == ["count_star()", str(2 * len(PEOPLE))]
+    assert "analysts_group" in as_somebody_of(NOBODY, answer)  # who is not of the group

@@ -75,7 +75,9 @@ def test_a_second_run_on_the_same_root_is_refused(folder: Path) -> None:
 def test_illustrative_values_are_refused_unless_they_are_allowed(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "jifen.toml").write_text(SETTINGS.split("[policy]")[0], encoding="utf-8")
     assert jifen(tmp_path, "run", "--month", "2021-10").returncode == ExitCode.DECLARATIONS
-    assert jifen(tmp_path, "check").returncode == ExitCode.DONE
+    checked = jifen(tmp_path, "check")
+    assert checked.returncode == ExitCode.DONE
+    assert "项取值仅为示例" in checked.stdout and "\n  city 2021-09-08 age 年龄\n" in checked.stdout
     assert jifen(tmp_path, "check", "--strict").returncode == ExitCode.DECLARATIONS
 
 

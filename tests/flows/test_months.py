@@ -12,6 +12,7 @@ import pytest
 from data.synth.extracts import make_extracts
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
+from flows.month import MAKING
 from flows.root import file_hash
 from flows.status import stale_months
 from flows.verify import verify
@@ -27,7 +28,7 @@ DEGREE = {
     "awarded_on": "2010-06-30",
 }
 SYNTHETIC = [Month.parse("2024-03"), Month.parse("2024-04")]
-COMPARED = ("scores", "facts", "changes", "restricted", "sql")
+COMPARED = ("scores", "facts", "eligibility", "changes", "restricted", "reminders", "exports", "policy", "sql")
 
 
 def person(**other: str) -> dict[str, str]:
@@ -72,7 +73,8 @@ def test_the_same_inputs_give_the_same_bytes_whatever_the_machine_is_like(
         locale.setlocale(locale.LC_ALL, usual)
     for month in SYNTHETIC:
         assert hashes(one, str(month)) == hashes(two, str(month))
-        assert len(hashes(one, str(month))) > 20
+        kinds = [Path(name).suffix for name in hashes(one, str(month))]
+        assert min(kinds.count(kind) for kind in (".parquet", ".csv", ".xlsx", ".sql")) >= 10
 
 
 def test_common_points_do_not_move_when_only_districts_change(tmp_path: Path) -> None:
@@ -279,3 +281,14 @@ def test_the_parts_of_a_folder_are_one_extract_and_the_later_part_wins(tmp_path:
     world.run("2021-10")
     assert world.score("2021-10", PERSON)["district"] == "330205"
     assert len(read_rows(world.root.path / "clean" / "registry")) == 1
+
+
+def test_every_step_says_that_it_begins(tmp_path: Path) -> None:
+    world, told = World(tmp_path), []
+    world.deliver(
+        "2021-10", registry=[{"resident_id": national_id("33020319900101001"), "residence_district": "330203"}]
+    )
+    world.run("2021-10", tell=told.append)
+    titles = [step.title for step in MAKING]
+    assert [line for line in told if line in titles] == titles and all(titles)
+    assert sum(line.startswith("清洗 2021-10 ") for line in told) == len(world.house.sources)

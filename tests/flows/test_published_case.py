@@ -5,6 +5,7 @@ Scored with the table in force from 2021-09-08, on 31 October and 30 November 20
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -181,6 +182,12 @@ def test_october_and_november_together_are_808_yuan(world: World) -> None:
         row for month in ("2021-10", "2021-11") for row in world.table(month, "eligibility") if row["monthly_amount"]
     ]
     assert sum(row["monthly_amount"] for row in paid if row["eligible"]) == 808
+
+
+def test_the_report_says_what_the_subsidy_costs_a_month(world: World) -> None:
+    page = (world.revision("2021-11").path / "report" / "index.html").read_text(encoding="utf-8")
+    lines = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in re.findall(r"<tr>(.*?)</tr>", page)]
+    assert ["公租房租赁补贴", "1", "1", "404", "404", ""] in lines  # people, last month; yuan, last month; unknown
 
 
 def test_she_is_told_once_by_a_masked_name_and_not_again_next_month(world: World) -> None:

@@ -37,7 +37,10 @@ def test_without_a_file_there_are_the_defaults_of_the_manual(tmp_path: Path) -> 
     assert settings.engine_settings == EngineSettings("2.5GB", 2)
     assert not settings.policy.allow_illustrative and not settings.exports.require_encryption
     assert settings.gate.quarantine_limit == 0.02
-    assert (settings.drift.rows, settings.drift.mean_points_min, settings.drift.eligible_min) == (0.30, 0.5, 500)
+    assert settings.drift.model_dump() == {
+        **{"residents": 0.05, "rows": 0.30, "mean_points": 0.05, "eligible": 0.20},
+        **{"residents_min": 500, "rows_min": 1000, "mean_points_min": 0.5, "eligible_min": 500},
+    }
 
 
 def test_the_file_of_the_working_directory_is_found_and_every_key_of_the_manual_is_known(tmp_path: Path) -> None:

@@ -180,6 +180,33 @@ def test_an_empty_draft_and_a_used_folder_are_refused(tmp_path: Path) -> None:
         assert refused.value.code == ExitCode.USAGE
 
 
+def test_what_is_new_and_what_is_gone_is_told_by_name(tmp_path: Path) -> None:
+    policy = draft(tmp_path / "draft")
+    _replace(policy / "points" / "330205.yaml", "      service_24m: {as_in: 2021-09-08}\n", "")
+    (policy / "services" / "recuperation.yaml").unlink()
+    for table in (policy / "points").iterdir():
+        _replace(table, "recuperation, ", "") if "recuperation, " in table.read_text(encoding="utf-8") else None
+    service = (policy / "services" / "health_check.yaml").read_text(encoding="utf-8")
+    (policy / "services" / "dentist.yaml").write_text(
+        service.replace("health_check", "dentist").replace("title: 免费体检", "title: 口腔检查"), encoding="utf-8"
+    )
+    (policy / "reminders" / "insurance_gap.yaml").write_text("changed", encoding="utf-8")
+    told = simulated(policy, tmp_path / "out")
+    assert told[0] == "江北区个性积分表：2022-04-01 版 → 草案 2022-04-01 版，取消的指标：志愿服务"
+    assert "新的积分应用 dentist 口腔检查：草案 2021-09-08 版" in told
+    assert "积分应用 recuperation 积分疗养：草案中没有，按取消计算" in told
+    assert "提醒 insurance_gap 的改动不在模拟之内：模拟不出提醒名单" in told
+    assert "积分疗养" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_draft_of_one_table_alone_is_told_to_begin_with_all(tmp_path: Path) -> None:
+    policy = draft(tmp_path / "draft")
+    (policy / "points" / "330205.yaml").unlink()
+    with pytest.raises(JifenError) as refused:
+        simulated(policy, tmp_path / "out")
+    assert "缺少 330205 的积分表" in str(refused.value) and "整个复制" in refused.value.todo
+
+
 def test_changed_reference_tables_of_a_draft_are_told_to_be_left_out(tmp_path: Path) -> None:
     policy = draft(tmp_path / "draft")
     shutil.copytree(OWN_DECLARATIONS / "reference", policy / "reference")

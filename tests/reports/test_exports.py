@@ -57,7 +57,7 @@ def test_a_csv_begins_with_a_bom_and_its_headers_are_chinese(package: Path) -> N
 
 def test_ids_and_phones_begin_with_one_tab_inside_quotes(package: Path) -> None:
     text = (package / "scores.csv").read_text(encoding="utf-8")
-    assert f'2021-11,"\t{ID}",' in text and f'"\t{PHONE}"' in text
+    assert f'2021年11月,"\t{ID}",' in text and f'"\t{PHONE}"' in text
     headers, *rows = raw(package / "scores.csv")
     phones = [row[headers.index("联系电话")] for row in rows]
     assert phones == [f"\t{PHONE}", "", "\t+8613800000000", "\t01387654321"]
@@ -88,8 +88,12 @@ def test_our_reader_takes_a_csv_back_unchanged(package: Path) -> None:
 def test_every_xlsx_cell_is_text_as_it_was(package: Path) -> None:
     sheet = openpyxl.load_workbook(package / "reminders.xlsx").worksheets[0]
     headers, second, first = ([cell.value for cell in row] for row in sheet.iter_rows())
-    assert first == dict_row(headers, 月份="2021-11", 提醒事项="居住证签注", 截止日期="2021-12-24", 首次列入版本="r1")
-    assert second == dict_row(headers, 月份="2021-11", 提醒事项="居住证签注", 服务="公租房租赁补贴", 首次列入版本="r2")
+    assert first == dict_row(
+        headers, 月份="2021年11月", 提醒事项="居住证签注", 截止日期="2021-12-24", 首次列入版本="r1"
+    )
+    assert second == dict_row(
+        headers, 月份="2021年11月", 提醒事项="居住证签注", 服务="公租房租赁补贴", 首次列入版本="r2"
+    )
     assert {cell.data_type for row in sheet.iter_rows() for cell in row if cell.value is not None} <= {"s", "inlineStr"}
     assert {cell.number_format for row in sheet.iter_rows() for cell in row if cell.value is not None} == {"@"}
 
@@ -118,6 +122,11 @@ def test_a_clerk_sees_positive_indicators_sums_and_one_sum_of_deductions_only(pa
     assert len(subtracted) == 4 and not {f"{code}_points" for code in subtracted} & names
     assert "resident_key" not in names and "corrected" not in names
     assert not any(name.startswith("d3302") and not name.startswith("d330212_") for name in names)
+
+
+def test_sums_of_the_eligible_stand_in_the_order_that_ranks_them(package: Path) -> None:
+    headers = raw(package / "eligibility.csv")[0]
+    assert headers[-6:] == ["总分", "基础分", "加分", "扣分合计", "共性分", "个性分"]
 
 
 def test_no_pseudonym_is_in_any_file_nor_told_by_the_order_of_the_rows(package: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_formula_would_be_seen(tmp_path: Path) -> None:
 
 def test_every_cell_of_the_csv_is_where_it_belongs(opened: dict[str, list[dict[str, Any]]]) -> None:
     assert {name: len(lines) for name, lines in opened.items()} == dict.fromkeys(opened, len(NAMES))
-    assert len(opened) == 3 and all(line["月份"] == "2021-11" for lines in opened.values() for line in lines)
+    assert len(opened) == 3 and all(line["月份"] == "2021年11月" for lines in opened.values() for line in lines)
 
 
 @pytest.mark.parametrize("name", ["scores", "eligibility", "reminders"])

@@ -47,7 +47,9 @@ ELIGIBILITY = {
 CHANGES = """('ann', '330212', 'total', 55.50, 63.50), ('ann', '330212', 'age', 5, 8),
              ('bo', '330212', 'total', 40, 30), ('bo', '330212', 'common', 40, 30), ('bo', '330212', 'penalties', 0, 10),
              ('cy', '330203', 'total', 80, 78), ('cy', '330203', 'common', 70, 68), ('cy', '330203', 'age', 10, 8),
-             ('cy', '330203', 'penalties', 5, 5.50), ('di', '330203', 'total', 19.99, 20),
+             ('cy', '330203', 'penalties', 5, 5.50),
+             ('cy', '330203', 'd330203_village', NULL, 0), ('cy', '330203', 'd330212_village', 3, NULL),
+             ('di', '330203', 'total', 19.99, 20),
              ('ed', '330203', 'total', 100, NULL), ('fay', '330203', 'total', NULL, -5)"""
 
 
@@ -110,9 +112,13 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "newly_eligible": [("health_check", "330203", 1)],
     "who_lost_points": [
         ("bo", "330212", d("10.00"), ["penalties 10.00"]),
-        ("cy", "330203", d("2.00"), ["age -2.00", "penalties 0.50"]),
+        ("cy", "330203", d("2.00"), ["age -2.00", "d330212_village -3.00", "penalties 0.50"]),
     ],
-    "why_points_were_lost": [("penalties", None, 2, d("10.50")), ("age", "年龄", 1, d("-2.00"))],
+    "why_points_were_lost": [
+        ("penalties", None, 2, d("10.50")),
+        ("age", "年龄", 1, d("-2.00")),
+        ("d330212_village", None, 1, d("-3.00")),
+    ],
     "new_and_gone": [("330203", "gone", 1, 100.0), ("330203", "new", 1, -5.0)],
     "insurance_coverage_by_age": [(40, 3, 2, 66.7), (70, 1, 0, 0.0)],
     "insurance_gaps": [("0-1", 2, 133.0), ("2-3", 1, 10.0), ("13+", 1, 2.0)],

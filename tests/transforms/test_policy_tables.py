@@ -59,6 +59,18 @@ def test_a_change_of_one_line_is_found_by_its_examples(tmp_path: Path, engine: d
     assert text[found[0].line - 1].strip().startswith("examples: {17: 0")
 
 
+def test_an_example_without_what_the_condition_asks_for_is_told_so(
+    tmp_path: Path, engine: duckdb.DuckDBPyConnection
+) -> None:
+    shutil.copytree(HOUSE_TABLES, tmp_path / "points")
+    path = tmp_path / "points" / "city.yaml"
+    before = path.read_text(encoding="utf-8")
+    guarded = "        fact: permit_months\n        when: insured_now and permit_months >= 12\n"
+    path.write_text(before.replace("        fact: permit_months\n", guarded), encoding="utf-8")
+    found = check_examples(engine, tmp_path / "points", load_tables(tmp_path / "points", FACTS, HOUSE_DISTRICTS), FACTS)
+    assert {problem.meant for problem in found} == {"请核对规则与例子；例中没有写条件用到的 insured_now"}
+
+
 def test_the_version_in_force_is_the_newest_that_has_begun(tables: dict[str, PointsTable]) -> None:
     city = tables["city"]
     assert city.in_force(dt.date(2021, 9, 30)).begins == dt.date(2021, 9, 8)

@@ -61,7 +61,7 @@ def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) 
     try:
         headers = pq.read_schema(path).names  # the engine renames a title that stands twice
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-    except (duckdb.Error, pa.ArrowException, OSError):
+    except (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError):
         raise unreadable(source, path, "不是完整的 Parquet 文件") from None
     found, undeclared = match_headers(source, path, headers)
     columns = {i: (str(described[i][0]).replace('"', '""'), str(described[i][1])) for i in found.values()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,7 +32,10 @@ NO_CITY = Version.model_validate({"from": "1900-01-01", "basis": "-", "sections"
 
 @dataclass(frozen=True)
 class _Case:
-    """One example: whose table and where in it, the column it is about, the scoring date, one resident's facts."""
+    """One example: whose table and where in it, the column it is about, the scoring date, one resident's facts.
+
+    `missing`: what the indicator's conditions ask for and the example does not give.
+    """
 
     authority: str
     place: tuple[str | int, ...]
@@ -39,6 +43,7 @@ class _Case:
     as_of: dt.date
     facts: dict[str, Any]
     points: Decimal
+    missing: tuple[str, ...]
 
 
 def check_examples(
@@ -60,7 +65,9 @@ def check_examples(
         file = YamlFile(folder / f"{authority}.yaml")
         for case, given in wrong:
             if case.authority == authority:
-                file.refuse(case.place, f"例中写 {case.points:f} 分，按规则得 {given:f} 分", "请核对规则与例子")
+                missing = f"；例中没有写条件用到的 {'、'.join(case.missing)}" if case.missing else ""
+                found = f"例中写 {case.points:f} 分，按规则得 {given:f} 分"
+                file.refuse(case.place, found, f"请核对规则与例子{missing}")
         problems += file.problems
     return problems
 
@@ -75,10 +82,16 @@ def _cases(table: PointsTable, index: int, facts: Mapping[str, Fact]) -> list[_C
             example.as_of or Month.of(version.begins).last_day,
             _resident(indicator, example, table.authority, facts),
             example.points,
+            _missing(indicator, example, facts),
         )
         for code, indicator in version.indicators.items()
         for number, example in enumerate(indicator.examples)
     ]
+
+
+def _missing(indicator: Indicator, example: Example, facts: Mapping[str, Fact]) -> tuple[str, ...]:
+    words = re.findall(r"\w+", f"{indicator.when or ''} {indicator.unless or ''} {indicator.at_most or ''}")
+    return tuple(dict.fromkeys(word for word in words if word in facts and word not in indicator.given(example)))
 
 
 def _resident(indicator: Indicator, example: Example, authority: str, facts: Mapping[str, Fact]) -> dict[str, Any]:

@@ -157,9 +157,8 @@ class _Reader:
         name = node.name
         if node.table or name not in self.names:
             close = difflib.get_close_matches(name, self.names, 1)
-            raise ExpressionError(
-                f"不认识的名称 {node.sql(dialect='duckdb')}", f"是否应为 {close[0]}？" if close else "请查数据字典"
-            )
+            meant = f"是否应为 {close[0]}？" if close else "请查数据字典；文字写在半角单引号里，例如 tenure = 'rented'"
+            raise ExpressionError(f"不认识的名称 {node.sql(dialect='duckdb')}", meant)
         self.used.add(name)
         return self.names[name], exp.column(name)
 

@@ -160,8 +160,8 @@ class _Reader:
             indicator = self._indicator(draft, code, entry)
             draft.indicators[code] = indicator
             if indicator is None:
-                written = draft.written.get(code, {})
-                draft.mentioned.add(str(written.get("section")))
+                section = draft.written.get(code, {}).get("section")  # without one it may stand in any of them
+                draft.mentioned |= {str(section)} if section else {*draft.sections, *draft.groups}
                 continue
             for place, found, meant in indicator_mistakes(indicator, self.authority, self.facts):
                 self.file.refuse(self._origin(draft, code, place), found, meant)
