@@ -42,9 +42,13 @@ def status(root: RootOption = None, config: ConfigOption = None) -> None:
 
     place(root, config)
     table = Table("月份", "状态", "版本", "人数", Column("说明", overflow="fold"))  # Chinese has no spaces to break at
-    for line in month_lines(OPTIONS.settings()):
+    settings = OPTIONS.settings()
+    for line in month_lines(settings):
         table.add_row(*line)
-    Console().print(table if table.row_count else "还没有任何月份")
+    if table.row_count:
+        Console(markup=False, emoji=False, highlight=False).print(table)  # a reason may hold [brackets]
+    else:
+        tell(f"还没有任何月份（根目录 {settings.paths.root}）")
 
 
 @reading.command()

@@ -22,15 +22,26 @@ from transforms.figures import refused_so_far
 
 
 def pull(run: Run) -> dict[str, Any]:
-    """Receive every month up to this one that is on offer and not yet received, or has changed."""
+    """Receive every month up to this one that is on offer and not yet received, or has changed.
+
+    JifenError 11 names every source that lacks a month, so that the operator can call all departments at once.
+    """
     gate.warm_up()
     new = pull_up_to(run.root, run.house.settings, run.house.sources, run.month)
     for delivery in new:
         run.tell(f"收到 {delivery.month} {delivery.source} 第 {delivery.number} 次交付")
+    lacking = []
     for name, source in run.house.sources.items():
-        run.served[name] = serving(
-            name, source.delivery, source.carry_forward, deliveries(run.root, name), run.month, run.allowed
-        )
+        had = deliveries(run.root, name)
+        try:
+            run.served[name] = serving(
+                name, source.title, source.delivery, source.carry_forward, had, run.month, run.allowed
+            )
+        except JifenError as error:
+            lacking.append(Refused(name, error, None))
+    run.refused = lacking
+    if lacking:
+        raise _together([refused.error for refused in lacking])
     return {"deliveries": len(new)}
 
 
@@ -73,7 +84,8 @@ def _passed(
             raise
         run.tell(f"{delivery.month} {delivery.source} 未通过")
         counts = None if known else refused_so_far(connection, run.root.tmp / "clean" / "staged")
-        run.refused.append(Refused(delivery.source, error, counts))
+        error.__context__ = None  # the frames of both hold the engine's connections, which would be let go too late
+        run.refused.append(Refused(delivery.source, error.with_traceback(None), counts))
         return None
     if "rows" not in delivery.receipt:
         note_rows(delivery, account.received)
@@ -84,9 +96,9 @@ def _together(errors: Sequence[JifenError]) -> JifenError:
     """One error for all. What cannot be read comes first (11): of that nobody knows yet whether it would pass."""
     if len(errors) == 1:
         return errors[0]
-    listed = "\n".join(f"  {error.what}（{error.where}）" for error in errors)
-    todo = "；".join(dict.fromkeys(error.todo for error in errors))
-    return JifenError(min(error.code for error in errors), f"{len(errors)} 份交付未通过：\n{listed}", todo=todo)
+    listed = "\n".join(f"  {error}".replace("\n", "\n  ") for error in errors)  # each with its own way out
+    what = f"{len(errors)} 份交付缺少或未通过：\n{listed}"
+    return JifenError(min(error.code for error in errors), what, todo="逐项处理（报告中也都列出）后再运行")
 
 
 def _clean_one(run: Run, connection: duckdb.DuckDBPyConnection, job: Job) -> Account:

@@ -102,7 +102,7 @@ def _waiting(run: Run) -> Iterator[Waiting]:
         if own:
             yield Waiting(name, False, "合格", account_facts(own[-1]))
         elif name in stopped:
-            yield Waiting(name, True, "✖ 未通过", stopped[name])
+            yield Waiting(name, True, "✖ 未通过" if name in run.served else "✖ 缺月", stopped[name])
         elif any(delivery.month == run.month for delivery in deliveries(run.root, name)):
             yield Waiting(name, False, "已到，尚未检查", None)
         else:

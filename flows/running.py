@@ -9,6 +9,7 @@ from functools import partial
 
 from expectations import gate
 from expectations.month import Month
+from expectations.problems import ExitCode, JifenError
 from flows import prefect_home, publish
 from flows.checking import refuse_changed_versions, refuse_illustrative, refuse_missing_keys
 from flows.house import House, load_house
@@ -36,10 +37,19 @@ def run_months(
     `accept`: why a month that has drifted too far is published all the same.
     """
     with _opened(settings, months, tell) as (house, root, key):
+        _refuse_unknown_sources(house, allowed)
         return [
             _run_with_prefect(Run(house, root, key, month, allowed, send, month == months[-1], accept), tell)
             for month in months
         ]
+
+
+def _refuse_unknown_sources(house: House, allowed: Mapping[str, str]) -> None:
+    """A source that may be missing, but that nobody declared, is a slip of the pen: exit 2."""
+    unknown = [name for name in allowed if name not in house.sources]
+    if unknown:
+        todo = f"来源有：{'、'.join(house.sources)}"
+        raise JifenError(ExitCode.USAGE, f"--allow-missing：没有来源 {'、'.join(unknown)}", todo=todo)
 
 
 def run_scheduled(settings: Settings, tell: Tell, month: Month, attempt: Attempt) -> Outcome:

@@ -29,6 +29,7 @@ class Serving:
 
 def serving(
     source: str,
+    title: str,
     kind: str,
     carry_forward: int,
     received: Sequence[Delivery],
@@ -49,7 +50,7 @@ def serving(
         if gap not in by_month and not any(gap - back in by_month for back in range(1, reach + 1)):
             gaps.append(gap)
     if gaps and (source not in allowed or (source == REGISTRY and month in gaps)):
-        raise _missing(source, gaps, allowable=source != REGISTRY or month not in gaps)
+        raise _missing(source, title, gaps, allowable=source != REGISTRY or month not in gaps)
     bridged: dict[str, Any] = {"missing": tuple(gaps), "reason": allowed[source]} if gaps else {}
     if kind == "increment":
         return Serving(tuple(by_month[key] for key in sorted(by_month)), **bridged)
@@ -67,8 +68,8 @@ def stale_increment(received: Iterable[Delivery], delivery: Delivery, rows: int)
         raise JifenError(ExitCode.GATE, what, where=str(delivery.folder), todo="请部门重新交付本月的文件，放入后再运行")
 
 
-def _missing(source: str, gaps: Sequence[Month], *, allowable: bool) -> JifenError:
+def _missing(source: str, title: str, gaps: Sequence[Month], *, allowable: bool) -> JifenError:
     todo = f"请部门补交，放入收件夹 {gaps[0]}/{source}.csv（或 .parquet、.xlsx、同名文件夹）后再运行"
     if allowable:
         todo += f"；确实没有时用 --allow-missing {source}=原因"
-    return JifenError(ExitCode.EXTRACT, f"来源 {source} 缺少 {'、'.join(map(str, gaps))} 的数据", todo=todo)
+    return JifenError(ExitCode.EXTRACT, f"{title}（{source}）缺少 {'、'.join(map(str, gaps))} 的数据", todo=todo)

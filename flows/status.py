@@ -50,10 +50,13 @@ def month_lines(settings: Settings, today: dt.date | None = None) -> Iterator[tu
     for month in sorted({*done, *inbox_months(root), *months_in(root.raw), *([coming] if coming else [])}):
         revision, held, last = published(root, month), read_held(root, str(month)), _last_run(root, month)
         state = "待运行" if revision is None else "已过期，需重新运行" if month in stale else "已发布"
-        told = [_missing(house, root, month, schedule, today)]
+        told = [_missing(house, root, month, schedule, today) or "各来源齐全"]
         if last.get("state") in ENDED:
             state = f"{ENDED[last['state']]}（以前的版本仍有效）" if revision else ENDED[last["state"]]
-            told.insert(0, f"{last['reason'].splitlines()[0]}（退出码 {last['exit_code']}），{last['todo']}")
+            told = told if told != ["各来源齐全"] else []  # beside "数据未通过" it would be read as sound
+            report = f"，报告 {last['report']}" if last["report"] else ""
+            what = last["reason"].splitlines()[0].removesuffix("：")
+            told.insert(0, f"{what}（退出码 {last['exit_code']}），{last['todo']}{report}")
         if held and build_folder(root, str(month), held.build).is_dir():
             state = "待核（以前的版本仍有效）" if revision else "待核"
             told.insert(0, f"{len(held.reasons)} 项与上月相差超出限度，报告 {held.report}")
@@ -85,7 +88,7 @@ def _missing(house: House, root: Root, month: Month, schedule: Schedule, today: 
         told.append(f"{when}，缺少：{_titles(house, lacking)}")
     if fetched:
         told.append(f"运行时自行取数：{_titles(house, fetched)}")
-    return "；".join(told) or "各来源齐全"
+    return "；".join(told)
 
 
 def _titles(house: House, names: list[str]) -> str:

@@ -164,7 +164,8 @@ def _since(before: Says, now: Says, names: Names, found: Sequence[Change]) -> It
     if before["accepted"]:
         yield f"上月（{before['month']}）有 {len(before['held'])} 项变化超出限度，经核准发布，理由：{before['accepted']}"
     if before["code"]["hash"] != now["code"]["hash"]:
-        yield f"程序与上月不同（{before['code']['version']} → {now['code']['version']}）。"
+        was, version = before["code"]["version"], now["code"]["version"]
+        yield f"程序与上月不同（{f'{was} → {version}' if was != version else f'同为 {version} 版，内容有改动'}）。"
 
 
 def _incomplete(now: Says, names: Names) -> Iterator[str]:

@@ -26,7 +26,7 @@ from tests.held_city import NOVEMBER, OCTOBER, PEOPLE, copied, registry
 from tests.world import World
 
 Rows = list[dict[str, str]]
-MANY = 1000
+MANY = 600
 SETTINGS = '[paths]\nroot = "root"\ninbox = "inbox"\n[policy]\nallow_illustrative = true\n'
 LEVELS = ("bachelor", "doctor")  # everybody's degree: of October as published first, and as revised
 

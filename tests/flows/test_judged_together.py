@@ -44,9 +44,23 @@ def world(tmp_path: Path) -> World:
 def test_all_that_is_wrong_is_told_at_once_and_what_cannot_be_read_decides_the_code(world: World) -> None:
     error = blocked(world)
     assert error.code == ExitCode.EXTRACT
-    assert error.what.startswith("3 份交付未通过")
+    assert error.what.startswith("3 份交付缺少或未通过")
     assert all(f"（{source}）" in error.what for source in ("education", "patents", "volunteer"))
     assert PERSON not in str(error)
+    lines = error.what.splitlines()
+    named = lines.index(next(line for line in lines if "education" in line))
+    assert lines[named + 2].startswith("    处理：请部门")  # each has its own way out
+
+
+def test_every_source_that_lacks_the_month_is_told_at_once(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.deliver("2021-10", registry=[person()])
+    for source in ("credit", "patents"):
+        (world.inbox / "2021-10" / f"{source}.csv").unlink()
+    error = blocked(world)
+    assert error.code == ExitCode.EXTRACT
+    assert "（credit）缺少 2021-10" in error.what and "（patents）缺少 2021-10" in error.what
+    assert page(world).count("✖ 缺月") == 2
 
 
 def test_the_page_shows_every_trouble_and_what_each_department_should_do(world: World) -> None:
@@ -85,4 +99,4 @@ def test_every_month_of_a_first_delivery_is_judged(tmp_path: Path) -> None:
         world.deliver(month, registry=[person()])
         (world.inbox / month / "patents.csv").write_text("patent_no,resident_id,kind,status\n" * int(month[-1] + "1"))
     error = blocked(world, "2021-11")
-    assert error.code == ExitCode.GATE and error.what.startswith("2 份交付未通过")
+    assert error.code == ExitCode.GATE and error.what.startswith("2 份交付缺少或未通过")

@@ -256,7 +256,7 @@ def received(*months: str, source: str = "housing", content: str = "") -> list[D
 
 
 def served(kind: str, carry: int, had: list[Delivery], month: str, source: str = "housing", **allowed: str) -> Serving:
-    return serving(source, kind, carry, had, Month.parse(month), allowed)
+    return serving(source, "住房", kind, carry, had, Month.parse(month), allowed)
 
 
 def months(serves: Serving) -> list[str]:
@@ -279,7 +279,7 @@ def test_of_a_snapshot_the_month_itself_serves_of_an_increment_all_up_to_it() ->
 def test_a_missing_month_names_source_months_and_the_way_out() -> None:
     had = received("2021-07", "2021-09")
     message = missing("increment", 0, had, "2021-10")
-    assert "housing" in message and "2021-08、2021-10" in message and "--allow-missing housing=" in message
+    assert "住房（housing）缺少 2021-08、2021-10 的数据" in message and "--allow-missing housing=" in message
     assert "2021-10" not in missing("increment", 0, had, "2021-09")
     assert months(served("increment", 0, had, "2021-07")) == ["2021-07"]
 

@@ -207,7 +207,9 @@ def test_status_tells_a_blocked_month_until_it_is_published(town: World) -> None
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     (town.inbox / NOVEMBER / "credit.csv").unlink()
     assert scheduled(town, NOVEMBER).state == "blocked"
-    assert status(town)[NOVEMBER].startswith("数据未通过||来源 credit 缺少 2021-11 的数据（退出码 11），请部门补交")
+    assert status(town)[NOVEMBER].startswith(
+        "数据未通过||荣誉与失信（credit）缺少 2021-11 的数据（退出码 11），请部门补交"
+    )
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     assert scheduled(town, NOVEMBER).state == "published"
     assert status(town)[NOVEMBER].startswith("已发布|r1|")
