@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from expectations.problems import Problem
 
 Path_ = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
-
+DEEPEST = 100
 
 _MEANT = {
     "literal_error": "可用的值：{expected}",
@@ -41,6 +42,23 @@ _MEANT = {
 }
 
 
+_NOT_YAML = {  # what libyaml says, in a writer's words
+    "mapping values are not allowed in this context": "这里不能再有冒号；属于文字的，加上引号",
+    "found unexpected ':'": "冒号后面没有空格；属于文字的，加上引号",
+    "could not find expected ':'": "缺少冒号",
+    "found character that cannot start any token": "值不能以这个字符开头；属于文字的，加上引号",
+    "found a tab character that violates indentation": "缩进中有制表符",
+    "did not find expected key": "缩进不齐",
+    "did not find expected '-' indicator": "列表中有一行没有以“- ”开头，或缩进不齐",
+    "block sequence entries are not allowed in this context": "列表要另起一行",
+    "did not find expected ',' or ']'": "方括号没有闭合，或少了逗号",
+    "did not find expected ',' or '}'": "花括号没有闭合，或少了逗号",
+    "found unexpected end of stream": "引号没有闭合",
+    "found undefined alias": "值不能以 * 开头；属于文字的，加上引号",
+    "but found another document": "一个文件中只能有一份，不能有 ---",
+}
+
+
 def _meant(kind: str, context: dict[str, Any], message: str) -> str:
     """What the writer should have written, in the writer's words."""
     return _MEANT.get(kind, message).format(**context)
@@ -57,19 +75,19 @@ class YamlFile:
         self._nodes: set[int] = set()
         try:
             text = path.read_text(encoding="utf-8-sig")
-            node = YAML(typ="safe", pure=True).compose(text)
+            _refuse_deep(text)
+            node = YAML(typ="safe").compose(text)
             self.data = self._plain(node, ()) if node is not None else None
         except UnicodeDecodeError:
             self.refuse((), "不是 UTF-8 文本", "请以 UTF-8 保存")
         except RecursionError:
-            self.refuse((), "嵌套过深", "请检查缩进")
+            self.refuse((), "嵌套过深", "请检查缩进和括号")
         except MarkedYAMLError as error:
             line = (error.problem_mark.line + 1) if error.problem_mark else 1
             self.lines[()] = line
+            why = _NOT_YAML.get(str(error.problem), error.problem)
             self.refuse(
-                (),
-                f"不是合法的 YAML（{error.problem}）",
-                "请检查缩进（只用空格）、引号和括号；冒号、逗号用半角，冒号后空一格",
+                (), f"不是合法的 YAML（{why}）", "请检查缩进（只用空格）、引号和括号；冒号、逗号用半角，冒号后空一格"
             )
         except YAMLError:
             self.refuse((), "不是合法的 YAML", "请检查文件中的控制字符")
@@ -129,8 +147,7 @@ class YamlFile:
         if isinstance(node, SequenceNode):
             return [self._plain(child, (*where, index)) for index, child in enumerate(node.value)]
         assert isinstance(node, ScalarNode)
-        self._refuse_glued(node, where)
-        return None if node.style is None and node.value in ("", "~", "null") else node.value
+        return None if not node.style and node.value in ("", "~", "null") else node.value
 
     def _mapping(self, node: MappingNode, where: Path_) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -154,14 +171,17 @@ class YamlFile:
                 )
                 continue
             self.lines[place] = key_node.start_mark.line + 1
-            self._refuse_glued(key_node, place)
             data[key] = self._plain(value_node, place)
         return data
 
-    def _refuse_glued(self, node: ScalarNode, where: Path_) -> None:
-        """`{a:, b: 1}`: readers of YAML do not agree on whether the colon belongs to the text."""
-        if node.style is None and node.value.endswith(":"):
-            self.refuse(where, f"{node.value!r} 以冒号结尾", "冒号后面要有空格；属于文字的，加上引号")
+
+def _refuse_deep(text: str) -> None:
+    """RecursionError beyond the depth that any declaration has: the library's composer would bring down the process."""
+    depth = 0
+    for event in YAML(typ="safe").parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > DEEPEST:
+            raise RecursionError
 
 
 def dotted(where: Path_) -> str:

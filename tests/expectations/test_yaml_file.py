@@ -23,13 +23,16 @@ def test_a_folded_text_is_one_line_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "found", "line"),
     [
-        ("a: 1\nb: {c:, d: 1}\n", "'c:' 以冒号结尾", 2),
-        ("a: 1\n\nb: [c:, d]\n", "'c:' 以冒号结尾", 3),
+        ("a: 1\nb: {c:, d: 1}\n", "不是合法的 YAML（冒号后面没有空格；属于文字的，加上引号）", 2),
+        ("a: 1\n\nb: [c:, d]\n", "不是合法的 YAML（冒号后面没有空格；属于文字的，加上引号）", 3),
         ("a: 1\nb: {[c, d], e: 1}\n", "键不是文本", 2),
         ("? {a: 1}\n: b\n", "键不是文本", 1),
+        ("a: " + "[" * 100_000, "嵌套过深", 1),
+        ("a: 1\nb: c: d\n", "不是合法的 YAML（这里不能再有冒号；属于文字的，加上引号）", 2),
+        ("a:\n  b: 1\n c: 2\n", "不是合法的 YAML（缩进不齐）", 3),
     ],
 )
-def test_keys_that_other_readers_read_otherwise_are_refused(tmp_path: Path, text: str, found: str, line: int) -> None:
+def test_what_is_no_yaml_or_may_be_read_in_two_ways_is_refused_at_its_line(tmp_path: Path, text: str, found: str, line: int) -> None:
     assert [(one.found, one.line) for one in read(tmp_path, text).problems] == [(found, line)]
 
 
