@@ -6,7 +6,7 @@ the same revision; where the two disagree, `Explanation.doubts` says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def explain(
     versions = {CITY: rules.version(CITY)}
     if facts["district"] in rules.tables:
         versions[facts["district"]] = rules.version(facts["district"])
-    earned = _rule_points(connection, rules)
+    earned = _rule_points(connection, rules, versions)
     lines = [
         _line(connection, rules, authority, code, indicator, facts, scores, earned)
         for authority, version in versions.items()
@@ -121,9 +121,12 @@ def _version(rules: Rules, authority: str, version: Version) -> dict[str, str]:
     }
 
 
-def _rule_points(connection: duckdb.DuckDBPyConnection, rules: Rules) -> dict[str, Decimal]:
-    """What every rule gives alone, by points column."""
-    result = connection.execute(rules.rule_points, {"month": rules.as_of.replace(day=1), "as_of": rules.as_of})
+def _rule_points(
+    connection: duckdb.DuckDBPyConnection, rules: Rules, authorities: Iterable[str]
+) -> dict[str, Decimal]:
+    """What every rule of these tables gives alone, by points column."""
+    statement = rules.rule_points(authorities)
+    result = connection.execute(statement, {"month": rules.as_of.replace(day=1), "as_of": rules.as_of})
     names = [column[0] for column in result.description or ()]
     return dict(zip(names, result.fetchall()[0], strict=True))
 

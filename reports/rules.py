@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -48,10 +48,9 @@ class Rules:
         """Every requirement of every service, for the relation `scored` (see `lacking_sql`)."""
         return lacking_sql(self.services_in_force, self.kinds)
 
-    @cached_property
-    def rule_points(self) -> str:
-        """What every rule gives alone, for the relation `facts`: the tables' own statement, without guards and caps."""
-        bare = {authority: _bare(self.version(authority)) for authority in self.tables}
+    def rule_points(self, authorities: Iterable[str]) -> str:
+        """What every rule of these tables gives alone, for the relation `facts`: the tables' own statement, without guards and caps."""
+        bare = {authority: _bare(self.version(authority)) for authority in authorities}
         return points_sql(bare.pop(CITY), bare, self.names.facts)
 
 
