@@ -17,6 +17,11 @@ def test_spoilt_files_are_refused_or_read_right(kind: str, tmp_path: Path) -> No
     assert tally.read > 50 and tally.refused > 50 and tally.alone < 15
 
 
+def test_a_page_that_unpacks_to_less_than_it_should_is_refused(tmp_path: Path) -> None:
+    """Found by the long run: the engine filled it up with what it had read before."""
+    assert fuzz("parquet", range(10_616, 10_617), tmp_path).refused == 1
+
+
 def test_the_same_number_is_the_same_input(tmp_path: Path) -> None:
     whole = list(WHOLE["csv"](tmp_path))
     assert [spoilt("csv", number, whole) for number in range(50)] == [spoilt("csv", n, whole) for n in range(50)]

@@ -209,3 +209,27 @@ def test_a_column_of_parquet_called_record_is_ignored_like_any_other(
     pq.write_table(table(("record", ["9", "1"]), ("c0", ["x", "x"])), tmp_path / "patents.parquet")
     account, (row,) = clean(connection, tmp_path, tmp_path / "patents.parquet")
     assert (row["kind"], row["record"], account.undeclared) == ("invention", 2, ["c0", "record"])
+
+
+def test_a_parquet_column_of_the_name_that_the_engine_uses_is_named(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    pq.write_table(table(("file_row_number", ["9", "1"])), tmp_path / "patents.parquet")
+    with pytest.raises(JifenError) as caught:
+        clean(connection, tmp_path, tmp_path / "patents.parquet")
+    assert caught.value.code == ExitCode.EXTRACT and "file_row_number" in caught.value.what
+
+
+def test_a_page_that_is_not_what_its_checksum_says_ends_the_run(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
+    pq.write_table(table(), tmp_path / "patents.parquet", **options)
+    whole = (tmp_path / "patents.parquet").read_bytes()
+    for written, changed in ((b"design", b"desing"), (b"valid", b"inval")):
+        assert written in whole
+        error = refused(connection, tmp_path, whole.replace(written, changed), "patents.parquet")
+        assert error.code == ExitCode.EXTRACT
+    (tmp_path / "patents.parquet").write_bytes(whole)
+    account, _ = clean(connection, tmp_path, tmp_path / "patents.parquet")
+    assert account.clean == 1  # the key stands twice

@@ -22,7 +22,9 @@ from transforms.clean.xlsx import Cut, Row, WorkbookError, rows
 from transforms.engine import EngineSettings, open_engine, quoted
 
 _BLOCK = 32 << 20  # a block must hold one whole record: larger than any field that a sane department sends
-_ROWS = 10_000  # of a workbook at a time
+_BUFFER = 1 << 20  # of each column of a Parquet file: its row groups may be larger than memory
+_ROWS = 10_000  # at a time
+ROW_NUMBER = "file_row_number"  # what the engine calls it
 
 
 @dataclass
@@ -60,18 +62,31 @@ def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) 
     relation = _parquet_relation(path)
     try:
         headers = pq.read_schema(path).names  # the engine renames a title that stands twice
+        if ROW_NUMBER in headers:
+            raise unreadable(source, path, f"列名 {ROW_NUMBER} 是读取程序自用的", "请部门改名或去掉这一列")
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+        found, undeclared = match_headers(source, path, headers)
+        _read_pages(path, [headers[i] for i in found.values()])
     except (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError):
         raise unreadable(source, path, "不是完整的 Parquet 文件") from None
-    found, undeclared = match_headers(source, path, headers)
     columns = {i: (str(described[i][0]).replace('"', '""'), str(described[i][1])) for i in found.values()}
     texts = "".join(f"""{as_text(f'"{name}"', kind)} AS c{i}, """ for i, (name, kind) in columns.items())
-    numbered = f"(SELECT {texts}file_row_number + 1 AS record FROM {relation})"
+    numbered = f"(SELECT {texts}{ROW_NUMBER} + 1 AS record FROM {relation})"
     return Part(numbered, {name: f"c{i}" for name, i in found.items()}, undeclared)
 
 
+def _read_pages(path: Path, columns: list[str]) -> None:
+    """Read every page of these columns once, for nothing but its size and its checksum; pa.ArrowException, OSError: damaged.
+
+    The engine looks at neither: a page that unpacks to less than it should is filled up with what was read before it.
+    """
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True) as file:
+        for _ in file.iter_batches(_ROWS, columns=columns):
+            pass
+
+
 def _parquet_relation(path: Path) -> str:
-    return f"read_parquet({quoted(path)}, binary_as_string = true, file_row_number = true, hive_partitioning = false)"
+    return f"read_parquet({quoted(path)}, binary_as_string = true, {ROW_NUMBER} = true, hive_partitioning = false)"
 
 
 def parquet_is_whole(path: Path) -> bool:
