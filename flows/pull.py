@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,26 +63,9 @@ def pull_up_to(root: Root, settings: Settings, sources: Iterable[str], month: Mo
         missing = Month.span(received[0], month) if given and given.origin and received else []
         return sorted(waiting.union(missing))
 
-    return _pull(root, settings, sources, asked_for, lambda older: older == month)
-
-
-def pull_month(
-    root: Root, settings: Settings, sources: Iterable[str], month: Month, *, rehash: bool = True
-) -> list[Delivery]:
-    """Receive what is on offer for one month, see `pull_up_to`; without `rehash` as a month older than the one run."""
-    return _pull(root, settings, sources, lambda source: [month], lambda month: rehash)
-
-
-def _pull(
-    root: Root,
-    settings: Settings,
-    sources: Iterable[str],
-    asked_for: Callable[[str], list[Month]],
-    rehash: Callable[[Month], bool],
-) -> list[Delivery]:
     def receive(source: str) -> list[Delivery]:
         origin = open_origin(root, source, settings.sources.get(source))
-        came = [_receive(root, source, month, origin, rehash(month)) for month in asked_for(source)]
+        came = [_receive(root, source, asked, origin, rehash=asked == month) for asked in asked_for(source)]
         return [delivery for delivery in came if delivery]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -71,19 +69,6 @@ def copy_csv(
     connection.execute(
         f"COPY ({query}) TO {quoted(target)} (FORMAT csv, HEADER, FORCE_QUOTE ({quotes}), USE_TMP_FILE false)"
     )
-
-
-def read_csv(path: Path) -> Iterator[dict[str, str | None]]:
-    """The rows of a list as they were before they were written for spreadsheets; header -> text, empty cells None."""
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        for row in csv.DictReader(text):
-            yield {title: _plain(cell) for title, cell in row.items()}
-
-
-def _plain(cell: str) -> str | None:
-    if re.match(rf"'{_RUNS}", cell):
-        return cell[1:]
-    return cell.removeprefix("\t") or None
 
 
 def _name(title: str) -> str:

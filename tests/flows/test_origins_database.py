@@ -14,7 +14,7 @@ import pytest
 
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
-from flows.pull import Delivery, deliveries, note_rows, pull_month, pull_up_to
+from flows.pull import Delivery, deliveries, note_rows, pull_up_to
 from flows.root import Root
 from flows.settings import Paths, Settings, SourceSettings
 from tests.flows.servers import Postgres
@@ -40,8 +40,8 @@ def settings(root: Root, database: Postgres, **asked: str) -> Settings:
     return Settings(paths=Paths(root=root.path, inbox=root.inbox), sources={"credit": given})
 
 
-def pull(root: Root, database: Postgres, month: Month = OCTOBER, rehash: bool = True, **asked: str) -> list[Delivery]:
-    return pull_month(root, settings(root, database, **asked), ["credit"], month, rehash=rehash)
+def pull(root: Root, database: Postgres, month: Month = OCTOBER, **asked: str) -> list[Delivery]:
+    return pull_up_to(root, settings(root, database, **asked), ["credit"], month)
 
 
 def refused(root: Root, database: Postgres, **asked: str) -> JifenError:
@@ -182,12 +182,12 @@ import resource, sys, time
 from pathlib import Path
 from expectations.month import Month
 from flows.origins.database import Database
-from flows.pull import pull_month
+from flows.pull import pull_up_to
 from flows.root import open_root
 from flows.settings import load_settings
 settings = load_settings(Path(sys.argv[1]))
 before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-[delivery] = pull_month(open_root(settings), settings, ["credit"], Month.parse("2021-10"))
+[delivery] = pull_up_to(open_root(settings), settings, ["credit"], Month.parse("2021-10"))
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, round(time.perf_counter() - started, 1))
 """
     child = [sys.executable, "-c", code, str(tmp_path / "jifen.toml")]

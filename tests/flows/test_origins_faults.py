@@ -13,7 +13,7 @@ import pytest
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from flows.origins import database, remote
-from flows.pull import Delivery, deliveries, pull_month
+from flows.pull import Delivery, deliveries, pull_up_to
 from flows.root import Root
 from flows.settings import Paths, Settings, SourceSettings
 from tests.flows.servers import S3, Line, Postgres, Sftp, line_to
@@ -39,7 +39,7 @@ class Served:
 
     def pull(self, root: Root) -> list[Delivery]:
         settings = Settings(paths=Paths(root=root.path, inbox=root.inbox), sources={"credit": self.given})
-        return pull_month(root, settings, ["credit"], OCTOBER)
+        return pull_up_to(root, settings, ["credit"], OCTOBER)
 
 
 @pytest.fixture(params=["sftp", "s3", "postgres"])

@@ -11,7 +11,7 @@ import xlsxwriter
 
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
-from flows.pull import pull_month
+from flows.pull import pull_up_to
 from flows.receiving import cleaning_job
 from flows.root import file_hash
 from flows.settings import SourceSettings
@@ -201,7 +201,7 @@ def test_of_two_rows_with_one_key_in_a_database_the_one_whose_text_is_greater_wi
         f'CREATE TABLE "credit_2021-10" AS SELECT * FROM (VALUES {values}) v ({", ".join(event)})',
         'GRANT SELECT ON "credit_2021-10" TO reader',
     )
-    [delivery] = pull_month(world.root, world.settings, ["credit"], Month.parse("2021-10"))
+    [delivery] = pull_up_to(world.root, world.settings, ["credit"], Month.parse("2021-10"))
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as connection:
         job = cleaning_job(world.house, delivery)
         account = clean_delivery(connection, job, world.root.path, tmp_path / "work", lambda staged: [])

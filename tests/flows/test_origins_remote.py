@@ -19,7 +19,7 @@ from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from flows.origins import open_origin
 from flows.origins.remote import Remote
-from flows.pull import Delivery, deliveries, pull_month, pull_up_to
+from flows.pull import Delivery, deliveries, pull_up_to
 from flows.root import Root
 from flows.settings import Paths, Settings, SourceSettings
 from tests.flows.servers import S3, Line, Sftp, line_to
@@ -70,8 +70,8 @@ class Far:
             return settings(self.root, f"s3://reader@platform/out/{path}", f"http://127.0.0.1:{self.line.port}")
         return settings(self.root, f"sftp://reader@127.0.0.1:{self.line.port}/out/{path}")
 
-    def pull(self, path: str, month: Month = OCTOBER, rehash: bool = True) -> list[Delivery]:
-        return pull_month(self.root, self.settings(path), ["credit"], month, rehash=rehash)
+    def pull(self, path: str, month: Month = OCTOBER) -> list[Delivery]:
+        return pull_up_to(self.root, self.settings(path), ["credit"], month)
 
 
 def test_a_file_is_received_byte_for_byte_and_its_receipt_keeps_the_address_without_user(far: Far) -> None:
@@ -117,9 +117,9 @@ def test_an_unchanged_file_is_not_fetched_again_and_a_changed_one_is_the_next_de
     far.pull("{month}/c.csv")
     with monkeypatch.context() as patch:
         patch.setattr(Remote, "_chunks", lambda *_: pytest.fail("fetched again"))
-        assert far.pull("{month}/c.csv") == far.pull("{month}/c.csv", rehash=False) == []
+        assert far.pull("{month}/c.csv") == far.pull("{month}/c.csv", NOVEMBER) == []
     far.put("2021-10/c.csv", b"two", at=1)
-    assert [found.number for found in far.pull("{month}/c.csv", rehash=False)] == [2]
+    assert [found.number for found in far.pull("{month}/c.csv", NOVEMBER)] == [2]
     far.put("2021-10/c.csv", b"two", at=2)  # delivered again as it was
     assert far.pull("{month}/c.csv") == []
     assert [found.number for found in deliveries(far.root, "credit")] == [2]
@@ -161,10 +161,10 @@ def test_a_server_with_another_host_key_is_refused_and_so_is_one_nobody_knows(
     for line in ("", f"[127.0.0.1]:{sftp.port} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}\n"):
         (tmp_path / "home/.ssh/known_hosts").write_text(line)
         with pytest.raises(JifenError, match="主机密钥") as caught:
-            pull_month(root, given, ["credit"], OCTOBER)
+            pull_up_to(root, given, ["credit"], OCTOBER)
         assert caught.value.__cause__ is None  # trying again does not help
     sftp.trust(tmp_path / "home")
-    assert len(pull_month(root, given, ["credit"], OCTOBER)) == 1
+    assert len(pull_up_to(root, given, ["credit"], OCTOBER)) == 1
 
 
 def test_a_key_file_with_a_passphrase_opens_the_door_and_a_wrong_password_does_not(
@@ -174,23 +174,23 @@ def test_a_key_file_with_a_passphrase_opens_the_door_and_a_wrong_password_does_n
     given = settings(root, f"sftp://reader@127.0.0.1:{sftp.port}/{{month}}.csv")
     monkeypatch.setenv("JIFEN_CREDIT_PASSWORD", "wr0ng")
     with pytest.raises(JifenError) as caught:
-        pull_month(root, given, ["credit"], OCTOBER)
+        pull_up_to(root, given, ["credit"], OCTOBER)
     assert "没有权限" in caught.value.what and caught.value.__cause__ is None and "wr0ng" not in str(caught.value)
     (tmp_path / "password").write_text("s3cret\n")
     monkeypatch.delenv("JIFEN_CREDIT_PASSWORD")
     monkeypatch.setenv("JIFEN_CREDIT_PASSWORD_FILE", str(tmp_path / "password"))
     monkeypatch.setenv("JIFEN_CREDIT_KEY_FILE", str(sftp.key_file))
-    assert len(pull_month(root, given, ["credit"], OCTOBER)) == 1
+    assert len(pull_up_to(root, given, ["credit"], OCTOBER)) == 1
     monkeypatch.setenv("JIFEN_CREDIT_KEY_FILE", str(tmp_path / "none"))
     with pytest.raises(JifenError, match="密钥文件无法读取"):
-        pull_month(root, given, ["credit"], OCTOBER)
+        pull_up_to(root, given, ["credit"], OCTOBER)
 
 
 def test_a_link_in_a_folder_of_the_server_brings_in_nothing(root: Root, sftp: Sftp, password: None) -> None:
     (sftp.files / "2021-10").mkdir()
     (sftp.files / "2021-10" / "c.csv").symlink_to("../secret.csv")
     with pytest.raises(JifenError, match="不是普通文件"):
-        pull_month(root, settings(root, f"sftp://reader@127.0.0.1:{sftp.port}/{{month}}"), ["credit"], OCTOBER)
+        pull_up_to(root, settings(root, f"sftp://reader@127.0.0.1:{sftp.port}/{{month}}"), ["credit"], OCTOBER)
 
 
 # --- S3 ---
@@ -204,14 +204,14 @@ def test_bytes_other_than_the_etag_promises_are_refused(
     with monkeypatch.context() as patch:
         patch.setattr(Remote, "_chunks", lambda *_: iter([b"holes"]))
         with pytest.raises(JifenError, match="大小或校验值"):
-            pull_month(root, given, ["credit"], OCTOBER)
-    assert len(pull_month(root, given, ["credit"], OCTOBER)) == 1
+            pull_up_to(root, given, ["credit"], OCTOBER)
+    assert len(pull_up_to(root, given, ["credit"], OCTOBER)) == 1
 
 
 def test_without_keys_nothing_is_asked(root: Root, s3: S3) -> None:
     given = settings(root, "s3://platform/{month}.csv", f"http://127.0.0.1:{s3.port}")
     with pytest.raises(JifenError, match="没有访问密钥") as caught:
-        pull_month(root, given, ["credit"], OCTOBER)
+        pull_up_to(root, given, ["credit"], OCTOBER)
     assert caught.value.__cause__ is None
 
 
@@ -225,21 +225,21 @@ def test_another_address_works_when_its_library_is_installed(root: Root, tmp_pat
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         given = settings(root, f"http://127.0.0.1:{server.server_port}/{{month}}.csv")
-        [delivery] = pull_month(root, given, ["credit"], OCTOBER)
+        [delivery] = pull_up_to(root, given, ["credit"], OCTOBER)
         assert delivery.parts[0].read_bytes() == b"x" * 100
-        assert pull_month(root, given, ["credit"], NOVEMBER) == []
+        assert pull_up_to(root, given, ["credit"], NOVEMBER) == []
         server.shutdown()
 
 
 def test_an_address_that_nothing_installed_understands_says_so(root: Root) -> None:
     with pytest.raises(JifenError, match="不支持") as caught:
-        pull_month(root, settings(root, "carrier-pigeon://host/{month}.csv"), ["credit"], OCTOBER)
+        pull_up_to(root, settings(root, "carrier-pigeon://host/{month}.csv"), ["credit"], OCTOBER)
     assert caught.value.code == ExitCode.EXTRACT and "sources.credit" in caught.value.where
 
 
 def test_the_libraries_of_other_origins_are_not_loaded_for_the_inbox(root: Root) -> None:
     code = (
-        "import sys; from flows.pull import pull_month; "
+        "import sys; from flows.pull import pull_up_to; "
         "print([name for name in ('fsspec', 's3fs', 'sshfs', 'adbc_driver_postgresql') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

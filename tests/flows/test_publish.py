@@ -25,7 +25,7 @@ from flows.publish import (
     published_months,
     revisions,
 )
-from flows.pull import deliveries, pull_month
+from flows.pull import deliveries, pull_up_to
 from flows.root import Root, fingerprint
 from flows.settings import Paths, Settings
 from flows.status import stale_months
@@ -180,7 +180,7 @@ def deliver(root: Root, month: str, source: str, content: str) -> None:
     file = root.inbox / month / f"{source}.csv"
     file.parent.mkdir(exist_ok=True)
     file.write_text(content)
-    pull_month(root, Settings(paths=Paths(root=root.path, inbox=root.inbox)), [source], Month.parse(month))
+    pull_up_to(root, Settings(paths=Paths(root=root.path, inbox=root.inbox)), [source], Month.parse(month))
 
 
 def publish_with(root: Root, made: Path, month: Month, facts: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from flows.publish import Revision, delivery_facts, finish_interrupted, manifest_mac, publish, published
-from flows.pull import Delivery, pull_month
+from flows.pull import Delivery, pull_up_to
 from flows.root import Root, canonical_json
 from flows.settings import Paths, Settings
 from flows.verify import verify
@@ -26,7 +26,7 @@ def delivery(root: Root) -> Delivery:
     (root.inbox / "2021-10" / "registry").mkdir(parents=True)
     for name in ("a.csv", "b.csv"):
         (root.inbox / "2021-10" / "registry" / name).write_text(name * 10)
-    [received] = pull_month(root, Settings(paths=Paths(root=root.path, inbox=root.inbox)), ["registry"], OCTOBER)
+    [received] = pull_up_to(root, Settings(paths=Paths(root=root.path, inbox=root.inbox)), ["registry"], OCTOBER)
     return received
 
 

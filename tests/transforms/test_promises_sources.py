@@ -42,7 +42,7 @@ class Town:
         paths = []
         for index, rows in enumerate(parts):
             paths.append(self.folder / str(self.number) / file.format(index))
-            paths[-1].parent.mkdir(exist_ok=True)
+            paths[-1].parent.mkdir(parents=True, exist_ok=True)
             with paths[-1].open("w", encoding="utf-8", newline="") as text:
                 table = csv.DictWriter(text, list(rows[0]), quoting=csv.QUOTE_ALL)
                 table.writeheader()
@@ -171,12 +171,12 @@ def test_columns_stand_in_any_order_and_may_lack_what_is_not_required(town: Town
 
 def test_a_refused_row_is_kept_with_its_place_and_text_and_supersedes_nothing(town: Town) -> None:
     bad = {**PATENT, "kind": " gift ", "granted_on": "2021-11-01", "status": ""}
-    account, kept = town.clean("patents", [PATENT], [PATENT | {"kind": "invention"}, bad])
+    account, kept = town.clean("patents", [PATENT], [PATENT | {"kind": "invention"}, bad], file="{}/part.csv")
     assert [row["kind"] for row in kept] == ["invention"]
     assert (account.received, account.clean, account.quarantined, account.superseded) == (3, 1, 1, 1)
     (row,) = town.rows("quarantine", SOURCES["patents"])
     assert (row["source"], row["received"], row["delivery"]) == ("patents", dt.date(2021, 10, 1), 1)
-    assert (row["file"], row["record"]) == ("1.csv", 2)
+    assert (row["file"], row["record"]) == ("1/part.csv", 2)
     assert set(row["reasons"]) == {"kind:not_in_set", "granted_on:in_future", "status:missing"}
     assert '" gift "' in row["raw"] and PERSON in row["raw"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -36,6 +37,12 @@ class Job:
     def folder(self, root: Path, kind: str) -> Path:
         """Where the delivery's rows of a kind (clean, quarantine, defects) are."""
         return root / kind / self.source.source / f"received={self.received}" / f"d{self.number}"
+
+    @property
+    def names(self) -> list[str]:
+        """What the parts are called below the folder that holds them all: two of one name lie in different ones."""
+        folder = os.path.commonpath([part.parent for part in self.parts])
+        return [part.relative_to(folder).as_posix() for part in self.parts]
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,7 @@ def _split(connection: duckdb.DuckDBPyConnection, job: Job, work: Path, undeclar
     columns = ", ".join(job.source.columns)
     sound = f"SELECT {columns}, part, record FROM staged WHERE reasons IS NULL AND NOT superseded"
     connection.execute(f"COPY ({sound}) TO {quoted(work / 'clean' / 'rows.parquet')} ({PARQUET})")
-    names = "[" + ", ".join(quoted(path.name) for path in job.parts) + "]"
+    names = "[" + ", ".join(map(quoted, job.names)) + "]"
     for kind, listed in (("quarantine", "reasons"), ("defects", "defects")):
         rows = f"""
             SELECT {quoted(job.source.source)} AS source, DATE '{job.received.first_day}' AS received,

@@ -20,7 +20,6 @@ from transforms.policy.tables import Version as PointsVersion
 from transforms.services.models import ALL, DEFAULT, ROUNDINGS, Version
 
 SHORT, AMOUNT = "DECIMAL(7, 2)", "DECIMAL(12, 2)"
-ELIGIBILITY_COLUMNS = ("month", "resident_key", "service", "district", "eligible", "points_short", "monthly_amount")
 
 
 def scored_sql(points: Mapping[str, PointsVersion], *, in_order: bool) -> str:
