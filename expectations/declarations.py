@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from expectations.fact_types import mistyped
+from expectations.fact_types import idle, mistyped
 from expectations.problems import DeclarationError, Problem
 from expectations.reference import TABLES
 from expectations.source import Column, Fact, Source, Span
@@ -212,7 +212,7 @@ def _check_fact(file: YamlFile, source: Source, name: str, fact: Fact) -> None:
         file.refuse(where, f"measure: {fact.measure}", "按月计数的数据只能用 where 筛选")
     if fact.measure == "value" and not (fact.pick or source.spine):
         file.refuse((*where, "pick"), "缺少这个键", "一人可有多行：写明取哪一行")
-    for key, found, meant in mistyped(source, fact):
+    for key, found, meant in (*mistyped(source, fact), *idle(fact)):
         file.refuse((*where, *key), found, meant)
     for level in fact.levels.values():
         if level not in source.facts:

@@ -40,6 +40,24 @@ _VALUE: dict[str, tuple[str, ...]] = {
     "amount": ("count", "people", "hours", "ml", "points", "yuan", "years", "months"),
     "integer": ("count", "people", "years", "months"),
 }
+_READS: dict[str, tuple[str, ...]] = {  # what only some measures look at
+    "clip": ("sum", "sum_by_year", "sum_by_key"),
+    "weights": ("sum", "sum_by_year", "sum_by_key"),
+    "keys": ("sum_by_year", "sum_by_key"),
+    "years": ("sum_by_year",),
+    "otherwise": ("highest",),
+    "levels": ("list",),
+}
+_ROWS = ("of", "where", "current", "open", "within", "turns", "listed", "pick")
+
+
+def idle(fact: Fact) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Every key of a fact that nothing looks at, so that it cannot do what its writer meant: key, what it is, what to do."""
+    for key in sorted(fact.model_fields_set & {*_READS, *_ROWS}):
+        if fact.measure is None:
+            yield (key,), "不起作用", "由 lookup 或 derive 得出的数据不看任何行，请删去"
+        elif fact.measure not in _READS.get(key, (fact.measure,)):
+            yield (key,), "不起作用", f"只用于 measure: {'、'.join(_READS[key])}，请删去"
 
 
 def mistyped(source: Source, fact: Fact) -> Iterator[tuple[tuple[str, ...], str, str]]:

@@ -129,3 +129,62 @@ def problems(folder: Path, districts: tuple[str, ...] = ()) -> list[Problem]:
     except DeclarationError as error:
         return error.problems
     return []
+
+
+SOUND = """
+    authority: city
+    title: 积分表
+    purpose: 目的
+    legal_basis: 依据
+    effect: [points_loan]
+    versions:
+      - from: 2021-09-08
+        basis: 文号
+        sections:
+          base: {title: 基础分, cap: 100}
+          deduction: {title: 扣分, subtract: true}
+        groups:
+          deeds: {title: 善行, in: base, combine: sum, cap: 10}
+        indicators:
+          age:
+            title: 年龄
+            section: base
+            fact: age
+            rule:
+              bands:
+                - {from: 18, to: 35, points: 10}
+                - {from: 36, to: 45, points: 8}
+            cap: 20
+            basis: 第1条
+            values: published
+            evidence: 年龄 {age} 周岁
+            examples: {17: 0, 18: 10}
+          schooling:
+            title: 学历
+            section: deeds
+            fact: degree
+            rule: {levels: {college: 5, master: 10}}
+            when: months >= 6
+            basis: 第2条
+            values: published
+            evidence: 学历 {degree}
+            examples:
+              - {degree: master, months: 6, points: 10}
+          fines:
+            title: 处罚
+            section: deduction
+            fact: months
+            rule: {tiers: {mode: whole, rates: [{from: 1, points: 4}]}}
+            at_most: insured
+            basis: 第3条
+            values: illustrative
+            evidence: 处罚
+            examples:
+              - {months: 1, insured: 1, points: 4}
+      - from: 2022-04-01
+        basis: 文号二
+        sections:
+          base: {title: 基础分}
+        indicators:
+          age: {as_in: 2021-09-08, cap: 15}
+"""

@@ -7,68 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.transforms.policy_writing import DISTRICT, FACTS, line, load, problems, write
+from tests.transforms.policy_writing import DISTRICT, FACTS, SOUND, line, load, problems, write
 from transforms.policy.checks import indicator_mistakes
 from transforms.policy.load import gap_warnings
 from transforms.policy.tables import Indicator
 
-SOUND = """
-    authority: city
-    title: 积分表
-    purpose: 目的
-    legal_basis: 依据
-    effect: [points_loan]
-    versions:
-      - from: 2021-09-08
-        basis: 文号
-        sections:
-          base: {title: 基础分, cap: 100}
-          deduction: {title: 扣分, subtract: true}
-        groups:
-          deeds: {title: 善行, in: base, combine: sum, cap: 10}
-        indicators:
-          age:
-            title: 年龄
-            section: base
-            fact: age
-            rule:
-              bands:
-                - {from: 18, to: 35, points: 10}
-                - {from: 36, to: 45, points: 8}
-            cap: 20
-            basis: 第1条
-            values: published
-            evidence: 年龄 {age} 周岁
-            examples: {17: 0, 18: 10}
-          schooling:
-            title: 学历
-            section: deeds
-            fact: degree
-            rule: {levels: {college: 5, master: 10}}
-            when: months >= 6
-            basis: 第2条
-            values: published
-            evidence: 学历 {degree}
-            examples:
-              - {degree: master, months: 6, points: 10}
-          fines:
-            title: 处罚
-            section: deduction
-            fact: months
-            rule: {tiers: {mode: whole, rates: [{from: 1, points: 4}]}}
-            at_most: insured
-            basis: 第3条
-            values: illustrative
-            evidence: 处罚
-            examples:
-              - {months: 1, insured: 1, points: 4}
-      - from: 2022-04-01
-        basis: 文号二
-        sections:
-          base: {title: 基础分}
-        indicators:
-          age: {as_in: 2021-09-08, cap: 15}
-"""
 AGE = "versions.0.indicators.age"
 SCHOOLING = "versions.0.indicators.schooling"
 FINES = "versions.0.indicators.fines"
@@ -243,42 +186,6 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
 def test_a_mistake_that_a_later_version_takes_over_is_told_once(tmp_path: Path) -> None:
     write(tmp_path, SOUND.replace("{from: 36, to: 45, points: 8}", "{from: 30, to: 45, points: 8}"))
     assert [problem.key for problem in problems(tmp_path)] == [f"{AGE}.rule.bands.1"]
-
-
-DISTRICT_TABLE = """
-    authority: "330211"
-    title: 积分表
-    purpose: 目的
-    legal_basis: 依据
-    effect: [points_loan]
-    versions:
-      - from: 2021-09-08
-        basis: 文号
-        sections:
-          district: {title: 个性分, cap: 30}
-        indicators:
-          village:
-            title: 村社
-            section: district
-            fact: award:village
-            rule: {each: {pro_rata: true, points: 1}}
-            basis: 第1条
-            values: illustrative
-            evidence: 赋分 {value}
-            examples: {3.5: 3.5}
-"""
-
-
-def test_a_district_has_exactly_one_section(tmp_path: Path) -> None:
-    write(tmp_path, SOUND)
-    write(tmp_path, DISTRICT_TABLE, DISTRICT)
-    assert problems(tmp_path, (DISTRICT,)) == []
-    write(
-        tmp_path,
-        DISTRICT_TABLE.replace("district: {", "base: {").replace("section: district", "section: base"),
-        DISTRICT,
-    )
-    assert [problem.key for problem in problems(tmp_path, (DISTRICT,))] == ["versions.0.sections"]
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "authority: [\n", "just text\n"])

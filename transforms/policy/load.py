@@ -16,7 +16,7 @@ from expectations.yaml_file import YamlFile
 from transforms.policy.checks import Place, indicator_mistakes, structure_mistakes, unknown
 from transforms.policy.facts import fact_of
 from transforms.policy.rules import WHOLE_UNITS, Range
-from transforms.policy.tables import CITY, Group, Indicator, PointsTable, Section
+from transforms.policy.tables import AWARD, CITY, Group, Indicator, PointsTable, Section
 
 Part = TypeVar("Part", bound=Closed)
 
@@ -126,6 +126,8 @@ class _Reader:
             self.file.refuse(("authority",), f"{data['authority']}", f"应与文件名相同：{self.authority}")
         self._check_order(data.get("versions"))
         self._check_names()
+        if self.authority != CITY:
+            self._check_awards()
         return None if self.problems else table
 
     def _version(self, index: int, data: Any) -> Any:
@@ -226,3 +228,13 @@ class _Reader:
                 if code in sections - set(draft.sections):
                     place = (*draft.place, "indicators", code)
                     self.file.refuse(place, f"名称 {code} 是另一版本中的部分", "请换一个代码")
+
+    def _check_awards(self) -> None:
+        """Awards are given under the codes of indicators: one that this table never had is a slip of the pen."""
+        known = {code for draft in self.drafts.values() for code in draft.indicators}
+        for draft in self.drafts.values():
+            for code, indicator in draft.indicators.items():
+                award = (indicator.fact if indicator else None) or ""
+                if award.startswith(AWARD) and award.removeprefix(AWARD) not in known:
+                    found, meant = unknown("指标", award.removeprefix(AWARD), known)
+                    self.file.refuse(self._origin(draft, code, ("fact",)), f"赋分记在指标代码下，{found}", meant)
