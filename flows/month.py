@@ -62,7 +62,10 @@ def copy_policy(house: House, target: Path) -> None:
 
 
 def renew_catalogue(house: House, root: Root, as_seen_from: Path | None = None) -> None:
-    """Make the analysts' catalogue of the revisions in force."""
+    """Make the analysts' catalogue of the revisions in force; all revisions open to the group that the settings name now."""
+    for _, _, path in root.revision_folders():
+        root.share(path.parent, deep=False)
+        publishing.share(root, path)
     in_force = [publishing.published(root, month) for month in publishing.published_months(root)]
     listed = [(str(revision.month), revision.path) for revision in in_force if revision]
     build_catalogue(root.path, listed, dictionary_rows(house.sources, house.tables), as_seen_from, root.share)
@@ -120,9 +123,3 @@ def unless_unchanged(step: Step) -> Step:
 
 
 STEPS = tuple(timed(step) for step in (*RECEIVING, *map(unless_unchanged, MAKING)))
-
-
-def run_steps(run: Run) -> None:
-    """The month without Prefect."""
-    for step in STEPS:
-        step.function(run)

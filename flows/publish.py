@@ -127,6 +127,14 @@ def finish_interrupted(root: Root, key: bytes) -> list[Revision]:
     return finished
 
 
+def share(root: Root, revision: Path) -> None:
+    """Let the analysts' group, if there is one, into a revision and what it may read there; nobody else."""
+    root.share(revision, deep=False)
+    for name in SHARED:
+        if (revision / name).exists():
+            root.share(revision / name)
+
+
 def delivery_facts(delivery: Delivery) -> dict[str, Any]:
     """How a manifest's `deliveries` names one that was used."""
     names = {"source": delivery.source, "month": str(delivery.month), "number": delivery.number}
@@ -189,10 +197,7 @@ def _seal(root: Root, key: bytes, build: Path, manifest: bytes) -> None:
     everything = list(build.rglob("*"))
     for item in everything:
         item.chmod(0o700 if item.is_dir() else 0o600)
-    root.share(build, deep=False)
-    for name in SHARED:
-        if (build / name).exists():
-            root.share(build / name)
+    share(root, build)
     in_threads(sync_folder, [*everything, build])
 
 

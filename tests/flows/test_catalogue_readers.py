@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from expectations.problems import JifenError
 from flows import asking
+from flows.month import renew_catalogue
 from flows.root import open_root
 from tests.held_city import NOVEMBER, OCTOBER, PEOPLE, degrees, first_month, registry
 from tests.reports.modes import for_analysts, wrong_modes
@@ -125,3 +127,10 @@ def test_an_analyst_asks_with_our_command_too(town: World) -> None:
 
     assert as_somebody_of(analysts().gr_gid, answer).split() == ["count_star()", str(2 * len(PEOPLE))]
     assert "analysts_group" in as_somebody_of(NOBODY, answer)  # who is not of the group
+
+
+def test_months_published_before_a_group_was_named_open_to_it_and_close_again(town: World) -> None:
+    for root, group in ((replace(town.root, analysts_group=None), None), (town.root, analysts().gr_gid)):
+        root.prepare()
+        renew_catalogue(town.house, root)
+        assert wrong_modes(root.path, group) == []
