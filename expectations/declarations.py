@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from expectations.fact_types import idle, mistyped
-from expectations.problems import DeclarationError, Problem
+from expectations.problems import DeclarationError, Problem, nearest
 from expectations.reference import TABLES
 from expectations.source import Column, Fact, Source, Span
 from expectations.synthetic import ATTRIBUTES, Synthetic, Value
@@ -74,7 +74,7 @@ def _check_source(file: YamlFile, source: Source) -> None:
     for where, names in _named_columns(source):
         for name in names:
             if name is not None and name not in source.columns:
-                file.refuse(where, name, f"没有这一列；可用：{'、'.join(source.columns)}")
+                file.refuse(where, name, f"没有这一列；{nearest(name, source.columns)}")
     if source.person not in source.columns or source.columns[source.person].type != "id":
         file.refuse(("person",), source.person, "应为类型是 id 的列")
     if source.carry_forward and source.delivery == "increment":
@@ -149,7 +149,7 @@ def _check_values(file: YamlFile, source: Source, where: Path_, column: str, val
     declared = source.columns[column].values if column in source.columns else {}
     for value in values:
         if declared and value not in declared:
-            file.refuse(where, value, f"不是 {column} 的取值：{'、'.join(declared)}")
+            file.refuse(where, value, f"不是 {column} 的取值；{nearest(value, declared)}")
 
 
 def _check_tables(file: YamlFile, source: Source) -> None:
@@ -163,7 +163,7 @@ def _check_lookups(file: YamlFile, source: Source, facts: Collection[str]) -> No
     for name, fact in source.facts.items():
         for of in fact.lookup.match.values() if fact.lookup else ():
             if of not in facts:
-                file.refuse(("facts", name, "lookup", "match"), of, "没有这个指标数据")
+                file.refuse(("facts", name, "lookup", "match"), of, f"没有这个指标数据；{nearest(of, facts)}")
 
 
 def _ends(span: Span) -> tuple[str, str]:
@@ -180,9 +180,8 @@ def _check_column(file: YamlFile, source: Source, name: str, column: Column) -> 
         file.refuse((*where, "values"), column.type, "类型 set 须列出 values，其他类型不得有")
     if bool(column.by) != bool(column.checks):
         file.refuse(where, "by 与 checks", "须同时给出")
-    deciding = source.columns.get(column.by or "")
-    for given in column.checks.keys() - deciding.values.keys() if deciding and deciding.values else ():
-        file.refuse((*where, "checks", given), given, f"不是 {column.by} 的取值")
+    for given in column.checks:
+        _check_values(file, source, (*where, "checks", given), column.by or "", [given])
 
 
 def _fact_columns(fact: Fact) -> list[str | None]:
@@ -216,19 +215,19 @@ def _check_fact(file: YamlFile, source: Source, name: str, fact: Fact) -> None:
         file.refuse((*where, *key), found, meant)
     for level in fact.levels.values():
         if level not in source.facts:
-            file.refuse((*where, "levels"), level, "没有这个指标数据")
+            file.refuse((*where, "levels"), level, f"没有这个指标数据；{nearest(level, source.facts)}")
 
 
 def _check_synthetic(file: YamlFile, columns: Mapping[str, Column], block: Synthetic) -> None:
     """Every column, attribute and value that the block names is there."""
     for where, name, known in _synthetic_names(columns, block):
         if name not in known:
-            file.refuse(("synthetic", *where), name, f"没有这个名称；可用：{'、'.join(known)}")
+            file.refuse(("synthetic", *where), name, f"没有这个名称；{nearest(name, known)}")
     for where, name, given in _synthetic_values(block):
         declared = columns[name].values if name in columns else {}
         for value in given:
             if declared and value not in declared:
-                file.refuse(("synthetic", *where), value, f"不是 {name} 的取值：{'、'.join(declared)}")
+                file.refuse(("synthetic", *where), value, f"不是 {name} 的取值；{nearest(value, declared)}")
 
 
 def _synthetic_names(columns: Collection[str], block: Synthetic) -> Iterator[tuple[Path_, str, Collection[str]]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import threading
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -25,18 +24,6 @@ if TYPE_CHECKING:
 _judging = threading.Lock()
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """`failures`: one Chinese sentence per broken expectation, with counts; `results`: all of them, ready for JSON.
-
-    Neither holds a value of any row.
-    """
-
-    passed: bool
-    failures: list[str]
-    results: dict[str, Any]
-
-
 def warm_up() -> threading.Thread:
     """Import Great Expectations in the background; the first judgement waits for it."""
     thread = threading.Thread(target=_source, name="gate-warm-up", daemon=True)
@@ -50,26 +37,19 @@ def judge(
     source: Source,
     received: Month,
     quarantine_limit: Decimal | float,
-) -> Verdict:
+) -> list[str]:
     """Hold one delivery's staged rows against its source's declaration, on a cursor of this connection.
 
+    One Chinese sentence per broken expectation, with counts and no value of any row; none: the delivery passes.
     `staged` names a table or view that cursors see (not a temporary one). `quarantine_limit` is a share, 0 to 1.
     A check that cannot be evaluated is a failure. Thread-safe, one at a time.
     """
     results = _validate(connection, staged, source, received, quarantine_limit)
-    failed = [result for result in results if not result.success]
+    failed = [result for result in results if not result.success]  # their exceptions are not told: they quote values
     failures = [_sentence(result) for result in failed if _evaluated(result)]
     if len(failures) < len(failed):  # one scan answers all: what breaks it leaves them all without an answer
         failures.append(f"{len(failed) - len(failures)} 项检查无法执行")
-    return Verdict(
-        passed=not failures,
-        failures=failures,
-        results={
-            "suite": f"{source.source} {received}",
-            "success": not failures,
-            "results": [_plain(result) for result in results],
-        },
-    )
+    return failures
 
 
 def _validate(
@@ -84,19 +64,6 @@ def _validate(
             return list(batch.validate(suite, result_format="BASIC").results)
         finally:
             kept.delete_asset(asset.name)
-
-
-def _plain(result: Any) -> dict[str, Any]:
-    """A result as Great Expectations saw it, without its exceptions: engine errors quote values."""
-    config = result.expectation_config
-    kwargs = {key: value for key, value in config.kwargs.items() if key != "batch_id"}
-    return {
-        "type": config.type,
-        "what": config.meta["what"],
-        "kwargs": kwargs,
-        "success": bool(result.success),
-        "result": dict(result.result),
-    }
 
 
 def _evaluated(result: Any) -> bool:

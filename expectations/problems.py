@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -16,6 +19,7 @@ _REFUSALS = {  # what the machine says, be it through Python or through the engi
     errno.EPERM: ("没有权限", "换用根目录的属主帐号"),
     errno.EIO: ("磁盘读写出错", "检查磁盘，用 jifen verify 核对"),
 }
+_STATEMENT = "jifen statement: "  # begins the note that `naming` leaves on an error
 
 
 class ExitCode(IntEnum):
@@ -75,19 +79,39 @@ class DeclarationError(JifenError):
         )
 
 
+def nearest(name: str, known: Iterable[str], what: str = "") -> str:
+    """What a writer may have meant by a name that is not known: the one most like it, else all of them (`what` they are)."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, 1)
+    return f"是否应为 {close[0]}？" if close else f"可用{what}：{'、'.join(names) or '无'}"
+
+
+@contextmanager
+def naming(statement: str) -> Iterator[None]:
+    """Errors from within the block are about this statement of ours: `explained` tells its name, never its values."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(_STATEMENT + statement)
+        raise
+
+
 def explained(error: Exception) -> JifenError:
     """Any error as one for people. Messages of libraries may quote people's data: only their kind is told."""
     if isinstance(error, JifenError):
         return error
     kind = type(error).__name__
     where = str(error.filename2 or error.filename or "") if isinstance(error, OSError) else ""
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_STATEMENT)]
+    statement = f"语句 {notes[0].removeprefix(_STATEMENT)}" if notes else ""
     if kind in ("OutOfMemoryException", "MemoryError"):
         todo = "在 jifen.toml 的 [engine] 调大 memory 或调小 threads，并给根目录的 tmp/ 留出空间，然后再次运行"
-        return JifenError(ExitCode.OTHER, "内存不足", todo=todo)
+        return JifenError(ExitCode.OTHER, "内存不足", where=statement, todo=todo)
     for number, (what, todo) in _REFUSALS.items():
         if (isinstance(error, OSError) and error.errno == number) or os.strerror(number) in str(error):
             return JifenError(ExitCode.OTHER, what, where=where, todo=f"{todo}后再次运行")
     if isinstance(error, OSError):
         why = os.strerror(error.errno) if error.errno else kind
         return JifenError(ExitCode.OTHER, f"系统错误：{why}", where=where, todo="检查磁盘和权限后再次运行")
-    return JifenError(ExitCode.OTHER, f"程序错误（{kind}）", todo="再次运行；仍然出错时加 --debug 取得细节")
+    todo = "再次运行；仍然出错时加 --debug 取得细节"
+    return JifenError(ExitCode.OTHER, f"程序错误（{kind}）", where=statement, todo=todo)

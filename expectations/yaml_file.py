@@ -7,6 +7,7 @@ and `2021-02-30` is refused as a date instead of becoming a string.
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,6 +62,8 @@ _NOT_YAML = {  # what libyaml says, in a writer's words
 
 def _meant(kind: str, context: dict[str, Any], message: str) -> str:
     """What the writer should have written, in the writer's words."""
+    if kind == "literal_error":  # pydantic says: 'a', 'b' or 'c'
+        context = {"expected": "、".join(re.findall("'(.*?)'", context["expected"]))}
     return _MEANT.get(kind, message).format(**context)
 
 

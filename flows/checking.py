@@ -38,8 +38,11 @@ def check_house(settings: Settings, tell: Callable[[str], None], *, strict: bool
     refuse_changed_versions(house, root)
     refuse_missing_keys(house)
     examples = sum(len(i.examples) for t in house.tables.values() for v in t.versions for i in v.indicators.values())
+    examples += sum(len(version.examples) for service in house.services for version in service.versions)
+    examples += sum(len(reminder.examples) for reminder in house.reminders)
     declared = f"{len(house.sources)} 个来源、{len(house.facts)} 项指标数据、{len(house.tables)} 张积分表"
-    tell(f"{declared}、{len(house.services)} 项服务、{examples} 个积分示例：无误")
+    declared += f"、{len(house.services)} 项服务、{len(house.reminders)} 项提醒、{len(house.reference.rows)} 张参考表"
+    tell(f"{declared}、{examples} 个示例：无误")
     for warning in gap_warnings(list(house.tables.values()), house.facts):
         tell(f"请留意：{warning}")
     illustrative = list(illustrative_values(house))
@@ -72,23 +75,28 @@ def refuse_changed_versions(house: House, root: Root) -> None:
         "policy": {table.authority: table.versions for table in house.tables.values()},
         "services": {service.service: service.versions for service in house.services},
     }
-    changed = []
+    changed: dict[str, list[Month]] = {}
     for month in published_months(root):
         revision = published(root, month)
         for kind, versions in declared.items():
             for name, used in (revision.manifest[kind] if revision else {}).items():
                 same = [version for version in versions.get(name, []) if str(version.begins) == used["from"]]
                 if not same:
-                    changed.append(f"{name} {used['from']} 不见了（用于 {month}）")
+                    changed.setdefault(f"{name} {used['from']} 不见了", []).append(month)
                 elif same[0].hash != used["hash"] and not same[0].amends:
-                    changed.append(f"{name} {used['from']} 已改动（用于 {month}）")
+                    changed.setdefault(f"{name} {used['from']} 已改动", []).append(month)
     if changed:
         raise JifenError(
             ExitCode.DECLARATIONS,
-            f"已用于发布月份的版本不得改动：{'；'.join(changed)}",
+            f"已用于发布月份的版本不得改动：{'；'.join(f'{what}（用于 {_listed(used)}）' for what, used in changed.items())}",
             where="points/*.yaml、services/*.yaml",
             todo="改动写成新的版本（新的 from）；确需更正原版本时，在该版本写 amends: 原因",
         )
+
+
+def _listed(months: Sequence[Month]) -> str:
+    few = len(months) <= 3
+    return "、".join(map(str, months)) if few else f"{months[0]} 至 {months[-1]} 中 {len(months)} 个月"
 
 
 def refuse_missing_keys(house: House) -> None:

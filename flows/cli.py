@@ -22,6 +22,7 @@ from flows.options import (
     month_of,
     place,
     reasons_of,
+    refuse_file,
     span_of,
     tell,
 )
@@ -47,14 +48,14 @@ def run(
     send: Annotated[bool, typer.Option("--send", help="不是最新月份也产生新的提醒")] = False,
     accept: Annotated[
         str | None,
-        typer.Option(
-            "--accept", metavar="REASON", help="与上月相差超出限度也发布，须写明原因；待核的月份原样发布，不再重算"
-        ),
+        typer.Option("--accept", metavar="REASON", help="相差超出限度也发布，须写明原因"),
     ] = None,
     root: RootOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """计算并发布一个月。输入没有变化时什么也不做；中断的运行会接着完成；与上月相差过大的待核，不发布。
+    """计算并发布一个月。
+
+    输入没有变化时什么也不做；中断的运行会接着完成；与上月相差过大的待核，不发布；--accept 把待核的原样发布。
 
     例：jifen run --month 2021-10 --allow-missing patents=市场监管局本月无数据
 
@@ -93,7 +94,9 @@ def serve(
     root: RootOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """每月到时自动计算上一个月，直到停止。需要一个 Prefect 服务（PREFECT_API_URL）；没有时说明怎样启动。
+    """每月到时自动计算上一个月，直到停止。
+
+    需要一个 Prefect 服务（PREFECT_API_URL）；没有时说明怎样启动。
 
     例：jifen serve --day 5 --time 02:00
     """
@@ -107,7 +110,7 @@ def serve(
 @app.command()
 def demo(
     residents: Annotated[int, typer.Option("--residents", help="合成多少人", min=1)] = 20_000,
-    root: RootOption = None,
+    root: Annotated[Path | None, typer.Option("--root", readable=False, help="演示用的根目录，默认 var/demo")] = None,
 ) -> None:
     """合成两个月的部门数据，计算并发布，然后说明结果在哪里。
 
@@ -115,14 +118,16 @@ def demo(
     """
     from flows.demo import run_demo
 
-    run_demo(residents, root or Path("var/demo"), tell)
+    folder = (root or OPTIONS.root or Path("var/demo")).resolve()
+    refuse_file(folder)
+    run_demo(residents, folder, tell)
 
 
 @app.command()
 def synth(
     residents: Annotated[int, typer.Option("--residents", help="合成多少人", min=1)],
     months: SpanOption,
-    out: Annotated[Path, typer.Option("--out", help="写到哪个收件目录")],
+    out: Annotated[Path, typer.Option("--out", readable=False, help="写到哪个收件目录")],
     seed: Annotated[int, typer.Option("--seed", help="随机种子：相同参数得到相同文件", min=0)] = 0,
     faults: Annotated[bool, typer.Option("--faults", help="掺入各类错误行，并在 planted.csv 中列出")] = False,
     config: ConfigOption = None,

@@ -57,23 +57,31 @@ def verify(
     root: RootOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """核对已发布月份：文件哈希、清单链、行数账、积分合计。发现损坏时退出码为 15。
+    """核对已发布月份：文件哈希、清单链、行数账、积分合计。
+
+    发现损坏时逐个列出，退出码为 15。
 
     例：jifen verify --month 2021-10
     """
+    from flows.progress import live_line
     from flows.root import open_root
     from flows.verify import verify as verify_root
 
     place(root, config)
-    settings = OPTIONS.settings()
+    settings, chosen = OPTIONS.settings(), month_of(month) if month else None
     opened = open_root(settings)
-    findings = verify_root(opened, opened.key(), month_of(month) if month else None, settings.engine_settings)
+    with live_line("核对"):
+        findings = verify_root(opened, opened.key(), chosen, settings.engine_settings)
     if findings:
         listing = "\n".join(f"  {finding}" for finding in findings)
         raise JifenError(
             ExitCode.DAMAGE, f"发现 {len(findings)} 处损坏：\n{listing}", todo="从备份恢复所列文件后再核对"
         )
-    tell("核对无误")
+    sound = [f"{of} r{number}" for of, number, _ in opened.revision_folders() if chosen in (None, of)]
+    if not sound:  # a mistyped root, a backup that brought nothing back: nothing wrong, nothing right
+        what = "没有可核对的版本" if chosen is None else f"{chosen} 没有可核对的版本"
+        raise JifenError(ExitCode.USAGE, what, where=str(opened.path), todo="核对根目录和月份")
+    tell(f"核对无误：{len(sound)} 个版本，最新的是 {sound[-1]}")
 
 
 @reading.command()
@@ -105,7 +113,9 @@ def sql(
 
 @reading.command()
 def catalogue(
-    as_seen_from: Annotated[Path | None, typer.Option("--as-seen-from", help="分析人员看到的根目录路径")] = None,
+    as_seen_from: Annotated[
+        Path | None, typer.Option("--as-seen-from", readable=False, help="分析人员看到的根目录路径")
+    ] = None,
     root: RootOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -128,52 +138,59 @@ def catalogue(
 @reading.command()
 def explain(
     resident: Annotated[
-        str,
-        typer.Option(
-            "--resident",
-            metavar="ID",
-            help="公民身份号码；不写则提示输入，写 - 则从标准输入读取",
-            prompt="公民身份号码",
-            hide_input=True,
-        ),
-    ],
+        str | None,
+        typer.Option("--resident", metavar="ID", help="公民身份号码；不写则提示输入，写 - 或用管道则读标准输入"),
+    ] = None,
     month: Annotated[str | None, typer.Option("--month", metavar="YYYY-MM", help="默认是最近发布的月份")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
-    records: Annotated[
-        bool, typer.Option("--records", help="列出每项数据背后的记录，以及被退回、超配额的记录")
-    ] = False,
+    records: Annotated[bool, typer.Option("--records", help="列出背后的记录，及被退回、超配额的")] = False,
     root: RootOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """逐项说明一个人的积分：依据、规则、上限、条款、更正、与上月的变化，以及各项服务还缺什么。每次使用都记入访问记录。
+    """逐项说明一个人的积分，以及各项服务还缺什么。
+
+    列出依据、规则、上限、条款、更正、与上月的变化。每次使用都记入访问记录。
 
     例：jifen explain --month 2021-10        （号码在提示后输入，不会留在命令历史中）
     """
     from flows.explaining import explain_person
 
     place(root, config)
-    given = sys.stdin.readline() if resident == "-" else resident
-    explain_person(
-        OPTIONS.settings(), given, month_of(month) if month else None, tell, as_json=as_json, records=records
-    )
+    settings, chosen = OPTIONS.settings(), month_of(month) if month else None
+    explain_person(settings, _given_id(resident), chosen, tell, as_json=as_json, records=records)
+
+
+def _given_id(resident: str | None) -> str:
+    """The ID, where it leaves no trace: typed unseen on a terminal, else the line that standard input holds."""
+    if resident == "-" or (resident is None and not sys.stdin.isatty()):
+        return sys.stdin.readline()
+    return str(typer.prompt("公民身份号码", hide_input=True)) if resident is None else resident
 
 
 @reading.command()
 def simulate(
-    policy: Annotated[Path, typer.Option("--policy", metavar="DIR", help="草案目录，其中有 points/，可有 services/")],
+    policy: Annotated[
+        Path, typer.Option("--policy", metavar="DIR", readable=False, help="草案目录，其中有 points/，可有 services/")
+    ],
     month: Annotated[str | None, typer.Option("--month", metavar="YYYY-MM", help="默认是最近发布的月份")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="结果放在哪里，默认在根目录的 runs/ 下")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", readable=False, help="结果放在哪里，默认在根目录的 runs/ 下")
+    ] = None,
     root: RootOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """用积分表草案重算一个已发布的月份，看谁增谁减：一个网页和逐人差异（Parquet）。不会发布任何东西。
+    """用积分表草案重算一个已发布的月份，看谁增谁减。
+
+    结果是一个网页和逐人差异（Parquet），不会发布任何东西。
 
     例：jifen simulate --policy draft --month 2021-10 --out draft-result
     """
+    from flows.progress import live_line
     from flows.simulating import simulate_policy
 
     place(root, config)
-    simulate_policy(OPTIONS.settings(), policy, month_of(month) if month else None, out, tell)
+    with live_line("模拟计算"):
+        simulate_policy(OPTIONS.settings(), policy, month_of(month) if month else None, out, tell)
 
 
 @reading.command()
@@ -184,7 +201,9 @@ def diff(
     root: RootOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """两个月份（或版本）之间变了什么：人员、积分、积分表版本、交付的数据。
+    """两个月份（或版本）之间变了什么。
+
+    比较人员、积分、积分表版本、交付的数据。
 
     例：jifen diff 2021-10/r1 2021-10/r2
     """

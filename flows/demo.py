@@ -11,6 +11,7 @@ from expectations.declarations import load_sources
 from expectations.month import Month
 from flows.explaining import rules_of
 from flows.house import House, load_house
+from flows.progress import live_line
 from flows.publish import Revision, published
 from flows.root import Root, open_root
 from flows.running import run_months
@@ -35,18 +36,19 @@ def synthesise(
     """Write synthetic extracts of these months under `out`."""
     spill = settings.paths.root / "tmp" / "synth"
     try:
-        make_extracts(
-            residents,
-            list(months),
-            out,
-            seed=seed,
-            faults=faults,
-            settings=settings.engine_settings,
-            spill=spill,
-            progress=tell,
-            sources=load_sources(),
-            reference=settings.paths.reference,
-        )
+        with live_line("合成部门数据"):
+            make_extracts(
+                residents,
+                list(months),
+                out,
+                seed=seed,
+                faults=faults,
+                settings=settings.engine_settings,
+                spill=spill,
+                progress=tell,
+                sources=load_sources(),
+                reference=settings.paths.reference,
+            )
     finally:
         shutil.rmtree(spill, ignore_errors=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
 
 import typer
@@ -20,19 +19,31 @@ def pages() -> dict[Path, str]:
     docs = PROJECT / "docs"
     return {
         docs / "dictionary.md": dictionary_markdown(dictionary_rows(house.sources, house.tables)),
-        docs / "commands.md": "\n".join(_commands()),
+        docs / "commands.md": commands_markdown(app),
     }
 
 
-def _commands() -> Iterator[str]:
-    yield "# 命令\n\n本页由 `make docs` 从程序生成。\n"
+def commands_markdown(app: typer.Typer) -> str:
+    """Every command with its options, what each means, and what stands where it is not given."""
+    parts = ["# 命令\n\n本页由 `make docs` 从程序生成。\n"]
     for name, command in sorted(typer.main.get_command(app).commands.items()):  # type: ignore[attr-defined]
-        yield f"## jifen {name}\n\n{inspect.cleandoc(command.help or '')}\n"
-        yield "| 选项 | 说明 |\n| --- | --- |"
+        parts.append(f"## jifen {name}\n\n{_explained(name, inspect.cleandoc(command.help or ''))}\n")
+        parts.append("| 选项 | 说明 | 默认 |\n| --- | --- | --- |")
         for option in command.params:
-            shown = " ".join(option.opts) if option.param_type_name == "option" else option.metavar or option.name
-            yield f"| `{shown}` | {getattr(option, 'help', None) or ''} |"
-        yield ""
+            shown = " ".join([*(option.opts if option.param_type_name == "option" else ()), option.metavar or ""])
+            default = (
+                "必填" if option.required else f"`{option.default}`" if option.default not in (None, False) else ""
+            )
+            parts.append(f"| `{shown.strip()}` | {_explained(f'{name} {option.name}', option.help)} | {default} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _explained(what: str, text: str | None) -> str:
+    """A help text; ValueError without one: what nobody explains is not offered."""
+    if not text:
+        raise ValueError(f"jifen {what}: no help text")
+    return text
 
 
 def main() -> None:

@@ -18,12 +18,12 @@ from reports.district_lists import Policy
 from reports.exports import District, write_exports
 from transforms import month_tables
 from transforms.engine import PARQUET, quoted
-from transforms.facts import Step
-from transforms.make_facts import load_reference_tables, make_facts, run_step
+from transforms.make_facts import load_reference_tables, make_facts
 from transforms.policy.columns import score_lines
 from transforms.policy.compile import points_sql
 from transforms.services.compile import eligibility_sql, scored_sql
 from transforms.services.reminders import Declared, Published, tells, write_reminders
+from transforms.steps import Step, run_step
 
 
 def facts(run: Run) -> dict[str, Any]:

@@ -22,16 +22,23 @@ class Options:
     debug: bool = False
 
     def settings(self, inbox: Path | None = None) -> Settings:
-        return load_settings(self.config, self.root, inbox)
+        settings = load_settings(self.config, self.root, inbox)
+        refuse_file(settings.paths.root)
+        return settings
 
 
 OPTIONS = Options()
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="设置文件，默认是工作目录中的 jifen.toml")]
-RootOption = Annotated[Path | None, typer.Option("--root", help="数据根目录，默认 var/，也可用 JIFEN_ROOT 指定")]
+# readable=False: a path that is closed to this user is told by us, in Chinese
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", readable=False, help="设置文件，默认是工作目录中的 jifen.toml")
+]
+RootOption = Annotated[
+    Path | None, typer.Option("--root", readable=False, help="数据根目录，默认 var/，也可用 JIFEN_ROOT 指定")
+]
 DebugOption = Annotated[bool, typer.Option("--debug", help="出错时显示完整的调用过程")]
 MonthOption = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="计分月份")]
 SpanOption = Annotated[str, typer.Option("--months", metavar="A:B", help="月份范围，如 2021-10:2021-12")]
-InboxOption = Annotated[Path | None, typer.Option("--inbox", help="收件目录，默认是根目录下的 inbox/")]
+InboxOption = Annotated[Path | None, typer.Option("--inbox", readable=False, help="收件目录，默认是根目录下的 inbox/")]
 AllowOption = Annotated[
     list[str] | None,
     typer.Option("--allow-missing", metavar="SOURCE=REASON", help="允许某来源缺月，须写明原因；可重复"),
@@ -61,6 +68,14 @@ def reasons_of(given: list[str] | None) -> dict[str, str]:
             raise JifenError(ExitCode.USAGE, f"--allow-missing {text}：缺少原因", todo="写成 SOURCE=REASON")
         found[source] = reason.strip()
     return found
+
+
+def refuse_file(root: Path) -> None:
+    """JifenError 2 when the root, or what it should lie in, is a file."""
+    for place in (root, *root.parents):
+        if place.exists() and not place.is_dir():
+            todo = "核对 --root、JIFEN_ROOT 或 jifen.toml 的 [paths] root，指定一个文件夹（没有的会自动建立）"
+            raise JifenError(ExitCode.USAGE, "根目录不可用：这里是一个文件，不是文件夹", where=str(place), todo=todo)
 
 
 def tell(line: str) -> None:

@@ -105,7 +105,7 @@ def _clean_one(run: Run, connection: duckdb.DuckDBPyConnection, job: Job) -> Acc
     limit = run.house.settings.gate.quarantine_limit
 
     def judge(staged: str) -> list[str]:
-        return gate.judge(connection, staged, job.source, job.received, limit).failures
+        return gate.judge(connection, staged, job.source, job.received, limit)
 
     return clean_delivery(connection, job, run.root.path, run.root.tmp / "clean", judge)
 

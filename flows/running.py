@@ -13,14 +13,17 @@ from expectations.problems import ExitCode, JifenError
 from flows import prefect_home, publish
 from flows.checking import refuse_changed_versions, refuse_illustrative, refuse_missing_keys
 from flows.house import House, load_house
-from flows.month import STEPS, Step, renew_catalogue
+from flows.month import MAKING, STEPS, Step, renew_catalogue
 from flows.notify import notify
 from flows.outcome import Outcome, failed, finished
+from flows.progress import Doing, live_line, nowhere
 from flows.root import Root, canonical_json, open_root, write_atomically
 from flows.run import Run, Tell
 from flows.settings import Settings
 
 Attempt = Callable[[Step, Run], object]
+# what the live line calls the steps; those that are told as they begin are called the same there
+TITLES = {"pull": "接收数据", "clean": "检查和清洗", "compare": "核对有无变化"} | {s.name: s.title for s in MAKING}
 
 
 def run_months(
@@ -36,10 +39,10 @@ def run_months(
 
     `accept`: why a month that has drifted too far is published all the same.
     """
-    with _opened(settings, months, tell) as (house, root, key):
+    with live_line("准备") as doing, _opened(settings, months, tell) as (house, root, key):
         _refuse_unknown_sources(house, allowed)
         return [
-            _run_with_prefect(Run(house, root, key, month, allowed, send, month == months[-1], accept), tell)
+            _run_with_prefect(Run(house, root, key, month, allowed, send, month == months[-1], accept), tell, doing)
             for month in months
         ]
 
@@ -83,11 +86,11 @@ def _opened(settings: Settings, months: Sequence[Month], tell: Tell) -> Iterator
         yield house, root, key
 
 
-def _run_with_prefect(run: Run, tell: Tell) -> Run:
+def _run_with_prefect(run: Run, tell: Tell, doing: Doing) -> Run:
     from flows.monthly import run_with_prefect
 
     def work(month: Month, attempt: Attempt) -> Outcome:
-        return _run_steps(tell, run, attempt)
+        return _run_steps(tell, run, attempt, doing)
 
     outcome = run_with_prefect(work, run.month, partial(notify, run.house.settings, tell))
     if outcome.error:
@@ -95,13 +98,14 @@ def _run_with_prefect(run: Run, tell: Tell) -> Run:
     return run
 
 
-def _run_steps(tell: Tell, run: Run, attempt: Attempt) -> Outcome:
+def _run_steps(tell: Tell, run: Run, attempt: Attempt, doing: Doing = nowhere) -> Outcome:
     """Every step of the month, and the record of it."""
     month, begun = run.month, time.perf_counter()
     run.tell = lambda line: tell(f"  {line}")
     tell(f"{month} 开始")
     try:
-        for step in STEPS:
+        for number, step in enumerate(STEPS, 1):
+            doing(f"{month} {TITLES[step.name]}", number, len(STEPS))
             attempt(step, run)
         outcome = finished(run)
     except Exception as error:

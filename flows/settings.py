@@ -6,7 +6,6 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 import data
-from expectations.problems import DeclarationError, ExitCode, JifenError, Problem
+from expectations.problems import DeclarationError, ExitCode, JifenError, Problem, nearest
 from transforms.engine import EngineSettings
 
 FILE_NAME = "jifen.toml"
@@ -241,9 +240,7 @@ def _problem(file: Path, text: str, item: Any) -> Problem:
     place = tuple(str(part) for part in item["loc"])
     key, kind = ".".join(place), item["type"]
     if kind == "extra_forbidden":
-        close = get_close_matches(place[-1], _known(place[:-1]), 1)
-        hint = f"是否应为 {close[0]}？" if close else f"可用的键：{'、'.join(_known(place[:-1])) or '无'}"
-        return Problem(file, _line(text, place), key, "不认识的键", hint)
+        return Problem(file, _line(text, place), key, "不认识的键", nearest(place[-1], _known(place[:-1]), "的键"))
     meant = MEANT[kind].format(key=key, **item.get("ctx", {})) if kind in MEANT else item["msg"]
     # What the model itself refuses may be a secret: it is not repeated.
     given = item["input"] if kind != "value_error" else None

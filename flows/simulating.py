@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from expectations.problems import ExitCode, JifenError
 from expectations.source import Fact
 from flows.explaining import chosen_revision, declared_sources, rules_of
 from flows.publish import Revision
-from flows.root import Root, now, open_root, write_atomically
+from flows.root import Root, file_hash, now, open_root, write_atomically
 from flows.settings import Settings
 from reports.rules import Rules
 from reports.simulation_page import Frame, simulation_page, total_effect, verdict
@@ -153,15 +152,11 @@ def _left_out(policy: Path, revision: Revision) -> Iterator[str]:
     """What stands in the draft folder and is no part of a simulation: facts are those of the published month."""
     for path in sorted((policy / "reference").glob("*.csv")):
         used = revision.path / "policy" / "reference" / path.name
-        if not used.exists() or _hash(path) != _hash(used):
+        if not used.exists() or file_hash(path) != file_hash(used):
             yield f"参考表 {path.name} 的改动不在模拟之内：数据仍是该月已发布的"
     for path in sorted((policy / "reminders").glob("*.yaml")):
         used = revision.path / "policy" / "reminders" / path.name
-        if not used.exists() or _hash(path) != _hash(used):
+        if not used.exists() or file_hash(path) != file_hash(used):
             yield f"提醒 {path.stem} 的改动不在模拟之内：模拟不出提醒名单"
     if (policy / "sources").is_dir():
         yield "sources/ 的改动不在模拟之内：数据仍是该月已发布的"
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

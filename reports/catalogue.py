@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,20 +15,28 @@ from transforms.engine import EngineSettings, open_engine, quoted
 
 # view -> (folder of a revision, what one row is)
 VIEWS = {
-    "scores": ("scores", "积分：每位新居民每月一行"),
-    "facts": ("facts", "指标数据：每位新居民每月一行"),
-    "eligibility": ("eligibility", "积分应用：每人每项已达标或只差积分的服务每月一行"),
-    "score_changes": ("changes", "与上月相比的变化：每人每个变化的指标或分项一行"),
+    "scores": ("scores", "积分：每位新居民每月一行 / Points: one row per resident and month"),
+    "facts": ("facts", "指标数据：每位新居民每月一行 / Facts: one row per resident and month"),
+    "eligibility": (
+        "eligibility",
+        "积分应用：每人每项已达标或只差积分的服务每月一行"
+        " / Eligibility: one row per resident, service and month, where they qualify or lack points only",
+    ),
+    "score_changes": (
+        "changes",
+        "与上月相比的变化：每人每个变化的指标或分项一行"
+        " / Changes against the month before: one row per resident and indicator or sum that changed",
+    ),
 }
 DICTIONARY = {
-    "table_name": "表名",
-    "column_name": "列名",
-    "title_zh": "中文名",
-    "type": "类型",
-    "unit": "单位",
-    "meaning_zh": "含义",
-    "meaning_en": "含义（英文）",
-    "source": "来源",
+    "table_name": "表名 / table",
+    "column_name": "列名 / column",
+    "title_zh": "中文名 / title in Chinese",
+    "type": "类型 / type",
+    "unit": "单位 / unit",
+    "meaning_zh": "含义 / meaning in Chinese",
+    "meaning_en": "英文含义 / meaning in English",
+    "source": "来源 / source",
 }
 # Written so that DuckDB clients older than ours can open the file as well.
 STORAGE = "v1.0.0"
@@ -95,7 +104,10 @@ def _views(connection: duckdb.DuckDBPyConnection, root: Path, revisions: Sequenc
             if files:
                 months.append((month, "month" in _columns(connection, _read(files)), files))
         newest = [part for part in months if part[0] == revisions[-1][0]]
-        for view, parts, note in ((name, months, ""), (f"latest_{name}", newest, "（最新发布月份）")):
+        for view, parts, note in (
+            (name, months, ""),
+            (f"latest_{name}", newest, "（只有最新发布的月份 / newest month only）"),
+        ):
             if parts:
                 columns = _columns(connection, _select(parts))
                 yield View(view, row + note, tuple(parts), columns)
@@ -136,14 +148,18 @@ def _column_comments(view: View, meanings: Mapping[tuple[str | None, str | None]
 
 
 def _meaning(row: Mapping[str, str | None]) -> str:
-    title = f"{row['title_zh']}（{row['unit']}）" if row["unit"] else row["title_zh"]
-    return "：".join(text for text in (title, row["meaning_zh"]) if text)
+    """`中文名 [单位]：含义 / meaning [unit]`, as far as the dictionary has them; its units are written `周岁 years`."""
+    unit, in_english = (*re.split(" (?=[a-z])", row["unit"] or "", maxsplit=1), "")[:2]
+    title = f"{row['title_zh']} [{unit}]" if unit else row["title_zh"]
+    meaning = f"{row['meaning_en']} [{in_english}]" if row["meaning_en"] and in_english else row["meaning_en"]
+    chinese = "：".join(text for text in (title, row["meaning_zh"]) if text)
+    return " / ".join(text for text in (chinese, meaning) if text)
 
 
 def _dictionary(rows: Sequence[Mapping[str, str | None]]) -> Iterator[str]:
     """The table `dictionary`: one row per column of every table."""
     yield f"CREATE TABLE dictionary ({', '.join(f'{column} VARCHAR' for column in DICTIONARY)})"
-    yield "COMMENT ON TABLE dictionary IS '数据字典：每张表的每一列一行'"
+    yield "COMMENT ON TABLE dictionary IS '数据字典：每张表的每一列一行 / Data dictionary: one row per column of every table'"
     for column, meaning in DICTIONARY.items():
         yield f"COMMENT ON COLUMN dictionary.{column} IS {quoted(meaning)}"
     if rows:

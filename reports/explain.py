@@ -17,7 +17,7 @@ from reports.explain_beside import changes, service_states
 from reports.explanation import CENT, Correction, Explanation, Line, Sum
 from reports.rules import Rules
 from reports.titles import item_titles
-from transforms.engine import quoted
+from transforms.month_tables import numbered_rows
 from transforms.policy.columns import points_column
 from transforms.policy.expressions import condition, fact_kinds
 from transforms.policy.tables import AWARD, CITY, Indicator, Version
@@ -31,7 +31,7 @@ def find_row(connection: duckdb.DuckDBPyConnection, revision: Path, resident_key
     Reads the key column of those row groups that can hold the key: one or two of each district.
     """
     found = connection.execute(
-        f"SELECT file_row_number FROM {_rows(revision, 'scores')} WHERE resident_key = ?", [resident_key]
+        f"SELECT file_row_number FROM {numbered_rows(revision, 'scores')} WHERE resident_key = ?", [resident_key]
     ).fetchall()
     return int(found[0][0]) if found else None
 
@@ -77,17 +77,12 @@ def explain(
     return found
 
 
-def _rows(revision: Path, table: str) -> str:
-    name = table.rpartition("/")[2]
-    return f"read_parquet({quoted(revision / table / f'{name}.parquet')}, file_row_number = true)"
-
-
 def _take_person(connection: duckdb.DuckDBPyConnection, revision: Path, row: int) -> None:
     """The tables `facts`, `scores` and `scored` (both), with this one person in them."""
     here = f"WHERE file_row_number = {row}"
-    restricted = f"SELECT * EXCLUDE (file_row_number) FROM {_rows(revision, 'restricted/facts')} {here}"
-    facts = f"SELECT * EXCLUDE (file_row_number) FROM {_rows(revision, 'facts')} {here}"
-    scores = f"SELECT * EXCLUDE (file_row_number) FROM {_rows(revision, 'scores')} {here}"
+    restricted = f"SELECT * EXCLUDE (file_row_number) FROM {numbered_rows(revision, 'restricted/facts')} {here}"
+    facts = f"SELECT * EXCLUDE (file_row_number) FROM {numbered_rows(revision, 'facts')} {here}"
+    scores = f"SELECT * EXCLUDE (file_row_number) FROM {numbered_rows(revision, 'scores')} {here}"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE facts AS FROM ({facts}) JOIN ({restricted}) USING (resident_key)")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE scores AS {scores}")
     connection.execute("""
@@ -104,7 +99,7 @@ def _one(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
 
 
 def _named(connection: duckdb.DuckDBPyConnection, revision: Path, row: int) -> str:
-    rows = _rows(revision, "restricted/identities")
+    rows = numbered_rows(revision, "restricted/identities")
     return str(connection.execute(f"SELECT name FROM {rows} WHERE file_row_number = {row}").fetchall()[0][0] or "")
 
 
@@ -121,9 +116,7 @@ def _version(rules: Rules, authority: str, version: Version) -> dict[str, str]:
     }
 
 
-def _rule_points(
-    connection: duckdb.DuckDBPyConnection, rules: Rules, authorities: Iterable[str]
-) -> dict[str, Decimal]:
+def _rule_points(connection: duckdb.DuckDBPyConnection, rules: Rules, authorities: Iterable[str]) -> dict[str, Decimal]:
     """What every rule of these tables gives alone, by points column."""
     statement = rules.rule_points(authorities)
     result = connection.execute(statement, {"month": rules.as_of.replace(day=1), "as_of": rules.as_of})
@@ -219,15 +212,10 @@ def _sums(authority: str, version: Version, lines: Sequence[Line]) -> Iterator[S
             points[code] = points[code].quantize(CENT, ROUND_HALF_UP)
         return Sum(authority, code, title, within, combine, before, cap, subtract, points[code])
 
-    for code in sorted(version.groups, key=lambda group: _depth(version, group), reverse=True):
-        group = version.groups[code]
+    for code, group in version.inner_first():
         yield one(code, group.title, group.parent, group.combine, group.cap, False)
     for code, section in version.sections.items():
         yield one(code, section.title, None, "sum", section.cap, section.subtract)
-
-
-def _depth(version: Version, code: str) -> int:
-    return 1 + _depth(version, version.groups[code].parent) if code in version.groups else 0
 
 
 def _doubts(found: Explanation, scores: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from expectations.source import Fact, Source
 from transforms import months
 from transforms.clean import identity
 from transforms.engine import quoted
-from transforms.measures import condition
+from transforms.measures import condition, equal
 from transforms.policy.words import number_words
 
 REASONS = {
@@ -101,7 +101,7 @@ def _served(source: Source, folders: Sequence[Path], over_quota: Path | None) ->
         overtaken = f"received < max(received) OVER (PARTITION BY {key})"
     if source.ledger:
         ledger = source.ledger
-        order = f"{ledger.newest} DESC, ({_equal(ledger.tie)}) DESC"
+        order = f"{ledger.newest} DESC, ({equal(ledger.tie)}) DESC"
         decides = f"row_number() OVER (PARTITION BY {', '.join(ledger.per)} ORDER BY {order}) = 1"
     if source.quota and over_quota and over_quota.exists():
         key = ", ".join(source.key)
@@ -109,15 +109,11 @@ def _served(source: Source, folders: Sequence[Path], over_quota: Path | None) ->
     return f"SELECT *, {overtaken} AS overtaken, {decides} AS decides, {over} AS over FROM {rows} WHERE {mine}"
 
 
-def _equal(values: Mapping[str, str]) -> str:
-    return " AND ".join(f"{column} = {quoted(value)}" for column, value in values.items()) or "true"
-
-
 def _status(source: Source) -> str:
     """Why a row does not count whatever the fact; null when it does."""
-    holds = _equal(source.ledger.holds) if source.ledger else "true"
+    holds = equal(source.ledger.holds) if source.ledger else "true"
     return f"""CASE WHEN overtaken THEN '已被后来收到的同一记录取代' WHEN NOT decides THEN '已被同月更新的记录取代'
-        WHEN NOT ({_equal(source.standing)}) THEN '已作废' WHEN NOT ({holds}) THEN '已冲销' WHEN over THEN '超出当年配额' END"""
+        WHEN NOT ({equal(source.standing)}) THEN '已作废' WHEN NOT ({holds}) THEN '已冲销' WHEN over THEN '超出当年配额' END"""
 
 
 def _counts(fact: Fact) -> str:

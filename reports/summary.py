@@ -12,10 +12,10 @@ import duckdb
 from expectations.month import Month
 from reports.district_lists import Policy, sums
 from reports.page import document
+from transforms.figures import band_names, band_sql
 
 FEW = 10
 FEW_TEXT = f"少于 {FEW}"
-BAND, TOP_BAND = 20, 9  # points of one band of the distribution; the last band is open
 STYLE = """
 body { max-width: 46rem } td { width: 8rem } .bar { width: 45% }
 .bar i { display: block; height: .8rem; margin-top: .4rem; background: var(--now); print-color-adjust: exact }
@@ -100,13 +100,9 @@ def _means(connection: duckdb.DuckDBPyConnection, policy: Policy) -> str:
 
 
 def _distribution(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
-    band = (
-        f"CASE WHEN total_points < 0 THEN -1 ELSE least(CAST(floor(total_points) AS INTEGER) // {BAND}, {TOP_BAND}) END"
-    )
-    found = dict(connection.execute(f"SELECT {band}, count(*) FROM people GROUP BY 1").fetchall())
-    names = {-1: "低于 0 分", **{b: f"{b * BAND} 至不足 {(b + 1) * BAND} 分" for b in range(TOP_BAND)}}
-    names[TOP_BAND] = f"{TOP_BAND * BAND} 分以上"
-    return [(name, found.get(b, 0)) for b, name in names.items()]
+    """People by bands of their total points, those of the run report."""
+    found = dict(connection.execute(f"SELECT {band_sql('total_points')}, count(*) FROM people GROUP BY 1").fetchall())
+    return [(name, found.get(band, 0)) for band, name in band_names().items()]
 
 
 def _bars(bands: Sequence[tuple[str, int]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from expectations.problems import ExitCode, JifenError
-from flows.settings import Drift, Settings
+from flows.settings import OWN_DECLARATIONS, Drift, Settings
 from tests.world import World, national_id
 
 OCTOBER, NOVEMBER, DECEMBER = "2021-10", "2021-11", "2021-12"
@@ -66,7 +67,7 @@ def october_town() -> World:
 def copied(town: World, folder: Path) -> World:
     """The same root and inbox elsewhere, to go on from."""
     shutil.copytree(town.inbox.parent, folder, symlinks=True)
-    copy = World(folder)
+    copy = World(folder, only=town.sources)
     copy.settings = with_drift(copy.settings)
     return copy
 
@@ -81,6 +82,30 @@ def held(town: World, month: str = NOVEMBER, **options: object) -> JifenError:
         assert list_tree(town) == before
         return error
     raise AssertionError(f"{month} was published")
+
+
+def a_tenth_of_education(town: World) -> None:
+    """A November that the drift check must hold: education delivers four rows of forty."""
+    town.deliver(NOVEMBER, registry=registry(), education=degrees(PEOPLE[:4]))
+
+
+def verdict(text: str) -> str:
+    """The first thing on the page, as plain text."""
+    found = re.search(r'<section class="verdict.*?</section>', text, re.DOTALL)
+    assert found
+    return re.sub("<[^>]+>", "", found[0])
+
+
+def amended(folder: Path, bachelor: int) -> Path:
+    """The declarations with another value for a degree, written into the version that is in force."""
+    shutil.copytree(OWN_DECLARATIONS, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    table = folder / "points" / "city.yaml"
+    text = table.read_text(encoding="utf-8")
+    text = text.replace("bachelor: 18", f"bachelor: {bachelor}").replace(
+        "  - from: 2021-09-08\n", "  - from: 2021-09-08\n    amends: 更正文化程度的分值\n", 1
+    )
+    table.write_text(text, encoding="utf-8")
+    return folder
 
 
 def list_tree(town: World) -> list[tuple[str, int]]:

@@ -24,7 +24,7 @@ def synthetic_city() -> World:
     """Both months run, with planted faults. Never to be changed: tests share it."""
     _FOLDERS.append(tempfile.TemporaryDirectory())
     before = os.umask(0o022)
-    world = World(Path(_FOLDERS[-1].name))
+    world = World(Path(_FOLDERS[-1].name), threads=2)
     make_extracts(
         RESIDENTS,
         [Month.parse(month) for month in MONTHS],

@@ -89,8 +89,8 @@ def test_one_module_opens_duckdb() -> None:
 def test_modules_stay_short_enough_to_read() -> None:
     long = {
         str(path.relative_to(HOUSE)): lines
-        for room in ROOMS
+        for room in (*ROOMS, "tests")
         for path in modules(room)
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 320
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 300
     }
     assert not long

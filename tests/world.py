@@ -12,9 +12,9 @@ import duckdb
 from expectations.declarations import load_sources
 from expectations.month import Month
 from flows.house import House, load_house
-from flows.month import run_steps
+from flows.month import STEPS
 from flows.publish import Revision, finish_interrupted, published
-from flows.root import open_root
+from flows.root import file_hash, open_root
 from flows.run import Run
 from flows.settings import Engine, Paths, Policy, Settings
 
@@ -58,9 +58,16 @@ Rows = Sequence[Mapping[str, str]]
 
 
 class World:
-    """A root with an inbox of its own."""
+    """A root with an inbox of its own. `only`: the extracts it is about; the operator allows the others to be missing.
 
-    def __init__(self, folder: Path, *, threads: int = 2, memory: str = "1GB", **paths: Path) -> None:
+    Fewer extracts make a quicker month: a third of a CPU second each.
+    """
+
+    def __init__(
+        self, folder: Path, *, threads: int = 1, memory: str = "1GB", only: Sequence[str] = (), **paths: Path
+    ) -> None:
+        self.sources = only or tuple(SOURCES)
+        self.allowed = {name: "本市没有" for name in SOURCES if name not in self.sources}
         self.settings = Settings(
             paths=Paths(root=folder / "root", inbox=folder / "inbox", **paths),
             policy=Policy(allow_illustrative=True),
@@ -75,16 +82,19 @@ class World:
 
     def deliver(self, month: str, **extracts: Rows) -> None:
         """Write a month's extracts as CSV: those given, the others without anything about anybody."""
-        for name in SOURCES:
+        assert extracts.keys() <= set(self.sources)
+        for name in self.sources:
             rows = extracts.get(name, [FILLERS[name]] if name in FILLERS else [])
             write_csv(self.inbox / month / f"{name}.csv", list(SOURCES[name].columns), rows)
 
     def run(self, month: str, **options: Any) -> Run:
         """Run a month step by step, without Prefect."""
+        options["allowed"] = {**self.allowed, **options.get("allowed", {})}
         run = Run(self.house, self.root, self.root.key(), Month.parse(month), **options)
         with self.root.lock():
             finish_interrupted(self.root, run.key)
-            run_steps(run)
+            for step in STEPS:
+                step.function(run)
         return run
 
     def revision(self, month: str) -> Revision:
@@ -100,6 +110,12 @@ class World:
         """One person's scores, found through the identities."""
         people = {row["resident_id"]: row["resident_key"] for row in self.table(month, "restricted/identities")}
         return next(row for row in self.table(month, "scores") if row["resident_key"] == people[resident_id])
+
+    def hashes(self, month: str, *parts: str) -> dict[str, str]:
+        """The hash of every file in these parts of a published month, e.g. `scores`, `exports`."""
+        base = self.revision(month).path
+        files = [path for part in parts for path in (base / part).rglob("*") if path.is_file()]
+        return {str(path.relative_to(base)): file_hash(path) for path in files}
 
     def kept(self, kind: str, source: str) -> list[dict[str, Any]]:
         """The quarantined rows, or the defects, of a source, all months."""

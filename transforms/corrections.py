@@ -9,8 +9,8 @@ import duckdb
 
 from expectations.source import Fact, Source
 from transforms.engine import quoted, scalar
-from transforms.facts import Step
-from transforms.measures import FACT_TYPES
+from transforms.measures import FACT_TYPES, equal
+from transforms.steps import Step
 
 FACT_PREFIX = "fact:"
 
@@ -30,7 +30,6 @@ def holding_step(source: Source | None) -> Step:
         columns = "CAST(NULL AS BIGINT) AS person, '' AS target, '' AS case_id, CAST(NULL AS DECIMAL(12,2)) AS value"
         return Step("holding", f"CREATE OR REPLACE TEMP TABLE holding AS\nSELECT {columns} WHERE false")
     found = source.corrects
-    holds = " AND ".join(f"{column} = {quoted(value)}" for column, value in found.holds.items())
     key = source.key[0]
     return Step(
         "holding",
@@ -38,7 +37,7 @@ def holding_step(source: Source | None) -> Step:
 CREATE OR REPLACE TEMP TABLE holding AS
 SELECT {source.person} AS person, {found.target} AS target, {key} AS case_id, {found.value} AS value
 FROM last_{source.source}
-WHERE {holds} AND {found.decided} <= $as_of AND {found.valid.begins} <= $as_of
+WHERE {equal(found.holds)} AND {found.decided} <= $as_of AND {found.valid.begins} <= $as_of
     AND ({found.valid.ends} IS NULL OR {found.valid.ends} >= $as_of)
 QUALIFY row_number() OVER (PARTITION BY person, target ORDER BY {found.decided} DESC, case_id DESC) = 1""",
     )

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from expectations.source import Fact, Source
 from transforms import months
 from transforms.clean.identity import id_text
-from transforms.engine import quoted
-from transforms.measures import FACT_TYPES, condition, finished, raw_measure, weighted
+from transforms.measures import FACT_TYPES, condition, equal, finished, raw_measure, weighted
 from transforms.policy.expressions import Kind, fact_kinds, parse
+from transforms.steps import Step
 
 SPINE_COLUMNS = ("person", "resident_key", "district")
-
-
-@dataclass(frozen=True)
-class Step:
-    """A named statement; steps run one after the other and can be run by hand to see what each makes."""
-
-    name: str
-    sql: str
 
 
 def residents_step(source: Source) -> Step:
@@ -30,7 +21,6 @@ def residents_step(source: Source) -> Step:
     """
     assert source.spine
     spine = source.spine
-    where = " AND ".join(f"{column} = {quoted(value)}" for column, value in spine.where.items())
     message = f"CAST({id_text(source.person)} AS BLOB)"
     measures = "".join(
         f",\n    {raw_measure(source, fact)} AS {name}" for name, fact in source.facts.items() if fact.measure
@@ -41,16 +31,14 @@ def residents_step(source: Source) -> Step:
 CREATE OR REPLACE TEMP TABLE residents AS
 SELECT {source.person} AS person, left(sha256($outer || unhex(sha256($inner || {message}))), 32) AS resident_key,
     {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone, {spine.community} AS community{measures}
-FROM last_{source.source} WHERE {where}""",
+FROM last_{source.source} WHERE {equal(spine.where)}""",
     )
 
 
 def rows_step(source: Source) -> Step:
     """`rows_<source>`: the rows that count: of a key received more than once the last; not taken back; within quota."""
     name, person = source.source, source.person
-    conditions = [f"{column} = {quoted(value)}" for column, value in source.standing.items()]
-    if source.quota:
-        conditions.append("within_quota")
+    conditions = [equal(source.standing)] * bool(source.standing) + ["within_quota"] * bool(source.quota)
     where = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
     view = f"CREATE OR REPLACE TEMP VIEW rows_{name} AS\nSELECT {person} AS person, * FROM last_{name}{where}"
     return Step(f"rows_{name}", view)

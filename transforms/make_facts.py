@@ -18,8 +18,10 @@ from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
 from transforms.engine import PARQUET, PASSING, quoted, scalar
-from transforms.facts import Step, facts_sql, residents_step, rows_step, source_steps
+from transforms.facts import facts_sql, residents_step, rows_step, source_steps
+from transforms.measures import equal
 from transforms.months import PART, adds_up, handed_on, month_facts, months_steps
+from transforms.steps import Step, run_step
 
 
 @dataclass
@@ -31,11 +33,6 @@ class MonthFacts:
     unmatched: dict[str, int]
     over_quota: dict[str, int]
     statements: list[Step] = field(default_factory=list)
-
-
-def run_step(connection: duckdb.DuckDBPyConnection, step: Step, values: Mapping[str, Any]) -> None:
-    """Run one statement with those of the values it names."""
-    connection.execute(step.sql, {name: value for name, value in values.items() if f"${name}" in step.sql} or None)
 
 
 def load_reference_tables(connection: duckdb.DuckDBPyConnection, reference: Reference) -> None:
@@ -136,7 +133,7 @@ def _make_months(
     rows = int(scalar(connection, f"SELECT count(*) FROM rows_{source.source} WHERE received > ?", [since]))
     parts = 1 + rows // PART
     values = {"month": month.ordinal, "handed_on": since, "parts": parts}
-    steps = [Step(*named) for named in months_steps(source)]
+    steps = months_steps(source)
     for step in steps:
         for part in range(parts if "$part" in step.sql else 1):
             run_step(connection, step, {**values, "part": part})
@@ -183,15 +180,11 @@ QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY received DESC) > 1""",
     return steps
 
 
-def _holds(values: Mapping[str, str]) -> str:
-    return " AND ".join(f"{column} = {quoted(value)}" for column, value in values.items()) or "true"
-
-
 def _within_quota(source: Source, rows: str) -> str:
     """`within_quota`: the grantor's running sum of the year, this row included, is within its quota (no quota row: 0)."""
     assert source.quota
     quota = source.quota
-    counted = f"{_holds(source.standing)} AND NOT ({_holds(quota.unless)})"
+    counted = f"{equal(source.standing)} AND NOT ({equal(quota.unless)})"
     return f"""WITH summed AS (
     SELECT *, sum(CASE WHEN {counted} THEN {quota.of} ELSE 0 END) OVER (
         PARTITION BY {quota.per}, year({quota.date}) ORDER BY {", ".join(quota.order)} ROWS UNBOUNDED PRECEDING
@@ -199,7 +192,7 @@ def _within_quota(source: Source, rows: str) -> str:
     FROM {rows}
 ),
 allowed AS (SELECT {quota.per} AS allowed_to, year AS allowed_in, points AS allowed FROM {quota.table})
-SELECT summed.* EXCLUDE (running), ({_holds(quota.unless)}) OR running <= coalesce(allowed, 0) AS within_quota
+SELECT summed.* EXCLUDE (running), ({equal(quota.unless)}) OR running <= coalesce(allowed, 0) AS within_quota
 FROM summed LEFT JOIN allowed ON allowed_to = {quota.per} AND allowed_in = year({quota.date})"""
 
 
@@ -225,7 +218,7 @@ def _leave_out(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Sour
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"{name}.parquet"
             key = ", ".join(source.key)
-            rows = f"SELECT * EXCLUDE (within_quota) FROM last_{name} WHERE {_holds(source.standing)} AND NOT within_quota ORDER BY {key}"
+            rows = f"SELECT * EXCLUDE (within_quota) FROM last_{name} WHERE {equal(source.standing)} AND NOT within_quota ORDER BY {key}"
             connection.execute(f"COPY ({rows}) TO {quoted(path)} ({PARQUET})")
             counts[name] = int(scalar(connection, f"SELECT count(*) FROM {quoted(path)}"))
     return counts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from expectations.source import COUNTED_UNITS, Fact, Source
 from transforms.clean.identity import id_text
 from transforms.engine import quoted
@@ -25,6 +27,11 @@ FACT_TYPES = {
     "points_by_key": "STRUCT(key VARCHAR, points DECIMAL(12,2))[]",
     "children": "STRUCT(child VARCHAR, level VARCHAR, enrolment_year INTEGER)[]",
 }
+
+
+def equal(values: Mapping[str, str]) -> str:
+    """Whether a row has these values (column -> value), as SQL; true of every row when none are asked for."""
+    return " AND ".join(f"{column} = {quoted(value)}" for column, value in values.items()) or "true"
 
 
 def condition(fact: Fact) -> str:

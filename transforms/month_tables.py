@@ -12,6 +12,7 @@ from expectations.month import Month
 from expectations.source import Fact, Source
 from transforms.clean.identity import id_text
 from transforms.engine import PARQUET, quoted, scalar
+from transforms.steps import Step, run_step
 
 
 def write_table(
@@ -19,8 +20,13 @@ def write_table(
 ) -> int:
     """Write one table as Parquet, in the order of its statement; return its rows."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    connection.execute(f"COPY ({statement}) TO {quoted(target)} ({PARQUET})", values)
+    run_step(connection, Step(target.stem, f"COPY ({statement}) TO {quoted(target)} ({PARQUET})"), values or {})
     return int(scalar(connection, f"SELECT count(*) FROM {quoted(target)}"))
+
+
+def numbered_rows(revision: Path, table: str) -> str:
+    """A table of a revision (`facts`, `restricted/facts`) with `file_row_number`: all hold the same residents in one order."""
+    return f"read_parquet({quoted(revision / table / (Path(table).name + '.parquet'))}, file_row_number = true)"
 
 
 def facts_statement(facts: Mapping[str, Fact]) -> str:

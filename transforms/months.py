@@ -16,6 +16,8 @@ from collections.abc import Mapping
 
 from expectations.source import Fact, Ledger, Source
 from transforms.engine import quoted
+from transforms.measures import equal
+from transforms.steps import Step
 
 _BITS, _WORDS = 120, 2
 _NO_MONTHS = "CAST(0 AS HUGEINT)"  # the engine shifts and masks only what is of one type
@@ -52,22 +54,21 @@ def handed_on(source: Source) -> dict[str, str]:
     return queries
 
 
-def months_steps(source: Source) -> list[tuple[str, str]]:
-    """Named statements that end in the table `months_<source>`: one row per person, one column per month fact.
+def months_steps(source: Source) -> list[Step]:
+    """Steps that end in the table `months_<source>`: one row per person, one column per month fact.
 
     They read `rows_<source>` (all rows that count) and the tables handed on to this month, `<table>_before`, which
     hold the rows received up to $handed_on. The statement that names $part is run for every part of $parts: see PART.
     """
     name, facts = source.source, month_facts(source)
-    steps = []
-    if source.ledger:
-        steps.append((f"cases_{name}", _cases(source, source.ledger)))
     added = _added(source)
-    steps.append((f"empty_{name}", f"\nCREATE OR REPLACE TEMP TABLE added_{name} AS {added}\nWITH NO DATA"))
-    steps.append((f"added_{name}", f"\nINSERT INTO added_{name} {added}"))
-    steps.append((f"words_{name}", _words(source, _tracks(facts))))
-    steps.append((f"months_{name}", _finish(source, facts)))
-    return steps
+    return [
+        *([Step(f"cases_{name}", _cases(source, source.ledger))] if source.ledger else []),
+        Step(f"empty_{name}", f"\nCREATE OR REPLACE TEMP TABLE added_{name} AS {added}\nWITH NO DATA"),
+        Step(f"added_{name}", f"\nINSERT INTO added_{name} {added}"),
+        Step(f"words_{name}", _words(source, _tracks(facts))),
+        Step(f"months_{name}", _finish(source, facts)),
+    ]
 
 
 def _tracks(facts: Mapping[str, Fact]) -> dict[str, tuple[str, str]]:
@@ -90,10 +91,6 @@ def _ahead(source: Source) -> int:
     return max(source.columns[month].months_ahead for month, _ in _tracks(month_facts(source)).values())
 
 
-def _equal(values: Mapping[str, str]) -> str:
-    return " AND ".join(f"{column} = {quoted(value)}" for column, value in values.items())
-
-
 def _month_columns(source: Source) -> list[str]:
     return sorted({column for fact in month_facts(source).values() for column in (str(fact.of), *fact.where)})
 
@@ -109,12 +106,12 @@ def _cases(source: Source, ledger: Ledger) -> str:
     month = ", ".join(["person", *_month_columns(source)])
     case = ", ".join(["person", *_case(source, ledger)])
     posting = f"""{case},
-        CASE WHEN {_equal(ledger.holds)} THEN {ledger.newest} END AS held,
-        CASE WHEN {_equal(ledger.tie)} THEN {ledger.newest} END AS taken_back"""
+        CASE WHEN {equal(ledger.holds)} THEN {ledger.newest} END AS held,
+        CASE WHEN {equal(ledger.tie)} THEN {ledger.newest} END AS taken_back"""
     return f"""
 CREATE OR REPLACE TEMP TABLE cases_{name} AS
 WITH known AS (SELECT DISTINCT {month} FROM cases_{name}_before),
-found AS (SELECT DISTINCT {month} FROM rows_{name} WHERE {_NEW} AND {_equal(ledger.tie)}),
+found AS (SELECT DISTINCT {month} FROM rows_{name} WHERE {_NEW} AND {equal(ledger.tie)}),
 added AS (SELECT * FROM found ANTI JOIN known USING ({month})),
 postings AS (
     SELECT * FROM cases_{name}_before
@@ -168,7 +165,7 @@ def _read(stored: str) -> str:
 
 def _added(source: Source) -> str:
     """One row per person of a part: how many new rows, and the months that they add to every track."""
-    holds = _equal(source.ledger.holds) if source.ledger else "true"
+    holds = equal(source.ledger.holds) if source.ledger else "true"
     return f"""
 SELECT person, count(*) AS postings,
     {_as_words(source, holds)}

@@ -17,14 +17,13 @@ import duckdb
 from expectations.month import Month
 from expectations.source import Fact
 from transforms.engine import PARQUET, quoted
-from transforms.facts import Step
-from transforms.make_facts import run_step
-from transforms.month_tables import points_columns
+from transforms.month_tables import numbered_rows, points_columns
 from transforms.policy.compile import points_sql
 from transforms.policy.expressions import Kind
 from transforms.policy.tables import CITY, Version
 from transforms.services.compile import eligibility_sql
 from transforms.services.models import Version as ServiceVersion
+from transforms.steps import Step, run_step
 
 
 class Dated(Protocol):
@@ -93,14 +92,10 @@ def simulate(
     connection.execute("DROP TABLE IF EXISTS drafted")
 
 
-def _rows(revision: Path, table: str) -> str:
-    return f"read_parquet({quoted(revision / table / (table.rpartition('/')[2] + '.parquet'))}, file_row_number = true)"
-
-
 def _stretches(connection: duckdb.DuckDBPyConnection, revision: Path) -> list[tuple[str, int, int]]:
     """Every district with its first and last row."""
     return connection.execute(
-        f"SELECT district, min(file_row_number), max(file_row_number) FROM {_rows(revision, 'facts')} GROUP BY 1 ORDER BY 1"
+        f"SELECT district, min(file_row_number), max(file_row_number) FROM {numbered_rows(revision, 'facts')} GROUP BY 1 ORDER BY 1"
     ).fetchall()
 
 
@@ -108,7 +103,8 @@ def _take_district(connection: duckdb.DuckDBPyConnection, revision: Path, first:
     """The views `facts` (published and restricted ones), `published` (the scores) and `scored` (facts, drafted points)."""
 
     def rows(table: str) -> str:
-        return f"(SELECT * EXCLUDE (file_row_number) FROM {_rows(revision, table)} WHERE file_row_number BETWEEN {first} AND {last})"
+        found = f"FROM {numbered_rows(revision, table)} WHERE file_row_number BETWEEN {first} AND {last}"
+        return f"(SELECT * EXCLUDE (file_row_number) {found})"
 
     connection.execute(
         f"CREATE OR REPLACE TEMP VIEW facts AS FROM {rows('facts')} JOIN {rows('restricted/facts')} USING (resident_key)"

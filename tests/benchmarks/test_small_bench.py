@@ -88,18 +88,15 @@ def score(inbox: Path, root: Path) -> Path:
     return revision
 
 
-def ratio(inbox: Path, root: Path, turns: int = 2) -> float:
-    """The month's CPU seconds over its floor's, the better of the turns each."""
-    months, floors = [], []
-    for turn in range(turns):
-        here = root / str(turn)
-        months.append(cpu(lambda here=here: score(inbox, here)))
-        floors.append(cpu(lambda here=here: floor(inbox, str(MONTH), here / "revision", here / "floor")))
-    return min(months) / min(floors)
+def ratio(inbox: Path, root: Path) -> float:
+    """The month's CPU seconds over its floor's."""
+    month = cpu(lambda: score(inbox, root))
+    return month / cpu(lambda: floor(inbox, str(MONTH), root / "revision", root / "floor"))
 
 
 def test_a_months_work_stays_in_proportion_to_its_floor(inbox: Path, tmp_path: Path) -> None:
-    assert ratio(inbox, tmp_path) <= AT_MOST
+    """A second try is for a machine that was disturbed: work that is too much is too much twice."""
+    assert any(ratio(inbox, tmp_path / str(turn)) <= AT_MOST for turn in range(2))
 
 
 def test_the_newest_posting_found_by_sorting_all_of_them_is_noticed(
@@ -110,4 +107,4 @@ def test_the_newest_posting_found_by_sorting_all_of_them_is_noticed(
         QUALIFY row_number() OVER (PARTITION BY person, insurance, month, employer_id ORDER BY posted_on DESC, kind DESC) = 1"""
     steps = make_facts_module.months_steps
     monkeypatch.setattr(make_facts_module, "months_steps", lambda source: [*steps(source), ("newest", slow)])
-    assert ratio(inbox, tmp_path, turns=1) > AT_MOST
+    assert ratio(inbox, tmp_path) > AT_MOST

@@ -180,7 +180,8 @@ def test_events_can_be_taken_back_and_what_has_no_key_is_a_ledger() -> None:
 def test_the_reference_tables_have_the_columns_and_districts_agreed() -> None:
     assert {name: " ".join(columns) for name, (_, columns) in TABLES.items()} == REFERENCE
     districts = load_reference(OWN_DECLARATIONS / "reference").districts
-    assert " ".join(f"{code} {name}" for code, name in districts.items()) == DISTRICTS
+    agreed = DISTRICTS.split()
+    assert dict(zip(agreed[::2], agreed[1::2], strict=True)).items() <= districts.items()
 
 
 @pytest.mark.parametrize("code", ["../33", "33020", "330203/..", "3302o3", "330203 1"])

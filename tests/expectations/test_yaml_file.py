@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from pydantic import BaseModel
 
 from expectations.yaml_file import YamlFile
 
@@ -32,10 +34,22 @@ def test_a_folded_text_is_one_line_and_nothing_else(tmp_path: Path) -> None:
         ("a:\n  b: 1\n c: 2\n", "不是合法的 YAML（缩进不齐）", 3),
     ],
 )
-def test_what_is_no_yaml_or_may_be_read_in_two_ways_is_refused_at_its_line(tmp_path: Path, text: str, found: str, line: int) -> None:
+def test_what_is_no_yaml_or_may_be_read_in_two_ways_is_refused_at_its_line(
+    tmp_path: Path, text: str, found: str, line: int
+) -> None:
     assert [(one.found, one.line) for one in read(tmp_path, text).problems] == [(found, line)]
 
 
 def test_a_quoted_colon_belongs_to_the_text(tmp_path: Path) -> None:
     file = read(tmp_path, "a: 'b:'\n\"c:\": 1\n")
     assert (file.problems, file.data) == ([], {"a": "b:", "c:": "1"})
+
+
+class Chosen(BaseModel):
+    each: Literal["resident", "child", "home"]
+
+
+def test_the_values_that_are_known_are_listed_in_chinese(tmp_path: Path) -> None:
+    file = read(tmp_path, "each: nobody\n")
+    file.parse(Chosen)
+    assert [(one.found, one.meant) for one in file.problems] == [("'nobody'", "可用的值：resident、child、home")]

@@ -26,7 +26,8 @@ class City:
     """A folder with the extracts of two months, and a root in which the first is published; `restore` brings it back."""
 
     def __init__(self, folder: Path, residents: int = 30) -> None:
-        world = World(folder)
+        world = World(folder, threads=2)
+        self.folder = folder
         self.settings, self.root, self.config = world.settings, world.root, folder / "jifen.toml"
         self.config.write_text(
             f'[paths]\nroot = "{self.root.path}"\ninbox = "{world.inbox}"\n[policy]\nallow_illustrative = true\n'

@@ -1,7 +1,7 @@
-"""Disks that are really full or read-only: a tmpfs in a mount namespace of its own.
+"""Disks that are really full or read-only: a tmpfs over the city's folder, in a mount namespace of its own.
 
-`python -m tests.faults.disk FOLDER TROUBLE...` in such a namespace runs the city's second month once for each trouble
-and prints what happened as JSON lines. Troubles: `STEP:KIB`, when the step begins the disk is filled up but for so many
+`python -m tests.faults.disk TROUBLE... < pickled city` in such a namespace runs the city's second month once for each
+trouble and prints what happened as JSON lines. Troubles: `STEP:KIB`, when the step begins the disk is filled up but for so many
 KiB; `command:KIB`, the real command on a disk with so many KiB left; `command:read-only`, on a read-only one.
 """
 
@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,18 +44,22 @@ def allowed() -> bool:
 NAMESPACE = ("unshare", "--map-root-user", "--mount")
 
 
-def in_namespace(folder: Path, troubles: Sequence[str]) -> list[Outcome]:
-    """The outcomes of all troubles, from a process in a namespace of its own."""
-    program = [sys.executable, "-m", "tests.faults.disk", str(folder), *troubles]
-    done = subprocess.run([*NAMESPACE, *program], capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert done.returncode == 0, done.stderr
+def in_namespace(city: City, troubles: Sequence[str]) -> list[Outcome]:
+    """The outcomes of all troubles, from a process in a namespace of its own; the city itself is not touched."""
+    program = [sys.executable, "-m", "tests.faults.disk", *troubles]
+    house = Path(__file__).parents[2]
+    done = subprocess.run([*NAMESPACE, *program], input=pickle.dumps(city), capture_output=True, cwd=house)
+    assert done.returncode == 0, done.stderr.decode()
     return [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
 
 
-def _outcomes(folder: Path, troubles: Sequence[str]) -> Iterator[Outcome]:
-    folder.mkdir(parents=True, exist_ok=True)
-    _mount("-t", "tmpfs", "-o", f"size={LARGE}", "tmpfs", str(folder))
-    city = City(folder)
+def _outcomes(troubles: Sequence[str]) -> Iterator[Outcome]:
+    city: City = pickle.loads(sys.stdin.buffer.read())
+    folder = city.folder
+    with tempfile.TemporaryDirectory() as aside:
+        shutil.copytree(folder, aside, symlinks=True, dirs_exist_ok=True)
+        _mount("-t", "tmpfs", "-o", f"size={LARGE}", "tmpfs", str(folder))
+        shutil.copytree(aside, folder, symlinks=True, dirs_exist_ok=True)
     for trouble in troubles:
         step, how = trouble.split(":")
         city.restore()
@@ -88,5 +95,5 @@ def _mount(*options: str) -> None:
 
 
 if __name__ == "__main__":
-    for outcome in _outcomes(Path(sys.argv[1]), sys.argv[2:]):
+    for outcome in _outcomes(sys.argv[1:]):
         print(json.dumps(asdict(outcome), ensure_ascii=False), flush=True)

@@ -113,7 +113,7 @@ class Long:
         steps = [step for step in self.city.undisturbed.steps if step not in ("compare", "record")]
         full = [f"{step}:{room}" for step in steps for room in (0, 8, 40)]
         command = [f"command:{room}" for room in ("0", "500", "900", "1400", "2000", "read-only")]
-        told = self.attempt("disks", lambda: in_namespace(self.folder / "disk", [*full, *command])) or []
+        told = self.attempt("disks", lambda: in_namespace(self.city, [*full, *command])) or []
         assert isinstance(told, list)
         for one in told:
             if one.code not in (0, 1) or (one.code and "磁盘" not in one.told) or "Traceback" in one.told:

@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from tests.faults.city import City
 from tests.faults.disk import Outcome, allowed, in_namespace
 
 BY_STEPS = ("clean:16", "publish:8")
@@ -21,8 +22,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    told = in_namespace(tmp_path_factory.mktemp("disk"), [*BY_STEPS, *BY_COMMAND])
+def outcomes(city: City) -> dict[str, Outcome]:
+    told = in_namespace(city, [*BY_STEPS, *BY_COMMAND])
     return {one.trouble: one for one in told}
 
 

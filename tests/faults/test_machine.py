@@ -53,7 +53,7 @@ def test_the_leap_day_is_a_day_like_any_other_and_only_where_there_is_one(tmp_pa
         {"patent_no": day, "resident_id": person, "kind": "design", "granted_on": day, "status": "valid"}
         for day in ("2024-02-29", "2024-03-01", "2023-02-29", "20240229")
     ]
-    world = World(tmp_path)
+    world = World(tmp_path, only=("registry", "patents"))
     registry = [
         {"resident_id": one, "residence_district": "330203", "registered_on": "2020-02-29", "status": "resident"}
         for one in (person, child)

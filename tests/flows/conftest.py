@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,6 @@ from transforms.engine import EngineSettings, open_engine
 
 Build = Callable[..., Path]
 KillAt = Callable[[int, Callable[[], object]], bool]
-
-
-@pytest.fixture(autouse=True)
-def umask_as_before() -> Iterator[None]:
-    """`Root.prepare` closes the process; the next test starts from where this one did."""
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def compared(world: World, before: str, after: str) -> dict[str, Any]:
 
 
 def test_two_revisions_of_a_month_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path, only=("registry",))
     world.deliver("2022-10", registry=[resident(STAYS), resident(MOVES), resident(LEAVES)])
     world.run("2022-10")
     shutil.rmtree(world.inbox / "2022-10")

@@ -164,7 +164,7 @@ READ_ALL_THE_SAME = {
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A town with October published; November waits for its children."""
-    world = World(tmp_path_factory.mktemp("town"))
+    world = World(tmp_path_factory.mktemp("town"), only=("registry", "children"))
     registry = [{"resident_id": GUARDIAN, "residence_district": "330203", "status": "resident", "name": "欧阳家长"}]
     for month in ("2021-10", "2021-11"):
         world.deliver(month, registry=registry)
@@ -207,7 +207,7 @@ def test_after_all_that_good_files_of_every_shape_make_the_same_month(town: Worl
 
 
 def test_a_source_of_ten_times_its_size_is_held_and_named(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path, only=("registry", "children"))
     world.settings = world.settings.model_copy(update={"drift": Drift(rows_min=5)})
     registry = [{"resident_id": GUARDIAN, "residence_district": "330203", "status": "resident"}]
     rows = [{"child_id": child, "guardian_id": GUARDIAN, "enrolled": "none"} for child in CHILDREN]

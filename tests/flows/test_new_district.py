@@ -20,7 +20,7 @@ def test_a_new_district_is_one_row_and_one_file(tmp_path: Path) -> None:
     (policy / "points" / "330299.yaml").write_text(table.replace("330203", "330299"), encoding="utf-8")
     with (reference / "districts.csv").open("a", encoding="utf-8") as rows:
         rows.write("330299,新设区,Xinshe,\n")
-    world = World(tmp_path, policy=policy, reference=reference)
+    world = World(tmp_path, only=("registry", "local_awards"), policy=policy, reference=reference)
     resident = {
         "resident_id": PERSON,
         "residence_district": "330299",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from expectations.problems import ExitCode
+from flows.cli import app
 from tests.flows.test_cli import RESIDENT, SETTINGS, jifen
 from tests.world import World
 
@@ -54,3 +60,37 @@ def test_a_source_that_nobody_declared_cannot_be_allowed_to_be_missing(spoilt: P
     assert done.returncode == ExitCode.USAGE
     assert "patentss" in done.stderr and "social_security" in done.stderr
     assert "2021-10 开始" not in done.stdout
+
+
+@pytest.mark.parametrize("command", [("status",), ("check",), ("demo", "--residents", "1")])
+def test_a_file_where_the_root_should_be_is_told(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "file").touch()
+    for root in ("file", "file/var"):
+        done = jifen(tmp_path, *command, "--root", root)
+        assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
+        assert done.stderr.splitlines()[:2] == [
+            "根目录不可用：这里是一个文件，不是文件夹",
+            f"  位置：{tmp_path / 'file'}",
+        ]
+        assert "--root" in done.stderr.splitlines()[2]
+
+
+def test_a_root_that_is_closed_to_this_user_is_told(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    mortal = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+    for root in (closed, closed / "var"):
+        command = [*mortal, str(Path(sys.executable).parent / "jifen"), "status", "--root", str(root)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+        assert (done.returncode, done.stdout) == (ExitCode.OTHER, "")
+        what, where, todo = done.stderr.splitlines()
+        assert "没有权限" in what and f"位置：{closed}" in where and "检查文件夹的属主和权限" in todo
+
+
+def test_no_help_is_cut_off_at_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name in ("", *commands):
+        shown = CliRunner().invoke(app, [*name.split(), "--help"]).stdout
+        assert "用" in shown or "例" in shown, name
+        assert "…" not in shown, shown

@@ -16,7 +16,8 @@ from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from flows.pull import Delivery, deliveries, note_rows, pull_up_to
 from flows.root import Root
-from flows.settings import Paths, Settings, SourceSettings
+from flows.settings import Settings, SourceSettings
+from tests.flows.pulling import settings_of
 from tests.flows.servers import Postgres
 
 OCTOBER, NOVEMBER, DECEMBER = Month.parse("2021-10"), Month.parse("2021-11"), Month.parse("2021-12")
@@ -37,7 +38,7 @@ def password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings(root: Root, database: Postgres, **asked: str) -> Settings:
     given = SourceSettings(origin=database.uri("reader"), **(asked or {"table": "out.c_{month}"}))
-    return Settings(paths=Paths(root=root.path, inbox=root.inbox), sources={"credit": given})
+    return settings_of(root, credit=given)
 
 
 def pull(root: Root, database: Postgres, month: Month = OCTOBER, **asked: str) -> list[Delivery]:

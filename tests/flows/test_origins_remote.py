@@ -21,7 +21,8 @@ from flows.origins import open_origin
 from flows.origins.remote import Remote
 from flows.pull import Delivery, deliveries, pull_up_to
 from flows.root import Root
-from flows.settings import Paths, Settings, SourceSettings
+from flows.settings import Settings, SourceSettings
+from tests.flows.pulling import names, settings_of
 from tests.flows.servers import S3, Line, Sftp, line_to
 
 OCTOBER, NOVEMBER, DECEMBER = Month.parse("2021-10"), Month.parse("2021-11"), Month.parse("2021-12")
@@ -29,11 +30,7 @@ OCTOBER, NOVEMBER, DECEMBER = Month.parse("2021-10"), Month.parse("2021-11"), Mo
 
 def settings(root: Root, origin: str, endpoint: str | None = None) -> Settings:
     given = SourceSettings(origin=origin, endpoint=endpoint)
-    return Settings(paths=Paths(root=root.path, inbox=root.inbox), sources={"credit": given})
-
-
-def names(delivery: Delivery) -> list[str]:
-    return [part.relative_to(delivery.folder).as_posix() for part in delivery.parts]
+    return settings_of(root, credit=given)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_another_reference_table_or_other_code_makes_another_revision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(OWN_DECLARATIONS / "reference", tmp_path / "reference")
-    world = World(tmp_path, reference=tmp_path / "reference")
+    world = World(tmp_path, only=("registry",), reference=tmp_path / "reference")
     world.deliver("2021-10", registry=[RESIDENT])
     world.run("2021-10")
     with (tmp_path / "reference" / "shortage_occupations.csv").open("a", encoding="utf-8") as rows:
@@ -69,7 +69,7 @@ def test_another_reference_table_or_other_code_makes_another_revision(
 
 
 def test_a_district_without_a_key_ends_the_run_when_keys_are_required(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path, only=("registry",))
     world.settings = world.settings.model_copy(update={"exports": Exports(require_encryption=True)})
     world.deliver("2021-10", registry=[RESIDENT])
     with pytest.raises(JifenError, match="330203 海曙区"):  # `jifen run` asks the same before its first step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -103,6 +104,26 @@ def test_a_version_that_decided_a_published_month_cannot_change_without_a_reason
     assert outcome.error and "不得改动" in outcome.error.what
 
 
+def test_a_changed_version_is_told_once_with_the_months_it_decided(
+    amended: Callable[..., Settings], published: World, tmp_path: Path
+) -> None:
+    settings = elsewhere(amended(*DEARER), tmp_path)
+    root = settings.paths.root
+    for month in Month.span(Month.parse("2022-04"), Month.parse("2022-07")):
+        shutil.copytree(published.revision("2022-04").path, root / "months" / str(month) / "r1")
+        (root / "published").mkdir(exist_ok=True)
+        (root / "published" / str(month)).symlink_to(f"../months/{month}/r1")
+        with pytest.raises(JifenError) as refused:
+            told(settings)
+        assert refused.value.what.count("city 2022-04-01 已改动") == 1
+        known = {
+            "2022-04": "2022-04",
+            "2022-06": "2022-04、2022-05、2022-06",
+            "2022-07": "2022-04 至 2022-07 中 4 个月",
+        }
+        assert f"（用于 {known.get(str(month), '')}" in refused.value.what
+
+
 def test_with_a_reason_it_may_and_a_version_that_decided_nothing_needs_none(amended: Callable[..., Settings]) -> None:
     assert "无误" in told(amended(*DEARER, *EASIER, *REASONS))
     before = "levels: {level_5: 2, level_4: 4, level_3: 8, level_2: 12, level_1: 15}"
@@ -131,6 +152,8 @@ def test_check_tells_what_the_bureau_must_set_and_what_is_seldom_meant(
     amended: Callable[..., Settings], tmp_path: Path
 ) -> None:
     said = told(amended())
+    for part in ("张积分表", "项服务", "项提醒", "张参考表", "个示例：无误"):
+        assert re.search(rf"[1-9]\d* {part}", said.splitlines()[0]), part
     for line in ("city 2022-04-01 donation 无偿捐献", "330203 2021-09-08 mentoring 职业帮带"):
         assert f"  {line}" in said
     assert "  rent_subsidy 2021-09-08 conditions 公租房租赁补贴" in said

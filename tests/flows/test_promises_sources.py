@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from flows.house import HOUSE_SOURCES, load_house
 from flows.origins.offer import hidden
 from flows.run import Run
 from flows.settings import OWN_DECLARATIONS, SourceSettings
+from tests.flows.programs import child
 from tests.test_borders import HOUSE, imported
 from tests.world import SOURCES, World, national_id
 
@@ -49,7 +47,7 @@ def blocked(world: World, month: str) -> JifenError:
 
 
 def test_an_increment_blocks_too_when_its_like_comes_later_for_an_earlier_month(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path, only=("registry", "volunteer"))
     early, late = [service("V1", "2021-09-02")], [service("V2", "2021-09-03")]
     world.deliver(OCTOBER, registry=[person()], volunteer=early)
     world.deliver(NOVEMBER, registry=[person()], volunteer=late)
@@ -116,7 +114,7 @@ def test_header_aliases_value_aliases_and_the_encoding_of_a_declaration_are_read
         ("{title: 证书编号, type: text", "{title: 证书编号, headers: [毕业证号, diploma], type: text"),
         ("bachelor: 本科", "bachelor: [本科, 大学本科, 学士]"),
     )
-    world = World(tmp_path, policy=policy)
+    world = World(tmp_path, only=("registry", "education"), policy=policy)
     world.deliver(OCTOBER, registry=[person(), person(OTHER)])
     rows = (
         f"毕业证号,颁发日期,公民身份号码,类别,等级\nA1,20100630,{PERSON},学历,大学本科\nA2,20100630,{OTHER},学历,学士\n"
@@ -154,7 +152,7 @@ def test_no_source_is_special_in_code() -> None:
 
 
 def test_a_report_that_is_open_stays_whole_while_its_month_is_published_again(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path, only=("registry",))
     world.deliver(OCTOBER, registry=[person()])
     world.run(OCTOBER)
     page = world.root.published / OCTOBER / "report" / "index.html"
@@ -182,9 +180,7 @@ def test_the_engine_spills_in_the_root_and_prefect_lives_there_and_tells_nobody(
         "from prefect.settings import get_current_settings; known = get_current_settings()\n"
         "print(known.home, known.server.analytics_enabled, known.telemetry.enable_resource_metrics, known.logging.to_api.enabled)"
     )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    child = [sys.executable, "-c", program, str(world.root.path)]
-    said = subprocess.run(child, capture_output=True, text=True, check=True, env=environment, cwd=HOUSE).stdout
+    said, _ = child(program, str(world.root.path), cwd=HOUSE).communicate(timeout=100)
     assert said.split() == [str(world.root.path / "prefect"), "False", "False", "False"]
 
 

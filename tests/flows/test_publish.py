@@ -27,9 +27,9 @@ from flows.publish import (
 )
 from flows.pull import deliveries, pull_up_to
 from flows.root import Root, fingerprint
-from flows.settings import Paths, Settings
 from flows.status import stale_months
 from flows.verify import verify
+from tests.flows.pulling import settings_of
 
 OCTOBER, NOVEMBER = Month.parse("2021-10"), Month.parse("2021-11")
 Build = Callable[..., Path]
@@ -180,7 +180,7 @@ def deliver(root: Root, month: str, source: str, content: str) -> None:
     file = root.inbox / month / f"{source}.csv"
     file.parent.mkdir(exist_ok=True)
     file.write_text(content)
-    pull_up_to(root, Settings(paths=Paths(root=root.path, inbox=root.inbox)), [source], Month.parse(month))
+    pull_up_to(root, settings_of(root), [source], Month.parse(month))
 
 
 def publish_with(root: Root, made: Path, month: Month, facts: dict[str, Any]) -> None:

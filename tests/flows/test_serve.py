@@ -25,6 +25,7 @@ from typing import Any
 
 import pytest
 
+from tests.flows.servers import free_port
 from tests.world import World, national_id
 
 BIN = Path(sys.executable).parent
@@ -100,11 +101,6 @@ def unless_busy(asked: urllib.request.Request) -> Any:
         if error.code != 503:
             raise
         return None
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

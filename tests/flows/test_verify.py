@@ -13,8 +13,8 @@ from expectations.problems import ExitCode, JifenError
 from flows.publish import Revision, delivery_facts, finish_interrupted, manifest_mac, publish, published
 from flows.pull import Delivery, pull_up_to
 from flows.root import Root, canonical_json
-from flows.settings import Paths, Settings
 from flows.verify import verify
+from tests.flows.pulling import settings_of
 from transforms.engine import EngineSettings, open_engine
 
 OCTOBER, NOVEMBER = Month.parse("2021-10"), Month.parse("2021-11")
@@ -26,7 +26,7 @@ def delivery(root: Root) -> Delivery:
     (root.inbox / "2021-10" / "registry").mkdir(parents=True)
     for name in ("a.csv", "b.csv"):
         (root.inbox / "2021-10" / "registry" / name).write_text(name * 10)
-    [received] = pull_up_to(root, Settings(paths=Paths(root=root.path, inbox=root.inbox)), ["registry"], OCTOBER)
+    [received] = pull_up_to(root, settings_of(root), ["registry"], OCTOBER)
     return received
 
 

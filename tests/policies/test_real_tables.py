@@ -6,7 +6,6 @@ Each folder holds its own sources and points tables, and says in its files what 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from decimal import Decimal
 
 import duckdb
@@ -17,7 +16,6 @@ from tests.policies.foshan import by_hand as foshan
 from tests.policies.policy import Policy
 from tests.policies.shanghai import by_hand as shanghai
 from tests.spec.both_engines import by_reference, by_sql
-from transforms.engine import EngineSettings, open_engine
 from transforms.policy.examples import check_examples
 from transforms.policy.load import gap_warnings
 
@@ -27,12 +25,6 @@ POLICIES = [
     Policy("express_entry", dt.date(2025, 12, 31), express_entry.STEPS, express_entry.PEOPLE),
 ]
 each_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_engine(EngineSettings("500MB", 1), tmp_path_factory.mktemp("spill")) as connection:
-        yield connection
 
 
 @each_policy

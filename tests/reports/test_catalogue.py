@@ -35,7 +35,11 @@ def described(table: str, column: str, title: str, unit: str | None = None, mean
 ROWS = [
     described("scores", "age_points", "年龄", "分", "年龄的得分"),
     described("scores", "gone_points", "已取消", "分"),
-    described("facts", "age", "年龄", "周岁", "不引号'也不中断"),
+    {**described("facts", "age", "年龄", "周岁 years", "不引号'也不中断"), "meaning_en": "Age on the scoring date"},
+    {
+        **described("facts", "month", "月份", "月份（当月 1 日） month (its first day)", "计分的月份"),
+        "meaning_en": "The month scored",
+    },
 ]
 
 
@@ -102,10 +106,12 @@ def test_tables_and_columns_carry_their_meaning(root: Path) -> None:
         )
         tables = catalogue.execute("SELECT comment FROM duckdb_views() WHERE NOT internal").fetchall()
         dictionary = catalogue.execute("SELECT table_name, column_name, meaning_zh FROM dictionary").fetchall()
-    assert comments["scores.age_points"] == "年龄（分）：年龄的得分"
-    assert comments["facts.age"] == comments["latest_facts.age"] == "年龄（周岁）：不引号'也不中断"
+    assert comments["scores.age_points"] == "年龄 [分]：年龄的得分"
+    assert comments["facts.age"] == "年龄 [周岁]：不引号'也不中断 / Age on the scoring date [years]"
+    assert comments["latest_facts.age"] == comments["facts.age"]
+    assert comments["facts.month"] == "月份 [月份（当月 1 日）]：计分的月份 / The month scored [month (its first day)]"
     assert all(text for (text,) in tables) and len(tables) == 5
-    assert len(dictionary) == 3 and ("facts", "age", "不引号'也不中断") in dictionary
+    assert len(dictionary) == 4 and ("facts", "age", "不引号'也不中断") in dictionary
 
 
 def test_the_script_makes_the_same_catalogue(root: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ the other cells of a row or column must not give them away. Who may look for the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -17,18 +17,12 @@ import pytest
 
 from reports.simulation_page import Frame, simulation_page
 from reports.summary import FEW, rounded
-from tests.reports.browser import Browser, open_browser
+from tests.reports.browser import Browser
 from tests.reports.packages import HAISHU, YINZHOU, export, many, write, write_revision
 
 NINE = FEW - 1
 CITY = {"330212": 1230, "330203": 820, "330206": NINE}  # residents by district
 SERVICE = "rent_subsidy"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with open_browser(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
 
 
 def told(page: Path, browser: Browser) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -57,13 +56,6 @@ versions:
       penalties: {title: 行政处罚, section: deduction, fact: penalties_24m, rule: {each: {unit: 1, points: 5}}, basis: 第六条,
         values: published, evidence: "处罚 {penalties_24m} 次", examples: {1: 5}}
 """
-
-
-@pytest.fixture(autouse=True)
-def umask_as_before() -> Iterator[None]:
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 # --- everybody: what is explained is what is published ---

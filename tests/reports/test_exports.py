@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 
 from reports import exports
-from reports.cells import read_csv
+from tests.reports.lists import read_csv
 from tests.reports.packages import HAISHU, POLICY, YINZHOU, Person, export, files, manifest, many, write_revision
 from transforms.engine import EngineSettings
 

@@ -13,8 +13,8 @@ import pytest
 
 from expectations.problems import ExitCode, JifenError
 from reports import exports
-from reports.cells import read_csv
 from reports.encrypt import delivered
+from tests.reports.lists import read_csv
 from tests.reports.packages import HAISHU, YINZHOU, export, files, manifest, many, new_key, write_revision
 
 LISTS = ["eligibility.csv", "reminders.csv", "reminders.xlsx", "scores.csv", "scores.parquet", "summary.html"]

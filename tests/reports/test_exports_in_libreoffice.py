@@ -10,7 +10,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from reports.cells import read_csv
+from tests.reports.lists import read_csv
 from tests.reports.office import TO_CSV, converted
 from tests.reports.packages import YINZHOU, Person, export, write_revision
 

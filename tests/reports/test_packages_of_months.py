@@ -66,7 +66,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> City:
         table = csv.DictWriter(file, list(districts[0]))
         table.writeheader()
         table.writerows(districts)
-    world = World(folder, reference=folder / "reference")
+    world = World(folder, only=("registry", "education"), reference=folder / "reference")
     person = registry()[0]
     for month in (OCTOBER, NOVEMBER):
         rows = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,13 @@ import pytest
 
 from expectations.problems import ExitCode, JifenError
 from tests.held_city import NAME, NOVEMBER, PEOPLE, PHONE, copied, degrees, held, october_town, registry
-from tests.reports.browser import Browser, open_browser
+from tests.reports.browser import Browser
 
 TAB, ENTER = ("Tab", 9), ("Enter", 13)
 WIDTHS = (1280, 390)
 STATES = ("published", "held", "blocked")
 TROUBLED = 3  # people whose date in the registry cannot be read
 WORDS = {"published": "✔ 已发布", "held": "‖ 待核，未发布", "blocked": "✖ 未发布"}
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with open_browser(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
 
 
 def with_trouble() -> list[dict[str, str]]:

@@ -22,12 +22,11 @@ from tests.reference.services import Resident, decided
 from tests.reference.town import PlainTown
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row
 from tests.transforms.services_town import KEY, REFERENCE, TABLES, Town, child, eligibility, resident
-from transforms.facts import Step
-from transforms.make_facts import run_step
 from transforms.measures import FACT_TYPES
 from transforms.policy.facts import typed
 from transforms.services.load import load_reminders, load_services
 from transforms.services.models import Service, StandingReminder
+from transforms.steps import Step, run_step
 
 GIVEN = ("run", "who", "name", "as_of", "district")
 OUTCOMES = ("eligible", "points_short", "monthly_amount")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -16,7 +15,6 @@ from tests.spec.chapters import FACTS, HERE, Case, chapters, expected, residents
 from tests.spec.manual import PAGE, manual
 from tests.spec.mistakes import Mistake, Sound, sound_declarations
 from tests.transforms.services_town import DATA, KNOWN
-from transforms.engine import EngineSettings, open_engine
 from transforms.policy.rules import Rule
 from transforms.services.examples import check_service_examples
 
@@ -27,12 +25,6 @@ MISTAKES = [mistake for sound in sound_declarations() for mistake in sound.mista
 def of(kind: str) -> pytest.MarkDecorator:
     """For every case of a kind."""
     return pytest.mark.parametrize("case", [c for c in CASES if c.kind == kind], ids=lambda case: case.name)
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_engine(EngineSettings("500MB", 1), tmp_path_factory.mktemp("spill")) as connection:
-        yield connection
 
 
 @of("points")

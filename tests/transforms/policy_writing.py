@@ -12,13 +12,14 @@ from typing import Any
 import duckdb
 
 from expectations.problems import DeclarationError, Problem
+from expectations.reference import load_reference
 from expectations.source import Fact
 from transforms.policy.compile import points_sql
 from transforms.policy.load import load_tables
 from transforms.policy.tables import PointsTable, Version
 
 HOUSE_TABLES = Path(__file__).parents[2] / "data" / "points"
-HOUSE_DISTRICTS = sorted(path.stem for path in HOUSE_TABLES.glob("3*.yaml"))
+HOUSE_DISTRICTS = load_reference(HOUSE_TABLES.parent / "reference").districts
 DISTRICT = "330211"
 AS_OF = dt.date(2021, 10, 31)
 

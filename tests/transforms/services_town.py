@@ -20,8 +20,7 @@ from expectations.reference import Reference, load_reference
 from tests.reference.identity import check_character
 from tests.reference.services import Resident
 from transforms.engine import PARQUET, EngineSettings, open_engine, quoted
-from transforms.facts import Step
-from transforms.make_facts import load_reference_tables, run_step
+from transforms.make_facts import load_reference_tables
 from transforms.measures import FACT_TYPES
 from transforms.policy.load import load_tables
 from transforms.services.checks import Known
@@ -30,6 +29,7 @@ from transforms.services.load import load_reminders, load_services, services_in_
 from transforms.services.models import Service, StandingReminder
 from transforms.services.names import expression_names, points_columns_on
 from transforms.services.reminders import Declared, MadeReminders, Published, tells, write_reminders
+from transforms.steps import Step, run_step
 
 DATA = Path(__file__).parents[2] / "data"
 FACTS = all_facts(load_sources())

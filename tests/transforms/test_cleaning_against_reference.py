@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,10 @@ from tests.reference.making import DISTRICTS, RawRow, World
 from tests.reference.strategies import PATIENCE, thorough, worlds
 from tests.reference.values import Extract, one_extract
 from transforms.clean.cleaning import Account, Job, clean_delivery
-from transforms.engine import EngineSettings, open_engine
 
 pytestmark = pytest.mark.timeout(PATIENCE)
 SOURCES = load_sources()
 PEOPLE = 25
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_engine(EngineSettings(memory="500MB"), tmp_path_factory.mktemp("spill")) as connection:
-        yield connection
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -23,7 +23,6 @@ from tests.reference.points import before, points
 from tests.reference.policies import ELSEWHERE, HOME, RULES, Policy, policies
 from tests.reference.rows import Correction
 from tests.reference.strategies import MONTHS, PATIENCE, SEEDS, thorough
-from transforms.engine import EngineSettings, open_engine
 from transforms.policy.compile import points_sql
 from transforms.policy.rules import Rule
 
@@ -104,12 +103,6 @@ def listed(value: Any, shape: pa.DataType) -> Any:
     if isinstance(value, dict):
         return list(value.items())
     return int(value) if shape == pa.int32() and value is not None else value
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_engine(EngineSettings(memory="500MB"), tmp_path_factory.mktemp("spill")) as connection:
-        yield connection
 
 
 def scored(

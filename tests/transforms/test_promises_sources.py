@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,6 @@ PATENT = {"patent_no": "P", "resident_id": PERSON, "kind": "design", "granted_on
 # Unicode's White_Space, the byte order mark, the zero-width space
 BLANKS = [*"\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff\u200b", *map(chr, range(0x2000, 0x200B))]
 NOT_BLANK = "\u180e\u2060\u200c\u00ad_"
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as opened:
-        yield opened
 
 
 class Town:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,17 +16,10 @@ from expectations.problems import ExitCode, JifenError
 from expectations.source import Source
 from tests.world import SOURCES, national_id
 from transforms.clean.cleaning import Account, Job, clean_delivery
-from transforms.engine import EngineSettings, open_engine
 
 PERSON = national_id("33020319900101001")
 HEADER = "patent_no,resident_id,kind,granted_on,status\n"
 ROW = f"P1,{PERSON},design,2020-01-05,valid\n"
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_engine(EngineSettings("1GB", 2), tmp_path / "spill") as opened:
-        yield opened
 
 
 def clean(

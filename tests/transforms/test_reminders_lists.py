@@ -8,18 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
-from pathlib import Path
-
-import pytest
 
 from expectations.month import Month
 from tests.transforms.services_town import KEY, Town, child, resident
 from transforms.services.reminders import REMINDER_COLUMNS
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Town:
-    return Town(tmp_path)
 
 
 def test_a_list_tells_of_a_child_without_naming_it(town: Town) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from expectations.month import Month
 from tests.transforms.services_town import STANDING, Town, resident
 from transforms.services.models import StandingReminder
@@ -13,11 +11,6 @@ from transforms.services.reminders import tells
 
 NEWCOMER = resident(1, residence_months=6)
 SECOND = resident(2, residence_months=6)
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Town:
-    return Town(tmp_path)
 
 
 def repeating(months: int) -> list[StandingReminder]:

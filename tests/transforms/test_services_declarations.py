@@ -43,28 +43,30 @@ def refused(folder: Path) -> list[Problem]:
     return error.value.problems
 
 
-def test_the_city_has_its_seven_services_and_three_standing_reminders() -> None:
-    thresholds = {s.service: [dict(v.points.threshold) for v in s.versions] for s in SERVICES}
-    assert thresholds == {
-        "health_check": [{"default": 50}],
-        "household_registration": [{"default": 120}, {"default": 150}],
-        "points_loan": [{"default": 70}],
-        "public_rental": [{"default": 65}],
-        "recuperation": [{"default": 80}],
-        "rent_subsidy": [{"default": 60}],
-        "school_enrolment": [{"default": 40, "330203": 45, "330212": 45, "330282": 35}],
-    }
-    kinds = {s.service: s.reminder.kind for s in SERVICES if s.reminder}
-    assert sorted(set(kinds.values())) == ["rent_subsidy", "school_enrolment", "service_reached"]
-    assert len(kinds) == 7
-    assert [reminder.kind for reminder in STANDING] == ["insurance_gap", "permit_application", "permit_endorsement"]
+def test_every_service_and_standing_reminder_has_its_file_and_they_come_in_the_order_of_their_names() -> None:
+    assert [service.service for service in SERVICES] == sorted(path.stem for path in (DATA / "services").glob("*.yaml"))
+    assert [reminder.kind for reminder in STANDING] == sorted(path.stem for path in (DATA / "reminders").glob("*.yaml"))
+    assert SERVICES and STANDING
 
 
-def test_only_the_forty_per_cent_and_the_district_are_published() -> None:
-    published = [(s.service, part) for s in SERVICES for v in s.versions for part, origin in v.values.model_dump().items()
-                 if origin == "published"]  # fmt: skip
-    assert published == [("rent_subsidy", "districts"), ("rent_subsidy", "amount")]
-    assert SERVICES[-1].versions[0].illustrative == ["districts", "conditions", "points"]
+def test_the_versions_of_a_service_follow_one_another_and_name_known_districts() -> None:
+    for service in SERVICES:
+        begins = [version.begins for version in service.versions]
+        assert begins == sorted(set(begins)), service.service
+        named = {district for version in service.versions for district in version.points.threshold}
+        assert named <= {"default", *REFERENCE.districts}, service.service
+
+
+def test_a_kind_of_reminder_belongs_to_services_or_stands_alone() -> None:
+    of_services = {service.reminder.kind for service in SERVICES if service.reminder}
+    assert {"school_enrolment", "rent_subsidy"} <= of_services
+    assert of_services.isdisjoint(reminder.kind for reminder in STANDING)
+
+
+def test_of_the_rent_subsidy_the_forty_per_cent_and_the_district_are_published_and_the_rest_is_not() -> None:
+    first = {service.service: service.versions[0] for service in SERVICES}
+    assert first["rent_subsidy"].illustrative == ["conditions", "points"]
+    assert first["school_enrolment"].illustrative == ["districts", "conditions", "points"]
 
 
 @pytest.mark.parametrize(

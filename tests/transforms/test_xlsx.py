@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,10 @@ from expectations.source import Source
 from tests.world import SOURCES, national_id
 from transforms.clean.cleaning import Account, Job, clean_delivery
 from transforms.clean.xlsx import WorkbookError, rows
-from transforms.engine import EngineSettings, open_engine
 
 PERSON = national_id("33020319900101001")
 COLUMNS = ["patent_no", "resident_id", "kind", "granted_on", "status"]
 SHEET, STRINGS = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_engine(EngineSettings("1GB", 2), tmp_path / "spill") as opened:
-        yield opened
 
 
 def book(folder: Path, *table: Sequence[Any], name: str = "patents.xlsx") -> Path:

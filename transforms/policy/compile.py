@@ -181,14 +181,9 @@ def _sum(authority: str, version: Version, parent: str, combine: str, cap: Decim
 
 def _grouped(authority: str, version: Version) -> list[str]:
     """A column for every group, those inside others first, so that each can name the ones before it."""
-
-    def depth(code: str) -> int:
-        return 1 + depth(version.groups[code].parent) if code in version.groups else 0
-
-    inner_first = sorted(version.groups, key=depth, reverse=True)
     return [
         f"{_sum(authority, version, code, group.combine, group.cap)} AS {points_column(authority, code)}"
-        for code, group in ((code, version.groups[code]) for code in inner_first)
+        for code, group in version.inner_first()
     ]
 
 

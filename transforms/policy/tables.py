@@ -148,6 +148,14 @@ class Version(Closed):
         indicators = [code for code, indicator in self.indicators.items() if indicator.section == parent]
         return indicators + [code for code, group in self.groups.items() if group.parent == parent]
 
+    def inner_first(self) -> list[tuple[str, Group]]:
+        """The groups by code, those inside others first: each is worked out before what holds it."""
+
+        def depth(code: str) -> int:
+            return 1 + depth(self.groups[code].parent) if code in self.groups else 0
+
+        return sorted(self.groups.items(), key=lambda item: depth(item[0]), reverse=True)
+
 
 class PointsTable(Closed):
     """The points table of one authority: `city`, or a district by its code. Versions ascend by date."""

@@ -43,8 +43,8 @@ def scored_sql(points: Mapping[str, PointsVersion], *, in_order: bool) -> str:
 def eligibility_sql(services: Mapping[str, Version], names: Mapping[str, Kind]) -> str:
     """One row per resident and service open to their district where all conditions hold, with what is lacking in points.
 
-    Columns: ELIGIBILITY_COLUMNS, in the order of `scored`, then by service. `services`: the versions in force by code.
-    Parameters: $month (first day) and $as_of (DATE).
+    Columns: month, resident_key, service, district, eligible, points_short, monthly_amount; rows in the order of
+    `scored`, then by service. `services`: the versions in force by code. Parameters: $month (first day), $as_of (DATE).
     """
     rows = ", ".join(_row(code, services[code], names) for code in sorted(services))
     typed = f"CAST([{rows}] AS STRUCT(service TEXT, short {SHORT}, amount {AMOUNT})[])"

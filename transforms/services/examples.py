@@ -12,8 +12,6 @@ from expectations.month import Month
 from expectations.problems import Problem
 from expectations.yaml_file import YamlFile
 from transforms.engine import quoted
-from transforms.facts import Step
-from transforms.make_facts import run_step
 from transforms.measures import FACT_TYPES
 from transforms.policy.expressions import condition
 from transforms.policy.facts import typed
@@ -21,6 +19,7 @@ from transforms.services.checks import Known
 from transforms.services.compile import SHORT, eligibility_sql, placed
 from transforms.services.models import Example, ReminderExample, Service, StandingReminder, Version
 from transforms.services.names import LASTING_SUMS, expression_names, points_columns_on, reminder_names
+from transforms.steps import Step, run_step
 
 Outcome = tuple[Any, ...]
 

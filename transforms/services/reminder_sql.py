@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from expectations.source import COUNTED_UNITS, Fact
 from transforms.clean.identity import id_text
 from transforms.engine import quoted
-from transforms.facts import Step
 from transforms.policy.expressions import condition
 from transforms.services.compile import number_words, placed
 from transforms.services.models import Reminder, Service, ServiceReminder, StandingReminder, text_parts
 from transforms.services.names import LASTING_SUMS, WINDOW, reminder_names
+from transforms.steps import Step
 
 LEVEL_WORDS = {"primary": "小学", "junior_middle": "初中"}
 UNKNOWN, NOBODY = "（待核定）", "居民"

@@ -12,10 +12,10 @@ import duckdb
 from expectations.month import Month
 from expectations.source import Fact
 from transforms.engine import PARQUET, quoted
-from transforms.facts import Step
-from transforms.make_facts import padded_keys, run_step
+from transforms.make_facts import padded_keys
 from transforms.services.models import Service, StandingReminder
 from transforms.services.reminder_sql import due_step, reached_residents_step, reached_step
+from transforms.steps import Step, run_step
 
 REMINDER_COLUMNS = {
     "reminder_id": "VARCHAR",
