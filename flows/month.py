@@ -21,6 +21,7 @@ from flows.root import Root
 from flows.run import Run
 from reports.catalogue import build_catalogue
 from reports.dictionary import dictionary_rows
+from reports.run_sections import STEPS as TITLES
 
 
 def receive(run: Run) -> dict[str, Any]:
@@ -73,24 +74,28 @@ def renew_catalogue(house: House, root: Root, as_seen_from: Path | None = None) 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the month, by name; `title`: what the operator reads when it begins."""
+    """A step of the month, by name."""
 
     name: str
     function: Callable[[Run], Mapping[str, Any]]
-    title: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the operator reads: while it is done, and in the report."""
+        return TITLES[self.name]
 
 
 RECEIVING = (Step("pull", receive), Step("clean", clean), Step("compare", compare))
 MAKING = (
-    Step("facts", facts, "指标数据"),
-    Step("points", points, "计算积分"),
-    Step("services", services, "判定服务资格"),
-    Step("changes", changes, "与上月比较"),
-    Step("reminders", reminders, "生成提醒"),
-    Step("exports", exports, "区县导出"),
-    Step("drift", holding.drift, "核对变化幅度"),
-    Step("report", report, "生成报告"),
-    Step("publish", publish, "发布"),
+    Step("facts", facts),
+    Step("points", points),
+    Step("services", services),
+    Step("changes", changes),
+    Step("reminders", reminders),
+    Step("exports", exports),
+    Step("drift", holding.drift),
+    Step("report", report),
+    Step("publish", publish),
 )
 
 

@@ -34,9 +34,7 @@ def pull(run: Run) -> dict[str, Any]:
     for name, source in run.house.sources.items():
         had = deliveries(run.root, name)
         try:
-            run.served[name] = serving(
-                name, source.title, source.delivery, source.carry_forward, had, run.month, run.allowed
-            )
+            run.served[name] = serving(source, had, run.month, run.allowed)
         except JifenError as error:
             lacking.append(Refused(name, error, None))
     run.refused = lacking

@@ -13,7 +13,7 @@ from expectations.problems import ExitCode, JifenError
 from flows import prefect_home, publish
 from flows.checking import refuse_changed_versions, refuse_illustrative, refuse_missing_keys
 from flows.house import House, load_house
-from flows.month import MAKING, STEPS, Step, renew_catalogue
+from flows.month import STEPS, Step, renew_catalogue
 from flows.notify import notify
 from flows.outcome import Outcome, failed, finished
 from flows.progress import Doing, live_line, nowhere
@@ -22,8 +22,6 @@ from flows.run import Run, Tell
 from flows.settings import Settings
 
 Attempt = Callable[[Step, Run], object]
-# what the live line calls the steps; those that are told as they begin are called the same there
-TITLES = {"pull": "接收数据", "clean": "检查和清洗", "compare": "核对有无变化"} | {s.name: s.title for s in MAKING}
 
 
 def run_months(
@@ -105,7 +103,7 @@ def _run_steps(tell: Tell, run: Run, attempt: Attempt, doing: Doing = nowhere) -
     tell(f"{month} 开始")
     try:
         for number, step in enumerate(STEPS, 1):
-            doing(f"{month} {TITLES[step.name]}", number, len(STEPS))
+            doing(f"{month} {step.title}", number, len(STEPS))
             attempt(step, run)
         outcome = finished(run)
     except Exception as error:

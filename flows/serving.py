@@ -8,9 +8,8 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
+from expectations.source import Source
 from flows.pull import Delivery
-
-REGISTRY = "registry"
 
 
 @dataclass(frozen=True)
@@ -27,32 +26,24 @@ class Serving:
     reason: str | None = None
 
 
-def serving(
-    source: str,
-    title: str,
-    kind: str,
-    carry_forward: int,
-    received: Sequence[Delivery],
-    month: Month,
-    allowed: Mapping[str, str],
-) -> Serving:
+def serving(source: Source, received: Sequence[Delivery], month: Month, allowed: Mapping[str, str]) -> Serving:
     """Decide which of a source's deliveries serve a month.
 
-    `kind` is `snapshot` or `increment`; `allowed` maps a source that may be missing to the operator's reason. A month
-    missing between the first delivery and this month, or a source that never came, is exit 11 unless a snapshot
-    carried forward covers it or the operator allowed it. The registry is never carried, nor allowed to be missing in
-    the month itself.
+    `allowed` maps a source that may be missing to the operator's reason. A month missing between the first delivery and
+    this month, or a source that never came, is exit 11 unless a snapshot carried forward covers it or the operator
+    allowed it. The spine, which says who is scored, is never carried, nor allowed to be missing in the month itself.
     """
     by_month = {delivery.month: delivery for delivery in received if delivery.month <= month}
-    reach = carry_forward if kind == "snapshot" and source != REGISTRY else 0
+    reach = 0 if source.spine or source.delivery == "increment" else source.carry_forward
     gaps = [] if by_month else [month]
     for gap in Month.span(min(by_month), month) if by_month else ():
         if gap not in by_month and not any(gap - back in by_month for back in range(1, reach + 1)):
             gaps.append(gap)
-    if gaps and (source not in allowed or (source == REGISTRY and month in gaps)):
-        raise _missing(source, title, gaps, allowable=source != REGISTRY or month not in gaps)
-    bridged: dict[str, Any] = {"missing": tuple(gaps), "reason": allowed[source]} if gaps else {}
-    if kind == "increment":
+    allowable = not (source.spine and month in gaps)
+    if gaps and not (allowable and source.source in allowed):
+        raise _missing(source, gaps, allowable=allowable)
+    bridged: dict[str, Any] = {"missing": tuple(gaps), "reason": allowed[source.source]} if gaps else {}
+    if source.delivery == "increment":
         return Serving(tuple(by_month[key] for key in sorted(by_month)), **bridged)
     newest = next((month - back for back in range(reach + 1) if month - back in by_month), None)
     if newest is None:
@@ -68,8 +59,9 @@ def stale_increment(received: Iterable[Delivery], delivery: Delivery, rows: int)
         raise JifenError(ExitCode.GATE, what, where=str(delivery.folder), todo="请部门重新交付本月的文件，放入后再运行")
 
 
-def _missing(source: str, title: str, gaps: Sequence[Month], *, allowable: bool) -> JifenError:
-    todo = f"请部门补交，放入收件夹 {gaps[0]}/{source}.csv（或 .parquet、.xlsx、同名文件夹）后再运行"
+def _missing(source: Source, gaps: Sequence[Month], *, allowable: bool) -> JifenError:
+    name = source.source
+    todo = f"请部门补交，放入收件夹 {gaps[0]}/{name}.csv（或 .parquet、.xlsx、同名文件夹）后再运行"
     if allowable:
-        todo += f"；确实没有时用 --allow-missing {source}=原因"
-    return JifenError(ExitCode.EXTRACT, f"{title}（{source}）缺少 {'、'.join(map(str, gaps))} 的数据", todo=todo)
+        todo += f"；确实没有时用 --allow-missing {name}=原因"
+    return JifenError(ExitCode.EXTRACT, f"{source.title}（{name}）缺少 {'、'.join(map(str, gaps))} 的数据", todo=todo)

@@ -14,8 +14,9 @@ from transforms.drift import Change, Says, delivered_rows
 from transforms.figures import band_names, mean
 
 STEPS = {
-    "pull": "收取", "clean": "清洗与检查", "compare": "比对输入", "facts": "指标数据", "points": "计分", "services": "积分应用",
-    "changes": "与上月的差异", "reminders": "提醒", "exports": "区县导出", "drift": "与上月比对", "report": "报告", "publish": "发布",
+    "pull": "接收数据", "clean": "检查和清洗", "compare": "核对有无变化", "facts": "指标数据", "points": "计算积分",
+    "services": "判定服务资格", "changes": "与上月比较", "reminders": "生成提醒", "exports": "区县导出", "drift": "核对变化幅度",
+    "report": "生成报告", "publish": "发布",
 }  # fmt: skip
 MOVED_MOST = 15
 

@@ -137,7 +137,6 @@ def test_an_alias_for_what_nobody_declared_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_source_is_special_in_code() -> None:
-    """But the spine, which `serving` knows by its name: the registry is never carried."""
     named = {
         (path.relative_to(HOUSE).as_posix(), name)
         for room in ("flows", "reports", "transforms", "expectations")
@@ -145,7 +144,7 @@ def test_no_source_is_special_in_code() -> None:
         for name in SOURCES.keys() - {"children", "corrections"}  # these are words of other things, too
         if f'"{name}"' in path.read_text(encoding="utf-8")
     }
-    assert named == {("flows/serving.py", "registry")}
+    assert named == set()
 
 
 # --- what is open meanwhile ---

@@ -10,6 +10,7 @@ from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from flows.pull import Delivery
 from flows.serving import Serving, serving, stale_increment
+from tests.world import SOURCES
 
 
 def received(*months: str, source: str = "housing", content: str = "") -> list[Delivery]:
@@ -18,7 +19,8 @@ def received(*months: str, source: str = "housing", content: str = "") -> list[D
 
 
 def served(kind: str, carry: int, had: list[Delivery], month: str, source: str = "housing", **allowed: str) -> Serving:
-    return serving(source, "住房", kind, carry, had, Month.parse(month), allowed)
+    declared = SOURCES[source].model_copy(update={"delivery": kind, "carry_forward": carry})
+    return serving(declared, had, Month.parse(month), allowed)
 
 
 def months(serves: Serving) -> list[str]:
@@ -41,7 +43,10 @@ def test_of_a_snapshot_the_month_itself_serves_of_an_increment_all_up_to_it() ->
 def test_a_missing_month_names_source_months_and_the_way_out() -> None:
     had = received("2021-07", "2021-09")
     message = missing("increment", 0, had, "2021-10")
-    assert "住房（housing）缺少 2021-08、2021-10 的数据" in message and "--allow-missing housing=" in message
+    assert (
+        f"{SOURCES['housing'].title}（housing）缺少 2021-08、2021-10 的数据" in message
+        and "--allow-missing housing=" in message
+    )
     assert "2021-10" not in missing("increment", 0, had, "2021-09")
     assert months(served("increment", 0, had, "2021-07")) == ["2021-07"]
 
