@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ _REFUSALS = {  # what the machine says, be it through Python or through the engi
     errno.EROFS: ("磁盘只读", "改为可写"),
     errno.EACCES: ("没有权限", "检查文件夹的属主和权限"),
     errno.EPERM: ("没有权限", "换用根目录的属主帐号"),
+    errno.ENOTDIR: ("应是文件夹，却是文件", "改正路径"),
     errno.EIO: ("磁盘读写出错", "检查磁盘，用 jifen verify 核对"),
 }
 _STATEMENT = "jifen statement: "  # begins the note that `naming` leaves on an error
@@ -84,6 +86,11 @@ def nearest(name: str, known: Iterable[str], what: str = "") -> str:
     names = list(known)
     close = difflib.get_close_matches(name, names, 1)
     return f"是否应为 {close[0]}？" if close else f"可用{what}：{'、'.join(names) or '无'}"
+
+
+def choices(expected: str) -> str:
+    """The values that may stand somewhere, which pydantic tells as `'a', 'b' or 'c'`."""
+    return "、".join(re.findall("'(.*?)'", expected))
 
 
 @contextmanager

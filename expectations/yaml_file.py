@@ -6,8 +6,6 @@ and `2021-02-30` is refused as a date instead of becoming a string.
 
 from __future__ import annotations
 
-import difflib
-import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from expectations.problems import Problem
+from expectations.problems import Problem, choices, nearest
 
 Path_ = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -62,8 +60,8 @@ _NOT_YAML = {  # what libyaml says, in a writer's words
 
 def _meant(kind: str, context: dict[str, Any], message: str) -> str:
     """What the writer should have written, in the writer's words."""
-    if kind == "literal_error":  # pydantic says: 'a', 'b' or 'c'
-        context = {"expected": "、".join(re.findall("'(.*?)'", context["expected"]))}
+    if kind == "literal_error":
+        context = {"expected": choices(context["expected"])}
     return _MEANT.get(kind, message).format(**context)
 
 
@@ -122,8 +120,7 @@ class YamlFile:
         kind, given = item["type"], item.get("input")
         if kind == "extra_forbidden":
             known = sorted(_fields(model, tuple(item["loc"][:-1])))
-            close = difflib.get_close_matches(str(item["loc"][-1]), known, 1)
-            meant = f"是否应为 {close[0]}？" if close else f"可用的键：{'、'.join(known)}" if known else "请删去"
+            meant = nearest(str(item["loc"][-1]), known, "的键") if known else "请删去"
             self.refuse(where + tuple(item["loc"]), "不认识的键", meant)
         elif kind == "missing":
             self.refuse(where + tuple(item["loc"]), "缺少这个键", "请补上")

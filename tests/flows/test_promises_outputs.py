@@ -268,7 +268,7 @@ def test_the_demonstration_shows_where_to_look_one_person_and_one_question(city:
     assert sorted(shown) == sorted((city.house.reference.districts[code], people) for code, people, _ in answer)
 
 
-def test_an_id_may_be_typed_at_the_prompt_and_is_not_shown(city: World) -> None:
+def test_an_id_that_comes_through_a_pipe_is_not_shown(city: World) -> None:
     person = city.table(APRIL, "restricted/identities")[0]
     given = CliRunner().invoke(app, ["explain", "--root", str(city.root.path)], input=f"{person['resident_id']}\n")
     assert given.exit_code == 0 and "总分" in given.stdout and person["resident_id"] not in given.stdout

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 
+from expectations.problems import nearest
 from expectations.source import COUNTED_UNITS, Fact
 from transforms.policy.expressions import ExpressionError, condition, fact_kinds, level_names
 from transforms.policy.facts import HOURS_BY_YEAR, UNIT_WORDS, fact_of, typed
@@ -31,9 +31,7 @@ RESERVED = frozenset({"common", "district", "total"})
 
 def unknown(what: str, name: str, known: Iterable[str]) -> tuple[str, str]:
     """The message for a name that nothing declares, with the nearest one that is."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, 1)
-    return f"没有名为 {name} 的{what}", f"是否应为 {close[0]}？" if close else f"可用：{'、'.join(names) or '无'}"
+    return f"没有名为 {name} 的{what}", nearest(name, sorted(known))
 
 
 def indicator_mistakes(indicator: Indicator, authority: str, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
