@@ -70,8 +70,10 @@ def build_catalogue(
         connection.execute(f"ATTACH {quoted(draft)} AS catalogue (STORAGE_VERSION {quoted(STORAGE)})")
         connection.execute("USE catalogue")
         creations = [line for view in views for line in _creation(view, root, seen, deferred=deferred)]
+        connection.execute("BEGIN")  # as one: hundreds of comments are not each written through to the disk
         for line in [*tables, *creations, *([] if deferred else columns)]:
             connection.execute(line)
+        connection.execute("COMMIT")
         connection.execute("USE memory")
         connection.execute("DETACH catalogue")
     creations = [line for view in views for line in _creation(view, root, seen, deferred=False)]
