@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from expectations.declarations import HOUSE_SOURCES, all_facts, load_sources, with_aliases
 from expectations.month import Month
-from expectations.problems import DeclarationError, ExitCode, JifenError
+from expectations.problems import DeclarationError, ExitCode, JifenError, Problem
 from expectations.reference import Reference, load_reference
 from expectations.source import Fact, Source
 from expectations.yaml_file import YamlFile
@@ -25,6 +26,7 @@ from transforms.services.models import Service, StandingReminder
 from transforms.services.models import Version as ServiceVersion
 from transforms.services.names import expression_names, points_columns_on
 
+Declared = TypeVar("Declared")
 PROJECT = Path(__file__).resolve().parent.parent
 CLEANING_CODE = ("expectations/source.py", "expectations/suite.py", "transforms/clean", "transforms/engine.py")
 ALL_CODE = ("expectations", "transforms", "reports", "flows")
@@ -87,42 +89,45 @@ class House:
 
 def load_house(settings: Settings) -> House:
     """Load all declarations. DeclarationError with every mistake of every file."""
-    problems = []
-    paths = settings.paths
-    try:
-        folder = paths.policy / "sources" if (paths.policy / "sources").is_dir() else HOUSE_SOURCES
-        sources = load_sources(folder)
-        problems += derived_mistakes(sources, folder)
-    except DeclarationError as error:
-        problems += error.problems
-    try:
-        reference = load_reference(paths.reference)
-    except DeclarationError as error:
-        problems += error.problems
-    if problems:
+    problems: list[Problem] = []
+
+    def told(load: Callable[[], Declared]) -> Declared | None:
+        try:
+            return load()
+        except DeclarationError as error:
+            problems.extend(error.problems)
+            return None
+
+    paths, policy = settings.paths, settings.paths.policy
+    folder = policy / "sources" if (policy / "sources").is_dir() else HOUSE_SOURCES
+    sources = told(lambda: load_sources(folder))
+    problems += derived_mistakes(sources, folder) if sources else []
+    reference = told(lambda: load_reference(paths.reference))
+    if problems or sources is None or reference is None:  # everything else names facts and districts
         raise DeclarationError(problems)
     settings.refuse_unknown_sources(sources)
     sources = {name: _as_set(source, settings) for name, source in sources.items()}
     facts, districts = all_facts(sources), reference.districts
-    tables = {table.authority: table for table in load_tables(paths.policy / "points", facts, districts)}
-    services = load_services(paths.policy / "services", facts, tables, districts)
-    _refuse_unknown_effects(paths.policy / "points", tables.values(), [service.service for service in services])
-    reminders = load_reminders(paths.policy / "reminders", facts, districts, services)
+    listed = told(lambda: load_tables(policy / "points", facts, districts))
+    tables = None if listed is None else {table.authority: table for table in listed}
+    services = told(lambda: load_services(policy / "services", facts, tables, districts))
+    reminders = told(lambda: load_reminders(policy / "reminders", facts, districts, services or ()))
+    if tables and services is not None:
+        problems += _unknown_effects(policy / "points", tables.values(), [service.service for service in services])
+    if problems or tables is None or services is None or reminders is None:
+        raise DeclarationError(problems)
     return House(settings, sources, reference, tables, services, reminders)
 
 
-def _refuse_unknown_effects(folder: Path, tables: Iterable[PointsTable], services: Collection[str]) -> None:
-    """DeclarationError when a points table says that a service reads it which nobody declares."""
-    problems = []
+def _unknown_effects(folder: Path, tables: Iterable[PointsTable], services: Collection[str]) -> Iterator[Problem]:
+    """Where a points table says that a service reads it which nobody declares."""
     for table in tables:
         if any(code not in services for code in table.effect):
             file = YamlFile(folder / f"{table.authority}.yaml")
             for index, code in enumerate(table.effect):
                 if code not in services:
                     file.refuse(("effect", index), *unknown("服务", code, services))
-            problems += file.problems
-    if problems:
-        raise DeclarationError(problems)
+            yield from file.problems
 
 
 def _as_set(source: Source, settings: Settings) -> Source:

@@ -138,3 +138,17 @@ def test_mistakes_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(DeclarationError) as caught:
         load_sources(tmp_path)
     assert {problem.file.stem for problem in caught.value.problems} == set(SOURCES) - {"registry"}
+
+
+def test_mistakes_in_tables_services_and_reminders_are_told_at_once(tmp_path: Path) -> None:
+    wrong = [Path("points/330206.yaml"), Path("reminders/insurance_gap.yaml"), Path("services/rent_subsidy.yaml")]
+    for part in ("points", "services", "reminders"):
+        shutil.copytree(OWN_DECLARATIONS / part, tmp_path / part)
+    for file in wrong:
+        with (tmp_path / file).open("a", encoding="utf-8") as text:
+            text.write("\ncolour: red\n")
+    with pytest.raises(DeclarationError) as caught:
+        load_house(Settings(paths=Paths(root=tmp_path, inbox=tmp_path, policy=tmp_path)))
+    assert [(one.file.relative_to(tmp_path), one.key) for one in caught.value.problems] == [
+        (file, "colour") for file in wrong
+    ]

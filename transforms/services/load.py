@@ -29,15 +29,16 @@ REFUSED = Version.model_validate(
 
 
 def load_services(
-    folder: Path, facts: Mapping[str, Fact], tables: Mapping[str, PointsTable], districts: Mapping[str, str]
+    folder: Path, facts: Mapping[str, Fact], tables: Mapping[str, PointsTable] | None, districts: Mapping[str, str]
 ) -> list[Service]:
     """Every service of a folder (`<code>.yaml`), sorted by code.
 
     `facts`: all facts declared, by name; `tables`: the points tables by authority; `districts`: names by code.
-    DeclarationError with every mistake found in any of the files.
+    DeclarationError with every mistake found in any of the files. Without tables, since they are mistaken themselves,
+    what versions say of facts and points is not looked at.
     """
-    known = Known(facts, tables, districts)
-    return _load(folder, lambda file: _service(file, known))
+    known = Known(facts, tables or {}, districts)
+    return _load(folder, lambda file: _service(file, known, points_known=tables is not None))
 
 
 def load_reminders(
@@ -83,7 +84,7 @@ def _standing(file: YamlFile, known: Known, taken: Collection[str]) -> StandingR
     return reminder
 
 
-def _service(file: YamlFile, known: Known) -> Service | None:
+def _service(file: YamlFile, known: Known, *, points_known: bool) -> Service | None:
     """The service, each version read by itself, so that a mistake in one does not hide the others."""
     if not isinstance(file.data, dict) or not isinstance(file.data.get("versions"), list):
         return file.parse(Service)
@@ -94,7 +95,7 @@ def _service(file: YamlFile, known: Known) -> Service | None:
     if file.data.get("service") not in (None, file.path.stem):
         file.refuse(("service",), f"{file.data['service']}", f"应与文件名一致：{file.path.stem}")
     sound = [(version, version.model) for version in versions if version.model is not None]
-    for version, model in sound:
+    for version, model in sound if points_known else ():
         ends = min((other.begins for _, other in sound if other.begins > model.begins), default=dt.date.max)
         for place, found, meant in version_mistakes(model, ends, known):
             file.refuse(version.origin(place), found, meant)
