@@ -23,6 +23,7 @@ from transforms.clean.identity import id_text
 from transforms.engine import EngineSettings, open_engine
 from transforms.make_facts import make_facts
 from transforms.policy.compile import points_sql
+from transforms.steps import Step
 
 RESIDENTS, MONTHS = 100_000, 60
 MONTH = Month.parse("2024-04")
@@ -106,5 +107,5 @@ def test_the_newest_posting_found_by_sorting_all_of_them_is_noticed(
         CREATE TEMP TABLE newest AS SELECT * FROM rows_social_security
         QUALIFY row_number() OVER (PARTITION BY person, insurance, month, employer_id ORDER BY posted_on DESC, kind DESC) = 1"""
     steps = make_facts_module.months_steps
-    monkeypatch.setattr(make_facts_module, "months_steps", lambda source: [*steps(source), ("newest", slow)])
+    monkeypatch.setattr(make_facts_module, "months_steps", lambda source: [*steps(source), Step("newest", slow)])
     assert ratio(inbox, tmp_path) > AT_MOST
