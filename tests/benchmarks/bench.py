@@ -1,4 +1,4 @@
-"""Measure a steady-state month against the floor: `make bench RESIDENTS=...`. Prints one table, ratios first."""
+"""Measure a steady-state month against the floor, and what else people wait for: `make bench RESIDENTS=...`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+from tests.benchmarks.others import others
 
 BIN = Path(sys.executable).parent
 FIRST, SECOND = "2024-03", "2024-04"
@@ -121,6 +123,8 @@ def bench(folder: Path, residents: int, times: int) -> None:
     for name in steps[-1]:
         seconds = statistics.median(step[name] for step in steps)
         table.add_row(f"  month: {name}", f"{seconds / floor:.2f}", f"{seconds:.1f}", "")
+    for name, seconds in others(settings, root, folder, times):
+        table.add_row(name, "", f"{seconds:.2f}", "")
     Console(width=100).print(table)
 
 
