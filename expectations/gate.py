@@ -6,6 +6,7 @@ other work goes on.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 from decimal import Decimal
@@ -25,8 +26,16 @@ _judging = threading.Lock()
 
 
 def warm_up() -> threading.Thread:
-    """Import Great Expectations in the background; the first judgement waits for it."""
-    thread = threading.Thread(target=_source, name="gate-warm-up", daemon=True)
+    """Import Great Expectations in the background; the first judgement waits for it, and tells what is wrong with it.
+
+    A process that ends without a judgement ends in the middle of it, and says nothing of that.
+    """
+
+    def work() -> None:
+        with contextlib.suppress(Exception):
+            _source()
+
+    thread = threading.Thread(target=work, name="gate-warm-up", daemon=True)
     thread.start()
     return thread
 

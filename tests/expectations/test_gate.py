@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from expectations import gate
 from expectations.declarations import load_sources
 from expectations.gate import judge
 from expectations.month import Month
@@ -219,3 +221,18 @@ def test_great_expectations_is_imported_late_and_warms_up_aside() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_a_warm_up_that_fails_is_told_by_the_first_judgement_and_not_before(
+    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise NameError("the process is ending")
+
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    monkeypatch.setattr(gate, "_made", fail)
+    gate.warm_up().join()
+    assert told == []
+    with pytest.raises(NameError):
+        judge(connection, "staged", SOURCES["patents"], Month.parse("2021-10"), 0.02)
