@@ -6,11 +6,12 @@ import difflib
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 _REFUSALS = {  # what the machine says, be it through Python or through the engine, and the way out
     errno.ENOSPC: ("磁盘已满", "腾出空间"),
@@ -88,9 +89,12 @@ def nearest(name: str, known: Iterable[str], what: str = "") -> str:
     return f"是否应为 {close[0]}？" if close else f"可用{what}：{'、'.join(names) or '无'}"
 
 
-def choices(expected: str) -> str:
-    """The values that may stand somewhere, which pydantic tells as `'a', 'b' or 'c'`."""
-    return "、".join(re.findall("'(.*?)'", expected))
+def meant(words: Mapping[str, str], item: Mapping[str, Any], **more: str) -> str:
+    """What should have been written, from `words` (kind of mistake -> sentence); pydantic's own where they have none."""
+    context = {**item.get("ctx", {}), **more}
+    if item["type"] == "literal_error":  # it tells the choices as 'a', 'b' or 'c'
+        context["expected"] = "、".join(re.findall("'(.*?)'", context["expected"]))
+    return words[item["type"]].format(**context) if item["type"] in words else str(item["msg"])
 
 
 @contextmanager

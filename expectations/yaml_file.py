@@ -15,7 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from expectations.problems import Problem, choices, nearest
+from expectations.problems import Problem, meant, nearest
 
 Path_ = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -56,13 +56,6 @@ _NOT_YAML = {  # what libyaml says, in a writer's words
     "found undefined alias": "值不能以 * 开头；属于文字的，加上引号",
     "but found another document": "一个文件中只能有一份，不能有 ---",
 }
-
-
-def _meant(kind: str, context: dict[str, Any], message: str) -> str:
-    """What the writer should have written, in the writer's words."""
-    if kind == "literal_error":
-        context = {"expected": choices(context["expected"])}
-    return _MEANT.get(kind, message).format(**context)
 
 
 class YamlFile:
@@ -120,13 +113,13 @@ class YamlFile:
         kind, given = item["type"], item.get("input")
         if kind == "extra_forbidden":
             known = sorted(_fields(model, tuple(item["loc"][:-1])))
-            meant = nearest(str(item["loc"][-1]), known, "的键") if known else "请删去"
-            self.refuse(where + tuple(item["loc"]), "不认识的键", meant)
+            hint = nearest(str(item["loc"][-1]), known, "的键") if known else "请删去"
+            self.refuse(where + tuple(item["loc"]), "不认识的键", hint)
         elif kind == "missing":
             self.refuse(where + tuple(item["loc"]), "缺少这个键", "请补上")
         else:
             found = f"{given!r}" if isinstance(given, str) else "值不合要求"
-            self.refuse(place, found, _meant(kind, item.get("ctx", {}), item["msg"]))
+            self.refuse(place, found, meant(_MEANT, item))
 
     def _existing(self, where: Path_) -> Path_:
         """Drop the parts of a pydantic location that name a union member instead of a key of the file."""

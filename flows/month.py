@@ -21,7 +21,7 @@ from flows.root import Root
 from flows.run import Run
 from reports.catalogue import build_catalogue
 from reports.dictionary import dictionary_rows
-from reports.run_sections import STEPS as TITLES
+from reports.run_sections import STEP_TITLES
 
 
 def receive(run: Run) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Step:
     @property
     def title(self) -> str:
         """What the operator reads: while it is done, and in the report."""
-        return TITLES[self.name]
+        return STEP_TITLES[self.name]
 
 
 RECEIVING = (Step("pull", receive), Step("clean", clean), Step("compare", compare))

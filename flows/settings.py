@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 import data
-from expectations.problems import DeclarationError, ExitCode, JifenError, Problem, choices, nearest
+from expectations.problems import DeclarationError, ExitCode, JifenError, Problem, meant, nearest
 from transforms.engine import EngineSettings
 
 FILE_NAME = "jifen.toml"
@@ -241,14 +241,10 @@ def _problem(file: Path, text: str, item: Any) -> Problem:
     key, kind = ".".join(place), item["type"]
     if kind == "extra_forbidden":
         return Problem(file, _line(text, place), key, "不认识的键", nearest(place[-1], _known(place[:-1]), "的键"))
-    context = item.get("ctx", {})
-    if kind == "literal_error":
-        context = {"expected": choices(context["expected"])}
-    meant = MEANT[kind].format(key=key, **context) if kind in MEANT else item["msg"]
     # What the model itself refuses may be a secret: it is not repeated.
     given = item["input"] if kind != "value_error" else None
     found = repr(given) if isinstance(given, str | int | float) else "值不合要求"
-    return Problem(file, _line(text, place), key, found, meant)
+    return Problem(file, _line(text, place), key, found, meant(MEANT, item, key=key))
 
 
 def _known(place: tuple[str, ...]) -> list[str]:

@@ -13,7 +13,7 @@ from reports.records import REASONS
 from transforms.drift import Change, Says, delivered_rows
 from transforms.figures import band_names, mean
 
-STEPS = {
+STEP_TITLES = {
     "pull": "接收数据", "clean": "检查和清洗", "compare": "核对有无变化", "facts": "指标数据", "points": "计算积分",
     "services": "判定服务资格", "changes": "与上月比较", "reminders": "生成提醒", "exports": "区县导出", "drift": "核对变化幅度",
     "report": "生成报告", "publish": "发布",
@@ -251,7 +251,7 @@ def reminders(now: Says, before: Says | None, names: Names) -> str:
 def timings(seconds: Mapping[str, float]) -> str:
     """Where the time went."""
     full = max(seconds.values(), default=1.0)
-    rows = [Bar(STEPS.get(step, step), took, f"{took:.1f} 秒", full) for step, took in seconds.items()]
+    rows = [Bar(STEP_TITLES.get(step, step), took, f"{took:.1f} 秒", full) for step, took in seconds.items()]
     lines = [(row.name, f"{row.now:.1f}") for row in rows]
     note = "报告和发布两步的用时见 runs 文件夹中的运行记录。"
     return bars("各步骤用时", rows) + folded("用时的数字", table(("步骤", "秒"), lines)) + paragraph(note, "soft")

@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from expectations.source import Fact, Ledger, Source
-from transforms.engine import quoted
-from transforms.measures import equal
+from transforms.measures import condition, equal
 from transforms.steps import Step
 
 _BITS, _WORDS = 120, 2
@@ -75,10 +74,7 @@ def _tracks(facts: Mapping[str, Fact]) -> dict[str, tuple[str, str]]:
     """Facts over the same rows and month column share a track: name -> (month column, condition)."""
     tracks = {}
     for fact in facts.values():
-        condition = " AND ".join(
-            f"{column} IN ({', '.join(map(quoted, values))})" for column, values in fact.where.items()
-        )
-        tracks[_track(fact)] = (str(fact.of), condition or "true")
+        tracks[_track(fact)] = (str(fact.of), condition(fact))
     return tracks
 
 

@@ -17,9 +17,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.others import others
+from tests.benchmarks.others import JIFEN, others
 
-BIN = Path(sys.executable).parent
 FIRST, SECOND = "2024-03", "2024-04"
 
 
@@ -85,14 +84,13 @@ def forget(root: Path, month: str) -> None:
 
 def bench(folder: Path, residents: int, times: int) -> None:
     root, inbox = folder / "root", folder / "inbox"
-    jifen = str(BIN / "jifen")
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "jifen.toml"
     settings.write_text(f'[paths]\nroot = "{root}"\ninbox = "{inbox}"\n[policy]\nallow_illustrative = true\n')
-    run = [jifen, "--config", str(settings), "run", "--month"]
+    run = [JIFEN, "--config", str(settings), "run", "--month"]
     if not (inbox / SECOND).is_dir():
         synth = ["synth", "--residents", str(residents), "--months", f"{FIRST}:{SECOND}", "--out", str(inbox)]
-        subprocess.run([jifen, "--config", str(settings), *synth], check=True)
+        subprocess.run([JIFEN, "--config", str(settings), *synth], check=True)
     if not (root / "published" / FIRST).exists():
         first = measure([*run, FIRST])
         print(f"first month, all history: {first.seconds:.1f} s, {first.memory:.0f} MiB")

@@ -35,7 +35,7 @@ def test_the_registry_is_a_living_city(city: Cleaned) -> None:
     )
     assert Counter(row["状态"] for row in now.values())["在住"] > 0.95 * RESIDENTS
     assert {row["状态"] for row in now.values()} == {"在住", "离开", "死亡"}
-    assert min(Counter(row["居住区县"] for row in now.values()).values()) > 0.005 * RESIDENTS
+    assert min(Counter(row["居住区县"] for row in now.values()).values()) > 0.02 * RESIDENTS
     assert {row["居住区县"] for row in now.values()} == {row["code"] for row in table(REFERENCE / "districts.csv")}
     moved = sum(row["居住区县"] != now[number]["居住区县"] for number, row in before.items())
     assert 0.001 * RESIDENTS < moved < 0.01 * RESIDENTS

@@ -12,7 +12,7 @@ import pytest
 from tests.faults.city import City
 from tests.faults.disk import Outcome, allowed, in_namespace
 
-BY_STEPS = ("clean:16", "publish:8")
+BY_STEPS = ("pull:40", "clean:16", "exports:100", "publish:8")
 BY_COMMAND = ("command:900", "command:read-only")
 
 pytestmark = [

@@ -37,14 +37,19 @@ def jifen(folder: Path, *arguments: str, **environment: str) -> subprocess.Compl
     return done
 
 
+def delivered(folder: Path) -> World:
+    """A working folder as an operator sets one up, with one month in its inbox."""
+    (folder / "jifen.toml").write_text(SETTINGS, encoding="utf-8")
+    world = World(folder)
+    world.deliver("2021-10", registry=[RESIDENT])
+    return world
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A working folder with a month delivered and run by the command itself, and the month after it spoilt."""
     folder = tmp_path_factory.mktemp("operator")
-    (folder / "jifen.toml").write_text(SETTINGS, encoding="utf-8")
-    world = World(folder)
-    world.deliver("2021-10", registry=[RESIDENT])
-    world.deliver("2021-11", registry=[RESIDENT] + [{**RESIDENT, "resident_id": PERSON[:17]}] * 30)
+    delivered(folder).deliver("2021-11", registry=[RESIDENT] + [{**RESIDENT, "resident_id": PERSON[:17]}] * 30)
     done = jifen(folder, "run", "--month", "2021-10")
     assert (done.returncode, "已发布" in done.stdout) == (ExitCode.DONE, True), done.stderr
     yield folder

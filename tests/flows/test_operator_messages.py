@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 
 from expectations.problems import ExitCode
 from flows.cli import app
-from tests.flows.test_cli import RESIDENT, SETTINGS, jifen
-from tests.world import World
+from tests.flows.test_cli import delivered, jifen
 
 
 def test_status_of_an_empty_root_says_which_root_it_looked_at(tmp_path: Path) -> None:
@@ -25,10 +24,7 @@ def test_status_of_an_empty_root_says_which_root_it_looked_at(tmp_path: Path) ->
 def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder whose only month has three deliveries that cannot be read, or lack a column."""
     folder = tmp_path_factory.mktemp("spoilt")
-    (folder / "jifen.toml").write_text(SETTINGS, encoding="utf-8")
-    world = World(folder)
-    world.deliver("2021-10", registry=[RESIDENT])
-    inbox = world.inbox / "2021-10"
+    inbox = delivered(folder).inbox / "2021-10"
     inbox.joinpath("education.csv").write_bytes("证书编号,公民身份号码\n".encode("gb18030"))
     inbox.joinpath("housing.csv").write_text("record_id\n", encoding="utf-8")
     inbox.joinpath("patents.csv").write_bytes(b"")
@@ -48,7 +44,7 @@ def test_several_bad_deliveries_end_in_sentences_and_nothing_else(spoilt: Path) 
 
 
 def test_one_bad_delivery_tells_the_whole_setting_in_status(spoilt: Path) -> None:
-    World(spoilt).deliver("2021-10", registry=[RESIDENT])
+    delivered(spoilt)
     (spoilt / "inbox" / "2021-10" / "education.csv").write_bytes("证书编号,公民身份号码\n".encode("gb18030"))
     done = jifen(spoilt, "run", "--month", "2021-10")
     assert "nanobind" not in done.stderr and "[sources.education]" in done.stderr

@@ -46,7 +46,7 @@ def test_the_sources_of_the_manual_are_the_declared_ones() -> None:
 
 
 def test_the_rows_refused_become_the_table_that_the_manual_promises(tmp_path: Path) -> None:
-    (script,) = re.findall(r"/opt/jifen/bin/python - <<'END'\n(.*?)\nEND\n", MANUAL, re.DOTALL)
+    (script,) = re.findall(r"/usr/local/jifen/bin/python - <<'END'\n(.*?)\nEND\n", MANUAL, re.DOTALL)
     folder = tmp_path / "var" / "quarantine" / "education" / "received=2024-04" / "d1"
     folder.mkdir(parents=True)
     row = (

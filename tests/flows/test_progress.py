@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from expectations.problems import ExitCode
-from tests.flows.test_cli import PERSON, RESIDENT, SETTINGS, jifen
-from tests.world import World
+from tests.flows.test_cli import PERSON, RESIDENT, delivered, jifen
 
 HIDDEN_CURSOR = "\x1b[?25l"
 
@@ -26,10 +25,7 @@ HIDDEN_CURSOR = "\x1b[?25l"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A good month in the inbox, and a spoilt one after it."""
     folder = tmp_path_factory.mktemp("terminal")
-    (folder / "jifen.toml").write_text(SETTINGS, encoding="utf-8")
-    world = World(folder)
-    world.deliver("2021-10", registry=[RESIDENT])
-    world.deliver("2021-11", registry=[RESIDENT] + [{**RESIDENT, "resident_id": PERSON[:17]}] * 30)
+    delivered(folder).deliver("2021-11", registry=[RESIDENT] + [{**RESIDENT, "resident_id": PERSON[:17]}] * 30)
     return folder
 
 

@@ -6,12 +6,10 @@ from pathlib import Path
 
 from tests.transforms.policy_writing import DISTRICT, SOUND, problems, write
 
-DISTRICT_TABLE = """
-    authority: "330211"
-    title: 积分表
-    purpose: 目的
-    legal_basis: 依据
-    effect: [points_loan]
+HEAD, _, _ = SOUND.partition("    versions:")
+DISTRICT_TABLE = (
+    HEAD.replace("city", f'"{DISTRICT}"')
+    + """
     versions:
       - from: 2021-09-08
         basis: 文号
@@ -28,6 +26,7 @@ DISTRICT_TABLE = """
             evidence: 赋分 {value}
             examples: {3.5: 3.5}
 """
+)
 
 
 def test_a_district_has_exactly_one_section(tmp_path: Path) -> None:

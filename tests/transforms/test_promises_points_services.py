@@ -157,22 +157,17 @@ def test_each_service_newly_reached_is_told_by_itself(tmp_path: Path) -> None:
     assert {row["kind"] for row in told} == {"service_reached"} and len({row["reminder_id"] for row in told}) == 3
 
 
-@pytest.mark.parametrize("key", ["title", "department", "purpose", "legal_basis", "service"])
-def test_a_service_without_what_it_must_say_is_refused(key: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("within", "indent", "key"),
+    [("", "", key) for key in ("title", "department", "purpose", "legal_basis", "service")]
+    + [("versions.0.", "    ", key) for key in ("basis", "values", "districts", "points", "window")],
+)
+def test_a_service_without_what_it_must_say_is_refused(within: str, indent: str, key: str, tmp_path: Path) -> None:
     folder = changed(tmp_path, "services", "health_check")
     path = folder / "health_check.yaml"
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(f"{key}:")]
+    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(f"{indent}{key}:")]
     path.write_text("\n".join(kept), encoding="utf-8")
-    assert [(one.key, "缺少" in one.found) for one in refused(folder)] == [(key, True)]
-
-
-@pytest.mark.parametrize("key", ["basis", "values", "districts", "points", "window"])
-def test_a_version_of_a_service_without_what_it_must_say_is_refused(key: str, tmp_path: Path) -> None:
-    folder = changed(tmp_path, "services", "health_check")
-    path = folder / "health_check.yaml"
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(f"    {key}:")]
-    path.write_text("\n".join(kept), encoding="utf-8")
-    assert [(one.key, "缺少" in one.found) for one in refused(folder)] == [(f"versions.0.{key}", True)]
+    assert [(one.key, "缺少" in one.found) for one in refused(folder)] == [(f"{within}{key}", True)]
 
 
 def test_the_tables_name_the_services_that_read_them() -> None:
