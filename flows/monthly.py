@@ -53,7 +53,9 @@ def run_with_prefect(work: Work, month: Month, ended: Ended) -> Outcome:
     await_server()
     outcomes: list[Outcome] = []
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # its thread holds up the end for a second
-        _month_flow(work, lambda _: month, ended, outcomes)(return_state=True)
+        state = _month_flow(work, lambda _: month, ended, outcomes)(return_state=True)
+    if not outcomes:  # what went wrong is not the work's own: raised as it was
+        state.result()
     return outcomes.pop()
 
 

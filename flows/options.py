@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -79,8 +81,11 @@ def refuse_file(root: Path) -> None:
 
 
 def tell(line: str) -> None:
-    """One line of progress, at once."""
-    print(line, flush=True)
+    """One line, at once. When the reader at the other end of a pipe has left, the work goes on for nobody."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def place(root: Path | None, config: Path | None) -> None:

@@ -100,8 +100,8 @@ def _run_steps(tell: Tell, run: Run, attempt: Attempt, doing: Doing = nowhere) -
     """Every step of the month, and the record of it."""
     month, begun = run.month, time.perf_counter()
     run.tell = lambda line: tell(f"  {line}")
-    tell(f"{month} 开始")
     try:
+        tell(f"{month} 开始")
         for number, step in enumerate(STEPS, 1):
             doing(f"{month} {step.title}", number, len(STEPS))
             attempt(step, run)

@@ -72,6 +72,19 @@ def test_a_spoilt_month_exits_12_and_the_published_one_stays(folder: Path) -> No
     assert sorted(path.name for path in (folder / "root" / "published").iterdir()) == ["2021-10"]
 
 
+def test_a_month_does_not_need_somebody_who_reads_along(folder: Path) -> None:
+    """The reader of a pipe has left: the run goes on. A full disk under the log is told as one, and costs no month."""
+    command = [str(Path(sys.executable).parent / "jifen"), "run", "--month", "2021-10"]
+    running = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout and running.stderr
+    running.stdout.close()
+    assert (running.stderr.read(), running.wait()) == ("", ExitCode.DONE)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (ExitCode.OTHER, "磁盘已满")
+    assert "2021-10" in jifen(folder, "status").stdout
+
+
 def test_a_second_run_on_the_same_root_is_refused(folder: Path) -> None:
     with World(folder).root.lock():
         done = jifen(folder, "run", "--month", "2021-10")
