@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
-from expectations.problems import JifenError, explained
+from expectations.problems import ExitCode, JifenError, explained
 from flows.cli_reading import reading
 from flows.options import (
     OPTIONS,
@@ -26,11 +27,12 @@ from flows.options import (
     span_of,
     tell,
 )
+from flows.usage import wrong_command
 
 app = typer.Typer(
     help="积分：按月为全市新居民计分。每条命令的用法见 jifen COMMAND --help。",
-    no_args_is_help=True,
     add_completion=False,
+    suggest_commands=False,
     pretty_exceptions_enable=False,
 )
 
@@ -149,7 +151,11 @@ def main() -> None:
     """Run the command; every error ends as a sentence and an exit code, never as a stack trace."""
     told: JifenError | None = None
     try:
-        app()
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+    except typer.Abort:  # at a prompt
+        told = JifenError(ExitCode.OTHER, "已取消")
+    except TyperException as error:
+        told = wrong_command(error)
     except Exception as error:
         if OPTIONS.debug:
             raise

@@ -153,7 +153,7 @@ def _reminders(run: Run) -> dict[str, Any]:
         _view_scored(connection, run, in_order=False)
         listed = write_reminders(
             connection, declared, _parts(run.making.revision / "eligibility"), published, month=run.month,
-            revision=made[-1].number + 1 if made else 1, key=run.key, tell=told,
+            revision=publishing.next_number(run.root, run.month), key=run.key, tell=told,
             target=run.making.revision / "reminders" / "reminders.parquet",
         )  # fmt: skip
     write_sql(run.making.revision, "reminders", [(step.name, step.sql) for step in listed.statements])
@@ -175,7 +175,7 @@ def _exports(run: Run) -> dict[str, Any]:
     with run.engine() as connection:
         counts = write_exports(
             connection, run.making.revision, before.path if before else None, package_districts(house), policy, run.month,
-            require_encryption=house.settings.exports.require_encryption,
+            number=publishing.next_number(run.root, run.month), require_encryption=house.settings.exports.require_encryption,
             tell=lambda code: run.tell(f"区县导出：{house.reference.districts[code]}"),
         )  # fmt: skip
     return {"exports": counts}

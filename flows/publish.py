@@ -52,6 +52,11 @@ def revisions(root: Root, month: Month) -> list[Revision]:
     return [read_revision(month, number, path) for number, path in numbered(root.months / str(month), "r")]
 
 
+def next_number(root: Root, month: Month) -> int:
+    """The number that the month's next revision will have."""
+    return max((known for known, _ in numbered(root.months / str(month), "r")), default=0) + 1
+
+
 def published(root: Root, month: Month) -> Revision | None:
     """The revision in force, if the month is published. Error: exit 15, the link or the manifest is damaged."""
     link = root.published / str(month)
@@ -88,7 +93,7 @@ def publish(root: Root, key: bytes, build: Path, month: Month, facts: Mapping[st
     `facts` goes into the manifest as given, beside what publication itself knows: month, revision, place in the
     chain, the hash of every file, the key's fingerprint, the time.
     """
-    number = max((known for known, _ in numbered(root.months / str(month), "r")), default=0) + 1
+    number = next_number(root, month)
     target = root.months / str(month) / f"r{number}"
     manifest = {
         **facts,

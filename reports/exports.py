@@ -73,11 +73,11 @@ class Package:
             make(target)
         self.rows[named(path, self.district.recipient).name] = rows
 
-    def seal(self, month: Month) -> None:
-        """manifest.json: rows, bytes and SHA-256 of every file as it lies in the folder."""
+    def seal(self, month: Month, number: int) -> None:
+        """manifest.json: of which revision this is, and rows, bytes and SHA-256 of every file as it lies in the folder."""
         files = {name: {"rows": rows, **_measured(self.folder / name)} for name, rows in sorted(self.rows.items())}
-        facts = {"month": str(month), "district": self.district.code, "name": self.district.name, "files": files}
-        text = json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        about = {"month": str(month), "revision": number, "district": self.district.code, "name": self.district.name}
+        text = json.dumps({**about, "files": files}, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         (self.folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
@@ -89,13 +89,15 @@ def write_exports(
     policy: Policy,
     month: Month,
     *,
+    number: int,
     require_encryption: bool,
     tell: Callable[[str], None] = lambda name: None,
 ) -> dict[str, int]:
     """Write `exports/<code>/` for every district of a revision in the making; what they hold together, by kind of row.
 
     Reads scores/ and restricted/identities/, and eligibility/ and reminders/ where they are. `before`: the month
-    before as published, for who moved or left. A package that stands from a run that died is made again.
+    before as published, for who moved or left. `number`: of the revision once it is published. A package that stands
+    from a run that died is made again.
     JifenError (declarations), before anything is written: a key is wrong, or missing though required.
     """
     check_keys(districts, require_encryption)
@@ -114,7 +116,7 @@ def write_exports(
         package = Package(folder / district.code, district)
         package.folder.mkdir(parents=True)
         with connection.cursor() as own:
-            return _write_package(own, package, policy, month, moved)
+            return _write_package(own, package, policy, month, number, moved)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         written = list(pool.map(write, districts))
@@ -154,6 +156,7 @@ def _write_package(
     package: Package,
     policy: Policy,
     month: Month,
+    number: int,
     moved: Mapping[str, Movement] | None,
 ) -> dict[str, int]:
     """All files of one district; rows of each list."""
@@ -183,7 +186,7 @@ def _write_package(
         connection, package.district.name, policy, month, None if moved is None else moved.get(code, Movement())
     )
     package.write("summary.html", rows["people"], lambda target: target.write_text(page, encoding="utf-8"))
-    package.seal(month)
+    package.seal(month, number)
     return {"residents": rows["people"], "eligibility": rows["eligible"], "reminders": rows["reminded"]}
 
 

@@ -101,17 +101,33 @@ def test_illustrative_values_are_refused_unless_they_are_allowed(folder: Path, t
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ("run",),
-        ("run", "--month", "2021-13"),
-        ("backfill", "--months", "2021-11:2021-10"),
-        ("nonsense",),
-        ("run", "--nonsense"),
-    ],
+    ("line", "told"),
+    {
+        "run": "缺少 --month",
+        "run --month 2021-13": "'2021-13' 不是月份",
+        "backfill --months 2021-11:2021-10": "'2021-11:2021-10' 中没有月份",
+        "nonsense": "没有命令 nonsense",
+        "--debug": "缺少命令",
+        "run --nonsense": "没有选项 --nonsense",
+        "run --month": "--month 后面缺少值",
+        f"explain {PERSON}": "有多余的参数",
+        "run --send=1": "--send 后面不带值",
+        "sql": "缺少 QUERY",
+        "synth --residents many --months 2021-10 --out x": "--residents 应为整数",
+        "synth --residents 0 --months 2021-10 --out x": "--residents 不可小于 1",
+        "synth --residents 9 --months 2021-10 --out x --seed -1": "--seed 不可小于 0",
+    }.items(),
 )
-def test_a_wrong_command_exits_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    assert jifen(tmp_path, *arguments).returncode == ExitCode.USAGE
+def test_a_wrong_command_exits_2_with_a_sentence_and_the_way_out(tmp_path: Path, line: str, told: str) -> None:
+    done = jifen(tmp_path, *line.split())
+    assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
+    what, todo = done.stderr.splitlines()
+    assert what == told and todo.startswith("  处理：")
+
+
+@pytest.mark.parametrize(("line", "meant"), [("statu", "status"), ("run --mont 2021-10", "--month")])
+def test_a_slip_of_the_pen_in_a_command_is_told_what_was_meant(tmp_path: Path, line: str, meant: str) -> None:
+    assert f"是否应为 {meant}？" in jifen(tmp_path, *line.split()).stderr
 
 
 def test_every_mistake_of_a_writer_is_told_at_once_with_file_line_and_key(tmp_path: Path) -> None:

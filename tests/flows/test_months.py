@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import locale
 import time
 from pathlib import Path
@@ -130,6 +131,8 @@ def test_a_changed_delivery_makes_a_second_revision_and_later_months_stale(tmp_p
     world.deliver("2021-10", registry=[person()], education=[DEGREE])
     world.run("2021-10")
     assert world.revision("2021-10").number == 2
+    package = world.revision("2021-10").path / "exports" / "330203" / "manifest.json"
+    assert json.loads(package.read_bytes())["revision"] == 2
     assert (world.root.raw / "2021-10" / "education" / "d2").is_dir()
     assert stale_months(world.root, list(SOURCES)) == [Month.parse("2021-11")]
     assert world.score("2021-10", PERSON)["education_points"] == 18

@@ -13,6 +13,7 @@ import duckdb
 from pydantic import BaseModel
 
 from expectations.declarations import load_sources
+from expectations.problems import ExitCode
 from flows.house import PROJECT
 from flows.settings import Settings, load_settings
 
@@ -43,6 +44,11 @@ def test_the_sources_of_the_manual_are_the_declared_ones() -> None:
         assert (title, department, DELIVERIES[delivery]) == (source.title, source.department, source.delivery)
         carried = re.search(r"最多 (\d+) 个月", lacking)
         assert (int(carried[1]) if carried else 0) == source.carry_forward
+
+
+def test_the_manual_says_what_to_do_about_every_exit_code() -> None:
+    table = MANUAL.split("\n## 退出码要求你做什么\n")[1].split("\n## ")[0]
+    assert sorted(map(int, re.findall(r"^\| (\d+) \|", table, re.MULTILINE))) == sorted(ExitCode)
 
 
 def test_the_rows_refused_become_the_table_that_the_manual_promises(tmp_path: Path) -> None:

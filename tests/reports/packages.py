@@ -136,7 +136,7 @@ def export(
     """Make the packages of a revision."""
     with open_engine(settings, revision.parent / "spill") as connection:
         return write_exports(
-            connection, revision, before, districts, policy, MONTH, require_encryption=require_encryption
+            connection, revision, before, districts, policy, MONTH, number=2, require_encryption=require_encryption
         )
 
 

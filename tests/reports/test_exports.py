@@ -138,7 +138,8 @@ def test_no_pseudonym_is_in_any_file_nor_told_by_the_order_of_the_rows(package: 
 
 def test_the_manifest_holds_for_every_file(package: Path) -> None:
     told = manifest(package)
-    assert (told["month"], told["district"], told["name"]) == ("2021-11", "330212", "鄞州区")
+    assert told.keys() == {"month", "revision", "district", "name", "files"}
+    assert (told["month"], told["revision"], told["district"], told["name"]) == ("2021-11", 2, "330212", "鄞州区")
     assert told["files"].keys() == {path.name for path in files(package)} - {"manifest.json"}
     for name, facts in told["files"].items():
         content = (package / name).read_bytes()

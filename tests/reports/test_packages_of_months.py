@@ -124,7 +124,9 @@ def test_a_package_opens_with_no_other_districts_key(city: City) -> None:
 def test_the_manifest_of_every_package_holds(city: City) -> None:
     for district in city.secrets:
         folder = city.folder(NOVEMBER, district)
-        told = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        told = manifest["files"]
+        assert manifest["revision"] == city.world.revision(NOVEMBER).number
         assert {path.name for path in folder.iterdir()} == {*told, "manifest.json"}
         for name, facts in told.items():
             content = (folder / name).read_bytes()

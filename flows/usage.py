@@ -1,0 +1,48 @@
+"""What is wrong with a command line, told like every other error: what, and the way out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from typer.exceptions import TyperException
+
+from expectations.problems import ExitCode, JifenError, meant, nearest
+
+_MEANT = {
+    "int_parsing": "应为整数",
+    "greater_than_equal": "不可小于 {ge}",
+}
+_SAID = {  # what typer's parser says, and what is quoted in it
+    r"No such command '(.*)'\.": "没有命令 {0}",
+    r"Missing command\.": "缺少命令",
+    r"Got unexpected extra argument.*": "有多余的参数",  # not repeated: it may be somebody's ID
+    r"Option '(.*)' requires .*": "{0} 后面缺少值",
+    r"Option '(.*)' does not take a value\.": "{0} 后面不带值",
+    r"No such option: (.*)": "没有选项 {0}",
+}
+
+
+def wrong_command(error: TyperException) -> JifenError:
+    """The error of exit code 2 for what typer has against a command line."""
+    told: Any = error  # what it holds besides its message depends on its kind
+    context, parameter = getattr(told, "ctx", None), getattr(told, "param", None)
+    todo = f"用法见 {context.command_path if context else 'jifen'} --help"
+    if parameter is None:
+        what, hint = _in_chinese(told)
+        return JifenError(ExitCode.USAGE, what, todo="；".join(filter(None, [todo, hint])))
+    name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.name.upper()
+    if not error.message:
+        return JifenError(ExitCode.USAGE, f"缺少 {name}", todo=todo)
+    mistakes = told.__cause__.errors() if told.__cause__ else [{"type": "", "msg": error.message}]
+    return JifenError(ExitCode.USAGE, f"{name} {meant(_MEANT, mistakes[0])}", todo=todo)
+
+
+def _in_chinese(told: Any) -> tuple[str, str]:
+    """What the parser says of the line, and what may have been meant."""
+    for said, sentence in _SAID.items():
+        if found := re.fullmatch(said, told.message):
+            known = getattr(told, "possibilities", None) or getattr(told.cmd, "commands", None)
+            hint = nearest(found[1], known) if known and found.groups() else ""
+            return sentence.format(*found.groups()), hint
+    return told.message, ""
