@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from expectations.synthetic import Synthetic
+from expectations.yaml_file import Closed, Switch
 
 ColumnType = Literal["id", "text", "date", "month", "amount", "integer", "yes_no", "set", "district", "area"]
 Measure = Literal[
@@ -33,24 +34,12 @@ Unit = Literal[
 COUNTED_UNITS = frozenset({"years", "months", "count", "people", "hours", "ml", "points", "yuan"})
 
 
-def _yes_or_no(value: Any) -> Any:
-    """YAML scalars arrive as text: only `true` and `false` are switches."""
-    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
-
-
 def _listed(value: Any) -> Any:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-Switch = Annotated[bool, BeforeValidator(_yes_or_no), Field(strict=True)]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
-
-
-class Closed(BaseModel):
-    """A declaration: an unknown key is a mistake, never ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Check(Closed):

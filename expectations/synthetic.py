@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+
+from expectations.yaml_file import Closed, Switch
 
 Each = Literal["person", "child", "job", "home"]
 Format = Literal["auto", "csv", "parquet", "folder"]
@@ -28,30 +30,23 @@ ATTRIBUTES: dict[Each, tuple[str, ...]] = {
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
 Span = tuple[int, int]  # both included
-Switch = Annotated[bool, BeforeValidator(lambda value: {"true": True, "false": False}.get(value, value))]
 
 
-class Part(BaseModel):
-    """A part of the block: closed, an unknown key is a mistake."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Event(Part):
+class Event(Closed):
     """A day some days after an attribute or another column."""
 
     after: str
     days: Span
 
 
-class Late(Part):
+class Late(Closed):
     """A share of the rows is delivered some months after its own month, or before it where negative."""
 
     share: Share
     months: Span
 
 
-class Rows(Part):
+class Rows(Closed):
     """Who has rows: a `share` of `each`; once, or in every month that it exists in with probability `monthly`.
 
     `times` weighs how many rows one has that are not monthly; `years` is how far monthly rows go back; `ages` bounds
@@ -78,7 +73,7 @@ class Rows(Part):
         return self
 
 
-class Value(Part):
+class Value(Closed):
     """How a column gets its values, in one of five ways.
 
     `of` an attribute; `weights` of values, dependent on the value of column `by` where given; a number `between` two,
@@ -113,7 +108,7 @@ class Value(Part):
         return self
 
 
-class Again(Part):
+class Again(Closed):
     """A share of the rows comes once more, some months later, with other values: taken back, cleared, reversed."""
 
     share: Share
@@ -126,7 +121,7 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-class Synthetic(Part):
+class Synthetic(Closed):
     """How believable rows of a source are made up. `chinese`: headers and set values as people write them."""
 
     rows: Rows

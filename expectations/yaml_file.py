@@ -7,9 +7,9 @@ and `2021-02-30` is refused as a date instead of becoming a string.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
@@ -20,6 +20,21 @@ from expectations.problems import Problem, meant, nearest
 Path_ = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 DEEPEST = 100
+
+
+def _yes_or_no(value: Any) -> Any:
+    """Scalars arrive as text: only `true` and `false` are switches."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+Switch = Annotated[bool, BeforeValidator(_yes_or_no), Field(strict=True)]
+
+
+class Closed(BaseModel):
+    """A part of a declaration: an unknown key is a mistake, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
 
 _MEANT = {
     "literal_error": "可用的值：{expected}",

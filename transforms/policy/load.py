@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from expectations.problems import DeclarationError, Problem
-from expectations.source import COUNTED_UNITS, Closed, Fact
-from expectations.yaml_file import YamlFile
+from expectations.source import COUNTED_UNITS, Fact
+from expectations.yaml_file import Closed, YamlFile
 from transforms.policy.checks import Place, indicator_mistakes, structure_mistakes, unknown
 from transforms.policy.facts import fact_of
 from transforms.policy.rules import WHOLE_UNITS, Range

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from expectations.source import Closed, Switch
+from expectations.yaml_file import Closed, Switch
 from transforms.policy.values import Change, Code, Mark, Points, Text, Unit, Whole, one_of
 
 WHOLE_UNITS = frozenset({"years", "months", "count", "people"})

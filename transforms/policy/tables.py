@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from expectations.problems import ExitCode, JifenError
-from expectations.source import Closed, Switch
+from expectations.yaml_file import Closed, Switch
 from transforms.policy.rules import Rule
 from transforms.policy.values import Cap, Code, Day, Points, Result, Text, one_of
 

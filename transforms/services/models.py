@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
 
-from expectations.source import Closed, Switch
+from expectations.yaml_file import Closed, Switch
 from transforms.policy.values import Code, Day, Mark, Result, Text, Whole, one_of
 
 
