@@ -6,7 +6,9 @@ other work goes on.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import importlib
 import threading
 from decimal import Decimal
@@ -32,8 +34,12 @@ def warm_up() -> threading.Thread:
     """
 
     def work() -> None:
+        gc.disable()  # importing makes little garbage to look for: a second of the start-up
         with contextlib.suppress(Exception):
             _source()
+        gc.freeze()  # what was imported stays: later collections need not look through it
+        atexit.register(gc.unfreeze)  # but the very last one: the engine calls what is left by then a leak
+        gc.enable()
 
     thread = threading.Thread(target=work, name="gate-warm-up", daemon=True)
     thread.start()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -165,3 +169,18 @@ def main() -> None:
     if told is not None:
         print(told, file=sys.stderr, flush=True)
         sys.exit(told.code)
+
+
+def command() -> None:
+    """What `jifen` is: `main`, in a process that ends as `multiprocessing` ends its own, without taking itself apart.
+
+    To take apart what Great Expectations and Prefect imported takes a second and more, and nobody waits for it.
+    """
+    try:
+        main()
+    except SystemExit as ended:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        with suppress(BrokenPipeError):
+            sys.stdout.flush()
+        os._exit(int(ended.code or 0))
