@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, ClassVar, Literal
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read while it is imported
@@ -118,7 +119,8 @@ class ExpectFewRows(BatchExpectation):  # type: ignore[misc]
         self, metrics: dict[str, int], runtime_configuration: Any = None, execution_engine: Any = None
     ) -> dict[str, Any]:
         counted, among = metrics[Counted.metric_name], metrics[Among.metric_name]
-        too_many = counted > self.tolerated and (self.share is None or counted > self.share * among)
+        over = self.share is None or counted > Fraction(str(self.share)) * among  # 0.35 as it is written
+        too_many = counted > self.tolerated and over
         return {"success": not too_many, "result": {"observed_value": counted, "details": {"among": among}}}
 
 

@@ -88,7 +88,8 @@ def _broken(name: str, column: Column, received: Month) -> Iterator[tuple[str, s
         when = " AND ".join(f"{_name(other)} = {_text(value)}" for other, value in column.required_when.items())
         yield f"{title}：满足条件时必填", f"{when} AND {quoted} IS NULL"
     if column.type == "id":
-        yield f"{title}：须为 17 位数字", f"{quoted} NOT BETWEEN {10**16} AND {10**17 - 1}"
+        born = f"{quoted} // 1000 % 100000000"  # the address before it may begin with 0
+        yield f"{title}：须为 17 位数字", f"{quoted} NOT BETWEEN 0 AND {10**17 - 1} OR {born} < 19000101"
     if column.type == "set":
         yield f"{title}：须在声明的取值之内", f"{quoted} NOT IN {_texts(column.values)}"
     if column.type == "date" and not column.future:

@@ -6,6 +6,9 @@ and `2021-02-30` is refused as a date instead of becoming a string.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -73,6 +76,16 @@ _NOT_YAML = {  # what libyaml says, in a writer's words
 }
 
 
+def _empty(entry: Any, place: Path_) -> Iterator[Path_]:
+    """Keys and items without a value; in examples null is a value: unknown."""
+    items = entry.items() if isinstance(entry, dict) else enumerate(entry) if isinstance(entry, list) else ()
+    for key, value in items:
+        if value is None:
+            yield (*place, key)
+        elif key != "examples":
+            yield from _empty(value, (*place, key))
+
+
 class YamlFile:
     """One YAML file: its plain data, the line of each value, and the problems met while reading it."""
 
@@ -136,6 +149,13 @@ class YamlFile:
             found = f"{given!r}" if isinstance(given, str) else "值不合要求"
             self.refuse(place, found, meant(_MEANT, item))
 
+    def filled(self, entry: Any, place: Path_ = ()) -> bool:
+        """Whether every key has a value; one without is a slip of the pen, never a wish for the default."""
+        empty = list(_empty(entry, place))
+        for where in empty:
+            self.refuse(where, "没有值", "请填写，或删去这一行")
+        return not empty
+
     def _existing(self, where: Path_) -> Path_:
         """Drop the parts of a pydantic location that name a union member instead of a key of the file."""
         kept: Path_ = ()
@@ -159,6 +179,7 @@ class YamlFile:
 
     def _mapping(self, node: MappingNode, where: Path_) -> dict[str, Any]:
         data: dict[str, Any] = {}
+        known: dict[str | Decimal, str] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
                 self.lines[(*where, "?")] = key_node.start_mark.line + 1
@@ -166,21 +187,20 @@ class YamlFile:
                 continue
             key = str(key_node.value)
             place = (*where, key)
-            if key in data:
-                first = self.lines[place]
-                self.problems.append(
-                    Problem(
-                        self.path,
-                        key_node.start_mark.line + 1,
-                        dotted(place),
-                        f"重复的键（第 {first} 行已有）",
-                        "只留一个",
-                    )
-                )
+            line, meaning = key_node.start_mark.line + 1, _meaning(key)
+            if meaning in known:
+                found = f"重复的键（第 {self.lines[(*where, known[meaning])]} 行已有 {known[meaning]}）"
+                self.problems.append(Problem(self.path, line, dotted(place), found, "只留一个"))
                 continue
-            self.lines[place] = key_node.start_mark.line + 1
+            known[meaning] = key
+            self.lines[place] = line
             data[key] = self._plain(value_node, place)
         return data
+
+
+def _meaning(key: str) -> str | Decimal:
+    """36 and 36.0 are one key: what reads them as numbers would keep the last."""
+    return Decimal(key) if re.fullmatch(r"-?\d+(\.\d+)?", key) else key
 
 
 def _refuse_deep(text: str) -> None:

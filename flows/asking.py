@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from transforms.engine import confine, open_engine
 SHOWN = 1000  # rows of a table: more is for a file, and for another program to read
 BATCH = 10_000
 WIDEST = 100_000
+EXPLAIN = re.compile(r"^\s*EXPLAIN\s+(ANALYZE\s+)?", re.IGNORECASE)
 NUMBERS = ("DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "BIGINT", "INTEGER", "SMALLINT", "TINYINT")
 
 
@@ -49,7 +52,8 @@ def ask(settings: Settings, query: str, form: str) -> None:
         except duckdb.PermissionException:
             raise JifenError(ExitCode.USAGE, "这里只能查询已发布的匿名数据，不能读写其他文件") from None
         except duckdb.Error as error:  # in its own words: they can quote nothing but the query and pseudonymous data
-            said = "\n    ".join(filter(None, str(error).splitlines()))
+            own = re.sub(r"^(LINE 1: )DESCRIBE (.*\n) {9}", r"\1\2", str(error), flags=re.MULTILINE)  # not the asker's
+            said = "\n    ".join(filter(None, own.splitlines()))
             todo = "有哪些表：SHOW TABLES；有哪些列：DESCRIBE scores；各列的含义：SELECT * FROM dictionary"
             raise JifenError(ExitCode.USAGE, f"查询有误：{said}", todo=todo) from None
 
@@ -66,14 +70,21 @@ def _require_readable(catalogue: Path) -> None:
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyConnection:
-    """The connection, ready to give the rows of the last statement. Only questions, and variables for them, are let through."""
+    """The connection, ready to give the rows of the last statement. Only questions, and variables for them, are let through.
+
+    DuckDB describes only what may stand within a query, so nothing that writes: not even a COPY in a WITH, which counts
+    as a SELECT by itself. Where PIVOT has to find its columns first, it would run one all the same: they must be named.
+    """
+    kinds = duckdb.StatementType
     statements = connection.extract_statements(query)
     if not statements:
         raise JifenError(ExitCode.USAGE, "没有查询", todo="写在引号里，或从标准输入给出：jifen sql - < 查询.sql")
     for statement in statements:
-        if statement.type not in (duckdb.StatementType.SELECT, duckdb.StatementType.SET):
-            todo = "用 SELECT 查询 scores、facts 等视图；要存下结果，写 --csv > 文件名"
+        if statement.type not in (kinds.SELECT, kinds.EXPLAIN, kinds.SET):
+            todo = "用 SELECT 查询 scores、facts 等视图；PIVOT 须写明取值：ON … IN (…)；要存下结果，写 --csv > 文件名"
             raise JifenError(ExitCode.USAGE, "这里只能查询，不能写入", todo=todo)
+        if statement.type != kinds.SET:
+            connection.execute("DESCRIBE " + EXPLAIN.sub("", statement.query))
         connection.execute(statement)
     return connection
 
@@ -86,8 +97,9 @@ def _show(answer: duckdb.DuckDBPyConnection, form: str) -> None:
         writer.writerow(names)
         writer.writerows(map(_text, row) for row in _rows(answer))
     elif form == "json":
+        keys = _distinct(names)
         for row in _rows(answer):
-            print(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=_plain))
+            print(_json(dict(zip(keys, row, strict=True))))
     else:
         rows = [[_text(value) for value in row] for row in islice(_rows(answer), SHOWN + 1)]
         _print_table([Column(name, justify="right" if number else "left") for name, number in columns], rows[:SHOWN])
@@ -117,14 +129,37 @@ def _print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> No
             print(f"{name}{' ' * (widest - cell_len(name))}  {text}".rstrip())
 
 
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Later columns of a name get a number, as DuckDB names them in a table: a, a_1. Names that were given stay."""
+    found: list[str] = []
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(1))
+        found.append(name if name not in found else next(new for new in numbered if new not in {*names, *found}))
+    return found
+
+
 def _text(value: Any) -> str:
     """A value as other tools read it: yes and no as DuckDB writes them, lists as JSON."""
     if value is None:
         return ""
-    if isinstance(value, bool | list | dict):
-        return json.dumps(value, ensure_ascii=False, default=_plain)
+    return _json(value) if isinstance(value, bool | list | tuple | dict) else str(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: keys of maps as text, null for what is no number."""
+    match value:
+        case dict():
+            return {_text(key): _plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case Decimal():
+            return float(value)
+        case None | bool() | int() | str():
+            return value
     return str(value)
-
-
-def _plain(value: Any) -> float | str:
-    return float(value) if isinstance(value, Decimal) else str(value)

@@ -70,7 +70,7 @@ def illustrative_values(house: House) -> Iterator[str]:
 
 
 def refuse_changed_versions(house: House, root: Root) -> None:
-    """JifenError 10 when a version that has decided a published month was changed without a reason (`amends`)."""
+    """JifenError 10 when a version that has decided a published month was changed without a new reason (`amends`)."""
     declared: dict[str, dict[str, Sequence[Version | ServiceVersion]]] = {
         "policy": {table.authority: table.versions for table in house.tables.values()},
         "services": {service.service: service.versions for service in house.services},
@@ -83,14 +83,14 @@ def refuse_changed_versions(house: House, root: Root) -> None:
                 same = [version for version in versions.get(name, []) if str(version.begins) == used["from"]]
                 if not same:
                     changed.setdefault(f"{name} {used['from']} 不见了", []).append(month)
-                elif same[0].hash != used["hash"] and not same[0].amends:
+                elif same[0].hash != used["hash"] and same[0].amends in (None, used.get("amends")):
                     changed.setdefault(f"{name} {used['from']} 已改动", []).append(month)
     if changed:
         raise JifenError(
             ExitCode.DECLARATIONS,
             f"已用于发布月份的版本不得改动：{'；'.join(f'{what}（用于 {_listed(used)}）' for what, used in changed.items())}",
             where="points/*.yaml、services/*.yaml",
-            todo="改动写成新的版本（新的 from）；确需更正原版本时，在该版本写 amends: 原因",
+            todo="改动写成新的版本（新的 from）；确需更正原版本时，在该版本写 amends: 原因，每次更正写新的原因",
         )
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -154,6 +155,7 @@ app.add_typer(reading)
 def main() -> None:
     """Run the command; every error ends as a sentence and an exit code, never as a stack trace."""
     told: JifenError | None = None
+    _prepare_streams()
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except typer.Abort:  # at a prompt
@@ -169,6 +171,19 @@ def main() -> None:
     if told is not None:
         print(told, file=sys.stderr, flush=True)
         sys.exit(told.code)
+
+
+def _prepare_streams() -> None:
+    """UTF-8 where standard output or error cannot take Chinese, nowhere where they are closed: neither ends a month."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))  # in its place: no other file's number
+        elif isinstance(stream, TextIOWrapper):
+            try:
+                "积分".encode(stream.encoding)
+            except UnicodeEncodeError:
+                stream.reconfigure(encoding="utf-8")
 
 
 def command() -> None:

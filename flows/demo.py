@@ -18,7 +18,7 @@ from flows.running import run_months
 from flows.settings import Paths, Policy, Settings
 from reports.explain import explain, find_row
 from reports.explain_text import as_lines
-from transforms.engine import open_engine, quoted, scalar
+from transforms.engine import open_engine, parquet_in, scalar
 
 DEMO_MONTHS = Month.span(Month.parse("2024-03"), Month.parse("2024-04"))
 
@@ -70,7 +70,7 @@ def run_demo(residents: int, root: Path, tell: Callable[[str], None]) -> None:
 def look_around(settings: Settings, house: House, root: Root, revision: Revision) -> list[str]:
     """Where the results are, the points of one person line by line, and one question answered."""
     rules = rules_of(revision, house.sources)
-    scores = f"read_parquet({quoted(revision.path / 'scores' / '*.parquet')})"
+    scores = parquet_in(revision.path / "scores")
     with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
         key = scalar(connection, f"SELECT resident_key FROM {scores} ORDER BY total_points DESC, resident_key LIMIT 1")
         row = find_row(connection, revision.path, key)

@@ -31,7 +31,7 @@ def show_difference(settings: Settings, before: str, after: str, tell: Callable[
     sources = declared_sources(settings)
     old, new = rules_of(then, sources), rules_of(now, sources)
     items = {**item_titles(old.tables, old.districts), **item_titles(new.tables, new.districts)}
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)  # a title may hold [brackets]
     for part in as_tables(found, items, new.districts):
         console.print(part)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from expectations.problems import ExitCode, JifenError
 from flows import publish as publishing
 from flows.house import ALL_CODE, city_version, code_hash
 from flows.manifest import manifest_facts
+from flows.options import reason_of
 from flows.reporting import month_before, names_of
 from flows.root import Root, canonical_json, now, write_atomically
 from flows.run import Held, Run, build_name, received
@@ -19,7 +19,7 @@ from flows.settings import Drift
 from reports.findings import sentences
 from transforms import drift as drifting
 from transforms.drift import Compared, Limit, Limits
-from transforms.engine import quoted
+from transforms.engine import parquet
 from transforms.figures import measure, schema_version
 from transforms.policy.columns import score_lines
 
@@ -27,21 +27,19 @@ SHOWN = 12  # reasons that the error itself tells; the report has all
 
 
 def accept_reason(given: str | None) -> str | None:
-    """The operator's reason as it goes on record. JifenError 2: none, or one with a number like an ID or a phone."""
-    if given is None:
-        return None
-    if not given.strip():
-        raise JifenError(ExitCode.USAGE, "--accept：缺少原因", todo="写成 --accept 原因")
-    if re.search(r"[0-9]{11}", given):
-        raise JifenError(ExitCode.USAGE, "--accept：原因会公开记录，不可写身份号码或电话", todo="换一种说法")
-    return given.strip()
+    """Why an operator accepts a held month. JifenError 2: none, or one with a number like an ID or a phone."""
+    return None if given is None else reason_of("--accept", given, "--accept 原因")
 
 
 def recall(run: Run) -> None:
-    """Take up an accepted month with the options it was built with: a held backfill is accepted by `jifen run`."""
+    """Take up what the operator said of the month before: what may be missing, and if it is accepted as it was held, how
+    it was built (a held backfill is accepted by `jifen run`). What they say now goes before it."""
     run.held = read_held(run.root, str(run.month))
+    published = publishing.published(run.root, run.month)
+    missing = published.manifest.get("missing", {}) if published else {}
+    run.allowed = {**{name: noted["reason"] for name, noted in missing.items()}, **run.allowed}
     if run.held and run.accept:
-        run.send, run.last = run.held.send, run.held.last
+        run.send, run.last = run.send or run.held.send, run.held.last
         run.allowed = {**run.held.allowed, **run.allowed}
 
 
@@ -77,8 +75,8 @@ def _figures(run: Run) -> dict[str, Any]:
     with run.engine() as connection:
         for name in tables:
             file = run.making.revision / name / f"{name}.parquet"
-            connection.execute(f"CREATE TEMP VIEW {name} AS FROM read_parquet({quoted(file)})")
-        connection.execute(f"CREATE TEMP VIEW known AS FROM read_parquet({quoted(run.making.wide)})")
+            connection.execute(f"CREATE TEMP VIEW {name} AS FROM {parquet(file)}")
+        connection.execute(f"CREATE TEMP VIEW known AS FROM {parquet(run.making.wide)}")
         lookups = [fact.lookup for fact in run.house.facts.values() if fact.lookup]
         looked_up = sorted({name for lookup in lookups for name in lookup.match.values()})
         return {

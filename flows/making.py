@@ -17,8 +17,9 @@ from flows.run import Run
 from reports.district_lists import Policy
 from reports.exports import District, write_exports
 from transforms import month_tables
-from transforms.engine import PARQUET, quoted
+from transforms.engine import PARQUET, parquet, quoted
 from transforms.make_facts import load_reference_tables, make_facts
+from transforms.overflow import overflow_told
 from transforms.policy.columns import score_lines
 from transforms.policy.compile import points_sql
 from transforms.services.compile import eligibility_sql, scored_sql
@@ -45,7 +46,7 @@ def _facts(run: Run) -> dict[str, Any]:
             run.making.wide, revision / "restricted" / "over_quota", lambda what: run.tell(f"指标数据：{what}"),
             before=onward.handed_on(run), onward=folder,
         )  # fmt: skip
-        connection.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(run.making.wide)})")
+        connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
         month = {"month": run.month.first_day}
         unknown = month_tables.unknown_keys(connection, house.sources, house.district_indicators())
         write = month_tables.write_table
@@ -82,10 +83,11 @@ def _points(run: Run) -> dict[str, Any]:
     statement = points_sql(city, districts, run.house.facts, corrected=corrected)
     target = run.making.revision / "scores" / "scores.parquet"
     with run.engine() as connection:
-        connection.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(run.making.wide)})")
-        rows = month_tables.write_table(
-            connection, statement, target, {"month": run.month.first_day, "as_of": run.month.last_day}
-        )
+        connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
+        with overflow_told(connection, run.house.facts, ["facts"]):
+            rows = month_tables.write_table(
+                connection, statement, target, {"month": run.month.first_day, "as_of": run.month.last_day}
+            )
     write_sql(run.making.revision, "points", [("points", statement)])
     return {"scored": rows}
 
@@ -100,7 +102,7 @@ def _changes(run: Run) -> dict[str, Any]:
     target = run.making.revision / "changes" / "changes.parquet"
     with run.engine() as connection:
         now = run.making.revision / "scores" / "scores.parquet"
-        connection.execute(f"CREATE TEMP VIEW scores AS FROM read_parquet({quoted(now)})")
+        connection.execute(f"CREATE TEMP VIEW scores AS FROM {parquet(now)}")
         earlier = _parts(before.path / "scores") if before else []
         rows = month_tables.write_table(
             connection, month_tables.changes_statement(connection, earlier, run.month), target
@@ -123,7 +125,7 @@ def _services(run: Run) -> dict[str, Any]:
         run_step(connection, copy, {"month": run.month.first_day, "as_of": run.month.last_day})
         rows = connection.execute(f"""
             SELECT service, count(*) FILTER (WHERE eligible), coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
-            FROM {quoted(target)} GROUP BY service ORDER BY service""").fetchall()
+            FROM {parquet(target)} GROUP BY service ORDER BY service""").fetchall()
     write_sql(run.making.revision, "services", [("eligibility", statement)])
     return {
         "eligible": {code: count for code, count, _ in rows},
@@ -189,8 +191,8 @@ def package_districts(house: House) -> list[District]:
 def _view_scored(connection: duckdb.DuckDBPyConnection, run: Run, *, in_order: bool) -> None:
     """`scored`: facts and points of every resident side by side."""
     scores = run.making.revision / "scores" / "scores.parquet"
-    connection.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(run.making.wide)})")
-    connection.execute(f"CREATE TEMP VIEW scores AS FROM read_parquet({quoted(scores)})")
+    connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
+    connection.execute(f"CREATE TEMP VIEW scores AS FROM {parquet(scores)}")
     scored = scored_sql(run.house.in_force(run.month), in_order=in_order)
     connection.execute(f"CREATE TEMP VIEW scored AS {scored}")
 

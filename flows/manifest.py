@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -10,7 +11,8 @@ from flows.publish import delivery_facts
 from flows.run import Run, inputs_hash, received
 from transforms.clean.cleaning import Account
 from transforms.policy.columns import points_column
-from transforms.policy.tables import CITY
+from transforms.policy.tables import CITY, Version
+from transforms.services.models import Version as ServiceVersion
 
 
 def manifest_facts(run: Run) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def manifest_facts(run: Run) -> dict[str, Any]:
         "month": str(run.month),
         "as_of": str(run.month.last_day),
         "inputs": inputs_hash(run),
-        "policy": {code: {"from": str(v.begins), "hash": v.hash} for code, v in run.house.in_force(run.month).items()},
+        "policy": _versions(run.house.in_force(run.month)),
         "received": received(run),
         "deliveries": [delivery_facts(d) for served in run.served.values() for d in served.deliveries],
         "carried": {n: str(served.carried_from) for n, served in run.served.items() if served.carried_from},
@@ -35,14 +37,21 @@ def manifest_facts(run: Run) -> dict[str, Any]:
             if served.missing
         },
         "accounts": [account_facts(account) for accounts in run.accounts.values() for account in accounts],
-        "services": {
-            c: {"from": str(v.begins), "hash": v.hash} for c, v in run.house.services_in_force(run.month).items()
-        },
+        "services": _versions(run.house.services_in_force(run.month)),
         **{name: value for counts in done.values() for name, value in counts.items()},
         "sections": sections,
         "code": {"version": metadata.version("jifen"), "hash": code_hash(*ALL_CODE)},
         "held": run.reasons,
         "accepted": run.accept if run.reasons and run.accepted else None,
+    }
+
+
+def _versions(in_force: Mapping[str, Version] | Mapping[str, ServiceVersion]) -> dict[str, dict[str, str]]:
+    """Which versions decided the month; with `amends`, the reason that has been used up by publishing it."""
+    return {
+        code: {"from": str(version.begins), "hash": version.hash}
+        | ({"amends": version.amends} if version.amends else {})
+        for code, version in in_force.items()
     }
 
 

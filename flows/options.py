@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,13 +63,20 @@ def span_of(text: str) -> list[Month]:
     return months
 
 
+def reason_of(option: str, given: str, form: str) -> str:
+    """An operator's reason as it goes on record. JifenError 2: none, or one with a number like an ID or a phone."""
+    if not given.strip():
+        raise JifenError(ExitCode.USAGE, f"{option}：缺少原因", todo=f"写成 {form}")
+    if re.search(r"[0-9]{11}", given):
+        raise JifenError(ExitCode.USAGE, f"{option}：原因会公开记录，不可写身份号码或电话", todo="换一种说法")
+    return given.strip()
+
+
 def reasons_of(given: list[str] | None) -> dict[str, str]:
     found = {}
     for text in given or []:
         source, _, reason = text.partition("=")
-        if not reason.strip():
-            raise JifenError(ExitCode.USAGE, f"--allow-missing {text}：缺少原因", todo="写成 SOURCE=REASON")
-        found[source] = reason.strip()
+        found[source] = reason_of(f"--allow-missing {source}", reason, "SOURCE=REASON")
     return found
 
 

@@ -61,6 +61,8 @@ def settle(root: Path) -> None:
     home = root / "prefect"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ.update(QUIET, PREFECT_HOME=str(home))
+    for name in ("ALL_PROXY", "all_proxy"):  # for SOCKS Prefect's client wants a library that is not there
+        os.environ.pop(name, None)
     for name in ("NO_PROXY", "no_proxy"):  # a proxy is for the world outside, never for our own server
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), LOCAL]))
 
@@ -92,16 +94,22 @@ def _no_server(root: Path, what: str, where: str) -> JifenError:
     todo = f"""在本机另一个终端启动（长期运行用 systemd，见操作员手册）：
     PREFECT_HOME={root / "prefect"} {settings} {Path(sys.executable).parent / "prefect"} server start --host {LOCAL} --port 4200
   再运行：
-    PREFECT_API_URL=http://{LOCAL}:4200/api jifen serve"""
+    PREFECT_API_URL=http://{LOCAL}:4200/api jifen serve
+  （jifen run 在没有 PREFECT_API_URL 时自带临时服务）"""
     return JifenError(ExitCode.OTHER, what, where=where, todo=todo)
 
 
-def start_server_early(root: Path) -> None:
-    """Settle, and start the throw-away server in the background, unless the operator's PREFECT_API_URL names one."""
+def start_server_early(root: Path) -> bool:
+    """Settle, and start the throw-away server in the background; not if the operator's PREFECT_API_URL names one: true."""
     global _server, _port
+    if _server is not None:
+        return False
+    if os.environ.get("PREFECT_API_URL"):
+        settle(root)
+        return True
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:  # meant for another server
+        del os.environ[name]
     settle(root)
-    if os.environ.get("PREFECT_API_URL") or _server is not None:
-        return
     os.environ["PREFECT_API_AUTH_STRING"] = f"jifen:{secrets.token_urlsafe(24)}"  # the port is open to local users
     with socket.create_server((LOCAL, 0)) as listening, (root / "prefect" / "server.log").open("wb") as log:
         _port = listening.getsockname()[1]
@@ -116,6 +124,7 @@ def start_server_early(root: Path) -> None:
         )
     os.environ["PREFECT_API_URL"] = f"http://{LOCAL}:{_port}/api"
     atexit.register(stop_server)
+    return False
 
 
 def await_server() -> None:
@@ -137,7 +146,7 @@ def await_server() -> None:
         ExitCode.OTHER,
         "Prefect 临时服务未能启动",
         where=str(log),
-        todo="查看日志；机器太忙时稍后再次运行；磁盘已满、内存不足时先腾出空间",
+        todo="查看日志；机器太忙时稍后再次运行；磁盘已满、内存不足时先腾出空间；仍不能启动时移走它所在的文件夹（只有运行记录）",
     )
 
 

@@ -75,6 +75,13 @@ def published_months(root: Root) -> list[Month]:
     return [month for month in months_in(root.published) if (root.published / str(month)).is_symlink()]
 
 
+def outrun(root: Root, revision: Revision) -> bool:
+    """Whether the month before has been published, or published anew, since a revision was compared with it."""
+    before = published(root, revision.month - 1)
+    now = f"{before.month}/r{before.number}" if before else None
+    return bool(revision.manifest.get("compared_with", now) != now)
+
+
 def read_revision(month: Month, number: int, path: Path) -> Revision:
     """A revision from its folder. Error: exit 15, the manifest is missing or damaged."""
     try:
@@ -167,12 +174,13 @@ def manifest_mac(key: bytes, manifest: bytes) -> bytes:
 
 
 def mac_holds(key: bytes, folder: Path) -> bool:
-    """Whether a revision's manifest is the one that was written at publication."""
+    """Whether a revision's manifest is the one that was written at publication, in a plain file as it was then."""
+    manifest, mac = folder / MANIFEST, folder / MAC
     try:
-        manifest, mac = (folder / MANIFEST).read_bytes(), (folder / MAC).read_bytes()
+        plain = describe(manifest) and describe(mac)
+        return bool(plain) and hmac.compare_digest(manifest_mac(key, manifest.read_bytes()), mac.read_bytes())
     except OSError:
         return False
-    return hmac.compare_digest(manifest_mac(key, manifest), mac)
 
 
 def link_text(month: Month, number: int) -> Path:

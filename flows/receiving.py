@@ -128,10 +128,12 @@ def cleaning_job(house: House, delivery: Delivery) -> Job:
 
 
 def compare(run: Run) -> dict[str, Any]:
-    """See whether the published revision was made from these very inputs: then nothing is left to do."""
+    """See whether the published revision was made from these very inputs, and compared with the month before as it is
+    published now: then nothing is left to do."""
     run.published = publishing.published(run.root, run.month)
-    known = run.published.manifest if run.published else {}
-    run.unchanged = known.get("inputs") == inputs_hash(run) and (known["told"] or not run.send)
+    if run.published and run.published.manifest.get("inputs") == inputs_hash(run):
+        told = run.published.manifest["told"] or not run.send
+        run.unchanged = told and not publishing.outrun(run.root, run.published)
     if run.unchanged:
         run.making.clear()
     return {"unchanged": run.unchanged}

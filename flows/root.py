@@ -138,11 +138,11 @@ class Root:
 
     def key(self) -> bytes:
         """The root's key, 32 bytes; made on first use, only while nothing is published. Error: exit 15."""
-        newest = self._newest_manifest()
+        published = [folder / "manifest.json" for _, _, folder in self.revision_folders()]
         try:
             text = self.key_file.read_text(encoding="ascii").strip()
         except FileNotFoundError:
-            if newest:
+            if published:
                 raise self._key_error("密钥不见了，而已有发布的月份用它生成匿名标识") from None
             text = self._make_key()
         except UnicodeDecodeError:
@@ -150,7 +150,9 @@ class Root:
         if not re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", text):
             raise self._key_error("密钥文件内容不合要求")
         key = bytes.fromhex(text)
-        if newest and not hmac.compare_digest(self._fingerprint_in(newest), fingerprint(key)):
+        known = ((manifest, _fingerprint_in(manifest)) for manifest in reversed(published))
+        newest, expected = next((pair for pair in known if pair[1]), (None, None))
+        if newest and expected != fingerprint(key):
             raise self._key_error(f"密钥与已发布月份所用的不同，或 {newest.relative_to(self.path)} 已损坏")
         return key
 
@@ -167,16 +169,6 @@ class Root:
         draft.unlink()
         sync_folder(target.parent)
         return target.read_text(encoding="ascii")
-
-    def _newest_manifest(self) -> Path | None:
-        finished = self.revision_folders()
-        return finished[-1][2] / "manifest.json" if finished else None
-
-    def _fingerprint_in(self, manifest: Path) -> str:
-        try:
-            return str(json.loads(manifest.read_bytes())["key_fingerprint"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise JifenError(ExitCode.DAMAGE, "清单已损坏", where=str(manifest), todo="从备份恢复这个文件") from None
 
     def revision_folders(self) -> list[tuple[Month, int, Path]]:
         """Every finished revision (month, number, folder), ascending; in force or replaced."""
@@ -196,7 +188,10 @@ class Root:
 
 
 def open_root(settings: Settings) -> Root:
-    """The root of these settings, its folders made and closed to others."""
+    """The root of these settings, its folders made and closed to others. Error: exit 2, the engine cannot open its path."""
+    if re.search(r"[?\\]", str(settings.paths.root)):
+        where, todo = str(settings.paths.root), "换一个文件夹，或给它改名"
+        raise JifenError(ExitCode.USAGE, "根目录不可用：路径中不可有 ? 和 \\", where=where, todo=todo)
     root = Root(settings.paths.root, settings.paths.inbox, settings.paths.analysts_group)
     root.prepare()
     return root
@@ -205,6 +200,13 @@ def open_root(settings: Settings) -> Root:
 def fingerprint(key: bytes) -> str:
     """What a manifest says of the key: enough to know it again, nothing to find it by."""
     return hmac.new(key, b"jifen key fingerprint", hashlib.sha256).hexdigest()[:16]
+
+
+def _fingerprint_in(manifest: Path) -> str | None:
+    """None where the manifest is missing or damaged: `verify` and whoever reads the revision tell of that."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(manifest.read_bytes())["key_fingerprint"])
+    return None
 
 
 def months_in(folder: Path) -> list[Month]:

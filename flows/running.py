@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 from expectations import gate
@@ -37,12 +37,24 @@ def run_months(
 
     `accept`: why a month that has drifted too far is published all the same.
     """
-    with live_line("准备") as doing, _opened(settings, months, tell) as (house, root, key):
+    with live_line("准备") as doing, _opened_or_told(settings, months, tell) as (house, root, key):
         _refuse_unknown_sources(house, allowed)
         return [
             _run_with_prefect(Run(house, root, key, month, allowed, send, month == months[-1], accept), tell, doing)
             for month in months
         ]
+
+
+@contextmanager
+def _opened_or_told(settings: Settings, months: Sequence[Month], tell: Tell) -> Iterator[tuple[House, Root, bytes]]:
+    """As `_opened`; what stops the first month before it has begun is notified like what stops it later."""
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(_opened(settings, months, tell))
+        except Exception as error:
+            notify(settings, tell, failed(months[0], error))
+            raise
+        yield opened
 
 
 def _refuse_unknown_sources(house: House, allowed: Mapping[str, str]) -> None:
@@ -70,7 +82,8 @@ def _opened(settings: Settings, months: Sequence[Month], tell: Tell) -> Iterator
     """The root, held for these months, once everything declared and published is found in order."""
     root = open_root(settings)
     with root.lock():
-        prefect_home.start_server_early(root.path)
+        if prefect_home.start_server_early(root.path):
+            prefect_home.require_server(root.path)
         gate.warm_up()
         house = load_house(settings)
         for month in months:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 import data
 from expectations.problems import DeclarationError, ExitCode, JifenError, Problem, meant, nearest
@@ -19,9 +20,17 @@ from transforms.engine import EngineSettings
 FILE_NAME = "jifen.toml"
 OWN_DECLARATIONS = Path(data.__file__).resolve().parent
 
+
+def _not_blank(given: Any) -> Any:
+    if isinstance(given, str) and not given.strip():
+        raise PydanticCustomError("too_short", "empty")
+    return given
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
-Folder = Annotated[Path, Field(strict=False)]
+Text = Annotated[str, BeforeValidator(_not_blank)]
+Folder = Annotated[Path, Field(strict=False), BeforeValidator(_not_blank)]
 
 
 class Closed(BaseModel):
@@ -37,13 +46,15 @@ class Paths(Closed):
     inbox: Folder
     policy: Folder = OWN_DECLARATIONS
     reference: Folder = OWN_DECLARATIONS / "reference"
-    analysts_group: str | None = None
+    analysts_group: Text | None = None
 
 
 class Engine(Closed):
     """How much of the machine the engine may use."""
 
-    memory: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(K|M|G|T)i?B$")] = EngineSettings.memory
+    memory: Annotated[str, Field(pattern=r"^(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)(K|M|G|T)i?B$")] = (
+        EngineSettings.memory
+    )
     threads: Annotated[int, Field(ge=1)] = EngineSettings.threads
 
 
@@ -84,8 +95,8 @@ class Notify(Closed):
     An address that holds a secret is not written here but given in JIFEN_NOTIFY_WEBHOOK, which wins.
     """
 
-    webhook: str | None = None
-    command: Annotated[list[str], Field(min_length=1)] | None = None
+    webhook: Text | None = None
+    command: Annotated[list[Text], Field(min_length=1)] | None = None
 
     @field_validator("webhook")
     @classmethod
@@ -104,11 +115,11 @@ class SourceSettings(Closed):
     `endpoint`: the address of the S3-compatible service. `table` or `query`: what to read of a PostgreSQL database.
     """
 
-    origin: str | None = None
-    endpoint: str | None = None
+    origin: Text | None = None
+    endpoint: Text | None = None
     encoding: Literal["utf-8", "gb18030"] | None = None
-    table: str | None = None
-    query: str | None = None
+    table: Text | None = None
+    query: Text | None = None
     aliases: dict[str, dict[str, list[str]]] = {}
 
     @field_validator("origin", "endpoint")
@@ -204,16 +215,19 @@ def _place(given: dict[str, Any], base: Path, root: Path | None, inbox: Path | N
     if not isinstance(paths, dict):
         return
     for name in ("root", "inbox", "policy", "reference"):
-        if isinstance(paths.get(name), str):
+        if _has_text(paths.get(name)):
             paths[name] = (base / paths[name]).resolve()
     paths.update({name: path.resolve() for name, path in (("root", root), ("inbox", inbox)) if path is not None})
     paths.setdefault("root", base / "var")
-    if isinstance(paths["root"], Path):
-        paths.setdefault("inbox", paths["root"] / "inbox")
+    paths.setdefault("inbox", Path(str(paths["root"])) / "inbox")
     sources = given.get("sources")
     for source in sources.values() if isinstance(sources, dict) else ():
-        if isinstance(source, dict) and isinstance(source.get("origin"), str) and "://" not in source["origin"]:
+        if isinstance(source, dict) and _has_text(source.get("origin")) and "://" not in source["origin"]:
             source["origin"] = os.path.normpath(base / source["origin"])
+
+
+def _has_text(given: Any) -> bool:
+    return isinstance(given, str) and bool(given.strip())
 
 
 MEANT = {

@@ -17,15 +17,17 @@ from flows.settings import Settings
 from reports.rules import Rules
 from reports.simulation_page import Frame, simulation_page, total_effect, verdict
 from reports.titles import SUMS, item_titles
-from transforms.engine import open_engine, quoted
+from transforms.engine import open_engine, parquet_in
 from transforms.policy.load import load_tables
 from transforms.policy.tables import CITY, PointsTable, Version
-from transforms.services.load import load_services
+from transforms.services.load import load_services, services_in_force
 from transforms.services.models import Service
+from transforms.services.models import Version as ServiceVersion
 from transforms.services.names import expression_names, points_columns_on
-from transforms.simulate import Draft, drafted, simulate
+from transforms.simulate import Draft, simulate
 
 PARTS = ("points", "services")
+AnyVersion = Version | ServiceVersion
 
 
 def simulate_policy(
@@ -45,7 +47,8 @@ def simulate_policy(
     with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
         facts = _published_facts(connection, revision, rules)
         tables, services = _load_draft(policy, revision, rules, facts)
-        draft = _draft(rules, tables, services, facts)
+        new = _new_versions(rules, tables, services)
+        draft = _draft(rules, tables, services, facts, new)
         root.access_log("simulate", month=str(revision.month), revision=revision.number)
         simulate(connection, revision.path, draft, facts, revision.manifest["corrected"], revision.month, target)
         frame = Frame(
@@ -54,7 +57,11 @@ def simulate_policy(
             items={**item_titles(rules.tables, rules.districts), **item_titles(tables, rules.districts)},
             sums=frozenset({*SUMS, *rules.version(CITY).sections, *draft.tables[CITY].sections}),
             services={service.service: service.title for service in (*rules.services, *services)},
-            tried=[*_tried(rules, tables, services, draft), *_left_out(policy, revision)],
+            tried=[
+                *_tried(rules, tables, services, draft),
+                *_not_in_force(tables, services, draft, new),
+                *_left_out(policy, revision),
+            ],
         )
         page = simulation_page(connection, revision.path, target, frame)
         effect = total_effect(connection, target)
@@ -82,9 +89,7 @@ def _published_facts(connection: duckdb.DuckDBPyConnection, revision: Revision, 
     columns = {
         name
         for table in ("facts", "restricted/facts")
-        for name, *_ in connection.execute(
-            f"DESCRIBE FROM read_parquet({quoted(revision.path / table / '*.parquet')})"
-        ).fetchall()
+        for name, *_ in connection.execute(f"DESCRIBE FROM {parquet_in(revision.path / table)}").fetchall()
     }
     return {name: fact for name, fact in rules.names.facts.items() if name in columns}
 
@@ -106,20 +111,37 @@ def _load_draft(
     return tables, load_services(folder, facts, tables, rules.districts) if there else []
 
 
+def _versions(tables: Mapping[str, PointsTable], services: Sequence[Service]) -> Iterator[tuple[str, AnyVersion]]:
+    """Every version with the authority or the service that it belongs to."""
+    for authority, table in tables.items():
+        yield from ((authority, version) for version in table.versions)
+    for service in services:
+        yield from ((service.service, version) for version in service.versions)
+
+
+def _new_versions(
+    rules: Rules, tables: Mapping[str, PointsTable], services: Sequence[Service]
+) -> list[tuple[str, AnyVersion]]:
+    """The versions of the draft that are not as the published month knows them."""
+    known = {(name, version.hash) for name, version in _versions(rules.tables, rules.services)}
+    return [(name, version) for name, version in _versions(tables, services) if (name, version.hash) not in known]
+
+
 def _draft(
-    rules: Rules, tables: Mapping[str, PointsTable], services: list[Service], facts: Mapping[str, Fact]
+    rules: Rules,
+    tables: Mapping[str, PointsTable],
+    services: Sequence[Service],
+    facts: Mapping[str, Fact],
+    new: Sequence[tuple[str, AnyVersion]],
 ) -> Draft:
-    versions = {authority: _version(rules, table) for authority, table in tables.items()}
-    published = {service.service: service.versions for service in rules.services}
-    tried = {s.service: drafted(s.versions, published.get(s.service, []), rules.as_of) for s in services}
-    day = max(rules.as_of, *(version.begins for version in versions.values()))
+    """Everything as it stands on one day: the scoring date, or the later one on which the last new version begins.
+
+    Tables and services of different days have nothing to do with each other: other sections, other thresholds.
+    """
+    day = max([rules.as_of, *(version.begins for _, version in new)])
+    in_force = {authority: table.in_force(day) for authority, table in tables.items()}
     kinds = expression_names(facts, points_columns_on(tables, day), rules.districts)
-    return Draft(versions, {code: version for code, version in tried.items() if version}, kinds)
-
-
-def _version(rules: Rules, table: PointsTable) -> Version:
-    found = drafted(table.versions, rules.tables[table.authority].versions, rules.as_of)
-    return found or table.in_force(rules.as_of)  # before the first version: says so
+    return Draft(day, in_force, services_in_force(services, day), kinds)
 
 
 def _tried(rules: Rules, tables: Mapping[str, PointsTable], services: Sequence[Service], draft: Draft) -> Iterator[str]:
@@ -146,6 +168,22 @@ def _tried(rules: Rules, tables: Mapping[str, PointsTable], services: Sequence[S
     for code in in_force if draft.services else ():
         if in_force[code] and code not in draft.services:
             yield f"积分应用 {code} {titles[code]}：草案中没有，按取消计算"
+    if draft.day > rules.as_of:
+        yield f"试算 {draft.day} 生效的全部积分表和积分应用，数据仍是计分日 {rules.as_of} 的"
+
+
+def _not_in_force(
+    tables: Mapping[str, PointsTable],
+    services: Sequence[Service],
+    draft: Draft,
+    new: Sequence[tuple[str, AnyVersion]],
+) -> Iterator[str]:
+    """What is new in the draft, but not in force on the day that is tried: another version has taken its place by then."""
+    titles = {name: table.title for name, table in tables.items()} | {s.service: s.title for s in services}
+    in_force: dict[str, AnyVersion] = {**draft.services, **draft.tables}
+    for name, version in new:
+        if version.begins != in_force[name].begins:
+            yield f"{titles[name]}：{version.begins} 版的改动不在模拟之内，{draft.day} 生效的是 {in_force[name].begins} 版"
 
 
 def _left_out(policy: Path, revision: Revision) -> Iterator[str]:

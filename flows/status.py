@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from expectations.month import Month
+from expectations.problems import JifenError
 from flows.build import build_folder
 from flows.holding import read_held
 from flows.house import House, load_house
-from flows.publish import delivery_facts, published, published_months
+from flows.origins.files import Inbox
+from flows.publish import delivery_facts, outrun, published, published_months
 from flows.pull import deliveries, inbox_months
 from flows.root import Root, months_in, open_root
 from flows.serve import CITY_TIME, Schedule, known_schedule
@@ -21,13 +23,13 @@ ENDED = {"blocked": "数据未通过", "failed": "未完成"}
 
 
 def stale_months(root: Root, sources: list[str]) -> list[Month]:
-    """Published months whose deliveries have changed since: of any source, in the month or before."""
+    """Published months whose deliveries have changed since, of any source, in the month or before; or the month before."""
     known = [delivery_facts(delivery) for source in sources for delivery in deliveries(root, source)]
     stale = []
     for month in published_months(root):
         revision = published(root, month)
         upto = [delivery for delivery in known if Month.parse(delivery["month"]) <= month]
-        if revision and _content(revision.manifest["received"]) != _content(upto):
+        if revision and (_content(revision.manifest["received"]) != _content(upto) or outrun(root, revision)):
             stale.append(month)
     return stale
 
@@ -75,11 +77,9 @@ def _last_run(root: Root, month: Month) -> dict[str, Any]:
 
 def _missing(house: House, root: Root, month: Month, schedule: Schedule, today: dt.date) -> str:
     """What has not been received and is not in the inbox; what has an origin of its own is not looked for there."""
-    waiting = root.inbox / str(month)
-    offered = {path.name.split(".")[0] for path in waiting.iterdir()} if waiting.is_dir() else set()
     absent = [name for name in house.sources if all(known.month != month for known in deliveries(root, name))]
     fetched = [name for name in absent if (given := house.settings.sources.get(name)) and given.origin]
-    lacking = [name for name in absent if name not in offered and name not in fetched]
+    lacking = [name for name in absent if name not in fetched and not _offered(root, name, month)]
     told = []
     if lacking:
         due = schedule.due(month)
@@ -89,6 +89,14 @@ def _missing(house: House, root: Root, month: Month, schedule: Schedule, today: 
     if fetched:
         told.append(f"运行时自行取数：{_titles(house, fetched)}")
     return "；".join(told)
+
+
+def _offered(root: Root, source: str, month: Month) -> bool:
+    """Whether a run would find something of the source in the inbox, be it good or not."""
+    try:
+        return Inbox(root.inbox, source).offer(month) is not None
+    except JifenError:
+        return True
 
 
 def _titles(house: House, names: list[str]) -> str:

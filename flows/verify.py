@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from flows.publish import (
 )
 from flows.pull import RECEIPT, Delivery, content_hash, read_delivery
 from flows.root import Root, fingerprint, months_in, numbered
-from transforms.engine import EngineSettings, open_engine, quoted
+from transforms.engine import EngineSettings, open_engine, parquet
 
 
 def verify(root: Root, key: bytes, month: Month | None = None, engine: EngineSettings | None = None) -> list[str]:
@@ -37,7 +38,7 @@ def verify(root: Root, key: bytes, month: Month | None = None, engine: EngineSet
             sealed.append(read_revision(of_month, number, folder))
         else:
             findings.append(f"{of_month} r{number}：清单与校验码（.mac）不符，内容不可信")
-    findings += [*_chain(sealed), *_links(root, sealed)]
+    findings += [*_strangers(root), *_chain(sealed), *_links(root, sealed)]
     chosen = [revision for revision in sealed if month in (None, revision.month)]
     for revision in chosen:
         of_files = [*_identity(revision, key), *_files(revision)]
@@ -46,6 +47,28 @@ def verify(root: Root, key: bytes, month: Month | None = None, engine: EngineSet
             f"{revision.month} r{revision.number}：{text}" for text in (*of_files, *_accounts(revision), *of_sums)
         ]
     return findings + list(_raw(root, chosen, everything=month is None))
+
+
+def _strangers(root: Root) -> Iterator[str]:
+    """What stands beside months, revisions and deliveries, or is a link in the place of one."""
+    month = "[0-9]{4}-(0[1-9]|1[0-2])"
+    strangers = [
+        *_beside(root.months, month, "r[1-9][0-9]*"),
+        *_beside(root.raw, month, ".*", "d[1-9][0-9]*"),
+        *sorted(link for link in root.published.glob("[!.]*") if not re.fullmatch(month, link.name)),
+    ]
+    for item in strangers:
+        linked = item.is_symlink() and item.parent != root.published
+        yield f"{item.relative_to(root.path).as_posix()}：{'是链接，不是文件夹' if linked else '不属于这里'}"
+
+
+def _beside(folder: Path, name: str, *below: str) -> Iterator[Path]:
+    """All but folders of such a name, and in those all but such below. What begins with a dot is a killed run's draft."""
+    for item in sorted(folder.glob("[!.]*")):
+        if item.is_symlink() or not item.is_dir() or not re.fullmatch(name, item.name):
+            yield item
+        elif below:
+            yield from _beside(item, *below)
 
 
 def _chain(sealed: list[Revision]) -> Iterator[str]:
@@ -116,7 +139,7 @@ def _sums(revision: Revision, root: Root, engine: EngineSettings) -> list[str]:
             count(*),
             count(*) FILTER (common_points IS DISTINCT FROM (0 {" ".join(signed)})),
             count(*) FILTER (total_points IS DISTINCT FROM common_points + coalesce(district_points, 0))
-        FROM read_parquet([{", ".join(map(quoted, scores))}])"""
+        FROM {parquet(*scores)}"""
     with open_engine(engine, root.tmp / "spill") as connection:
         residents, common, total = connection.execute(statement).fetchall()[0]
     findings = []
@@ -139,7 +162,7 @@ def _raw(root: Root, chosen: list[Revision], *, everything: bool) -> Iterator[st
     folders = {root.raw / month / source / f"d{number}": content for (month, source, number), content in used.items()}
     if everything:
         for month in months_in(root.raw):
-            sources = (folder for source in (root.raw / str(month)).iterdir() for folder in numbered(source, "d"))
+            sources = (folder for source in (root.raw / str(month)).glob("*") for folder in numbered(source, "d"))
             folders |= {folder: folders.get(folder) for _, folder in sources}
     for folder, content in sorted(folders.items()):
         name = folder.relative_to(root.path).as_posix()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from transforms.engine import EngineSettings, open_engine, quoted
+from transforms.engine import EngineSettings, open_engine, parquet, quoted
 
 # view -> (folder of a revision, what one row is)
 VIEWS = {
@@ -129,7 +129,7 @@ def _select(months: Sequence[tuple[str, bool, tuple[Path, ...]]]) -> str:
 
 
 def _read(files: Sequence[Path]) -> str:
-    return f"FROM read_parquet([{', '.join(map(quoted, files))}], union_by_name = true)"
+    return f"FROM {parquet(*files, union_by_name='true')}"
 
 
 def _creation(view: View, root: Path, seen: Path, *, deferred: bool) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,11 @@ class ListColumn:
     title: str
     kind: Literal["code", "text", "month", "plain"] = "plain"
     width: int = 18
+
+    @property
+    def header(self) -> str:
+        """The title in a CSV that a spreadsheet opens: text like what people wrote, for writers of declarations wrote it."""
+        return f"'{self.title}" if re.match(_RUNS, self.title) else self.title
 
     @property
     def text(self) -> str:
@@ -60,7 +66,7 @@ def copy_csv(
     be neither: the BOM stands before its header. The query must stay free of joins (a long IN is one), for they lose
     the order of the table.
     """
-    titles = [column.title for column in columns]
+    titles = [column.header for column in columns]
     titles[0] = BOM + titles[0]
     cells = ", ".join(f"{column.cell} AS {_name(title)}" for column, title in zip(columns, titles, strict=True))
     written = (title for column, title in zip(columns, titles, strict=True) if column.kind in ("code", "text"))

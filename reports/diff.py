@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 from rich.table import Table
 
-from transforms.engine import quoted
+from transforms.engine import parquet_in
 from transforms.month_tables import points_columns
 
 Manifest = Mapping[str, Any]
@@ -40,7 +40,7 @@ def _name(manifest: Manifest) -> str:
 
 
 def _scores(folder: Path) -> str:
-    return f"read_parquet({quoted(folder / 'scores' / '*.parquet')})"
+    return parquet_in(folder / "scores")
 
 
 def _people(connection: duckdb.DuckDBPyConnection, then: Path, now: Path) -> list[dict[str, Any]]:

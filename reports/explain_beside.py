@@ -10,7 +10,7 @@ import duckdb
 
 from reports.explanation import Change, ServiceState
 from reports.rules import Rules
-from transforms.engine import quoted
+from transforms.engine import parquet_in
 
 
 def changes(
@@ -23,8 +23,7 @@ def changes(
     """The person's rows of the revision's `changes`, in the order of the titles (`item_titles`)."""
     order = {item: place for place, item in enumerate(titles)}
     rows = connection.execute(
-        f"SELECT item, before, after FROM read_parquet({quoted(revision / 'changes' / '*.parquet')})"
-        " WHERE district = ? AND resident_key = ?",
+        f"SELECT item, before, after FROM {parquet_in(revision / 'changes')} WHERE district = ? AND resident_key = ?",
         [district, resident_key],
     ).fetchall()
     rows.sort(key=lambda row: order.get(row[0], len(order)))
@@ -39,7 +38,7 @@ def service_states(connection: duckdb.DuckDBPyConnection, revision: Path, rules:
     district, key = connection.execute("SELECT district, resident_key FROM scored").fetchall()[0]
     amounts = dict(
         connection.execute(
-            f"SELECT service, monthly_amount FROM read_parquet({quoted(revision / 'eligibility' / '*.parquet')})"
+            f"SELECT service, monthly_amount FROM {parquet_in(revision / 'eligibility')}"
             " WHERE district = ? AND resident_key = ?",
             [district, key],
         ).fetchall()

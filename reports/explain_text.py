@@ -88,8 +88,8 @@ def _line(line: Line) -> Iterator[str]:
     yield f"{indent}规则：{line.rule}依据：{line.basis}{example}"
     if line.closed_by is not None:
         yield f"{indent}未计：{line.closed_by}"
-    elif line.capped and line.cap is not None:
-        yield f"{indent}按规则 {line.rule_points} 分，超过上限，计 {line.cap.normalize():f} 分"
+    elif line.capped:
+        yield f"{indent}按规则 {line.rule_points} 分，超过上限，计 {line.earned.normalize():f} 分"
     if line.correction is not None:
         yield f"{indent}{_correction(line.correction)}"
 

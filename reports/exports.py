@@ -29,7 +29,7 @@ from reports.district_lists import (
 from reports.encrypt import check_recipient, delivered, named
 from reports.summary import Movement, movements, summary_page
 from reports.workbook import write_workbook
-from transforms.engine import PARQUET, quoted, scalar
+from transforms.engine import PARQUET, parquet_in, quoted, scalar
 from transforms.services.reminders import REMINDER_COLUMNS
 
 CSV_ROWS = 500_000
@@ -143,9 +143,8 @@ def _serve(
     connection: duckdb.DuckDBPyConnection, name: str, folder: Path, absent: Mapping[str, str] | None = None
 ) -> None:
     """A view on the Parquet files of a folder; without files, where that may be, an empty one with the columns given."""
-    files = ", ".join(quoted(file) for file in sorted(folder.glob("*.parquet")))
-    select = f"FROM read_parquet([{files}])"
-    if absent and not files:
+    select = f"FROM {parquet_in(folder)}"
+    if absent and not any(folder.glob("*.parquet")):
         nothing = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in absent.items())
         select = f"SELECT {nothing} WHERE false"
     connection.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")  # a TEMP one is not seen by cursors

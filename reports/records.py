@@ -18,7 +18,7 @@ from expectations.month import Month
 from expectations.source import Fact, Source
 from transforms import months
 from transforms.clean import identity
-from transforms.engine import quoted
+from transforms.engine import parquet, quoted, received_rows
 from transforms.measures import condition, equal
 from transforms.policy.words import number_words
 
@@ -78,7 +78,7 @@ def refused_records(
         f"""
         SELECT received, raw, reasons FROM (
             SELECT *, {identity.normalised(given)} AS text
-            FROM read_parquet([{", ".join(map(quoted, files))}], hive_partitioning = false)
+            FROM {parquet(*files)}
         ) WHERE {identity.number("text")} = ? ORDER BY received, record""",
         [person],
     ).fetchall()
@@ -92,8 +92,7 @@ def refused_records(
 
 def _served(source: Source, folders: Sequence[Path], over_quota: Path | None) -> str:
     """The person's rows, with marks: `overtaken` by a later row of the same key (whoever's that is), `decides`, `over`."""
-    files = ", ".join(quoted(folder / "rows.parquet") for folder in folders)
-    rows = f"read_parquet([{files}], hive_partitioning = true, hive_types = {{'received': VARCHAR}})"
+    rows = received_rows(folders)
     mine, overtaken, decides, over = f"{source.person} = $person", "false", "true", "false"
     if source.delivery == "increment" and source.key:
         key = ", ".join(source.key)
@@ -105,7 +104,7 @@ def _served(source: Source, folders: Sequence[Path], over_quota: Path | None) ->
         decides = f"row_number() OVER (PARTITION BY {', '.join(ledger.per)} ORDER BY {order}) = 1"
     if source.quota and over_quota and over_quota.exists():
         key = ", ".join(source.key)
-        over = f"({key}) IN (SELECT ({key}) FROM read_parquet({quoted(over_quota)}))"
+        over = f"({key}) IN (SELECT ({key}) FROM {parquet(over_quota)})"
     return f"SELECT *, {overtaken} AS overtaken, {decides} AS decides, {over} AS over FROM {rows} WHERE {mine}"
 
 

@@ -13,7 +13,7 @@ import duckdb
 
 from reports.page import document
 from reports.summary import FEW, FEW_TEXT, STYLE, rounded
-from transforms.engine import quoted
+from transforms.engine import parquet_in
 
 MARKS = (Decimal(-20), Decimal(-10), Decimal(-5), Decimal(0), Decimal(5), Decimal(10), Decimal(20))
 MORE_STYLE = """
@@ -83,16 +83,12 @@ def people(number: int) -> str:
 
 def total_effect(connection: duckdb.DuckDBPyConnection, result: Path) -> Effect:
     """The effect on total points over everyone; makes the view `points` of the differences."""
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW points AS FROM {_files(result / 'points')}")
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW points AS FROM {parquet_in(result / 'points')}")
     return _effects(connection, "'all'", "item = 'total'").get("all", NOBODY)
 
 
-def _files(folder: Path) -> str:
-    return f"read_parquet({quoted(folder / '*.parquet')})"
-
-
 def _residents(connection: duckdb.DuckDBPyConnection, revision: Path) -> dict[str, int]:
-    scores = _files(revision / "scores")
+    scores = parquet_in(revision / "scores")
     return dict(connection.execute(f"SELECT district, count(*) FROM {scores} GROUP BY 1 ORDER BY 1").fetchall())
 
 
@@ -163,8 +159,8 @@ def _mean(points: Decimal, number: int) -> str:
 def _services(connection: duckdb.DuckDBPyConnection, frame: Frame, revision: Path, result: Path) -> str:
     if not any((result / "services").iterdir()):
         return "<p>该月没有发布积分应用的结果。</p>"
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW service_changes AS FROM {_files(result / 'services')}")
-    published = f"(SELECT service, district, eligible, monthly_amount FROM {_files(revision / 'eligibility')})"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW service_changes AS FROM {parquet_in(result / 'services')}")
+    published = f"(SELECT service, district, eligible, monthly_amount FROM {parquet_in(revision / 'eligibility')})"
     rows = connection.execute(f"""
         WITH earlier AS (
             SELECT service, district, count(*) AS reached, coalesce(sum(monthly_amount), 0) AS money

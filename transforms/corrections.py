@@ -13,6 +13,7 @@ from transforms.measures import FACT_TYPES, equal
 from transforms.steps import Step
 
 FACT_PREFIX = "fact:"
+LARGEST = 2**31 - 1  # an INTEGER
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def corrected_targets(
         CREATE OR REPLACE TEMP TABLE effective AS
         SELECT h.* FROM holding AS h JOIN residents AS r ON r.person = h.person
         WHERE (h.target IN {targets(set(counted) - set(whole))} AND h.value >= 0)
-            OR (h.target IN {targets(whole)} AND h.value >= 0 AND h.value = floor(h.value))
+            OR (h.target IN {targets(whole)} AND h.value BETWEEN 0 AND {LARGEST} AND h.value = floor(h.value))
             OR (h.target IN {targets(yes_no)} AND h.value IN (0, 1))
             OR (h.target IN {targets(indicators, "")} AND h.value BETWEEN 0 AND 999.99
                 AND (strpos(h.target, ':') = 0 OR split_part(h.target, ':', 1) = r.district))""")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,8 @@ def open_engine(
 
 def confine(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path]) -> None:
     """Let a connection read files below these folders and nothing else, for good."""
-    allowed = ", ".join(quoted(f"{folder}/") for folder in folders)
+    spellings = (spelt for folder in folders for spelt in {f"{folder}/", glob.escape(f"{folder}/")})  # see `parquet`
+    allowed = ", ".join(map(quoted, spellings))
     connection.execute(f"SET allowed_directories = [{allowed}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -59,6 +61,25 @@ def confine(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path]) -> N
 def quoted(text: str | Path) -> str:
     """A string as an SQL literal. For paths and names of our own making; people's values are bound instead."""
     return "'" + str(text).replace("'", "''") + "'"
+
+
+def parquet(*files: Path, **options: str) -> str:
+    """`read_parquet` of these very files: a name is no pattern (`part[1]`), and a folder's name no column (`a=b`)."""
+    listed = ", ".join(quoted(glob.escape(str(file))) for file in files)
+    given = "".join(f", {name} = {value}" for name, value in options.items())
+    return f"read_parquet([{listed}], hive_partitioning = false{given})"
+
+
+def parquet_in(folder: Path) -> str:
+    """`read_parquet` of a folder's files, in the order of their names."""
+    return parquet(*sorted(folder.glob("*.parquet")))
+
+
+def received_rows(folders: Iterable[Path]) -> str:
+    """The clean rows in folders of deliveries, with the month (text) in which each was received as `received`."""
+    rows = parquet(*(folder / "rows.parquet" for folder in folders), filename="'file_of_row'")
+    month = "regexp_extract(file_of_row, '.*/received=([0-9]{4}-[0-9]{2})/', 1)"
+    return f"(SELECT * EXCLUDE (file_of_row), {month} AS received FROM {rows})"
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, query: str, values: list[Any] | None = None) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from transforms.engine import quoted
+from transforms.engine import parquet, quoted
 from transforms.month_tables import points_columns
 
 BAND, TOP_BAND = 20, 9  # points of one band of the distribution; the last band is open
@@ -110,7 +110,7 @@ def refused_so_far(connection: duckdb.DuckDBPyConnection, staged: Path) -> dict[
     files = sorted(staged.glob("*.parquet"))
     if not files:
         return None
-    rows = f"read_parquet([{', '.join(map(quoted, files))}])"
+    rows = parquet(*files)
     received, refused = connection.execute(f"SELECT count(*), count(reasons) FROM {rows}").fetchall()[0]
     tallies = {
         kind: dict(

@@ -17,10 +17,11 @@ from expectations.reference import TABLES, Reference
 from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
-from transforms.engine import PARQUET, PASSING, quoted, scalar
-from transforms.facts import facts_sql, residents_step, rows_step, source_steps
+from transforms.engine import PARQUET, PASSING, parquet, quoted, received_rows, scalar
+from transforms.facts import facts_sql, joined_tables, residents_step, rows_step, source_steps
 from transforms.measures import equal
 from transforms.months import PART, adds_up, handed_on, month_facts, months_steps
+from transforms.overflow import overflow_told
 from transforms.steps import Step, run_step
 
 
@@ -103,7 +104,8 @@ def make_facts(
     statement = Step("facts", facts_sql(sources, corrected.facts))
     tell("汇总")
     # Read by the steps after it and then thrown away: quick to write matters more than small.
-    run_step(connection, Step("facts", f"COPY ({statement.sql}) TO {quoted(target)} ({PASSING})"), values)
+    with overflow_told(connection, facts, joined_tables(sources)):
+        run_step(connection, Step("facts", f"COPY ({statement.sql}) TO {quoted(target)} ({PASSING})"), values)
     statements.append(statement)
     residents = scalar(connection, "SELECT count(*) FROM residents")
     return MonthFacts(
@@ -114,8 +116,7 @@ def make_facts(
 def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Sequence[Path]) -> None:
     """`clean_<source>`: the rows served, with the month they were received in (`received`, text)."""
     if folders:
-        files = ", ".join(quoted(folder / "rows.parquet") for folder in folders)
-        rows = f"FROM read_parquet([{files}], hive_partitioning = true, hive_types = {{'received': VARCHAR}})"
+        rows = f"FROM {received_rows(folders)}"
     else:
         columns = ", ".join(
             f"CAST(NULL AS {SQL_TYPES[column.type]}) AS {name}" for name, column in source.columns.items()
@@ -144,7 +145,7 @@ def _make_months(
 def _take_up(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path | None) -> None:
     """`<table>_before`: what the month before handed on; nothing without a folder."""
     for table, nothing in handed_on(source).items():
-        query = f"FROM read_parquet({quoted(folder / f'{table}.parquet')})" if folder else nothing
+        query = f"FROM {parquet(folder / f'{table}.parquet')}" if folder else nothing
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {table}_before AS {query}")
 
 
@@ -220,5 +221,5 @@ def _leave_out(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Sour
             key = ", ".join(source.key)
             rows = f"SELECT * EXCLUDE (within_quota) FROM last_{name} WHERE {equal(source.standing)} AND NOT within_quota ORDER BY {key}"
             connection.execute(f"COPY ({rows}) TO {quoted(path)} ({PARQUET})")
-            counts[name] = int(scalar(connection, f"SELECT count(*) FROM {quoted(path)}"))
+            counts[name] = int(scalar(connection, f"SELECT count(*) FROM {parquet(path)}"))
     return counts

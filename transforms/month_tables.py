@@ -11,7 +11,7 @@ import duckdb
 from expectations.month import Month
 from expectations.source import Fact, Source
 from transforms.clean.identity import id_text
-from transforms.engine import PARQUET, quoted, scalar
+from transforms.engine import PARQUET, parquet, quoted, scalar
 from transforms.steps import Step, run_step
 
 
@@ -21,12 +21,12 @@ def write_table(
     """Write one table as Parquet, in the order of its statement; return its rows."""
     target.parent.mkdir(parents=True, exist_ok=True)
     run_step(connection, Step(target.stem, f"COPY ({statement}) TO {quoted(target)} ({PARQUET})"), values or {})
-    return int(scalar(connection, f"SELECT count(*) FROM {quoted(target)}"))
+    return int(scalar(connection, f"SELECT count(*) FROM {parquet(target)}"))
 
 
 def numbered_rows(revision: Path, table: str) -> str:
     """A table of a revision (`facts`, `restricted/facts`) with `file_row_number`: all hold the same residents in one order."""
-    return f"read_parquet({quoted(revision / table / (Path(table).name + '.parquet'))}, file_row_number = true)"
+    return parquet(revision / table / f"{Path(table).name}.parquet", file_row_number="true")
 
 
 def facts_statement(facts: Mapping[str, Fact]) -> str:
@@ -81,7 +81,7 @@ def changes_statement(connection: duckdb.DuckDBPyConnection, before: Sequence[Pa
             "CAST(NULL AS VARCHAR) AS item, CAST(NULL AS DECIMAL(7,2)) AS before, CAST(NULL AS DECIMAL(7,2)) AS after"
         )
         return f"SELECT DATE '{month.first_day}' AS month, resident_key, district, {columns} FROM scores WHERE false"
-    earlier = f"read_parquet([{', '.join(quoted(path) for path in before)}])"
+    earlier = parquet(*before)
     now, then = points_columns(connection, "scores"), points_columns(connection, earlier)
     items = list(dict.fromkeys([*now, *then]))
 

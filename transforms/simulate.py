@@ -7,16 +7,15 @@ the same order, sorted by district, and a district is one stretch of rows in eac
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import duckdb
 
 from expectations.month import Month
 from expectations.source import Fact
-from transforms.engine import PARQUET, quoted
+from transforms.engine import PARQUET, parquet_in, quoted
 from transforms.month_tables import numbered_rows, points_columns
 from transforms.policy.compile import points_sql
 from transforms.policy.expressions import Kind
@@ -26,37 +25,17 @@ from transforms.services.models import Version as ServiceVersion
 from transforms.steps import Step, run_step
 
 
-class Dated(Protocol):
-    """A version of a points table or of a service."""
-
-    @property
-    def begins(self) -> dt.date: ...
-    @property
-    def hash(self) -> str: ...
-
-
-AnyVersion = TypeVar("AnyVersion", bound=Dated)
-
-
 @dataclass(frozen=True)
 class Draft:
-    """What is tried: a version of every points table by authority, and of the services by code.
+    """What is tried: the versions in force on one day, of every points table by authority, and of the services by code.
 
     `kinds`: what the services' expressions may name.
     """
 
+    day: dt.date
     tables: Mapping[str, Version]
     services: Mapping[str, ServiceVersion]
     kinds: Mapping[str, Kind]
-
-
-def drafted(versions: Sequence[AnyVersion], published: Sequence[AnyVersion], as_of: dt.date) -> AnyVersion | None:
-    """The version that a draft puts to the test: the newest one that begins after `as_of` and is new or changed against
-    the `published` ones, as if it were in force already; where there is none, the one in force. None before the first.
-    """
-    known = {version.hash for version in published}
-    tried = [version for version in versions if version.begins <= as_of or version.hash not in known]
-    return tried[-1] if tried else None
 
 
 def simulate(
@@ -146,7 +125,7 @@ ORDER BY resident_key, item"""
 def _services_changed(revision: Path, eligibility: str, district: str) -> str:
     """Every resident and service whose row is not what was published."""
     told = ("eligible", "points_short", "monthly_amount")
-    published = f"read_parquet({quoted(revision / 'eligibility' / '*.parquet')})"
+    published = parquet_in(revision / "eligibility")
     columns = ", ".join(f"b.{name} AS {name}_before, a.{name} AS {name}" for name in told)
     differs = " OR ".join(f"a.{name} IS DISTINCT FROM b.{name}" for name in told)
     return f"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -38,7 +37,7 @@ class Files:
             return _in_folder(path.resolve())
         if path.exists():
             return [(path.resolve().name, path.resolve())]
-        base = next((parent for parent in path.parents if not re.search(r"[*?\[]", str(parent))), Path("/"))
+        base = next(parent for parent in path.parents if parent.is_dir())  # what is there is no pattern
         return [named for item in base.glob(str(path.relative_to(base))) if (named := _named(item, base))]
 
 

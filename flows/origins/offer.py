@@ -71,7 +71,12 @@ def in_order(parts: list[Part], where: str) -> list[Part]:
 
 
 def check_format(name: str, where: str) -> None:
-    """JifenError when nobody would read a file of this name."""
+    """JifenError when nobody would read a file of this name, or could write it down."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        todo = "请部门改名后再放入（从压缩包解出的文件名可能是旧编码）"
+        raise refused(where.encode(errors="backslashreplace").decode(), "文件名不是 UTF-8 编码", todo) from None
     if suffix(name) not in FORMATS:
         raise refused(where, "不认识的文件格式", f"应以 {'、'.join(FORMATS)} 结尾；不属于交付的文件请移走")
 

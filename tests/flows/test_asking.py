@@ -48,6 +48,24 @@ def test_a_question_is_answered_as_json_csv_or_table(world: World, capsys: pytes
         "SELECT * FROM read_text('{root}/secret.key')",
         "SELECT * FROM glob('{root}/*')",
         "SELECT 1; COPY (SELECT 1) TO '{revision}/scores/more.parquet'",
+        "WITH x AS (COPY (SELECT 1) TO '{revision}/scores/more.parquet') FROM x",
+        "(WITH x AS (COPY (SELECT 1) TO '{revision}/scores/more.parquet') FROM x) UNION ALL SELECT 1; -- a comment",
+        "SET VARIABLE x = (WITH x AS (COPY (SELECT 1) TO '{revision}/scores/more.parquet') FROM x)",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{revision}/scores/more.parquet'",
+        "EXPLAIN /**/ ANALYZE COPY (SELECT 1) TO '{revision}/scores/more.parquet'",
+        "EXPLAIN (ANALYZE) COPY (SELECT 1) TO '{revision}/scores/more.parquet'",
+        "EXPLAIN ANALYZE WITH x AS (COPY (SELECT 1) TO '{revision}/scores/more.parquet') FROM x",
+        "EXPLAIN ANALYZE COPY (PIVOT scores ON district USING count(*)) TO '{revision}/scores/more.parquet'",
+        "COPY (PIVOT scores ON district USING count(*)) TO '{revision}/scores/more.parquet'",
+        "PIVOT scores ON district IN (WITH x AS (COPY (SELECT 1) TO '{revision}/scores/more.parquet') FROM x) USING count(*)",
+        "FROM (WITH x AS (COPY (SELECT 1) TO '{revision}/scores/more.parquet') PIVOT scores ON district USING count(*))",
+        "PIVOT (WITH x AS (COPY (SELECT 1 AS a) TO '{revision}/scores/more.parquet') FROM x) ON a USING count(*)",
+        "WITH x AS (COPY (SELECT 1) TO '{revision}/scores/more.parquet') PIVOT scores ON district USING count(*)",
+        "PIVOT scores ON district IN ('330203') USING count(*); COPY (SELECT 1) TO '{revision}/scores/more.parquet'",
+        "PIVOT read_parquet('{revision}/restricted/identities/identities.parquet') ON district USING count(*)",
+        "EXPLAIN ANALYZE SELECT * FROM read_text('{root}/secret.key')",
+        "EXPLAIN CREATE TABLE x AS SELECT 1",
+        "CREATE TABLE x AS PIVOT scores ON district USING count(*)",
         "CREATE TABLE x AS SELECT 1",
         "DROP VIEW scores",
         "ATTACH '{root}/other.duckdb'",
@@ -105,6 +123,39 @@ def test_a_file_says_what_other_tools_say(world: World, capsys: pytest.CaptureFi
     ask(world.settings, query, "json")
     told = json.loads(capsys.readouterr().out)
     assert told == {"yes": True, "awards": [{"key": "a", "points": 1.5}], "nothing": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("PIVOT scores ON district IN ('330203') USING count(*) GROUP BY policy_city; -- a comment", "330203"),
+        ("EXPLAIN SELECT count(*) FROM scores", "physical_plan"),
+        ("explain analyze SELECT count(*) FROM scores;", "analyzed_plan"),
+        ("SUMMARIZE scores", "total_points"),
+        ("DESCRIBE scores", "total_points"),
+        ("SHOW TABLES", "latest_scores"),
+    ],
+)
+def test_statements_that_only_read_are_answered(
+    world: World, capsys: pytest.CaptureFixture[str], query: str, told: str
+) -> None:
+    ask(world.settings, query, "json")
+    assert told in capsys.readouterr().out
+
+
+def test_columns_of_one_name_and_values_that_json_has_not_are_told_as_json_can(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that is taken gets a number, as DuckDB itself names the columns of a table; what is no number is null."""
+    ask(world.settings, "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a", "json")
+    assert json.loads(capsys.readouterr().out) == {"a": 1, "a_2": 2, "a_1": 3, "a_3": 4}
+    query = "SELECT map([DATE '2021-01-01'], ['inf'::DOUBLE]) AS m, 'nan'::DOUBLE AS n, [1.5, 2]::DECIMAL(2,1)[2] AS l"
+    ask(world.settings, query, "json")
+    line = capsys.readouterr().out
+    assert json.loads(line, parse_constant=pytest.fail) == {"m": {"2021-01-01": None}, "n": None, "l": [1.5, 2]}
+    for form in ("csv", "table"):
+        ask(world.settings, query, form)
+        assert "2021-01-01" in capsys.readouterr().out
 
 
 def test_nothing_is_left_behind(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -82,6 +82,8 @@ def test_a_month_does_not_need_somebody_who_reads_along(folder: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr.splitlines()[0]) == (ExitCode.OTHER, "磁盘已满")
+    closed = ["/bin/sh", "-c", 'exec "$@" >&- 2>&-', "sh", command[0], "verify"]
+    assert subprocess.run(closed, cwd=folder).returncode == ExitCode.DONE
     assert "2021-10" in jifen(folder, "status").stdout
 
 
@@ -130,6 +132,18 @@ def test_a_slip_of_the_pen_in_a_command_is_told_what_was_meant(tmp_path: Path, l
     assert f"是否应为 {meant}？" in jifen(tmp_path, *line.split()).stderr
 
 
+@pytest.mark.parametrize(
+    ("told_in", "shown_in"), [("ascii", "utf-8"), ("iso-8859-1", "utf-8"), ("utf-8", "utf-8"), ("gb18030", "gb18030")]
+)
+def test_a_terminal_that_cannot_write_chinese_gets_utf_8(tmp_path: Path, told_in: str, shown_in: str) -> None:
+    for line, stream in (("status", "stdout"), ("nonsense", "stderr")):
+        command = [str(Path(sys.executable).parent / "jifen"), line]
+        environment = {**os.environ, "PYTHONIOENCODING": told_in}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60)
+        shown = getattr(done, stream).decode(shown_in)
+        assert "还没有任何月份" in shown if line == "status" else "没有命令 nonsense" in shown
+
+
 def test_every_mistake_of_a_writer_is_told_at_once_with_file_line_and_key(tmp_path: Path) -> None:
     for name in ("points", "services", "reminders"):
         shutil.copytree(OWN_DECLARATIONS / name, tmp_path / "policy" / name)
@@ -160,3 +174,6 @@ def test_damage_is_found_and_exits_15(folder: Path, tmp_path: Path) -> None:
     content[len(content) // 2] ^= 1
     scores.write_bytes(content)
     assert jifen(tmp_path / "copy", "verify").returncode == ExitCode.DAMAGE
+    (scores.parent.parent / "manifest.json").unlink()
+    listed = jifen(tmp_path / "copy", "verify")
+    assert listed.returncode == ExitCode.DAMAGE and "处损坏：\n  2021-10 r1：清单" in listed.stderr

@@ -12,6 +12,7 @@ import pytest
 
 from expectations.problems import ExitCode, JifenError
 from flows.diffing import show_difference
+from flows.settings import OWN_DECLARATIONS
 from tests.synthetic_city import MONTHS, synthetic_city
 from tests.world import World, national_id
 
@@ -72,6 +73,21 @@ def test_two_months_of_a_whole_city_agree_with_counting_by_hand() -> None:
             mean = f"{sum(moved, Decimal(0)) / len(moved):.2f}"
             expected[item.removesuffix("_points")] = (up, len(moved) - up, mean)
     assert {line["item"]: (line["up"], line["down"], line["mean"]) for line in found["points"]} == expected
+
+
+def test_a_title_is_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(OWN_DECLARATIONS / "points", tmp_path / "policy" / "points")
+    for name in ("services", "reminders", "reference"):
+        shutil.copytree(OWN_DECLARATIONS / name, tmp_path / "policy" / name)
+    city = tmp_path / "policy" / "points" / "city.yaml"
+    titled = city.read_text(encoding="utf-8").replace("title: 居住年限\n", 'title: "居住[b]年限[/b][/]"\n', 1)
+    city.write_text(titled, encoding="utf-8")
+    world = World(tmp_path, only=("registry",), policy=tmp_path / "policy")
+    for month, since in (("2022-10", "2020-10-31"), ("2022-11", "2020-06-30")):
+        world.deliver(month, registry=[resident(STAYS, since=since)])
+        world.run(month)
+    show_difference(world.settings, "2022-10", "2022-11", print, as_json=False)
+    assert "居住[b]年限[/b][/]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["2024", "2024-13", "2024-03/r9", "2023-01", "2024-03/1"])

@@ -11,6 +11,7 @@ import pytest
 
 from expectations.problems import ExitCode, JifenError
 from flows.holding import accept_reason
+from flows.options import reasons_of
 from flows.publish import list_files
 from flows.status import month_lines
 from flows.verify import verify
@@ -151,6 +152,24 @@ def test_a_held_month_with_a_missing_source_is_accepted_without_saying_it_again(
     assert town.revision(NOVEMBER).manifest["missing"]["patents"]["reason"] == "本月无数据"
 
 
+def test_a_list_asked_for_with_the_acceptance_is_built_before_it_is_accepted(town: World) -> None:
+    a_tenth_of_education(town)
+    held(town, last=False)
+    error = held(town, accept=REASON, send=True)
+    assert "待核以后有变化，已重新计算：运行选项" in error.what
+    town.run(NOVEMBER, accept=REASON)
+    assert town.revision(NOVEMBER).manifest["told"]
+
+
+def test_what_was_allowed_to_be_missing_need_not_be_said_again(town: World) -> None:
+    town.deliver(NOVEMBER, registry=registry(), education=degrees())
+    (town.inbox / NOVEMBER / "patents.csv").unlink()
+    town.run(NOVEMBER, allowed={"patents": "本月无数据"})
+    assert town.run(NOVEMBER).unchanged
+    assert town.run(NOVEMBER, allowed={"patents": "改口"}).unchanged
+    assert town.revision(NOVEMBER).manifest["missing"]["patents"]["reason"] == "本月无数据"
+
+
 def test_accepting_a_good_month_is_not_recorded_and_its_second_revision_is_held_beside_it(town: World) -> None:
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     town.run(NOVEMBER, accept=REASON)
@@ -177,6 +196,7 @@ def test_status_shows_what_is_held_due_and_late(town: World) -> None:
 
 @pytest.mark.parametrize("given", ["", "  ", f"{PEOPLE[0]} 无误", "请致电 13857407777"])
 def test_a_reason_is_needed_and_holds_nobodys_number(given: str) -> None:
-    with pytest.raises(JifenError) as caught:
-        accept_reason(given)
-    assert caught.value.code == ExitCode.USAGE and PEOPLE[0] not in str(caught.value)
+    for read in (accept_reason, lambda reason: reasons_of([f"patents={reason}"])):
+        with pytest.raises(JifenError) as caught:
+            read(given)
+        assert caught.value.code == ExitCode.USAGE and PEOPLE[0] not in str(caught.value)

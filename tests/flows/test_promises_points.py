@@ -132,6 +132,31 @@ def test_with_a_reason_it_may_and_a_version_that_decided_nothing_needs_none(amen
     assert "无误" in told(amended(*unused))  # the table of 2021
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"), [(DEARER, REASONS[0]), (EASIER, REASONS[1])], ids=["points", "services"]
+)
+def test_a_reason_serves_one_change(
+    changes: tuple[Change, ...],
+    reason: Change,
+    amended: Callable[..., Settings],
+    published: World,
+    tmp_path: Path,
+) -> None:
+    settings = elsewhere(amended(*changes, reason), tmp_path)
+    shutil.copytree(published.root.path, settings.paths.root, symlinks=True)
+    again = World(tmp_path, policy=settings.paths.policy)
+    shutil.copytree(published.inbox, again.inbox)
+    again.run("2022-04")
+    assert again.revision("2022-04").number == 2
+    assert "无误" in told(settings)
+    further = tuple((file, becomes, becomes.replace("3: 9", "3: 7").replace("40", "41").replace("27.66", "28.66"))
+        for file, _, becomes in changes)  # fmt: skip
+    file, was, becomes = reason
+    with pytest.raises(JifenError, match="已改动（用于 2022-04）"):
+        told(elsewhere(amended(*changes, *further, reason), tmp_path))
+    told(elsewhere(amended(*changes, *further, (file, was, becomes.replace("更正", "再次更正"))), tmp_path))
+
+
 def test_a_version_that_decided_a_published_month_cannot_go(amended: Callable[..., Settings]) -> None:
     with pytest.raises(JifenError, match="health_check 2021-09-08 不见了"):
         told(amended((SERVICE, "  - from: 2021-09-08\n", "  - from: 2021-09-09\n")))

@@ -159,6 +159,13 @@ def test_a_part_that_nobody_would_read_is_not_passed_over(root: Root) -> None:
     assert "p2.csv.gz" in refused(root).where
 
 
+def test_a_part_whose_name_is_no_text_is_refused_in_a_sentence(root: Root) -> None:
+    """As a zip made on an older Windows leaves it: bytes that are not UTF-8."""
+    offer(root, f"registry/{os.fsdecode('社保.csv'.encode('gbk'))}")
+    told = refused(root)
+    assert "不是 UTF-8" in told.what and str(told).encode()
+
+
 def test_a_link_does_not_bring_in_a_file_from_elsewhere(root: Root, tmp_path: Path) -> None:
     (tmp_path / "secret.csv").write_text("secret")
     month = root.inbox / "2021-10"
@@ -226,11 +233,12 @@ def test_a_kill_at_any_step_leaves_a_whole_delivery_or_none_and_the_next_pull_fi
 
 
 def test_an_origin_may_be_a_file_a_folder_or_a_glob(root: Root, tmp_path: Path) -> None:
-    share = tmp_path / "share" / "2021-10"
+    """Its folder may be called like a pattern: what is there is none."""
+    share = tmp_path / "share [1]" / "2021-10"
     share.mkdir(parents=True)
     for name in ("ss_b.csv", "ss_a.csv", "other.csv", ".ss_c.csv"):
         (share / name).write_text(name)
-    base = str(tmp_path / "share" / "{month}")
+    base = str(tmp_path / "share [1]" / "{month}")
     found = pull(root, "a", "b", "c", a=f"{base}/ss_a.csv", b=base, c=f"{base}/ss_*.csv")
     assert [names(delivery) for delivery in found] == [
         ["ss_a.csv"],

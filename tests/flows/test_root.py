@@ -20,8 +20,8 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def with_published_month(root: Root, key: bytes) -> None:
-    revision = root.months / "2021-10" / "r1"
+def with_published_month(root: Root, key: bytes, month: str = "2021-10") -> None:
+    revision = root.months / month / "r1"
     revision.mkdir(parents=True)
     (revision / "manifest.json").write_bytes(canonical_json({"key_fingerprint": fingerprint(key)}))
 
@@ -120,6 +120,22 @@ def test_another_key_than_the_published_months_is_damage(root: Root) -> None:
     with_published_month(root, root.key())
     root.key_file.write_text("00" * 32)
     assert error_of(root.key).code == ExitCode.DAMAGE
+
+
+@pytest.mark.parametrize("damaged", [None, "{", "[]", "{}"])
+def test_the_key_is_held_against_the_newest_manifest_that_can_be_read(root: Root, damaged: str | None) -> None:
+    """What is damaged `verify` lists, and cannot if the key is refused for it."""
+    key = root.key()
+    for month in ("2021-10", "2021-11"):
+        with_published_month(root, key, month)
+    manifest = root.months / "2021-11" / "r1" / "manifest.json"
+    manifest.unlink() if damaged is None else manifest.write_text(damaged)
+    assert root.key() == key
+    root.key_file.write_text("00" * 32)
+    error = error_of(root.key)
+    assert error.code == ExitCode.DAMAGE and "months/2021-10/r1/manifest.json" in error.what
+    root.key_file.unlink()
+    assert error_of(root.key).code == ExitCode.DAMAGE and not root.key_file.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"ab" * 31, b"zz" * 32, "密".encode() * 32])

@@ -17,12 +17,12 @@ from flows import prefect_home
 from flows.notify import WEBHOOK, notify
 from flows.outcome import Outcome, failed
 from flows.root import Root, canonical_json
-from flows.running import run_scheduled
+from flows.running import run_months, run_scheduled
 from flows.serve import CITY_TIME, Schedule, known_schedule, month_before, schedule_of
 from flows.settings import Notify, Settings, load_settings
 from flows.status import month_lines
 from tests.held_city import DECEMBER, NAME, NOVEMBER, OCTOBER, PEOPLE, PHONE, copied, degrees, october_town, registry
-from tests.world import World
+from tests.world import SOURCES, World
 
 BLOCKED = failed(Month.parse(OCTOBER), JifenError(ExitCode.GATE, "学历未通过检查", where="raw/d1", todo="请重新交付"))
 
@@ -173,7 +173,27 @@ def test_what_cannot_be_told_to_is_refused(tmp_path: Path, line: str) -> None:
     assert line.startswith("command") or "hunter2" not in str(caught.value)
 
 
+def test_a_run_that_cannot_even_begin_is_notified_too(town: World, tmp_path: Path) -> None:
+    told = tmp_path / "told.json"
+    command = ["/bin/sh", "-c", f"cat > {told}"]
+    settings = town.settings.model_copy(update={"notify": Notify(command=command)})
+    with town.root.lock(), pytest.raises(JifenError) as caught:
+        run_months(settings, [Month.parse(NOVEMBER)], {}, lambda line: None)
+    assert caught.value.code == ExitCode.LOCKED
+    facts = json.loads(told.read_bytes())
+    assert (facts["month"], facts["state"], facts["exit_code"]) == (NOVEMBER, "failed", ExitCode.LOCKED)
+
+
+def test_a_server_that_does_not_answer_is_told_with_the_way_out(town: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with pytest.raises(JifenError) as caught:
+        run_months(town.settings, [Month.parse(NOVEMBER)], {}, lambda line: None)
+    assert "Prefect 服务没有应答" in caught.value.what and "server start" in caught.value.todo
+
+
 # --- status ---
+
 
 Lines = Callable[..., dict[str, str]]
 
@@ -181,6 +201,17 @@ Lines = Callable[..., dict[str, str]]
 def status(town: World, today: str = "2021-12-04") -> dict[str, str]:
     lines = month_lines(town.settings, dt.date.fromisoformat(today))
     return {month: f"{state}|{number}|{told}" for month, state, number, _, told in lines}
+
+
+def test_what_a_run_would_not_take_is_missing(town: World) -> None:
+    """A file that is still being copied under another name, a format nobody reads, a folder without parts."""
+    waiting = town.inbox / NOVEMBER
+    (waiting / "children").mkdir(parents=True)
+    for name in ("registry.csv.part", "credit.txt", "patents.csv"):
+        (waiting / name).write_text("a\n")
+    told = status(town)[NOVEMBER]
+    assert all(SOURCES[name].title in told for name in ("registry", "credit", "children")), told
+    assert SOURCES["patents"].title not in told
 
 
 def test_status_tells_what_is_due_missing_and_late_by_the_schedule(town: World) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from expectations.month import Month
 from flows.settings import OWN_DECLARATIONS
-from tests.world import World, national_id
+from flows.status import stale_months
+from tests.world import SOURCES, World, national_id
 
 PERSON = national_id("33020319850101101")
 RESIDENT = {
@@ -115,6 +116,24 @@ def test_a_backfill_of_a_year_sends_one_months_list(tmp_path: Path) -> None:
         world.deliver(month, registry=[waiting])
         world.run(month, last=month == months[-1])
     assert [kinds(world, month) for month in months] == [[]] * 11 + [[("permit_application", 1)]]
+
+
+def test_a_month_run_again_after_the_one_before_it_tells_what_is_new_since(tmp_path: Path) -> None:
+    """The month before was published afterwards: only then is there something to compare with."""
+    world = World(tmp_path, only=("registry", "education"))
+    degree = {"certificate_no": "C1", "resident_id": PERSON, "kind": "degree", "level": "bachelor"}
+    degree |= {"awarded_on": "2008-07-01"}
+    world.deliver("2022-01", registry=[RESIDENT])
+    world.deliver("2022-02", registry=[RESIDENT], education=[degree])
+    world.run("2022-02")
+    assert world.table("2022-02", "changes") == []
+    world.run("2022-01", last=False)
+    assert stale_months(world.root, list(SOURCES)) == [Month.parse("2022-02")]
+    world.run("2022-02")
+    assert world.table("2022-02", "changes") and world.revision("2022-02").manifest["compared_with"] == "2022-01/r1"
+    assert stale_months(world.root, list(SOURCES)) == []
+    world.run("2022-02")
+    assert world.revision("2022-02").number == 2
 
 
 def test_send_overrides_for_an_older_month(world: World) -> None:

@@ -136,6 +136,29 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
     assert "Input" not in message
 
 
+@pytest.mark.parametrize("memory", ["0GB", "0.0GB", "00MiB"])
+def test_no_memory_at_all_cannot_be_meant(tmp_path: Path, memory: str) -> None:
+    message = refused(tmp_path, f'[engine]\nmemory = "{memory}"\n')
+    assert f"engine.memory：'{memory}'；" in message and "写法如 2.5GB" in message
+    load_settings(written(tmp_path, '[engine]\nmemory = "0.5GB"\n'))
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        *(("paths", f'{name} = ""') for name in ("root", "inbox", "policy", "reference", "analysts_group")),
+        ("paths", 'root = " "'),
+        ("notify", 'webhook = ""'),
+        ("notify", 'command = [""]'),
+        ("sources.credit", 'origin = ""'),
+    ],
+)
+def test_an_empty_text_cannot_be_meant(tmp_path: Path, table: str, line: str) -> None:
+    message = refused(tmp_path, f"[{table}]\n{line}\n")
+    key = f"{table}.{line.partition(' ')[0]}"
+    assert message.count("jifen.toml:") == 1 and f":2: {key}" in message and "；不可为空" in message
+
+
 @pytest.mark.parametrize(
     "text", ["[engine\n", "[engine]\nthreads = 1\nthreads = 2\n", 'paths = "var"\n', "sources = 3\n"]
 )

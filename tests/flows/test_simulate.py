@@ -16,7 +16,7 @@ from expectations.problems import DeclarationError, ExitCode, JifenError
 from flows.settings import OWN_DECLARATIONS
 from flows.simulating import simulate_policy
 from tests.synthetic_city import MONTHS, synthetic_city
-from tests.world import World, read_rows
+from tests.world import World, national_id, read_rows
 
 MONTH = MONTHS[0]
 TOLD = ("eligible", "points_short", "monthly_amount")
@@ -131,8 +131,87 @@ def test_a_version_that_begins_later_is_tried_as_if_it_were_in_force(tmp_path: P
     city.write_text(text + later, encoding="utf-8")
     told = simulated(policy, tmp_path / "out")
     assert told[0] == "宁波市流动人口量化积分表：2022-04-01 版 → 草案 2030-01-01 版，改动的指标：居住年限"
+    assert "试算 2030-01-01 生效的全部积分表和积分应用，数据仍是计分日 2024-03-31 的" in told
     items = {row["item"] for row in read_rows(tmp_path / "out" / "points")}
     assert items == {"residence", "province", "common", "total"}
+
+
+OLD_AND_NEW_SECTIONS = """
+    points: {score: base_points + bonus_points, threshold: 20}
+    window: all_year
+    examples: [{district: "330213", permit_held: true, insured_now: true, base_points: 20, eligible: true}]
+  - from: 2022-04-01
+    as_in: 2021-09-08
+    points: {score: province_points + city_points, threshold: 200}
+    examples: [{district: "330213", permit_held: true, insured_now: true, province_points: 200, eligible: true}]
+
+"""
+
+
+@pytest.fixture(scope="module")
+def autumn(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """October 2021, half a year before tables and services change: one who lacks nothing but points."""
+    folder = tmp_path_factory.mktemp("autumn")
+    policy = draft(folder / "policy")
+    file = policy / "services" / "health_check.yaml"
+    text = re.sub(r"\n    points: .*?(?=reminder:)", OLD_AND_NEW_SECTIONS, file.read_text(encoding="utf-8"), flags=re.S)
+    file.write_text(text, encoding="utf-8")
+    world = World(folder, only=("registry", "social_security"), policy=policy)
+    person = {"resident_id": national_id("36010219800315202"), "name": "例甲", "residence_district": "330212"}
+    permit = {"registered_on": "2001-09-01", "permit_issued_on": "2016-01-01", "permit_valid_to": "2022-06-30"}
+    insured = {"insurance": "pension", "district": "330212", "employer_id": "E", "kind": "paid"}
+    months = [str(month) for month in Month.span(Month.parse("2016-11"), Month.parse("2021-10"))]
+    postings = [{**insured, "resident_id": person["resident_id"], "month": m, "posted_on": f"{m}-20"} for m in months]
+    world.deliver("2021-10", registry=[{**person, **permit, "status": "resident"}], social_security=postings)
+    world.run("2021-10")
+    return world
+
+
+LATER_TABLE = """
+  - from: 2022-06-01
+    basis: 草案
+    sections:
+      district: {title: 个性分, cap: 40}
+    indicators:
+      local_volunteer: {as_in: 2021-09-08}
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "day"),
+    [
+        ("city", "city: {title: 市共性分, cap: 150}", "city: {title: 市共性分, cap: 140}", "2022-04-01"),
+        ("330212", "", LATER_TABLE, "2022-06-01"),
+    ],
+)
+def test_tables_and_services_of_one_day_are_tried_together(
+    autumn: World, tmp_path: Path, table: str, old: str, new: str, day: str
+) -> None:
+    policy, out, told = tmp_path / "draft", tmp_path / "out", list[str]()
+    shutil.copytree(autumn.settings.paths.policy, policy)
+    file = policy / "points" / f"{table}.yaml"
+    _replace(file, old, new) if old else file.write_text(file.read_text(encoding="utf-8") + new, encoding="utf-8")
+    simulate_policy(autumn.settings, policy, None, out, told.append)
+    assert f"试算 {day} 生效的全部积分表和积分应用，数据仍是计分日 2021-10-31 的" in told
+    assert any("宁波市流动人口量化积分表：2021-09-08 版 → 草案 2022-04-01 版" in line for line in told)
+    assert "积分应用 household_registration 积分落户：草案 2022-04-01 版" in told
+    points = {row["item"]: row["after"] for row in read_rows(out / "points")}
+    short = {row["service"]: (row["points_short_before"], row["points_short"]) for row in read_rows(out / "services")}
+    before = autumn.table("2021-10", "scores")[0]["total_points"]
+    assert short["household_registration"] == (120 - before, 150 - points["total"])
+    assert short["health_check"] == (0, 200 - points["province"])  # nothing in the section `city`
+
+
+def test_a_new_version_that_another_has_replaced_by_then_is_told(autumn: World, tmp_path: Path) -> None:
+    policy, told = tmp_path / "draft", list[str]()
+    shutil.copytree(autumn.settings.paths.policy, policy)
+    _replace(policy / "points" / "city.yaml", "cap: 50}", "cap: 45}")  # of the bonus in the version of 2021
+    file = policy / "points" / "330212.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + LATER_TABLE, encoding="utf-8")
+    simulate_policy(autumn.settings, policy, None, tmp_path / "out", told.append)
+    assert [line for line in told if "不在模拟之内" in line] == [
+        "宁波市流动人口量化积分表：2021-09-08 版的改动不在模拟之内，2022-06-01 生效的是 2022-04-01 版"
+    ]
 
 
 def test_the_page_rounds_people_and_tells_means_of_ten_and_more_only(tmp_path: Path) -> None:

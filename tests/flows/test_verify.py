@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,37 @@ def test_a_link_in_the_place_of_a_file_is_found_whatever_it_leads_to(root: Root,
     assert verify(root, root.key()) == ["2021-10 r2：facts/a.parquet 不是普通文件"]
     (revision.path / "more").symlink_to(root.path)
     assert "2021-10 r2：多出文件 more" in verify(root, root.key())
+    for name in ("manifest.json", ".mac"):
+        (revision.path / name).rename(root.path / name)
+        (revision.path / name).symlink_to(root.path / name)
+        assert "2021-10 r2：清单与校验码（.mac）不符，内容不可信" in verify(root, root.key())
+        (root.path / name).replace(revision.path / name)
+
+
+@pytest.mark.parametrize(
+    "name", ["months/2021-11", "months/2021-10/r2", "raw/2021-10", "raw/2021-10/registry", "raw/2021-10/registry/d1"]
+)
+def test_a_link_in_the_place_of_a_folder_is_found(root: Root, revision: Revision, name: str) -> None:
+    (root.path / name).rename(root.path / "elsewhere")
+    (root.path / name).symlink_to(root.path / "elsewhere")
+    assert verify(root, root.key()) == [f"{name}：是链接，不是文件夹"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("months/notes", "months/2021-12", "months/2021-10/notes", "months/2021-10/r01", "published/latest"),
+        *("raw/notes", "raw/2021-12", "raw/2021-10/notes", "raw/2021-10/registry/notes", "raw/2021-10/registry/d01"),
+    ],
+)
+def test_what_stands_beside_months_and_deliveries_is_found(root: Root, revision: Revision, name: str) -> None:
+    """But for what begins with a dot: a draft that a killed run has left."""
+    (root.path / name).with_name(".draft").write_text("")
+    if name.endswith("01"):
+        shutil.copytree(root.path / name.replace("01", "1"), root.path / name)
+    else:
+        (root.path / name).write_text("")
+    assert verify(root, root.key()) == [f"{name}：不属于这里"]
 
 
 def test_a_pipe_in_the_place_of_a_file_is_found_and_not_waited_for(root: Root, revision: Revision) -> None:

@@ -118,10 +118,10 @@ class _Facts(dict[str, Any]):
 
 
 def takes(fact: Fact, value: Decimal) -> bool:
-    """Whether a correction can give a fact this value: 0 or 1 for no or yes, whole numbers for what is counted."""
+    """Whether a correction can give a fact this value: 0 or 1 for no or yes, whole numbers of 32 bits for what is counted."""
     if fact.unit == "yes_no":
         return value in (0, 1)
-    whole = fact.unit not in WHOLE_UNITS or value == value.to_integral()
+    whole = fact.unit not in WHOLE_UNITS or (value == value.to_integral() and value < 2**31)
     return fact.unit in COUNTED_UNITS and value >= 0 and whole
 
 

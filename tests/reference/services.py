@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from expectations.source import Fact
@@ -73,10 +73,11 @@ def _decided(resident: Resident, version: Version, as_of: dt.date) -> Row | None
         return None
     numbers = version.points.threshold
     threshold = numbers[resident.district] if resident.district in numbers else numbers["default"]
-    short = threshold - (evaluate(version.points.score, known) or Decimal(0))
+    in_sums = known | {name: Decimal(0) for name, given in resident.points.items() if given is None}
+    short = threshold - (evaluate(version.points.score, in_sums) or Decimal(0))
     return {
         "eligible": short <= 0,
-        "points_short": max(short, Decimal(0)),
+        "points_short": max(Decimal(short).quantize(Decimal("0.01"), ROUND_CEILING), Decimal(0)),
         "monthly_amount": _amount(version, known),
     }
 

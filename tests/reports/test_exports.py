@@ -77,6 +77,25 @@ def test_no_cell_of_any_csv_starts_a_formula_but_negative_numbers(package: Path)
                 assert cell[:1] not in set("=+@\r") and (cell[:1] != "-" or Decimal(cell) < 0)
 
 
+def test_a_title_that_could_run_gets_an_apostrophe_too(tmp_path: Path) -> None:
+    city = POLICY.city
+    section, other = city.sections["base"], city.indicators["age"]
+    titled = city.model_copy(
+        update={
+            "indicators": {
+                **city.indicators,
+                "age": other.model_copy(update={"title": '=HYPERLINK("http://x","年龄")'}),
+            },
+            "sections": {**city.sections, "base": section.model_copy(update={"title": "'@基础分"})},
+        }
+    )
+    revision = write_revision(tmp_path / "r1", many(1, "330212"))
+    export(revision, [YINZHOU], policy=replace(POLICY, city=titled))
+    headers = raw(revision / "exports" / "330212" / "scores.csv")[0]
+    assert """'=HYPERLINK("http://x","年龄")""" in headers and "''@基础分" in headers
+    assert not {header[0] for header in headers} & set("=+-@\t\r")
+
+
 def test_our_reader_takes_a_csv_back_unchanged(package: Path) -> None:
     rows = list(read_csv(package / "scores.csv"))
     assert [(row[ID_COLUMN], row["姓名"], row["联系电话"], row["居住小区"]) for row in rows] == [

@@ -30,6 +30,7 @@ NAMES = {
         ("valid_to >= '2021-09-08'", "valid_to >= CAST('2021-09-08' AS DATE)"),
         ("valid_to is not null", "NOT valid_to IS NULL"),
         ("age * 2 - 1 <> -3", "age * 2 - 1 <> -3"),
+        ("area = 'IS NOT -- \"A\"' and age<>-3", "area = 'IS NOT -- \"A\"' AND age <> -3"),
     ],
 )
 def test_what_the_language_says(text: str, sql: str) -> None:
@@ -56,6 +57,20 @@ def test_what_the_language_says(text: str, sql: str) -> None:
         ("age = null", "不允许"),
         ("age > 1e3", "不允许的数值"),
         ("(age > 1", "看不懂"),
+        ("age between symmetric 60 and 18", "symmetric"),
+        ("age > 1 AND frozen", "'AND'；请写作 and"),
+        ("tenure IN ('owned')", "'IN'；请写作 in"),
+        ("valid_to > DATE '2021-09-01'", "'DATE'；请写作 date"),
+        ("age <> 18 -- later", "'--'；说明写在 # 后面"),
+        ("age /* years */ > 18", "说明写在 # 后面"),
+        ("age != 18", "'!='；请写作 <>"),
+        ("age == 18", "'=='；请写作 ="),
+        ("age isnull", "isnull"),
+        ('"age" > 18', "不允许"),
+        ("valid_to > '2021-09-01'::date", "不允许"),
+        ("valid_to > try_cast('2021-09-01' as date)", "try_cast"),
+        ("area = $$x$$", "不允许"),
+        ("age > 1;", "';'"),
         ("", "看不懂"),
     ],
 )

@@ -61,6 +61,8 @@ MISTAKES = {
     "unknown at_most": ("at_most: insured", "at_most: insurd", f"{FINES}.at_most", "是否应为 insured"),
     "unknown fact in the evidence": ("年龄 {age}", "年龄 {ages}", f"{AGE}.evidence", "是否应为 age"),
     "open brace in the evidence": ("年龄 {age}", "年龄 {age", f"{AGE}.evidence", "花括号"),
+    "format in the evidence": ("年龄 {age}", "年龄 {age:d}", f"{AGE}.evidence", "没有名为 age:d 的数据；是否应为 age"),
+    "conversion in the evidence": ("年龄 {age}", "年龄 {age!d}", f"{AGE}.evidence", "没有名为 age!d 的数据；是否应为 age"),
     "no examples": ("            examples: {17: 0, 18: 10}\n", "", f"{AGE}.examples", "缺少"),
     "example that is no value": ("{17: 0,", "{17.5: 0,", f"{AGE}.examples.17.5", "应为整数"),
     "example of an unknown fact": ("{degree: master,", "{degre: master,", f"{SCHOOLING}.examples.0.degre", "degree"),
@@ -68,10 +70,16 @@ MISTAKES = {
     "empty title": ("title: 处罚", "title:", f"{FINES}.title", "没有值"),
     "empty cap": ("            cap: 20", "            cap:", f"{AGE}.cap", "没有值"),
     "empty bound": ("{from: 36, to", "{from: , to", f"{AGE}.rule.bands.1.from", "没有值"),
+    "empty cap in place of an earlier one": ("08, cap: 15}", "08, cap: }", "versions.1.indicators.age.cap", "没有值"),
+    "empty guard in place of an earlier one": ("08, cap: 15}", "08, when: }", "versions.1.indicators.age.when", "没有值"),
+    "empty as_in": ("as_in: 2021-09-08", "as_in: ", "versions.1.indicators.age.as_in", "没有值"),
+    "no date of the version that as_in names": ("- from: 2021-09-08\n        basis", "- basis", "versions.0.from", "缺少"),
     "no fact": ("            fact: age\n", "", f"{AGE}.rule", "缺少 fact"),
     "fact beside counts": (LEVELS, "rule: {counts: {events: 1}}", f"{SCHOOLING}.fact", "请删去"),
     "counts of what is no count": (DEGREE, "rule: {counts: {hours: 1}}", f"{SCHOOLING}.rule.counts.hours", "单位"),
     "row of a table without cells": (DEGREE, EMPTY_ROW, f"{SCHOOLING}.rule.table.points.master", "至少要有 1 项"),
+    "one mark twice": (TIERS, "rule: {steps: {mode: sum, marks: {6: 5, 6.0: 8}}}", f"{FINES}.rule.steps.marks.6.0", "重复的键"),
+    "one count twice": (TIERS, "rule: {by_count: {1: 4, 2: 5, 02: 6}}", f"{FINES}.rule.by_count.02", "重复的键"),
     "by_count with a gap": (TIERS, "rule: {by_count: {1: 4, 3: 5}}", f"{FINES}.rule", "不跳号"),
     "unit beside pro_rata": (TIERS, "rule: {each: {points: 4, unit: 1, pro_rata: true}}", f"{FINES}.rule.each", "只写一个"),
     "start without first": (TIERS, "rule: {each: {points: 4, unit: 1, start: 2}}", f"{FINES}.rule.each", "同时写"),
@@ -203,3 +211,21 @@ def test_a_gap_between_bands_is_a_warning_on_facts_with_decimals_only(tmp_path: 
     assert len(warnings) == 2 and "35 与 36" in warnings[0]
     write(tmp_path, hours.replace("from: 18, to: 35", "from: 18, below: 36"))
     assert gap_warnings(load(tmp_path), FACTS) == []
+
+
+def test_a_gap_between_the_named_ranges_of_a_table_is_a_warning_too(tmp_path: Path) -> None:
+    table = "{down: {fact: degree}, across: {fact: hours, bands: {many: {from: 6}, few: {to: 5}}}, points: {master: {few: 1}}}"
+    write(tmp_path, SOUND.replace(DEGREE, f"rule: {{table: {table}}}"))
+    (warning,) = gap_warnings(load(tmp_path), FACTS)
+    assert "2021-09-08 版 schooling：5 与 6 之间的数值不得分（hours 可有小数）" in warning
+    write(tmp_path, SOUND.replace(DEGREE, f"rule: {{table: {table.replace('hours', 'events')}}}"))
+    assert gap_warnings(load(tmp_path), FACTS) == []
+
+
+def test_a_file_with_another_ending_is_told_its_ending(tmp_path: Path) -> None:
+    write(tmp_path, SOUND)
+    (tmp_path / "city.yaml").rename(tmp_path / "city.yml")
+    assert {(one.file.name, one.meant) for one in problems(tmp_path)} == {
+        ("city.yaml", "请为 city 写一份积分表"),
+        ("city.yml", "文件名应以 .yaml 结尾"),
+    }

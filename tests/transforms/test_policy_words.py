@@ -58,6 +58,7 @@ def test_every_rule_form_has_its_sentence(form: str) -> None:
         ("pension_months >= 6 and not frozen", "养老保险缴费月数 ≥ 6 且 非 冻结"),
         ("tenure in ('rented', 'owned')", "居住方式 属于 (租赁，自有)"),
         ("permit_issued_on is null", "居住证签发日期 为 无记录"),
+        ("tenure <> 'none' and age>=18", "居住方式 ≠ 无 且 年龄 ≥ 18"),
     ],
 )
 def test_a_condition_is_told_in_the_words_of_its_facts(condition: str, said: str) -> None:

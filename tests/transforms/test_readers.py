@@ -190,7 +190,7 @@ def table(*more: tuple[str, list[str]]) -> pa.Table:
 
 @pytest.mark.parametrize(
     ("title", "code", "told"),
-    [("kind", ExitCode.GATE, "出现两次"), ("file_row_number", ExitCode.EXTRACT, "file_row_number")],
+    [("kind", ExitCode.GATE, "出现两次"), ("File_Row_Number", ExitCode.EXTRACT, "file_row_number")],
     ids=["twice", "the engine's own"],
 )
 def test_a_parquet_title_that_would_hide_another_ends_the_run(
@@ -200,6 +200,18 @@ def test_a_parquet_title_that_would_hide_another_ends_the_run(
     with pytest.raises(JifenError) as caught:
         clean(connection, tmp_path, tmp_path / "patents.parquet")
     assert caught.value.code == code and told in caught.value.what
+
+
+def test_the_name_of_a_part_is_no_pattern(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Browsers call a second copy so: `part[1].parquet` is itself, and not `part1.parquet`."""
+    parts = [tmp_path / f"part{name}.parquet" for name in ("1", "[1]", "*", "?")]
+    for number, path in enumerate(parts):
+        pq.write_table(table().set_column(0, "patent_no", pa.array([f"A{number}", f"B{number}"])), path)
+    job = Job(SOURCES["patents"], Month.parse("2021-10"), 1, tuple(parts), "utf-8", frozenset({"330203"}), "inputs")
+    account = clean_delivery(connection, job, tmp_path / "root", tmp_path / "work", lambda staged: [])
+    rows = pq.read_table(job.folder(tmp_path / "root", "clean") / "rows.parquet").to_pylist()
+    assert {row["patent_no"] for row in rows} == {f"{letter}{number}" for letter in "AB" for number in range(4)}
+    assert (account.received, account.clean) == (8, 8)
 
 
 def test_a_column_of_parquet_called_record_is_ignored_like_any_other(

@@ -43,6 +43,11 @@ def refused(folder: Path) -> list[Problem]:
     return error.value.problems
 
 
+def test_a_child_is_reminded_by_the_child_or_two_of_one_guardian_would_bear_one_number(tmp_path: Path) -> None:
+    folder = changed(tmp_path, "services", "school_enrolment", ("cycle: child", "cycle: year"))
+    assert [(one.key, one.found) for one in refused(folder)] == [("reminder.cycle", "year")]
+
+
 def test_every_service_and_standing_reminder_has_its_file_and_they_come_in_the_order_of_their_names() -> None:
     assert [service.service for service in SERVICES] == sorted(path.stem for path in (DATA / "services").glob("*.yaml"))
     assert [reminder.kind for reminder in STANDING] == sorted(path.stem for path in (DATA / "reminders").glob("*.yaml"))

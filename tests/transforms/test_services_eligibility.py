@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ import duckdb
 import pytest
 import sqlglot
 
-from tests.reference.services import Resident
+from tests.reference.services import Resident, decided
 from tests.transforms.services_town import (
     DATA,
     FACTS,
@@ -29,7 +30,7 @@ from transforms.policy.tables import CITY
 from transforms.services.compile import lacking_sql, scored_sql
 from transforms.services.examples import check_reminder_examples, check_service_examples
 from transforms.services.load import services_in_force
-from transforms.services.models import Service
+from transforms.services.models import PointsNeeded, Service
 from transforms.services.names import expression_names, points_columns_on
 from transforms.steps import Step, run_step
 
@@ -84,6 +85,32 @@ def test_a_row_has_its_columns_with_their_types(connection: duckdb.DuckDBPyConne
 )  # fmt: skip
 def test_who_lacks_more_than_points_has_no_row(connection: duckdb.DuckDBPyConnection, lacking: dict[str, Any]) -> None:
     assert outcome(decide(connection, resident(1, "330212", "99", **RENTER | lacking)), "rent_subsidy") is None
+
+
+@pytest.mark.parametrize(
+    ("score", "threshold", "points", "wanted"),
+    [
+        ("total_points + d330203_deliberation_points + d330212_local_volunteer_points", "16",
+         {"total_points": "14", "d330203_deliberation_points": None, "d330212_local_volunteer_points": "5"}, True),
+        ("total_points / 3", "4.67", {"total_points": "14"}, Decimal("0.01")),  # 4.6666: nearly is not reached
+        ("total_points / 3", "4.66", {"total_points": "14"}, True),
+        ("total_points * 10000", "5", {"total_points": "11"}, True),  # over by more than points can be
+    ],
+)  # fmt: skip
+def test_a_score_of_other_sums(
+    score: str, threshold: str, points: dict[str, str | None], wanted: Any, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Points of another district are 0 in a sum; the threshold is reached exactly or not at all."""
+    (service,) = (service for service in SERVICES if service.service == "health_check")
+    needed = PointsNeeded(score=score, threshold={"default": Decimal(threshold)})
+    version = service.versions[0].model_copy(update={"points": needed, "conditions": []})
+    declared = [service.model_copy(update={"versions": [version]})]
+    given = {name: Decimal(value) if value else None for name, value in points.items()}
+    who = replace(resident(1, "330212"), points=given)
+    found = decide(connection, who, services=declared)
+    assert outcome(found, "health_check") == wanted
+    (told,) = decided(who, declared, OCTOBER)
+    assert (told["eligible"], told["points_short"]) == (found[0]["eligible"], found[0]["points_short"])
 
 
 def test_rows_are_sorted_by_district_resident_and_service(connection: duckdb.DuckDBPyConnection) -> None:

@@ -17,7 +17,7 @@ from expectations.source import Source
 from transforms.clean.readers import open_part, parquet_is_whole, read_failure, unreadable
 from transforms.clean.stage import staging_sql
 from transforms.clean.values import Reception
-from transforms.engine import PARQUET, PASSING, quoted, scalar
+from transforms.engine import PARQUET, PASSING, parquet, parquet_in, quoted, scalar
 
 Judge = Callable[[str], list[str]]  # the gate: a staged relation to what blocks it, empty when it passes
 
@@ -103,9 +103,7 @@ def _stage(connection: duckdb.DuckDBPyConnection, job: Job, folder: Path) -> lis
     undeclared: set[str] = set()
     for index, path in enumerate(job.parts):
         undeclared.update(_stage_part(connection, job, index, path, folder / f"{index:05d}.parquet"))
-    connection.execute(
-        f"CREATE OR REPLACE VIEW staged_parts AS FROM read_parquet({quoted(folder / '*.parquet')}, hive_partitioning = false)"
-    )
+    connection.execute(f"CREATE OR REPLACE VIEW staged_parts AS FROM {parquet_in(folder)}")
     marked = _mark_superseded(connection, job.source)
     superseded = "(part, record) IN (FROM superseded)" if marked else "false"
     connection.execute(f"CREATE OR REPLACE VIEW staged AS SELECT *, {superseded} AS superseded FROM staged_parts")
@@ -172,7 +170,7 @@ def _split(connection: duckdb.DuckDBPyConnection, job: Job, work: Path, undeclar
         month=str(job.received),
         number=job.number,
         received=received,
-        clean=scalar(connection, f"SELECT count(*) FROM {quoted(work / 'clean' / 'rows.parquet')}"),
+        clean=scalar(connection, f"SELECT count(*) FROM {parquet(work / 'clean' / 'rows.parquet')}"),
         quarantined=quarantined,
         superseded=replaced,
         reasons=_tally(connection, "reasons"),

@@ -19,7 +19,7 @@ from expectations.problems import ExitCode, JifenError
 from expectations.source import Source
 from transforms.clean.identity import WHITE_SPACE
 from transforms.clean.xlsx import Cut, Row, WorkbookError, rows
-from transforms.engine import EngineSettings, open_engine, quoted
+from transforms.engine import EngineSettings, open_engine, parquet
 
 _BLOCK = 32 << 20  # a block must hold one whole record: larger than any field that a sane department sends
 _BUFFER = 1 << 20  # of each column of a Parquet file: its row groups may be larger than memory
@@ -62,7 +62,7 @@ def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) 
     relation = _parquet_relation(path)
     try:
         headers = pq.read_schema(path).names  # the engine renames a title that stands twice
-        if ROW_NUMBER in headers:
+        if ROW_NUMBER in map(str.lower, headers):
             raise unreadable(source, path, f"列名 {ROW_NUMBER} 是读取程序自用的", "请部门改名或去掉这一列")
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         found, undeclared = match_headers(source, path, headers)
@@ -86,7 +86,7 @@ def _read_pages(path: Path, columns: list[str]) -> None:
 
 
 def _parquet_relation(path: Path) -> str:
-    return f"read_parquet({quoted(path)}, binary_as_string = true, {ROW_NUMBER} = true, hive_partitioning = false)"
+    return parquet(path, binary_as_string="true", **{ROW_NUMBER: "true"})
 
 
 def parquet_is_whole(path: Path) -> bool:

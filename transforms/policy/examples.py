@@ -16,6 +16,7 @@ from expectations.month import Month
 from expectations.problems import Problem
 from expectations.source import COUNTED_UNITS, Fact
 from expectations.yaml_file import YamlFile
+from transforms.overflow import overflow_told
 from transforms.policy.columns import points_column
 from transforms.policy.compile import points_sql
 from transforms.policy.facts import HOURS_BY_YEAR, fact_of, typed
@@ -120,7 +121,8 @@ def _wrong(
         due = [case for case in cases if case.as_of == as_of]
         try:
             _fill(connection, due, facts)
-            scored = connection.execute(statement, {"month": as_of.replace(day=1), "as_of": as_of})
+            with overflow_told(connection, facts, ["facts"]):
+                scored = connection.execute(statement, {"month": as_of.replace(day=1), "as_of": as_of})
             names = [column[0] for column in scored.description or ()]
             for row in scored.fetchall():
                 points = dict(zip(names, row, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
@@ -39,7 +39,9 @@ def load_tables(folder: Path, facts: Mapping[str, Fact], districts: Collection[s
         else:
             problems.append(Problem(path, 1, "(文件)", "没有这个文件", f"请为 {authority} 写一份积分表"))
     for path in sorted(folder.glob("*.y*ml")):
-        if path.name not in {f"{authority}.yaml" for authority in (CITY, *districts)}:
+        if path.suffix != ".yaml":
+            problems.append(Problem(path, 1, "(文件)", path.name, "文件名应以 .yaml 结尾"))
+        elif path.stem not in (CITY, *districts):
             problems.append(Problem(path, 1, "(文件)", f"没有代码为 {path.stem} 的区县", "文件名应为 city 或区县代码"))
     if problems:
         raise DeclarationError(problems)
@@ -47,14 +49,15 @@ def load_tables(folder: Path, facts: Mapping[str, Fact], districts: Collection[s
 
 
 def gap_warnings(tables: list[PointsTable], facts: Mapping[str, Fact]) -> list[str]:
-    """Bands that leave a gap on a fact with decimals (5 to 6: nothing holds 5.5): allowed, but seldom meant."""
+    """Ranges that leave a gap on a fact with decimals (5 to 6: nothing holds 5.5): allowed, but seldom meant."""
     return [
-        f"{table.authority}.yaml：{version.begins} 版 {code}：{gap} 之间的数值不得分（{indicator.fact} 可有小数）"
+        f"{table.authority}.yaml：{version.begins} 版 {code}：{gap} 之间的数值不得分（{name} 可有小数）"
         for table in tables
         for version in table.versions
         for code, indicator in version.indicators.items()
-        if _has_decimals(fact_of(indicator.fact or "", facts))
-        for gap in _gaps(indicator)
+        for name, ranges in _ranges(indicator)
+        if _has_decimals(fact_of(name, facts))
+        for gap in _gaps(ranges)
     ]
 
 
@@ -62,27 +65,23 @@ def _has_decimals(fact: Fact | None) -> bool:
     return fact is not None and (fact.unit == "hours_by_year" or fact.unit in COUNTED_UNITS - WHOLE_UNITS)
 
 
-def _gaps(indicator: Indicator) -> list[str]:
+def _ranges(indicator: Indicator) -> list[tuple[str, Iterable[Range]]]:
+    """The facts of an indicator's rule, each with the ranges that its values are sorted into."""
+    table = indicator.rule.table
+    if table is not None:
+        return [(axis.fact, (axis.bands or {}).values()) for axis in (table.down, table.across)]
     rule = indicator.rule.per_year.rule if indicator.rule.per_year else indicator.rule
-    ranges: list[Range] = sorted(
-        rule.bands or (), key=lambda band: Decimal("-Infinity") if band.low is None else band.low
-    )
+    return [(indicator.fact or "", rule.bands or ())]
+
+
+def _gaps(ranges: Iterable[Range]) -> list[str]:
+    ascending = sorted(ranges, key=lambda one: Decimal("-Infinity") if one.low is None else one.low)
     gaps = []
-    for one, two in pairwise(ranges):
+    for one, two in pairwise(ascending):
         next_value = one.below if one.high is None else one.high + Decimal("0.01")
         if next_value is not None and two.low is not None and next_value < two.low:
             gaps.append(f"{one.below if one.high is None else one.high} 与 {two.low}")
     return gaps
-
-
-def _empty(entry: Any, place: Place) -> Iterator[Place]:
-    """Keys and items without a value; in examples null is a value: unknown."""
-    items = entry.items() if isinstance(entry, dict) else enumerate(entry) if isinstance(entry, list) else ()
-    for key, value in items:
-        if value is None:
-            yield (*place, key)
-        elif key != "examples":
-            yield from _empty(value, (*place, key))
 
 
 @dataclass
@@ -176,8 +175,10 @@ class _Reader:
             draft.origins[code] = {key: (*place, key) for key in draft.written[code]}
             return self._parse(Indicator, entry, place)
         earlier = self.drafts.get(str(entry["as_in"]))
-        if earlier is None or code not in earlier.indicators:
-            self._refuse_as_in(place, code, entry["as_in"], earlier)
+        filled = self.file.filled(entry, place)
+        if not filled or earlier is None or code not in earlier.indicators:
+            if filled:
+                self._refuse_as_in(place, code, entry["as_in"], earlier)
             draft.written[code] = entry
             draft.mentioned |= {*draft.sections, *draft.groups}  # it may stand in any of them
             return None
@@ -189,18 +190,13 @@ class _Reader:
         return self.file.parse(Indicator, draft.written[code], place)
 
     def _parse(self, model: type[Part], entry: Any, place: Place) -> Part | None:
-        """One part; a key without a value is a slip of the pen, never a wish for the default."""
-        empty = list(_empty(entry, place))
-        for where in empty:
-            self.file.refuse(where, "没有值", "请填写，或删去这一行")
-        return None if empty else self.file.parse(model, entry, place)
+        return self.file.parse(model, entry, place) if self.file.filled(entry, place) else None
 
     def _refuse_as_in(self, place: Place, code: str, named: Any, earlier: _Draft | None) -> None:
-        if earlier is None:
-            found, meant = unknown("更早的版本", str(named), self.drafts)
-        else:
-            found, meant = unknown(f"指标（在 {named} 版中）", code, earlier.indicators)
-        self.file.refuse((*place, "as_in"), found, meant)
+        if earlier is not None:
+            self.file.refuse((*place, "as_in"), *unknown(f"指标（在 {named} 版中）", code, earlier.indicators))
+        elif "None" not in self.drafts:  # a version without a date, told already, may be the one that is meant
+            self.file.refuse((*place, "as_in"), *unknown("更早的版本", str(named), self.drafts))
 
     def _origin(self, draft: _Draft, code: str, place: Place) -> Place:
         """Where a part of an indicator was written: in this version, or in the one it was taken over from."""

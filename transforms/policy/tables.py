@@ -110,8 +110,13 @@ class Indicator(Closed):
 
     @property
     def placeholders(self) -> list[str]:
-        """What stands in braces in `evidence`: names of facts, or `value` for the indicator's own."""
-        return [name for _, name, _, _ in string.Formatter().parse(self.evidence) if name is not None]
+        """What stands in braces in `evidence`: names of facts, or `value` for the indicator's own; a format of Python's
+        behind a name makes it the name of nothing."""
+        return [
+            name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
+            for _, name, form, conversion in string.Formatter().parse(self.evidence)
+            if name is not None
+        ]
 
 
 class NotModelled(Closed):

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from expectations.source import Fact, Source
+from transforms.policy.expressions import tokens
 from transforms.policy.facts import fact_of
 from transforms.policy.rules import Axis, Each, Range, Rule, Slope, Steps, Table, Tiers
 
@@ -85,9 +86,8 @@ def _entry_words(entry: Mapping[str, Any]) -> str:
 
 def condition_words(text: str, names: Names) -> str:
     """A condition with facts by their titles, levels by theirs, and operators in Chinese."""
-    tokens = re.findall(r"'[^']*'|[a-z_][a-z0-9_]*|[0-9.]+|<=|>=|<>|\S", text)
-    named = [token for token in tokens if token in names.facts]
-    said = [_token_words(token, named, names) for token in tokens]
+    named = [token for token in tokens(text) if token in names.facts]
+    said = [_token_words(token, named, names) for token in tokens(text)]
     return re.sub(r"(?<=[(，]) | (?=[)，])", "", " ".join(word for word in said if word))
 
 

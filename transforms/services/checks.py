@@ -62,8 +62,8 @@ def service_mistakes(service: Service, known: Known) -> Iterator[Mistake]:
     yield from ((("reminder", *place), found, meant) for place, found, meant in mistakes)
     if child and any(version.window != "school_calendar" for version in service.versions):
         yield ("reminder", "each"), "child", "只有 window: school_calendar 的服务可以按子女提醒"
-    if reminder.cycle == "child" and not child:
-        yield ("reminder", "cycle"), "child", "须同时写 each: child"
+    elif (reminder.cycle == "child") != child:  # or one child's message would bear the number of another's
+        yield ("reminder", "cycle"), f"{reminder.cycle}", "each: child 与 cycle: child 须一同写"
 
 
 def standing_mistakes(reminder: StandingReminder, known: Known) -> Iterator[Mistake]:

@@ -6,7 +6,7 @@ columns. Both statements are projections of it (no join, no group, no sort), so 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import sqlglot
 from sqlglot import exp
@@ -52,7 +52,7 @@ def eligibility_sql(services: Mapping[str, Version], names: Mapping[str, Kind]) 
         WITH found AS (SELECT resident_key, district, LIST_FILTER({typed}, LAMBDA one: NOT one IS NULL) AS rows FROM scored),
         listed AS (SELECT resident_key, district, UNNEST(rows) AS one FROM found)
         SELECT CAST($month AS DATE) AS month, resident_key, one.service AS service, district,
-            one.short <= 0 AS eligible, CAST(GREATEST(one.short, 0) AS {SHORT}) AS points_short, one.amount AS monthly_amount
+            one.short = 0 AS eligible, one.short AS points_short, one.amount AS monthly_amount
         FROM listed""")
 
 
@@ -78,9 +78,9 @@ def laid_out(statement: str) -> str:
     )
 
 
-def placed(expression: Expression) -> str:
-    """The SQL of a checked expression: names are columns, the scoring date is the parameter."""
-    return expression.sql(lambda name: "CAST($as_of AS DATE)" if name == "as_of" else name)
+def placed(expression: Expression, column: Callable[[str], str] = str) -> str:
+    """The SQL of a checked expression: names are columns (`column`: as SQL), the scoring date is the parameter."""
+    return expression.sql(lambda name: "CAST($as_of AS DATE)" if name == "as_of" else column(name))
 
 
 def number_words(number: str) -> str:
@@ -89,10 +89,9 @@ def number_words(number: str) -> str:
 
 
 def _row(code: str, version: Version, names: Mapping[str, Kind]) -> str:
-    """What a service says of a resident, or null: the points short (at or below 0: eligible) and the amount."""
+    """What a service says of a resident, or null: the points short (0: eligible) and the amount."""
     needs = [_open(version), *(_holds(condition.when, names) for condition in version.conditions)]
-    short = f"CAST({_threshold(version)} - {_score(version, names)} AS {SHORT})"
-    row = f"{{'service': {quoted(code)}, 'short': {short}, 'amount': {_amount(version, names)}}}"
+    row = f"{{'service': {quoted(code)}, 'short': {_short(version, names)}, 'amount': {_amount(version, names)}}}"
     return f"CASE WHEN {' AND '.join(need for need in needs if need) or 'TRUE'} THEN {row} END"
 
 
@@ -100,17 +99,17 @@ def _requirements(code: str, version: Version, names: Mapping[str, Kind]) -> Ite
     """The requirements of a service as rows, in their order."""
     asked = [("district", _open(version) or "TRUE", quoted("居住区县未开展此项服务"))]
     asked += [(one.when, _holds(one.when, names), quoted(one.lacking)) for one in version.conditions]
-    threshold, score = _threshold(version), _score(version, names)
+    threshold, short = _threshold(version), _short(version, names)
     sentence = " || ".join(
         [
             quoted("积分需达到 "),
             number_words(threshold),
             quoted(" 分，还差 "),
-            number_words(f"{threshold} - {score}"),
+            number_words(short),
             quoted(" 分"),
         ]
     )
-    asked.append((version.points.score, f"{score} >= {threshold}", sentence))
+    asked.append((version.points.score, f"{short} = 0", sentence))
     for place, (requirement, holds, lacking) in enumerate(asked):
         yield (
             f"{{'service': {quoted(code)}, 'place': {place}, 'requirement': {quoted(requirement)}, "
@@ -130,8 +129,16 @@ def _holds(when: str, names: Mapping[str, Kind]) -> str:
     return f"({placed(expression)})" if isinstance(expression.tree, exp.Or) else placed(expression)
 
 
+def _short(version: Version, names: Mapping[str, Kind]) -> str:
+    """What the score lacks of the threshold, in cents and never less than it lacks: 0 only for who has reached it."""
+    cents = f"CEIL(({_threshold(version)} - {_score(version, names)}) * 100)"
+    return f"CAST(GREATEST({cents}, 0) * 0.01 AS {SHORT})"
+
+
 def _score(version: Version, names: Mapping[str, Kind]) -> str:
-    return f"COALESCE({placed(parse(version.points.score, names))}, 0)"
+    """Points that somebody does not have, as those of another district, are 0 in a sum; what is unknown still is 0."""
+    score = parse(version.points.score, names)
+    return f"COALESCE({placed(score, lambda name: f'COALESCE({name}, 0)' if name.endswith('_points') else name)}, 0)"
 
 
 def _threshold(version: Version) -> str:

@@ -63,7 +63,7 @@ def _load(folder: Path, read: Callable[[YamlFile], Declared | None]) -> list[Dec
         problems.append(Problem(folder, 1, "(文件夹)", "不存在", "没有声明时请留一个空文件夹"))
     for path in sorted(folder.glob("*.y*ml")):
         file = YamlFile(path)
-        declared = None if file.problems else read(file)
+        declared = read(file) if not file.problems and file.filled(file.data) else None
         if path.suffix != ".yaml":
             file.refuse((), path.name, "文件名应以 .yaml 结尾")
         problems += dict.fromkeys(file.problems)

@@ -11,7 +11,7 @@ import duckdb
 
 from expectations.month import Month
 from expectations.source import Fact
-from transforms.engine import PARQUET, quoted
+from transforms.engine import PARQUET, parquet, quoted
 from transforms.make_facts import padded_keys
 from transforms.services.models import Service, StandingReminder
 from transforms.services.reminder_sql import due_step, reached_residents_step, reached_step
@@ -146,7 +146,7 @@ def _due_steps(declared: Declared, before: bool) -> list[Step]:
 def _view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path], columns: Mapping[str, str]) -> None:
     """These columns of Parquet files as a relation; without files it is empty."""
     if files:
-        rows = f"SELECT {', '.join(columns)} FROM read_parquet([{', '.join(map(quoted, files))}])"
+        rows = f"SELECT {', '.join(columns)} FROM {parquet(*files)}"
     else:
         nulls = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in columns.items())
         rows = f"SELECT {nulls} WHERE false"
@@ -155,7 +155,7 @@ def _view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path
 
 def _counts(connection: duckdb.DuckDBPyConnection, path: Path, revision: int) -> tuple[dict[str, int], dict[str, int]]:
     rows = connection.execute(
-        f"SELECT kind, count(*), count(*) FILTER (WHERE added_in = ?) FROM {quoted(path)} GROUP BY kind ORDER BY kind",
+        f"SELECT kind, count(*), count(*) FILTER (WHERE added_in = ?) FROM {parquet(path)} GROUP BY kind ORDER BY kind",
         [revision],
     ).fetchall()
     return {kind: listed for kind, listed, _ in rows}, {kind: added for kind, _, added in rows}
