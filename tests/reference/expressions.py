@@ -14,11 +14,13 @@ from typing import Any
 
 Value = Any
 TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<text>'(?:[^']|'')*')|(?P<name>\w+)|(?P<sign><=|>=|<>|[-=<>+*/(),]))"
+    r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<text>'(?:[^']|'')*')|(?P<name>\w+)|(?P<sign><=|>=|<>|!=|==|[-=<>+*/(),]))"
 )
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
+    "==": operator.eq,
     "<>": operator.ne,
+    "!=": operator.ne,
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -63,7 +65,7 @@ class _Reader:
 
     def peek(self, ahead: int = 0) -> str:
         place = self.at + ahead
-        return self.tokens[place].group().strip() if place < len(self.tokens) else ""
+        return self.tokens[place].group().strip().lower() if place < len(self.tokens) else ""
 
     def take(self, *wanted: str) -> bool:
         """Take the next tokens if they are these."""

@@ -59,6 +59,7 @@ def test_every_rule_form_has_its_sentence(form: str) -> None:
         ("tenure in ('rented', 'owned')", "居住方式 属于 (租赁，自有)"),
         ("permit_issued_on is null", "居住证签发日期 为 无记录"),
         ("tenure <> 'none' and age>=18", "居住方式 ≠ 无 且 年龄 ≥ 18"),
+        ("tenure != 'none' AND NOT age IN (18)", "居住方式 ≠ 无 且 非 年龄 属于 (18)"),
     ],
 )
 def test_a_condition_is_told_in_the_words_of_its_facts(condition: str, said: str) -> None:

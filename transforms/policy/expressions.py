@@ -2,8 +2,7 @@
 
 Comparison (`=`, `<>`, `<`, `<=`, `>`, `>=`), `and`, `or`, `not`, `in (...)`, `between ... and ...`, `is [not] null`,
 `+ - * /`, parentheses, numbers, 'texts', true, false, declared names, and dates (`date '2021-09-01'`) plus or minus
-whole days; words in lower case. Nothing else. As in SQL, a comparison with null is neither true nor false; a condition
-holds only when true.
+whole days. Nothing else. As in SQL, a comparison with null is neither true nor false; a condition holds only when true.
 `a / b` takes both sides with four decimals and gives four, the rest cut off; null when b is 0.
 
 Texts are parsed by sqlglot, checked node by node and rebuilt: what is written in a declaration never becomes SQL as is.
@@ -35,7 +34,7 @@ class Kind:
 
 NUMBER, YES_NO, TEXT, DATE = Kind("number"), Kind("yes_no"), Kind("text"), Kind("date")
 KEYWORDS = frozenset({"and", "or", "not", "in", "between", "is", "null", "true", "false", "date"})
-LANGUAGE = KEYWORDS | {*"=<>+-*/(),", "<>", "<=", ">="}
+LANGUAGE = KEYWORDS | {*"=<>+-*/(),", "<>", "<=", ">=", "!=", "=="}
 ALLOWED = "可用：比较、and/or/not、in、between、is null、加减乘除"
 WORDS = {"number": "数值", "yes_no": "是否", "text": "文字", "date": "日期"}
 
@@ -105,17 +104,16 @@ def parse(text: str, names: Mapping[str, Kind]) -> Expression:
 
 
 def tokens(text: str) -> list[str]:
-    """The words, signs, numbers and 'texts' of an expression, in order."""
-    return re.findall(r"'[^']*'|[0-9.]+|\w+|--|/\*|[<>=!]+|\S", text)
+    """The words, signs, numbers and 'texts' of an expression, in order; the language's own words in lower case."""
+    found = re.findall(r"'[^']*'|[0-9.]+|\w+|--|/\*|[<>=!]+|\S", text)
+    return [token.lower() if token.lower() in KEYWORDS else token for token in found]
 
 
 def _refuse_foreign(text: str, names: Mapping[str, Kind]) -> None:
-    """What sqlglot's SQL has and the language has not, though it can be parsed: comments, capitals, `symmetric`, `!=`."""
+    """What sqlglot's SQL has and the language has not, though it can be parsed: comments, `symmetric`, casts."""
     for token in tokens(text):
         if token not in LANGUAGE and token not in names and not re.match(r"['0-9]", token):
-            ours = {"!=": "<>", "==": "="}.get(token, token.lower())
-            meant = f"请写作 {ours}" if ours in LANGUAGE else "说明写在 # 后面" if token in ("--", "/*") else ALLOWED
-            raise ExpressionError(f"不允许的写法 {token!r}", meant)
+            raise ExpressionError(f"不允许的写法 {token!r}", "说明写在 # 后面" if token in ("--", "/*") else ALLOWED)
 
 
 def condition(text: str, names: Mapping[str, Kind]) -> Expression:

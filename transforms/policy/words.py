@@ -26,7 +26,7 @@ MEASURE_WORDS = {
 UNKNOWN = "无记录"
 OPERATORS = {
     "and": "且", "or": "或", "not": "非", "in": "属于", "is": "为", "null": UNKNOWN, "between": "介于", "true": "是",
-    "false": "否", "as_of": "计分日", "district": "居住区县", "date": "", ">=": "≥", "<=": "≤", "<>": "≠",
+    "false": "否", "as_of": "计分日", "district": "居住区县", "date": "", ">=": "≥", "<=": "≤", "<>": "≠", "!=": "≠", "==": "=",
 }  # fmt: skip
 
 
