@@ -136,6 +136,14 @@ class Root:
         finally:
             os.close(file)
 
+    def held(self) -> bool:
+        """Whether a run holds the root just now."""
+        try:
+            with self.lock():
+                return False
+        except JifenError:
+            return True
+
     def key(self) -> bytes:
         """The root's key, 32 bytes; made on first use, only while nothing is published. Error: exit 15."""
         published = [folder / "manifest.json" for _, _, folder in self.revision_folders()]
