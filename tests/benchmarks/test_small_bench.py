@@ -6,7 +6,8 @@ What is measured is the work on rows (stage, split, facts, points): the framewor
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -27,7 +28,7 @@ from transforms.steps import Step
 
 RESIDENTS, MONTHS = 100_000, 60
 MONTH = Month.parse("2024-04")
-AT_MOST = 6.6  # measured: 5.7, the same to a tenth with the machine idle or busy
+AT_MOST = 6.6  # measured: 5.7; single tries from 5.3 to 6.7 while neighbours of the machine work
 
 # Every day of the sixties and seventies has some 30 people, with running numbers.
 PERSON = "330212 * 100000000000 + CAST(strftime(DATE '1960-01-01' + CAST(i % 7000 AS INTEGER), '%Y%m%d') AS BIGINT) * 1000 + i // 7000"
@@ -89,15 +90,18 @@ def score(inbox: Path, root: Path) -> Path:
     return revision
 
 
-def ratio(inbox: Path, root: Path) -> float:
-    """The month's CPU seconds over its floor's."""
-    month = cpu(lambda: score(inbox, root))
-    return month / cpu(lambda: floor(inbox, str(MONTH), root / "revision", root / "floor"))
+def ratios(inbox: Path, folder: Path) -> Iterator[float]:
+    """The month's CPU seconds over its floor's: after one, two, three tries, of each the least."""
+    months, floors = [], []
+    for root in (folder / "1", folder / "2", folder / "3"):
+        months.append(cpu(partial(score, inbox, root)))
+        floors.append(cpu(partial(floor, inbox, str(MONTH), root / "revision", root / "floor")))
+        yield min(months) / min(floors)
 
 
 def test_a_months_work_stays_in_proportion_to_its_floor(inbox: Path, tmp_path: Path) -> None:
-    """A second try is for a machine that was disturbed: work that is too much is too much twice."""
-    assert any(ratio(inbox, tmp_path / str(turn)) <= AT_MOST for turn in range(2))
+    """More tries are for a machine that was disturbed: work that is too much is too much every time."""
+    assert any(ratio <= AT_MOST for ratio in ratios(inbox, tmp_path))
 
 
 def test_the_newest_posting_found_by_sorting_all_of_them_is_noticed(
@@ -108,4 +112,4 @@ def test_the_newest_posting_found_by_sorting_all_of_them_is_noticed(
         QUALIFY row_number() OVER (PARTITION BY person, insurance, month, employer_id ORDER BY posted_on DESC, kind DESC) = 1"""
     steps = make_facts_module.months_steps
     monkeypatch.setattr(make_facts_module, "months_steps", lambda source: [*steps(source), Step("newest", slow)])
-    assert ratio(inbox, tmp_path) > AT_MOST
+    assert min(ratios(inbox, tmp_path)) > AT_MOST

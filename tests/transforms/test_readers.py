@@ -190,8 +190,12 @@ def table(*more: tuple[str, list[str]]) -> pa.Table:
 
 @pytest.mark.parametrize(
     ("title", "code", "told"),
-    [("kind", ExitCode.GATE, "出现两次"), ("File_Row_Number", ExitCode.EXTRACT, "file_row_number")],
-    ids=["twice", "the engine's own"],
+    [
+        ("kind", ExitCode.GATE, "出现两次"),
+        ("file_row_number", ExitCode.EXTRACT, "file_row_number"),
+        ("File_Row_Number", ExitCode.EXTRACT, "file_row_number"),
+    ],
+    ids=["twice", "the engine's own", "in other letters"],
 )
 def test_a_parquet_title_that_would_hide_another_ends_the_run(
     title: str, code: ExitCode, told: str, connection: duckdb.DuckDBPyConnection, tmp_path: Path
