@@ -82,6 +82,18 @@ class DeclarationError(JifenError):
         )
 
 
+MEANT = {  # what pydantic has against a value, in a writer's or an operator's words, wherever it was written
+    "literal_error": "可用的值：{expected}",
+    "string_type": "应为文本",
+    "bool_type": "应为 true 或 false",
+    "int_parsing": "应为整数",
+    "int_type": "应为整数",
+    "greater_than_equal": "不可小于 {ge}",
+    "less_than_equal": "不可大于 {le}",
+    "value_error": "{error}",
+}
+
+
 def nearest(name: str, known: Iterable[str], what: str = "") -> str:
     """What a writer may have meant by a name that is not known: the one most like it, else all of them (`what` they are)."""
     names = list(known)
@@ -89,7 +101,7 @@ def nearest(name: str, known: Iterable[str], what: str = "") -> str:
     return f"是否应为 {close[0]}？" if close else f"可用{what}：{'、'.join(names) or '无'}"
 
 
-def meant(words: Mapping[str, str], item: Mapping[str, Any], **more: str) -> str:
+def meant(item: Mapping[str, Any], words: Mapping[str, str] = MEANT, **more: str) -> str:
     """What should have been written, from `words` (kind of mistake -> sentence); pydantic's own where they have none."""
     context = {**item.get("ctx", {}), **more}
     if item["type"] == "literal_error":  # it tells the choices as 'a', 'b' or 'c'

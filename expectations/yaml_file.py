@@ -18,7 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from expectations.problems import Problem, meant, nearest
+from expectations.problems import MEANT, Problem, meant, nearest
 
 Path_ = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -40,22 +40,16 @@ class Closed(BaseModel):
 
 
 _MEANT = {
-    "literal_error": "可用的值：{expected}",
-    "string_type": "应为文本",
+    **MEANT,
     "string_pattern_mismatch": "应以小写字母开头，只含小写字母、数字和下划线",
-    "bool_type": "应为 true 或 false",
-    "int_parsing": "应为整数",
-    "int_type": "应为整数",
     "decimal_parsing": "应为数",
     "decimal_type": "应为数",
     "greater_than": "应大于 {gt}",
-    "greater_than_equal": "不可小于 {ge}",
     "list_type": "应为列表，写成 [甲, 乙]",
     "dict_type": "应为一组“键: 值”",
     "model_type": "应为一组“键: 值”",
     "model_attributes_type": "应为一组“键: 值”",
     "too_short": "至少要有 {min_length} 项",
-    "value_error": "{error}",
 }
 
 
@@ -147,7 +141,7 @@ class YamlFile:
             self.refuse(where + tuple(item["loc"]), "缺少这个键", "请补上")
         else:
             found = f"{given!r}" if isinstance(given, str) else "值不合要求"
-            self.refuse(place, found, meant(_MEANT, item))
+            self.refuse(place, found, meant(item, _MEANT))
 
     def filled(self, entry: Any, place: Path_ = ()) -> bool:
         """Whether every key has a value; one without is a slip of the pen, never a wish for the default."""

@@ -32,15 +32,16 @@ def accept_reason(given: str | None) -> str | None:
 
 
 def recall(run: Run) -> None:
-    """Take up what the operator said of the month before: what may be missing, and if it is accepted as it was held, how
-    it was built (a held backfill is accepted by `jifen run`). What they say now goes before it."""
+    """Take up what the operator said when this month was published or held: what may be missing, and if it is accepted as
+    it was held, how it was built (a held backfill is accepted by `jifen run`). What they say now goes before it."""
     run.held = read_held(run.root, str(run.month))
     published = publishing.published(run.root, run.month)
     missing = published.manifest.get("missing", {}) if published else {}
-    run.allowed = {**{name: noted["reason"] for name, noted in missing.items()}, **run.allowed}
+    said = {name: noted["reason"] for name, noted in missing.items()}
     if run.held and run.accept:
         run.send, run.last = run.send or run.held.send, run.held.last
-        run.allowed = {**run.held.allowed, **run.allowed}
+        said |= run.held.allowed
+    run.allowed = {**said, **run.allowed}
 
 
 def note_changes(run: Run) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 import data
-from expectations.problems import DeclarationError, ExitCode, JifenError, Problem, meant, nearest
+from expectations.problems import MEANT, DeclarationError, ExitCode, JifenError, Problem, meant, nearest
 from transforms.engine import EngineSettings
 
 FILE_NAME = "jifen.toml"
@@ -230,23 +230,17 @@ def _has_text(given: Any) -> bool:
     return isinstance(given, str) and bool(given.strip())
 
 
-MEANT = {
-    "int_type": "应为整数",
+_MEANT = {
+    **MEANT,
     "float_type": "应为数",
     "finite_number": "应为有限的数",
-    "bool_type": "应为 true 或 false",
-    "string_type": "应为文本",
     "path_type": "应为文本（路径）",
     "list_type": "应为列表",
     "dict_type": "应为表",
     "model_type": "应为表，写成 [{key}]",
     "missing": "请补上",
     "too_short": "不可为空",
-    "greater_than_equal": "不可小于 {ge}",
-    "less_than_equal": "不可大于 {le}",
-    "literal_error": "可用的值：{expected}",
     "string_pattern_mismatch": "写法如 2.5GB",
-    "value_error": "{error}",
 }
 
 
@@ -258,7 +252,7 @@ def _problem(file: Path, text: str, item: Any) -> Problem:
     # What the model itself refuses may be a secret: it is not repeated.
     given = item["input"] if kind != "value_error" else None
     found = repr(given) if isinstance(given, str | int | float) else "值不合要求"
-    return Problem(file, _line(text, place), key, found, meant(MEANT, item, key=key))
+    return Problem(file, _line(text, place), key, found, meant(item, _MEANT, key=key))
 
 
 def _known(place: tuple[str, ...]) -> list[str]:

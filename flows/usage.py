@@ -9,10 +9,6 @@ from typer.exceptions import TyperException
 
 from expectations.problems import ExitCode, JifenError, meant, nearest
 
-_MEANT = {
-    "int_parsing": "应为整数",
-    "greater_than_equal": "不可小于 {ge}",
-}
 _SAID = {  # what typer's parser says, and what is quoted in it
     r"No such command '(.*)'\.": "没有命令 {0}",
     r"Missing command\.": "缺少命令",
@@ -35,7 +31,7 @@ def wrong_command(error: TyperException) -> JifenError:
     if not error.message:
         return JifenError(ExitCode.USAGE, f"缺少 {name}", todo=todo)
     mistakes = told.__cause__.errors() if told.__cause__ else [{"type": "", "msg": error.message}]
-    return JifenError(ExitCode.USAGE, f"{name} {meant(_MEANT, mistakes[0])}", todo=todo)
+    return JifenError(ExitCode.USAGE, f"{name} {meant(mistakes[0])}", todo=todo)
 
 
 def _in_chinese(told: Any) -> tuple[str, str]:

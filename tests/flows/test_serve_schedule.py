@@ -207,7 +207,7 @@ def test_what_a_run_would_not_take_is_missing(town: World) -> None:
     """A file that is still being copied under another name, a format nobody reads, a folder without parts."""
     waiting = town.inbox / NOVEMBER
     (waiting / "children").mkdir(parents=True)
-    for name in ("registry.csv.part", "credit.txt", "patents.csv"):
+    for name in ("registry.csv_part", "credit.txt", "patents.csv"):
         (waiting / name).write_text("a\n")
     told = status(town)[NOVEMBER]
     assert all(SOURCES[name].title in told for name in ("registry", "credit", "children")), told

@@ -59,6 +59,16 @@ def test_a_change_of_one_line_is_found_by_its_examples(tmp_path: Path, engine: d
     assert text[found[0].line - 1].strip().startswith("examples: {17: 0")
 
 
+def test_an_example_beyond_all_points_is_told_at_its_place(tmp_path: Path, engine: duckdb.DuckDBPyConnection) -> None:
+    shutil.copytree(HOUSE_TABLES, tmp_path / "points")
+    path = tmp_path / "points" / "city.yaml"
+    text = path.read_text(encoding="utf-8").replace("{0: 0, 1: 5, 3: 15}", "{0: 0, 1: 6, 20000: 15}", 1)
+    path.write_text(text, encoding="utf-8")
+    found = check_examples(engine, tmp_path / "points", load_tables(tmp_path / "points", FACTS, HOUSE_DISTRICTS), FACTS)
+    told = {problem.key.rpartition(".")[2]: problem.found for problem in found if problem.key.startswith("versions.0")}
+    assert told == {"1": "例中写 6 分，按规则得 5.00 分", "20000": "例中写 15 分，按规则的分超出 99,999.99"}
+
+
 def test_an_example_without_what_the_condition_asks_for_is_told_so(
     tmp_path: Path, engine: duckdb.DuckDBPyConnection
 ) -> None:

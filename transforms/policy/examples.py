@@ -16,7 +16,6 @@ from expectations.month import Month
 from expectations.problems import Problem
 from expectations.source import COUNTED_UNITS, Fact
 from expectations.yaml_file import YamlFile
-from transforms.overflow import overflow_told
 from transforms.policy.columns import points_column
 from transforms.policy.compile import points_sql
 from transforms.policy.facts import HOURS_BY_YEAR, fact_of, typed
@@ -54,7 +53,7 @@ def check_examples(
 
     Uses a temporary table `facts` of the connection, one row per example, and drops it again.
     """
-    wrong: list[tuple[_Case, Decimal]] = []
+    wrong: list[tuple[_Case, Decimal | None]] = []
     for index in range(max(len(table.versions) for table in tables)):
         for city in (True, False):
             some = [table for table in tables if (table.authority == CITY) is city and index < len(table.versions)]
@@ -67,7 +66,8 @@ def check_examples(
         for case, given in wrong:
             if case.authority == authority:
                 missing = f"；例中没有写条件用到的 {'、'.join(case.missing)}" if case.missing else ""
-                found = f"例中写 {case.points:f} 分，按规则得 {given:f} 分"
+                gives = "的分超出 99,999.99" if given is None else f"得 {given:f} 分"
+                found = f"例中写 {case.points:f} 分，按规则{gives}"
                 file.refuse(case.place, found, f"请核对规则与例子{missing}")
         problems += file.problems
     return problems
@@ -111,7 +111,7 @@ def _resident(indicator: Indicator, example: Example, authority: str, facts: Map
 
 def _wrong(
     connection: duckdb.DuckDBPyConnection, versions: dict[str, Version], cases: list[_Case], facts: Mapping[str, Fact]
-) -> list[tuple[_Case, Decimal]]:
+) -> list[tuple[_Case, Decimal | None]]:
     """The cases of these versions that give other points than they say, with what they give."""
     districts = dict(versions)
     city = districts.pop(CITY, NO_CITY)
@@ -119,19 +119,30 @@ def _wrong(
     wrong = []
     for as_of in sorted({case.as_of for case in cases}):
         due = [case for case in cases if case.as_of == as_of]
-        try:
-            _fill(connection, due, facts)
-            with overflow_told(connection, facts, ["facts"]):
-                scored = connection.execute(statement, {"month": as_of.replace(day=1), "as_of": as_of})
-            names = [column[0] for column in scored.description or ()]
-            for row in scored.fetchall():
-                points = dict(zip(names, row, strict=True))
-                case = due[int(points["resident_key"])]
-                if points[case.column] != case.points:
-                    wrong.append((case, points[case.column]))
-        finally:
-            connection.execute("DROP TABLE IF EXISTS temp.facts")
+        for case, given in zip(due, _given(connection, statement, due, facts), strict=True):
+            if given != case.points:
+                wrong.append((case, given))
     return wrong
+
+
+def _given(
+    connection: duckdb.DuckDBPyConnection, statement: str, due: list[_Case], facts: Mapping[str, Fact]
+) -> list[Decimal | None]:
+    """What each of the cases of one day gives; None: more than points can be."""
+    as_of = due[0].as_of
+    try:
+        _fill(connection, due, facts)
+        scored = connection.execute(statement, {"month": as_of.replace(day=1), "as_of": as_of})
+        names = [column[0] for column in scored.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in scored.fetchall()]
+        points = {int(row["resident_key"]): row for row in rows}
+        return [points[number][case.column] for number, case in enumerate(due)]
+    except duckdb.ConversionException:
+        if len(due) == 1:
+            return [None]
+    finally:
+        connection.execute("DROP TABLE IF EXISTS temp.facts")
+    return [given for case in due for given in _given(connection, statement, [case], facts)]
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, cases: list[_Case], facts: Mapping[str, Fact]) -> None:
