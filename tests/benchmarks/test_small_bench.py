@@ -28,7 +28,7 @@ from transforms.steps import Step
 
 RESIDENTS, MONTHS = 100_000, 60
 MONTH = Month.parse("2024-04")
-AT_MOST = 6.4  # measured: 5.7; single tries from 5.3 to 6.7 while neighbours of the machine work
+AT_MOST = 5.6  # measured: 4.0 to 5.0
 
 # Every day of the sixties and seventies has some 30 people, with running numbers.
 PERSON = "330212 * 100000000000 + CAST(strftime(DATE '1960-01-01' + CAST(i % 7000 AS INTEGER), '%Y%m%d') AS BIGINT) * 1000 + i // 7000"
@@ -95,7 +95,7 @@ def ratios(inbox: Path, folder: Path) -> Iterator[float]:
     months, floors = [], []
     for root in (folder / "1", folder / "2", folder / "3"):
         months.append(cpu(partial(score, inbox, root)))
-        floors.append(cpu(partial(floor, inbox, str(MONTH), root / "revision", root / "floor")))
+        floors += [cpu(partial(floor, inbox, str(MONTH), root / "revision", root / name)) for name in ("a", "b")]
         yield min(months) / min(floors)
 
 
@@ -104,12 +104,14 @@ def test_a_months_work_stays_in_proportion_to_its_floor(inbox: Path, tmp_path: P
     assert any(ratio <= AT_MOST for ratio in ratios(inbox, tmp_path))
 
 
-def test_the_newest_posting_found_by_sorting_all_of_them_is_noticed(
+def test_postings_put_in_order_by_ids_as_text_are_noticed(
     inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As one would write it at first: a person's newest posting of each month, and the month before it."""
     slow = """
-        CREATE TEMP TABLE newest AS SELECT * FROM rows_social_security
-        QUALIFY row_number() OVER (PARTITION BY person, insurance, month, employer_id ORDER BY posted_on DESC, kind DESC) = 1"""
+        CREATE TEMP TABLE newest AS
+        SELECT *, lag(month) OVER (PARTITION BY CAST(person AS VARCHAR) ORDER BY month) FROM rows_social_security
+        QUALIFY row_number() OVER (PARTITION BY CAST(person AS VARCHAR), insurance, month ORDER BY posted_on DESC, kind DESC) = 1"""
     steps = make_facts_module.months_steps
     monkeypatch.setattr(make_facts_module, "months_steps", lambda source: [*steps(source), Step("newest", slow)])
     assert min(ratios(inbox, tmp_path)) > AT_MOST

@@ -22,14 +22,20 @@ def staging_sql(source: Source, relation: str, texts: Mapping[str, str], part: i
     refusing = {name: found[name] for name, column in columns.items() if column.on_bad == "refuse"}
     slips = {name: column for name, column in columns.items() if column.on_bad == "null"}
     raw = ", ".join(f"{texts.get(name, 'NULL')} AS r_{name}" for name in columns)
-    text = ", ".join(f"{_text(column, f'r_{name}')} AS t_{name}" for name, column in columns.items())
-    value = ", ".join(f"{typed(column, f't_{name}', reception)} AS v_{name}" for name, column in columns.items())
+    read = "".join(
+        f", {typed(column, f'r_{name}', reception)} AS f_{name}"
+        for name, column in columns.items()
+        if column.type != "text"
+    )
+    text = ", ".join(f"{_text(name, column)} AS t_{name}" for name, column in columns.items())
+    value = ", ".join(f"{_value(name, column, reception)} AS v_{name}" for name, column in columns.items())
     conditions = [condition for listed in refusing.values() for _, condition in listed]
     final = ", ".join(f"{_final(name, columns)} AS {name}" for name in columns)
     fields = ", ".join(f"{name} := r_{name}" for name in columns)
     return f"""
 WITH delivered AS (SELECT record, {raw} FROM {relation}),
-texts AS (SELECT *, {text} FROM delivered),
+as_it_stands AS (SELECT *{read} FROM delivered),
+texts AS (SELECT *, {text} FROM as_it_stands),
 typed AS (SELECT *, {value} FROM texts),
 kept AS (SELECT * {_replaced(slips, found)} FROM typed),
 judged AS (
@@ -44,8 +50,18 @@ SELECT {part} AS part, record, {final},
 FROM judged"""
 
 
-def _text(column: Column, raw: str) -> str:
-    return f"nullif({identity.normalised(raw)}, '')" if column.type == "id" else trimmed(raw)
+def _text(name: str, column: Column) -> str:
+    """Most values can be read as they stand (`f_<name>`): only the others are put in order first."""
+    if column.type == "text":
+        return trimmed(f"r_{name}")
+    ordered = f"nullif({identity.normalised(f'r_{name}')}, '')" if column.type == "id" else trimmed(f"r_{name}")
+    return f"CASE WHEN f_{name} IS NULL THEN {ordered} ELSE r_{name} END"
+
+
+def _value(name: str, column: Column, reception: Reception) -> str:
+    if column.type == "text":
+        return f"t_{name}"
+    return f"CASE WHEN f_{name} IS NULL THEN {typed(column, f't_{name}', reception)} ELSE f_{name} END"
 
 
 def _own(name: str, found: Misfits) -> list[tuple[str, str]]:

@@ -56,7 +56,7 @@ def typed(column: Column, text: str, reception: Reception) -> str:
         case "month":
             return _month(text)
         case "amount":
-            return f"CASE WHEN regexp_full_match({text}, '-?[0-9]{{1,10}}(?:\\.[0-9]{{1,2}})?') THEN CAST({text} AS DECIMAL(12,2)) END"
+            return _amount(text)
         case "integer":
             return f"CASE WHEN regexp_full_match({text}, '[0-9]{{1,9}}') THEN CAST({text} AS INTEGER) END"
         case "yes_no":
@@ -66,21 +66,38 @@ def typed(column: Column, text: str, reception: Reception) -> str:
         case "district":
             return f"CASE WHEN {text} IN ({_list(sorted(reception.districts))}) THEN {text} END"
         case "area":
-            return f"CASE WHEN regexp_full_match({text}, '[0-9]{{6}}') THEN {text} END"
+            digits = f"lpad(CAST(TRY_CAST({text} AS UINTEGER) AS VARCHAR), 6, '0')"
+            return f"CASE WHEN strlen({text}) = 6 AND {digits} = {text} THEN {text} END"
         case _:
             return text
 
 
+# A form is asked for by reading the value and writing it again. The engine reads and writes each word of a column's
+# dictionary once, where it would match a pattern for every row.
+
+
+def _day(text: str) -> str:
+    """A date of the form 2024-04-30, null when there is no such day."""
+    return f"CASE WHEN CAST(TRY_CAST({text} AS DATE) AS VARCHAR) = {text} THEN TRY_CAST({text} AS DATE) END"
+
+
 def _date(text: str) -> str:
-    dashed = f"regexp_full_match({text}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') AND left({text}, 4) <> '0000'"
-    packed = f"regexp_full_match({text}, '[0-9]{{8}}') AND left({text}, 4) <> '0000'"
-    spread = f"left({text}, 4) || '-' || substr({text}, 5, 2) || '-' || right({text}, 2)"
-    return f"CASE WHEN {dashed} THEN TRY_CAST({text} AS DATE) WHEN {packed} THEN TRY_CAST({spread} AS DATE) END"
+    spread = f"(left({text}, 4) || '-' || substr({text}, 5, 2) || '-' || right({text}, 2))"
+    return f"CASE strlen({text}) WHEN 10 THEN {_day(text)} WHEN 8 THEN {_day(spread)} END"
 
 
 def _month(text: str) -> str:
-    form = f"regexp_full_match({text}, '[0-9]{{4}}-?(?:0[1-9]|1[0-2])') AND left({text}, 4) <> '0000'"
-    return f"CASE WHEN {form} THEN CAST(left({text}, 4) AS INTEGER) * 12 + CAST(right({text}, 2) AS INTEGER) - 1 END"
+    spread = f"(left({text}, 4) || '-' || right({text}, 2) || '-01')"
+    dashed = f"({text} || '-01')"
+    first = f"CASE strlen({text}) WHEN 7 THEN {_day(dashed)} WHEN 6 THEN {_day(spread)} END"
+    return f"CAST(date_part('year', {first}) * 12 + date_part('month', {first}) - 1 AS INTEGER)"
+
+
+def _amount(text: str) -> str:
+    value = f"TRY_CAST({text} AS DECIMAL(12,2))"
+    usual = f"CAST({value} AS VARCHAR) IN ({text}, {text} || '0', {text} || '.00')"
+    form = f"regexp_full_match({text}, '-?[0-9]{{1,10}}(?:\\.[0-9]{{1,2}})?')"
+    return f"CASE WHEN {usual} THEN {value} WHEN {form} THEN CAST({text} AS DECIMAL(12,2)) END"
 
 
 def _set(column: Column, text: str) -> str:
