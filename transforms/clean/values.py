@@ -90,7 +90,7 @@ def _month(text: str) -> str:
     spread = f"(left({text}, 4) || '-' || right({text}, 2) || '-01')"
     dashed = f"({text} || '-01')"
     first = f"CASE strlen({text}) WHEN 7 THEN {_day(dashed)} WHEN 6 THEN {_day(spread)} END"
-    return f"CAST(date_part('year', {first}) * 12 + date_part('month', {first}) - 1 AS INTEGER)"
+    return f"CAST(date_diff('month', DATE '0001-01-01', {first}) + 12 AS INTEGER)"
 
 
 def _amount(text: str) -> str:
