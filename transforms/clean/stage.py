@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from expectations.source import Column, Source
 from transforms.clean import identity
-from transforms.clean.values import Reception, misfits, trimmed, typed
+from transforms.clean.values import Reception, as_it_stands, misfits, trimmed, typed
 
 Misfits = Mapping[str, list[tuple[str, str]]]
 
@@ -22,20 +22,21 @@ def staging_sql(source: Source, relation: str, texts: Mapping[str, str], part: i
     refusing = {name: found[name] for name, column in columns.items() if column.on_bad == "refuse"}
     slips = {name: column for name, column in columns.items() if column.on_bad == "null"}
     raw = ", ".join(f"{texts.get(name, 'NULL')} AS r_{name}" for name in columns)
-    read = "".join(
-        f", {typed(column, f'r_{name}', reception)} AS f_{name}"
-        for name, column in columns.items()
-        if column.type != "text"
+    read = ", ".join(f"{as_it_stands(column, f'r_{name}', reception)} AS f_{name}" for name, column in columns.items())
+    text = ", ".join(
+        f"{_unless_read(name, _text(column, f'r_{name}'), 'r_')} AS t_{name}" for name, column in columns.items()
     )
-    text = ", ".join(f"{_text(name, column)} AS t_{name}" for name, column in columns.items())
-    value = ", ".join(f"{_value(name, column, reception)} AS v_{name}" for name, column in columns.items())
+    value = ", ".join(
+        f"{_unless_read(name, typed(column, f't_{name}', reception), 'f_')} AS v_{name}"
+        for name, column in columns.items()
+    )
     conditions = [condition for listed in refusing.values() for _, condition in listed]
     final = ", ".join(f"{_final(name, columns)} AS {name}" for name in columns)
     fields = ", ".join(f"{name} := r_{name}" for name in columns)
     return f"""
 WITH delivered AS (SELECT record, {raw} FROM {relation}),
-as_it_stands AS (SELECT *{read} FROM delivered),
-texts AS (SELECT *, {text} FROM as_it_stands),
+read AS (SELECT *, {read} FROM delivered),
+texts AS (SELECT *, {text} FROM read),
 typed AS (SELECT *, {value} FROM texts),
 kept AS (SELECT * {_replaced(slips, found)} FROM typed),
 judged AS (
@@ -50,18 +51,13 @@ SELECT {part} AS part, record, {final},
 FROM judged"""
 
 
-def _text(name: str, column: Column) -> str:
-    """Most values can be read as they stand (`f_<name>`): only the others are put in order first."""
-    if column.type == "text":
-        return trimmed(f"r_{name}")
-    ordered = f"nullif({identity.normalised(f'r_{name}')}, '')" if column.type == "id" else trimmed(f"r_{name}")
-    return f"CASE WHEN f_{name} IS NULL THEN {ordered} ELSE r_{name} END"
+def _text(column: Column, raw: str) -> str:
+    return f"nullif({identity.normalised(raw)}, '')" if column.type == "id" else trimmed(raw)
 
 
-def _value(name: str, column: Column, reception: Reception) -> str:
-    if column.type == "text":
-        return f"t_{name}"
-    return f"CASE WHEN f_{name} IS NULL THEN {typed(column, f't_{name}', reception)} ELSE f_{name} END"
+def _unless_read(name: str, otherwise: str, kept: str) -> str:
+    """Most values can be read as they stand (`f_<name>`): only the others are put in order and read again."""
+    return f"CASE WHEN f_{name} IS NULL THEN {otherwise} ELSE {kept}{name} END"
 
 
 def _own(name: str, found: Misfits) -> list[tuple[str, str]]:
