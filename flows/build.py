@@ -28,8 +28,8 @@ class Build:
 
     @property
     def wide(self) -> Path:
-        """The folder of the fact table, identified; not part of the revision."""
-        return self.folder / "wide"
+        """The fact table, identified; not part of the revision."""
+        return self.folder / "wide.parquet"
 
     def done(self) -> dict[str, Any]:
         """What the finished steps counted, by step."""

@@ -17,7 +17,7 @@ from flows.run import Run
 from reports.district_lists import Policy
 from reports.exports import District, write_exports
 from transforms import month_tables
-from transforms.engine import PARQUET, parquet, parquet_in, quoted
+from transforms.engine import PARQUET, parquet, quoted
 from transforms.make_facts import load_reference_tables, make_facts
 from transforms.overflow import overflow_told
 from transforms.policy.columns import score_lines
@@ -46,7 +46,7 @@ def _facts(run: Run) -> dict[str, Any]:
             run.making.wide, revision / "restricted" / "over_quota", lambda what: run.tell(f"指标数据：{what}"),
             before=onward.handed_on(run), onward=folder,
         )  # fmt: skip
-        connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet_in(run.making.wide)}")
+        connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
         month = {"month": run.month.first_day}
         unknown = month_tables.unknown_keys(connection, house.sources, house.district_indicators())
         write = month_tables.write_table
@@ -83,7 +83,7 @@ def _points(run: Run) -> dict[str, Any]:
     statement = points_sql(city, districts, run.house.facts, corrected=corrected)
     target = run.making.revision / "scores" / "scores.parquet"
     with run.engine() as connection:
-        connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet_in(run.making.wide)}")
+        connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
         with overflow_told(connection, run.house.facts, ["facts"]):
             rows = month_tables.write_table(
                 connection, statement, target, {"month": run.month.first_day, "as_of": run.month.last_day}
@@ -191,7 +191,7 @@ def package_districts(house: House) -> list[District]:
 def _view_scored(connection: duckdb.DuckDBPyConnection, run: Run, *, in_order: bool) -> None:
     """`scored`: facts and points of every resident side by side."""
     scores = run.making.revision / "scores" / "scores.parquet"
-    connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet_in(run.making.wide)}")
+    connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
     connection.execute(f"CREATE TEMP VIEW scores AS FROM {parquet(scores)}")
     scored = scored_sql(run.house.in_force(run.month), in_order=in_order)
     connection.execute(f"CREATE TEMP VIEW scored AS {scored}")

@@ -12,8 +12,6 @@ from transforms.policy.expressions import Kind, fact_kinds, parse
 from transforms.steps import Step
 
 SPINE_COLUMNS = ("person", "resident_key", "district")
-PLACE = "coalesce(district, '') || left(resident_key, 2)"
-"""Where a resident stands in the order of the fact table, by and large: places follow each other like its rows."""
 
 
 def residents_step(source: Source) -> Step:
@@ -124,9 +122,8 @@ def joined_tables(sources: Mapping[str, Source]) -> list[str]:
 def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
     """The statement that makes the fact table: one row per resident, sorted by district and resident_key.
 
-    It makes the stretch from place $first to $last. Reads `residents` and the per-person tables. `corrected`: the facts
-    that corrections of this month replace; their values stand in `corrected_facts` (person, one column per fact).
-    Corrections come before what is derived.
+    Reads `residents` and the per-person tables. `corrected`: the facts that corrections of this month replace; their
+    values stand in `corrected_facts` (person, one column per fact). Corrections come before what is derived.
     """
     everything = {name: (source, fact) for source in sources.values() for name, fact in source.facts.items()}
     kinds = fact_kinds({name: fact for name, (_, fact) in everything.items()})
@@ -156,7 +153,7 @@ WITH measured AS (
     SELECT residents.person, residents.resident_key, residents.district, residents.name, residents.phone, residents.community,
     held_corrections.corrections,
     {measured}{kept}
-    FROM (FROM residents WHERE {PLACE} BETWEEN $first AND $last) AS residents
+    FROM residents
     {joins}
     LEFT JOIN held_corrections ON held_corrections.person = residents.person
 ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +18,11 @@ from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
 from transforms.engine import PARQUET, PASSING, parquet, quoted, received_rows, scalar
-from transforms.facts import PLACE, facts_sql, joined_tables, residents_step, rows_step, source_steps
+from transforms.facts import facts_sql, joined_tables, residents_step, rows_step, source_steps
 from transforms.measures import equal
 from transforms.months import PART, adds_up, handed_on, month_facts, months_steps
 from transforms.overflow import overflow_told
 from transforms.steps import Step, run_step
-
-# So many residents' facts are joined and sorted at a time: what of one table is joined then fits into memory at any size.
-STRETCH = 6_000_000
 
 
 @dataclass
@@ -74,7 +70,6 @@ def make_facts(
 ) -> MonthFacts:
     """Write the fact table (one row per resident, sorted by district and resident_key) from the clean folders served.
 
-    `target`: its folder; the files in the order of their names are the table.
     `served`: per source the folders of the clean deliveries that count for the month. `indicators`: what a correction
     may replace. Rows that a quota left out go to `over_quota/<source>.parquet`. `before`: per source the folder that the
     month before wrote as its `onward/<source>`, from the same deliveries up to that month; the result does not depend on it.
@@ -109,30 +104,13 @@ def make_facts(
     statement = Step("facts", facts_sql(sources, corrected.facts))
     tell("汇总")
     # Read by the steps after it and then thrown away: quick to write matters more than small.
-    shutil.rmtree(target, ignore_errors=True)  # of a run that died
-    target.mkdir(parents=True)
     with overflow_told(connection, facts, joined_tables(sources)):
-        for number, (first, last) in enumerate(_stretches(connection)):
-            part = Step("facts", f"COPY ({statement.sql}) TO {quoted(target / f'{number:05d}.parquet')} ({PASSING})")
-            run_step(connection, part, {**values, "first": first, "last": last})
+        run_step(connection, Step("facts", f"COPY ({statement.sql}) TO {quoted(target)} ({PASSING})"), values)
     statements.append(statement)
     residents = scalar(connection, "SELECT count(*) FROM residents")
     return MonthFacts(
         residents, corrected, _unmatched(connection, sources), _leave_out(connection, sources, over_quota), statements
     )
-
-
-def _stretches(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """The first and the last place of neighbours in the fact table's order, as many as are put together at a time."""
-    counted = connection.execute(f"SELECT {PLACE} AS place, count(*) FROM residents GROUP BY place ORDER BY place")
-    stretches, room = [("", "")], STRETCH
-    for place, residents in counted.fetchall():
-        if residents > room:
-            stretches.append((place, place))
-            room = STRETCH
-        stretches[-1] = (stretches[-1][0], place)
-        room -= residents
-    return stretches
 
 
 def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Sequence[Path]) -> None:

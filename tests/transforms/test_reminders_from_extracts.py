@@ -47,10 +47,10 @@ def insured(month: Month) -> dict[str, Any]:
 def scored(folder: Path, month: Month, received: dict[str, list[tuple[Month, dict[str, Any]]]]) -> Resident:
     """The person as the month's fact statements know them, with 80 points."""
     served = write_clean(folder / "clean", received)
-    target = folder / "facts"
+    target = folder / "facts.parquet"
     with open_engine(EngineSettings(memory="500MB"), folder / "spill") as engine:
         make_facts(engine, SOURCES, served, REFERENCE, [], month, KEY, target, folder / "over_quota")
-        (known,) = engine.read_parquet(f"{target}/*.parquet").to_arrow_table().to_pylist()
+        (known,) = engine.read_parquet(str(target)).to_arrow_table().to_pylist()
     facts = {name: known[name] for name in FACTS}
     return Resident(PERSON, known["district"], known["name"], known["phone"], facts, {"total_points": Decimal(80)})
 
