@@ -49,7 +49,7 @@ def handing_on(run: Run) -> Iterator[Path]:
 
 def _hashes(folder: Path) -> dict[str, str]:
     """The hash of every file that is handed on: Parquet by itself does not tell a changed byte."""
-    files = sorted(folder.glob("*/*.parquet"))
+    files = sorted(folder.rglob("*.parquet"))
     return dict(zip([str(path.relative_to(folder)) for path in files], in_threads(file_hash, files), strict=True))
 
 

@@ -17,10 +17,10 @@ from expectations.reference import TABLES, Reference
 from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
-from transforms.engine import PARQUET, PASSING, parquet, quoted, received_rows, scalar
+from transforms.engine import PARQUET, PASSING, parquet, parquet_in, quoted, received_rows, scalar
 from transforms.facts import facts_sql, joined_tables, residents_step, rows_step, source_steps
 from transforms.measures import equal
-from transforms.months import PART, adds_up, handed_on, month_facts, months_steps
+from transforms.months import adds_up, handed_on, handing_on_steps, month_facts, months_step, parts
 from transforms.overflow import overflow_told
 from transforms.steps import Step, run_step
 
@@ -65,14 +65,15 @@ def make_facts(
     over_quota: Path,
     tell: Callable[[str], None] = lambda name: None,
     *,
+    onward: Path,
     before: Mapping[str, Path] | None = None,
-    onward: Path | None = None,
 ) -> MonthFacts:
     """Write the fact table (one row per resident, sorted by district and resident_key) from the clean folders served.
 
     `served`: per source the folders of the clean deliveries that count for the month. `indicators`: what a correction
-    may replace. Rows that a quota left out go to `over_quota/<source>.parquet`. `before`: per source the folder that the
-    month before wrote as its `onward/<source>`, from the same deliveries up to that month; the result does not depend on it.
+    may replace. Rows that a quota left out go to `over_quota/<source>.parquet`. What the next month can take up goes to the
+    new folders `onward/<source>`. `before`: per source that folder of the month before, from the same deliveries up to
+    that month; the result does not depend on it.
     """
     values: dict[str, Any] = {"as_of": month.last_day, "month": month.ordinal, **padded_keys(key)}
     load_reference_tables(connection, reference)
@@ -89,8 +90,9 @@ def make_facts(
     for name, source in sources.items():  # these before all others: the largest by far, while memory is free
         if month_facts(source):
             tell(f"{source.title}：月份")
-            handed = (before or {}).get(name)
-            statements += _make_months(connection, source, handed, month, onward / name if onward else None)
+            handed = (before or {}).get(name) if adds_up(source) else None
+            statements += _hand_on(connection, source, handed, month, onward / name)
+            run(months_step(source))
     run(residents_step(spine(sources)))
     for source in sources.values():
         tell(source.title)
@@ -125,39 +127,30 @@ def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Seque
     connection.execute(f"CREATE OR REPLACE TEMP VIEW clean_{source.source} AS {rows}")
 
 
-def _make_months(
-    connection: duckdb.DuckDBPyConnection, source: Source, before: Path | None, month: Month, onward: Path | None
+def _hand_on(
+    connection: duckdb.DuckDBPyConnection, source: Source, before: Path | None, month: Month, folder: Path
 ) -> list[Step]:
-    """`months_<source>` from what was handed on and the rows received since; the statements that made it."""
-    _take_up(connection, source, before)
-    since = str(month - 1) if before else ""
-    rows = int(scalar(connection, f"SELECT count(*) FROM rows_{source.source} WHERE received > ?", [since]))
-    parts = 1 + rows // PART
-    values = {"month": month.ordinal, "handed_on": since, "parts": parts}
-    steps = months_steps(source)
-    for step in steps:
-        for part in range(parts if "$part" in step.sql else 1):
-            run_step(connection, step, {**values, "part": part})
-    _hand_on(connection, source, onward if adds_up(source) else None)
-    return steps
+    """Make the tables that the next month takes up, `folder/<table>/*.parquet`, and views on them; their queries.
 
-
-def _take_up(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path | None) -> None:
-    """`<table>_before`: what the month before handed on; nothing without a folder."""
+    They are made of what was handed on to this month and the rows received since.
+    """
     for table, nothing in handed_on(source).items():
-        query = f"FROM {parquet(folder / f'{table}.parquet')}" if folder else nothing
+        query = f"FROM {parquet_in(before / table)}" if before else nothing
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {table}_before AS {query}")
-
-
-def _hand_on(connection: duckdb.DuckDBPyConnection, source: Source, folder: Path | None) -> None:
-    """Keep in a folder what the next month takes up; it is of no more use to this one."""
-    if folder:
-        folder.mkdir(parents=True)
-    for table in handed_on(source):
-        if folder:
-            connection.execute(f"COPY {table} TO {quoted(folder / f'{table}.parquet')} ({PASSING})")
-        connection.execute(f"DROP TABLE {table}")
-    connection.execute(f"DROP TABLE added_{source.source}")
+    name, since = source.source, str(month - 1) if before else ""
+    rows = int(scalar(connection, f"SELECT count(*) FROM rows_{name} WHERE received > ?", [since]))
+    people = int(scalar(connection, f"SELECT count(*) FROM words_{name}_before"))
+    count = parts(rows, people)
+    values = {"month": month.ordinal, "handed_on": since, "parts": count}
+    steps = handing_on_steps(source)
+    for step in steps:
+        (folder / step.name).mkdir(parents=True)
+        for part in range(count if "$part" in step.sql else 1):
+            target = folder / step.name / f"{part:05d}.parquet"
+            copy = Step(step.name, f"COPY ({step.sql}) TO {quoted(target)} ({PASSING})")
+            run_step(connection, copy, {**values, "part": part})
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {step.name} AS FROM {parquet_in(folder / step.name)}")
+    return steps
 
 
 def latest_steps(source: Source) -> list[Step]:
@@ -204,7 +197,7 @@ def _unmatched(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Sour
         if source.spine:
             continue
         if source.ledger:
-            query = f"SELECT coalesce(sum(postings), 0) FROM months_{name} ANTI JOIN residents USING (person)"
+            query = f"SELECT coalesce(sum(postings), 0) FROM words_{name} ANTI JOIN residents USING (person)"
         else:
             query = f"SELECT count(*) FROM (SELECT {source.person} AS person FROM clean_{name}) ANTI JOIN residents USING (person)"
         counts[name] = int(scalar(connection, query))

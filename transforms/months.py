@@ -7,7 +7,8 @@ further back than both words are few: they are kept as a list. So are months wit
 worked out from their own postings.
 
 Postings only ever add. What the months up to the one before came to (`words`, `cases`)
-is handed on, and only the new postings are grouped; with nothing handed on every posting is new.
+is handed on, and only the new postings are grouped; with nothing handed on every posting is new. Both go to disk part by
+part of the people as they are made, so that no table has to hold everyone's.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from transforms.steps import Step
 _BITS, _WORDS = 120, 2
 _NO_MONTHS = "CAST(0 AS HUGEINT)"  # the engine shifts and masks only what is of one type
 _NEW = "received > $handed_on"
-# New rows of so many people are grouped at a time, by the last digits of the person: half of 230 million postings takes
-# 13 s and 0.7 GB, all of them at once 95 s and 19 GB on disk, for they just do not fit (docs/benchmarks.md).
-PART = 128_000_000
+# So many new rows, and the words of so many people handed on, make a part, by the last digits of the person: half of 230
+# million postings takes 13 s and 0.7 GB, all of them at once 95 s and 19 GB on disk, for they just do not fit
+# (docs/benchmarks.md).
+ROWS, PEOPLE = 128_000_000, 8_000_000
 MEASURES = ("distinct_months", "last_month", "gap_months", "run_months")
 
 
@@ -53,21 +55,24 @@ def handed_on(source: Source) -> dict[str, str]:
     return queries
 
 
-def months_steps(source: Source) -> list[Step]:
-    """Steps that end in the table `months_<source>`: one row per person, one column per month fact.
+def handing_on_steps(source: Source) -> list[Step]:
+    """Queries named as the tables handed on, in the order in which they are made.
 
     They read `rows_<source>` (all rows that count) and the tables handed on to this month, `<table>_before`, which
-    hold the rows received up to $handed_on. The statement that names $part is run for every part of $parts: see PART.
+    hold the rows received up to $handed_on. The one that names $part answers for that part of $parts of the people.
     """
-    name, facts = source.source, month_facts(source)
-    added = _added(source)
-    return [
-        *([Step(f"cases_{name}", _cases(source, source.ledger))] if source.ledger else []),
-        Step(f"empty_{name}", f"\nCREATE OR REPLACE TEMP TABLE added_{name} AS {added}\nWITH NO DATA"),
-        Step(f"added_{name}", f"\nINSERT INTO added_{name} {added}"),
-        Step(f"words_{name}", _words(source, _tracks(facts))),
-        Step(f"months_{name}", _finish(source, facts)),
-    ]
+    cases = [Step(f"cases_{source.source}", _cases(source, source.ledger))] if source.ledger else []
+    return [*cases, Step(f"words_{source.source}", _words(source, _tracks(month_facts(source))))]
+
+
+def parts(rows: int, people: int) -> int:
+    """In how many parts the words are made out of so many new rows and so many people handed on."""
+    return 1 + rows // ROWS + people // PEOPLE
+
+
+def months_step(source: Source) -> Step:
+    """The table `months_<source>` from the tables handed on: one row per person, one column per month fact."""
+    return Step(f"months_{source.source}", _finish(source, month_facts(source)))
 
 
 def _tracks(facts: Mapping[str, Fact]) -> dict[str, tuple[str, str]]:
@@ -105,7 +110,6 @@ def _cases(source: Source, ledger: Ledger) -> str:
         CASE WHEN {equal(ledger.holds)} THEN {ledger.newest} END AS held,
         CASE WHEN {equal(ledger.tie)} THEN {ledger.newest} END AS taken_back"""
     return f"""
-CREATE OR REPLACE TEMP TABLE cases_{name} AS
 WITH known AS (SELECT DISTINCT {month} FROM cases_{name}_before),
 found AS (SELECT DISTINCT {month} FROM rows_{name} WHERE {_NEW} AND {equal(ledger.tie)}),
 added AS (SELECT * FROM found ANTI JOIN known USING ({month})),
@@ -159,19 +163,9 @@ def _read(stored: str) -> str:
     return f"CAST(CAST({stored} AS UHUGEINT) AS HUGEINT)"
 
 
-def _added(source: Source) -> str:
-    """One row per person of a part: how many new rows, and the months that they add to every track."""
-    holds = equal(source.ledger.holds) if source.ledger else "true"
-    return f"""
-SELECT person, count(*) AS postings,
-    {_as_words(source, holds)}
-FROM rows_{source.source} WHERE {_NEW} AND person % $parts = $part
-GROUP BY person"""
-
-
 def _words(source: Source, tracks: Mapping[str, tuple[str, str]]) -> str:
-    """One row per person: how many rows, and the months of every track, taken back or not."""
-    name = source.source
+    """One row per person of a part: how many rows, and the months of every track, taken back or not."""
+    name, holds = source.source, equal(source.ledger.holds) if source.ledger else "true"
     top = _BITS - 1
     lower = _huge((1 << top) - 1)
     merged = []
@@ -185,10 +179,16 @@ def _words(source: Source, tracks: Mapping[str, tuple[str, str]]) -> str:
         fallen = f"CASE WHEN {carry} = 1 THEN [$month + {_ahead(source) - _BITS * _WORDS}] END"
         merged.append(f"list_concat(b.{track}_old, {fallen}, a.{track}_old) AS {track}_old")
     return f"""
-CREATE OR REPLACE TEMP TABLE words_{name} AS
+WITH a AS (
+    SELECT person, count(*) AS postings,
+    {_as_words(source, holds)}
+    FROM rows_{name} WHERE {_NEW} AND person % $parts = $part
+    GROUP BY person
+),
+b AS (FROM words_{name}_before WHERE person % $parts = $part)
 SELECT coalesce(a.person, b.person) AS person, coalesce(a.postings, 0) + coalesce(b.postings, 0) AS postings,
     {("," + chr(10) + "    ").join(merged)}
-FROM words_{name}_before AS b FULL JOIN added_{name} AS a ON a.person = b.person"""
+FROM b FULL JOIN a ON a.person = b.person"""
 
 
 def _count(word: str) -> str:
@@ -224,7 +224,7 @@ def _standing(source: Source, tracks: Mapping[str, tuple[str, str]]) -> str:
 ),
 u AS (SELECT person, {_as_words(source)} FROM undone GROUP BY person),
 standing AS (
-    SELECT w.person, w.postings, {", ".join(kept)}
+    SELECT w.person, {", ".join(kept)}
     FROM words_{name} AS w LEFT JOIN u ON u.person = w.person
 )"""
 
@@ -259,7 +259,7 @@ WITH {_standing(source, tracks)},
 olds AS (SELECT * REPLACE ({", ".join([*present, *olds])}) FROM standing),
 gaps AS (SELECT *, {", ".join(gaps)} FROM olds),
 runs AS (SELECT *, {", ".join(runs)} FROM gaps)
-SELECT person, postings,
+SELECT person,
     {columns}
 FROM runs"""
 

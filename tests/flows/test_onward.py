@@ -45,7 +45,7 @@ def lose(world: World) -> None:
 
 def damage(world: World) -> None:
     """One bit of the words, somewhere in the middle."""
-    (words,) = (world.root.tmp / "onward").rglob("words_*.parquet")
+    (words,) = (world.root.tmp / "onward").rglob("words_*/*.parquet")
     content = bytearray(words.read_bytes())
     content[len(content) // 2] ^= 1
     words.write_bytes(content)

@@ -111,7 +111,8 @@ def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[
         shutil.rmtree(root / "onward")
         before = None
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("transforms.make_facts.PART", 100)  # rows: new ones are grouped in several parts
+            patch.setattr("transforms.months.ROWS", 100)  # a first month is made in several parts,
+            patch.setattr("transforms.months.PEOPLE", 2)  # and so is the one after it
             for month in (world.month - 1, world.month):
                 made = make(month, before)
                 before = root / "onward" / str(month)

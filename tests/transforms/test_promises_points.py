@@ -265,7 +265,18 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str,
     target = folder / "facts.parquet"
     with open_engine(EngineSettings("500MB", 1), folder / "spill") as engine:
         served, reference = write_clean(folder / "clean", clean), write_reference(folder / "reference", TABLES)
-        make_facts(engine, SOURCES, served, reference, [], MONTH, b"key", target, folder / "over_quota")
+        make_facts(
+            engine,
+            SOURCES,
+            served,
+            reference,
+            [],
+            MONTH,
+            b"key",
+            target,
+            folder / "over_quota",
+            onward=folder / "onward",
+        )
     return {people[row["person"]]: row for row in pq.read_table(target).to_pylist()}
 
 

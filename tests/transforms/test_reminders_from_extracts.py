@@ -49,7 +49,9 @@ def scored(folder: Path, month: Month, received: dict[str, list[tuple[Month, dic
     served = write_clean(folder / "clean", received)
     target = folder / "facts.parquet"
     with open_engine(EngineSettings(memory="500MB"), folder / "spill") as engine:
-        make_facts(engine, SOURCES, served, REFERENCE, [], month, KEY, target, folder / "over_quota")
+        make_facts(
+            engine, SOURCES, served, REFERENCE, [], month, KEY, target, folder / "over_quota", onward=folder / "onward"
+        )
         (known,) = engine.read_parquet(str(target)).to_arrow_table().to_pylist()
     facts = {name: known[name] for name in FACTS}
     return Resident(PERSON, known["district"], known["name"], known["phone"], facts, {"total_points": Decimal(80)})

@@ -21,8 +21,9 @@ def main() -> None:
     wide, key = target / "facts.parquet", b"any key, for pseudonyms that nobody sees"
     with open_engine(EngineSettings(), target / "spill") as connection:
         made = make_facts(
-            connection, house.sources, served, house.reference, targets, month, key, wide, target / "over_quota"
-        )
+            connection, house.sources, served, house.reference, targets, month, key, wide, target / "over_quota",
+            onward=target / "onward",
+        )  # fmt: skip
         connection.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(wide)})")
         statement = points_sql(common, districts, house.facts, corrected=made.corrected.indicators)
         values = {"month": month.first_day, "as_of": month.last_day}
