@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from expectations.declarations import spine
 from expectations.source import Fact, Source
 from transforms import months
 from transforms.clean.identity import id_text
 from transforms.measures import FACT_TYPES, condition, equal, finished, raw_measure, weighted
 from transforms.policy.expressions import Kind, fact_kinds, parse
-from transforms.steps import Step
+from transforms.steps import PART, Step
 
 SPINE_COLUMNS = ("person", "resident_key", "district")
 
 
 def residents_step(source: Source) -> Step:
-    """`residents`: one row per person scored, with the pseudonym and what the registry itself says of them.
+    """`residents`: one row per person scored, with the district that scores them."""
+    assert source.spine
+    spine = source.spine
+    return Step(
+        "residents",
+        f"""
+CREATE OR REPLACE TEMP TABLE residents AS
+SELECT person, {spine.district} AS district FROM rows_{source.source} WHERE {equal(spine.where)}""",
+    )
+
+
+def _registered(source: Source) -> str:
+    """What the registry itself says of each of the residents, with the pseudonym.
 
     The pseudonym is HMAC-SHA256 of the ID (RFC 2104), its two padded keys bound as $outer and $inner.
     """
@@ -23,16 +36,12 @@ def residents_step(source: Source) -> Step:
     spine = source.spine
     message = f"CAST({id_text(source.person)} AS BLOB)"
     measures = "".join(
-        f",\n    {raw_measure(source, fact)} AS {name}" for name, fact in source.facts.items() if fact.measure
+        f",\n        {raw_measure(source, fact)} AS {name}" for name, fact in source.facts.items() if fact.measure
     )
-    return Step(
-        "residents",
-        f"""
-CREATE OR REPLACE TEMP TABLE residents AS
-SELECT {source.person} AS person, left(sha256($outer || unhex(sha256($inner || {message}))), 32) AS resident_key,
-    {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone, {spine.community} AS community{measures}
-FROM last_{source.source} WHERE {equal(spine.where)}""",
-    )
+    return f"""SELECT person,
+        left(sha256($outer || unhex(sha256($inner || {message}))), 32) AS resident_key,
+        {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone, {spine.community} AS community{measures}
+    FROM rows_{source.source} WHERE {equal(spine.where)} AND {PART}"""
 
 
 def rows_step(source: Source) -> Step:
@@ -103,7 +112,7 @@ FROM summed GROUP BY person"""
 
 def _table(source: Source, name: str, fact: Fact) -> str:
     if source.spine:
-        return "residents"
+        return "registered"
     if fact.measure in months.MEASURES:
         return f"months_{source.source}"
     return f"listed_{name}" if fact.measure in ("sum_by_year", "sum_by_key") else f"facts_{source.source}"
@@ -116,13 +125,13 @@ def joined_tables(sources: Mapping[str, Source]) -> list[str]:
         for name, fact in source.facts.items():
             if fact.measure:
                 tables[_table(source, name, fact)] = None
-    return [table for table in tables if table != "residents"]
+    return [table for table in tables if table != "registered"]
 
 
 def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
-    """The statement that makes the fact table: one row per resident, sorted by district and resident_key.
+    """The statement that makes the fact table: one row per resident of a part, in no order.
 
-    Reads `residents` and the per-person tables. `corrected`: the facts that corrections of this month replace; their
+    Reads the registry and the per-person tables. `corrected`: the facts that corrections of this month replace; their
     values stand in `corrected_facts` (person, one column per fact). Corrections come before what is derived.
     """
     everything = {name: (source, fact) for source in sources.values() for name, fact in source.facts.items()}
@@ -138,7 +147,9 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
         if fact.measure
     )
     tables = joined_tables(sources) + (["corrected_facts"] if corrected_now else [])
-    joins = "\n".join(f"LEFT JOIN {table} ON {table}.person = residents.person" for table in tables)
+    joins = "\n".join(
+        f"LEFT JOIN (FROM {table} WHERE {PART}) AS {table} ON {table}.person = registered.person" for table in tables
+    )
     carried = [name for name in corrected_now if not everything[name][1].measure]
     kept = "".join(f",\n    corrected_facts.{name} AS corrected_{name}" for name in carried)
     looked_up, found = _lookups(everything, carried)
@@ -149,13 +160,16 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
     )
     order = ", ".join([*SPINE_COLUMNS, *everything, "corrections", "name", "phone", "community"])
     return f"""
-WITH measured AS (
-    SELECT residents.person, residents.resident_key, residents.district, residents.name, residents.phone, residents.community,
+WITH registered AS (
+    {_registered(spine(sources))}
+),
+measured AS (
+    SELECT registered.person, resident_key, district, registered.name, phone, community,
     held_corrections.corrections,
     {measured}{kept}
-    FROM residents
+    FROM registered
     {joins}
-    LEFT JOIN held_corrections ON held_corrections.person = residents.person
+    LEFT JOIN held_corrections ON held_corrections.person = registered.person
 ),
 looked_up AS (
     SELECT measured.*{looked_up}
@@ -167,8 +181,7 @@ derived AS (
     FROM looked_up
 )
 SELECT {order}
-FROM derived
-ORDER BY district, resident_key"""
+FROM derived"""
 
 
 def _derived(fact: Fact, kinds: Mapping[str, Kind]) -> str:

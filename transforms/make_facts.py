@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +21,9 @@ from transforms.corrections import Corrected, corrected_targets, correction_step
 from transforms.engine import PARQUET, PASSING, parquet, parquet_in, quoted, received_rows, scalar
 from transforms.facts import facts_sql, joined_tables, residents_step, rows_step, source_steps
 from transforms.measures import equal
-from transforms.months import adds_up, handed_on, handing_on_steps, month_facts, months_step, parts
+from transforms.months import adds_up, handed_on, handing_on_steps, month_facts, months_step
 from transforms.overflow import overflow_told
-from transforms.steps import Step, run_step
+from transforms.steps import Step, parts, run_in_parts, run_step
 
 
 @dataclass
@@ -104,12 +105,11 @@ def make_facts(
     for step in correction_steps(corrected, facts):
         run(step)
     statement = Step("facts", facts_sql(sources, corrected.facts))
+    residents = int(scalar(connection, "SELECT count(*) FROM residents"))
     tell("汇总")
-    # Read by the steps after it and then thrown away: quick to write matters more than small.
     with overflow_told(connection, facts, joined_tables(sources)):
-        run_step(connection, Step("facts", f"COPY ({statement.sql}) TO {quoted(target)} ({PASSING})"), values)
+        _in_order(connection, statement, values, parts(people=residents), target)
     statements.append(statement)
-    residents = scalar(connection, "SELECT count(*) FROM residents")
     return MonthFacts(
         residents, corrected, _unmatched(connection, sources), _leave_out(connection, sources, over_quota), statements
     )
@@ -140,17 +140,25 @@ def _hand_on(
     name, since = source.source, str(month - 1) if before else ""
     rows = int(scalar(connection, f"SELECT count(*) FROM rows_{name} WHERE received > ?", [since]))
     people = int(scalar(connection, f"SELECT count(*) FROM words_{name}_before"))
-    count = parts(rows, people)
-    values = {"month": month.ordinal, "handed_on": since, "parts": count}
+    values = {"month": month.ordinal, "handed_on": since}
     steps = handing_on_steps(source)
     for step in steps:
-        (folder / step.name).mkdir(parents=True)
-        for part in range(count if "$part" in step.sql else 1):
-            target = folder / step.name / f"{part:05d}.parquet"
-            copy = Step(step.name, f"COPY ({step.sql}) TO {quoted(target)} ({PASSING})")
-            run_step(connection, copy, {**values, "part": part})
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {step.name} AS FROM {parquet_in(folder / step.name)}")
+        made = run_in_parts(connection, step, values, folder / step.name, parts(rows, people))
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {step.name} AS FROM {made}")
     return steps
+
+
+def _in_order(
+    connection: duckdb.DuckDBPyConnection, facts: Step, values: Mapping[str, Any], count: int, target: Path
+) -> None:
+    """Write the fact table, sorted; joined in several parts first where not everyone fits into memory."""
+    joined = target.with_suffix(".parts")
+    shutil.rmtree(joined, ignore_errors=True)  # of a run that died
+    rows = run_in_parts(connection, facts, values, joined, count) if count > 1 else f"({facts.sql})"
+    # Read by the steps after it and then thrown away: quick to write matters more than small.
+    copy = f"COPY (FROM {rows} ORDER BY district, resident_key) TO {quoted(target)} ({PASSING})"
+    run_step(connection, Step(facts.name, copy), {**values, "parts": 1, "part": 0})
+    shutil.rmtree(joined, ignore_errors=True)
 
 
 def latest_steps(source: Source) -> list[Step]:

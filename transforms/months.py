@@ -17,15 +17,11 @@ from collections.abc import Mapping
 
 from expectations.source import Fact, Ledger, Source
 from transforms.measures import condition, equal
-from transforms.steps import Step
+from transforms.steps import PART, Step
 
 _BITS, _WORDS = 120, 2
 _NO_MONTHS = "CAST(0 AS HUGEINT)"  # the engine shifts and masks only what is of one type
 _NEW = "received > $handed_on"
-# So many new rows, and the words of so many people handed on, make a part, by the last digits of the person: half of 230
-# million postings takes 13 s and 0.7 GB, all of them at once 95 s and 19 GB on disk, for they just do not fit
-# (docs/benchmarks.md).
-ROWS, PEOPLE = 128_000_000, 8_000_000
 MEASURES = ("distinct_months", "last_month", "gap_months", "run_months")
 
 
@@ -59,15 +55,10 @@ def handing_on_steps(source: Source) -> list[Step]:
     """Queries named as the tables handed on, in the order in which they are made.
 
     They read `rows_<source>` (all rows that count) and the tables handed on to this month, `<table>_before`, which
-    hold the rows received up to $handed_on. The one that names $part answers for that part of $parts of the people.
+    hold the rows received up to $handed_on. The words are made part by part of the people.
     """
     cases = [Step(f"cases_{source.source}", _cases(source, source.ledger))] if source.ledger else []
     return [*cases, Step(f"words_{source.source}", _words(source, _tracks(month_facts(source))))]
-
-
-def parts(rows: int, people: int) -> int:
-    """In how many parts the words are made out of so many new rows and so many people handed on."""
-    return 1 + rows // ROWS + people // PEOPLE
 
 
 def months_step(source: Source) -> Step:
@@ -182,10 +173,10 @@ def _words(source: Source, tracks: Mapping[str, tuple[str, str]]) -> str:
 WITH a AS (
     SELECT person, count(*) AS postings,
     {_as_words(source, holds)}
-    FROM rows_{name} WHERE {_NEW} AND person % $parts = $part
+    FROM rows_{name} WHERE {_NEW} AND {PART}
     GROUP BY person
 ),
-b AS (FROM words_{name}_before WHERE person % $parts = $part)
+b AS (FROM words_{name}_before WHERE {PART})
 SELECT coalesce(a.person, b.person) AS person, coalesce(a.postings, 0) + coalesce(b.postings, 0) AS postings,
     {("," + chr(10) + "    ").join(merged)}
 FROM b FULL JOIN a ON a.person = b.person"""

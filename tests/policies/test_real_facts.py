@@ -156,17 +156,9 @@ def test_facts_follow_from_the_rows_of_the_policys_own_sources(policy: Policy, t
         folders = served(tmp_path / "clean", sources, clean)
         target = tmp_path / "facts.parquet"
         make_facts(
-            engine,
-            sources,
-            folders,
-            reference,
-            [],
-            month,
-            b"key",
-            target,
-            tmp_path / "over_quota",
+            engine, sources, folders, reference, [], month, b"key", target, tmp_path / "over_quota",
             onward=tmp_path / "onward",
-        )
+        )  # fmt: skip
     (compiled,) = pq.read_table(target).to_pylist()
     known = KNOWN[policy.name]
     assert {name: plain[name] for name in known} == known

@@ -56,17 +56,9 @@ def test_nobodys_value_is_0_where_things_are_counted_and_null_where_it_is_a_pric
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as engine:
         served, reference = write_clean(tmp_path / "clean", clean), write_reference(tmp_path / "reference", none)
         make_facts(
-            engine,
-            SOURCES,
-            served,
-            reference,
-            [],
-            MONTH,
-            b"key",
-            target,
-            tmp_path / "over_quota",
+            engine, SOURCES, served, reference, [], MONTH, b"key", target, tmp_path / "over_quota",
             onward=tmp_path / "onward",
-        )
+        )  # fmt: skip
     (by_sql,) = pq.read_table(target).to_pylist()
     wanted = {f"in_{unit}": 3 if created else None if unit == "yuan" else 0 for unit in COUNTED_UNITS}
     assert {name: by_reference[name] for name in wanted} == wanted

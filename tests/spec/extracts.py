@@ -118,17 +118,9 @@ def _by_sql(deliveries: Deliveries, policy: Policy, reference: Reference, folder
     targets = {target for authority in policy for target in _targets(authority, policy[authority])}
     with open_engine(EngineSettings("500MB", 1), folder / "spill") as engine:
         made = make_facts(
-            engine,
-            SOURCES,
-            served,
-            reference,
-            targets,
-            month,
-            KEY,
-            target,
-            folder / "over_quota",
+            engine, SOURCES, served, reference, targets, month, KEY, target, folder / "over_quota",
             onward=folder / "onward",
-        )
+        )  # fmt: skip
         rows = {row["resident_key"]: row for row in pq.read_table(target).to_pylist()}
         if policy:
             engine.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(target)})")

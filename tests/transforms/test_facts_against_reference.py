@@ -107,17 +107,18 @@ def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[
             )  # fmt: skip
 
         make(world.month, None)
-        at_once = (root / f"{world.month}.parquet").read_bytes()
+        at_once = pq.read_table(root / f"{world.month}.parquet").to_pylist()
         shutil.rmtree(root / "onward")
         before = None
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("transforms.months.ROWS", 100)  # a first month is made in several parts,
-            patch.setattr("transforms.months.PEOPLE", 2)  # and so is the one after it
+            patch.setattr("transforms.steps.ROWS", 100)  # a first month's words are made in several parts,
+            patch.setattr("transforms.steps.PEOPLE", 2)  # and so are the next one's, and the fact table
             for month in (world.month - 1, world.month):
                 made = make(month, before)
                 before = root / "onward" / str(month)
-        assert (root / f"{world.month}.parquet").read_bytes() == at_once
-    return made, pq.read_table(root / f"{world.month}.parquet").to_pylist()
+        in_parts = pq.read_table(root / f"{world.month}.parquet").to_pylist()
+        assert in_parts == at_once
+    return made, in_parts
 
 
 def plain(value: Any) -> Any:

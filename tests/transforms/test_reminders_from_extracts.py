@@ -50,8 +50,9 @@ def scored(folder: Path, month: Month, received: dict[str, list[tuple[Month, dic
     target = folder / "facts.parquet"
     with open_engine(EngineSettings(memory="500MB"), folder / "spill") as engine:
         make_facts(
-            engine, SOURCES, served, REFERENCE, [], month, KEY, target, folder / "over_quota", onward=folder / "onward"
-        )
+            engine, SOURCES, served, REFERENCE, [], month, KEY, target, folder / "over_quota",
+            onward=folder / "onward",
+        )  # fmt: skip
         (known,) = engine.read_parquet(str(target)).to_arrow_table().to_pylist()
     facts = {name: known[name] for name in FACTS}
     return Resident(PERSON, known["district"], known["name"], known["phone"], facts, {"total_points": Decimal(80)})
