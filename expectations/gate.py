@@ -14,7 +14,6 @@ import threading
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import duckdb
 
@@ -73,12 +72,8 @@ def _validate(
     kept = _source()
     suite = importlib.import_module("expectations.suite").suite(source, received, limit)
     with _judging, kept.reading_through(connection):
-        asset = kept.add_query_asset(uuid4().hex, query=f"SELECT * FROM {staged}")
-        try:
-            batch = asset.add_batch_definition_whole_table("delivery").get_batch()
-            return list(batch.validate(suite, result_format="BASIC").results)
-        finally:
-            kept.delete_asset(asset.name)
+        batch = kept.whole(staged).get_batch()
+        return list(batch.validate(suite, result_format="BASIC").results)
 
 
 def _evaluated(result: Any) -> bool:

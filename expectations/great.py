@@ -59,6 +59,14 @@ class DuckDBSource(SQLDatasource):  # type: ignore[misc]
     def get_execution_engine(self) -> Any:
         return self._kept
 
+    def whole(self, relation: str) -> Any:
+        """All rows of a relation, whatever it holds at the time. Defined once: every definition is kept as YAML."""
+        for asset in self.assets:
+            if asset.name == relation:
+                return asset.get_batch_definition("whole")
+        asset = self.add_query_asset(relation, query=f"SELECT * FROM {relation}")
+        return asset.add_batch_definition_whole_table("whole")
+
     @contextlib.contextmanager
     def reading_through(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         """For the time of the block, everything is evaluated on a cursor of this connection."""
