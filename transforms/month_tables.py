@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,9 @@ def points_columns(connection: duckdb.DuckDBPyConnection, relation: str) -> list
 def changes_statement(connection: duckdb.DuckDBPyConnection, before: Sequence[Path], month: Month) -> str:
     """Every points column that differs from the month before: month, resident_key, district, item, before, after.
 
-    Someone new has null before, someone gone null after (with the district they had). Sorted like the scores.
+    Someone new has null before, someone gone null after (with the district they had). Sorted like the scores. While they
+    are put in order, districts and items are numbers (ENUM, in the order of their names): four changes a resident weigh
+    a fifth less (docs/benchmarks.md).
     """
     if not before:
         columns = (
@@ -83,22 +85,40 @@ def changes_statement(connection: duckdb.DuckDBPyConnection, before: Sequence[Pa
         return f"SELECT DATE '{month.first_day}' AS month, resident_key, district, {columns} FROM scores WHERE false"
     earlier = parquet(*before)
     now, then = points_columns(connection, "scores"), points_columns(connection, earlier)
-    items = list(dict.fromkeys([*now, *then]))
+    items = sorted({*now, *then}, key=_item)
+    listed = connection.execute(f"SELECT district FROM scores UNION SELECT district FROM {earlier} ORDER BY district")
+    district = _numbered([code for (code,) in listed.fetchall()])
+    item_name = _numbered(map(_item, items))
 
     def value(side: str, known: Sequence[str], item: str) -> str:
         return f"{side}.{item}" if item in known else "CAST(NULL AS DECIMAL(7,2))"
 
     changed = ", ".join(
         f"CASE WHEN {value('a', now, item)} IS DISTINCT FROM {value('b', then, item)} THEN"
-        f" {{'item': '{item.removesuffix('_points')}', 'before': {value('b', then, item)}, 'after': {value('a', now, item)}}} END"
+        f" {{'item': CAST({quoted(_item(item))} AS {item_name}),"
+        f" 'before': {value('b', then, item)}, 'after': {value('a', now, item)}}} END"
         for item in items
     )
     return f"""
-SELECT DATE '{month.first_day}' AS month, resident_key, district,
-    change.item AS item, change.before AS before, change.after AS after
-FROM (
-    SELECT coalesce(a.resident_key, b.resident_key) AS resident_key, coalesce(a.district, b.district) AS district,
+WITH changed AS (
+    SELECT coalesce(a.resident_key, b.resident_key) AS resident_key,
+        CAST(coalesce(a.district, b.district) AS {district}) AS district,
         unnest(list_filter([{changed}], lambda change: change IS NOT NULL)) AS change
     FROM scores AS a FULL JOIN {earlier} AS b ON a.resident_key = b.resident_key
+),
+in_order AS (
+    SELECT resident_key, district, change.item AS item, change.before AS before, change.after AS after
+    FROM changed ORDER BY district, resident_key, item
 )
-ORDER BY district, resident_key, item"""
+SELECT DATE '{month.first_day}' AS month, resident_key, CAST(district AS VARCHAR) AS district,
+    CAST(item AS VARCHAR) AS item, before, after
+FROM in_order"""
+
+
+def _item(column: str) -> str:
+    return column.removesuffix("_points")
+
+
+def _numbered(names: Iterable[str]) -> str:
+    """The type of texts that are kept and put in order as numbers; there is none without any text."""
+    return f"ENUM({', '.join(map(quoted, names)) or quoted('')})"
