@@ -22,7 +22,7 @@ demo: .venv/installed  ## two synthetic months, scored and published under var/d
 	$(BIN)/jifen demo --residents $(RESIDENTS)
 
 test: .venv/installed  ## everything that must hold
-	$(BIN)/pytest --numprocesses 3 --dist loadfile
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed  ## style, format and types
 	$(BIN)/ruff check .
