@@ -1,0 +1,39 @@
+"""What does not fit into memory at once is made part by part of the people: of even parts, and of everyone once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from transforms.steps import PART, PEOPLE, ROWS, Step, parts, run_in_parts
+
+PEOPLE_OF_A_TOWN = 8_000
+
+
+@pytest.mark.parametrize("step", [1, 2, 4, 1000])
+def test_parts_are_even_whatever_running_numbers_people_have(
+    engine: duckdb.DuckDBPyConnection, tmp_path: Path, step: int
+) -> None:
+    town = f"SELECT 33020519800101000 + {step} * i AS person FROM range({PEOPLE_OF_A_TOWN}) AS r(i)"
+    query = Step("town", f"SELECT person FROM ({town}) WHERE {PART}")
+    relation = run_in_parts(engine, query, {}, tmp_path / "town", 8)
+    sizes = [
+        engine.execute(f"SELECT count(*) FROM '{file}'").fetchall()[0][0] for file in (tmp_path / "town").iterdir()
+    ]
+    assert len(sizes) == 8
+    assert max(sizes) < 1.2 * PEOPLE_OF_A_TOWN / 8
+    assert engine.execute(f"SELECT * FROM {relation} ORDER BY ALL").fetchall() == engine.execute(town).fetchall()
+
+
+def test_what_names_no_part_is_made_once(engine: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    relation = run_in_parts(engine, Step("one", "SELECT 1 AS one"), {}, tmp_path / "one", 8)
+    assert engine.execute(f"FROM {relation}").fetchall() == [(1,)]
+
+
+def test_a_reference_city_is_one_part_and_its_first_month_two() -> None:
+    assert parts(rows=4_000_000, people=5_100_000) == 1
+    assert parts(rows=228_000_000) == 2
+    assert parts(people=PEOPLE - 1) == parts(rows=ROWS - 1) == 1
+    assert parts(people=20_000_000) == 3
