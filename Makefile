@@ -21,6 +21,7 @@ help:  ## say what there is
 demo: .venv/installed  ## two synthetic months, scored and published under var/demo
 	$(BIN)/jifen demo --residents $(RESIDENTS)
 
+# files in the order of their names: by default those with the fewest tests come last, and these are the longest
 test: .venv/installed  ## everything that must hold
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 

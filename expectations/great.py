@@ -61,9 +61,8 @@ class DuckDBSource(SQLDatasource):  # type: ignore[misc]
 
     def whole(self, relation: str) -> Any:
         """All rows of a relation, whatever it holds at the time. Defined once: every definition is kept as YAML."""
-        for asset in self.assets:
-            if asset.name == relation:
-                return asset.get_batch_definition("whole")
+        if relation in self.get_asset_names():
+            return self.get_asset(relation).get_batch_definition("whole")
         asset = self.add_query_asset(relation, query=f"SELECT * FROM {relation}")
         return asset.add_batch_definition_whole_table("whole")
 

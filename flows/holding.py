@@ -21,7 +21,7 @@ from transforms import drift as drifting
 from transforms.drift import Compared, Limit, Limits
 from transforms.engine import parquet
 from transforms.figures import measure, schema_version
-from transforms.policy.columns import score_lines
+from transforms.policy.columns import item_of, score_lines
 
 SHOWN = 12  # reasons that the error itself tells; the report has all
 
@@ -61,7 +61,7 @@ def drift(run: Run) -> dict[str, Any]:
         city, districts = city_version(run.house.in_force(run.month))
         compared = Compared(
             {name: source.delivery for name, source in run.house.sources.items()},
-            {line.column.removesuffix("_points"): line.authority for line in score_lines(city, districts)},
+            {item_of(line.column): line.authority for line in score_lines(city, districts)},
         )
         limits = _limits(run.house.settings.drift)
         run.changes = drifting.changes(before.manifest, manifest_facts(run), compared, limits)

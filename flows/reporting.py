@@ -15,7 +15,7 @@ from flows.run import Run
 from reports.findings import Names
 from reports.run_report import Beside, Waiting, blocked_page, month_page
 from reports.titles import item_titles
-from transforms.policy.columns import score_lines
+from transforms.policy.columns import item_of, score_lines
 
 PARTS = {"districts": "适用区县", "conditions": "条件", "points": "分数线", "amount": "金额"}
 BLOCKING = (ExitCode.EXTRACT, ExitCode.GATE)
@@ -68,7 +68,7 @@ def names_of(run: Run) -> Names:
         services={service.service: service.title for service in house.services},
         reminders=house.reminder_titles(),
         fed_by={
-            line.column.removesuffix("_points"): sorted({origin[f] for f in line.indicator.facts if f in origin})
+            item_of(line.column): sorted({origin[f] for f in line.indicator.facts if f in origin})
             for line in score_lines(city, districts)
         },
     )

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from transforms.engine import parquet_in
 from transforms.month_tables import points_columns
+from transforms.policy.columns import item_of
 
 Manifest = Mapping[str, Any]
 
@@ -81,7 +82,7 @@ def _points(connection: duckdb.DuckDBPyConnection, then: Path, now: Path) -> lis
     ).fetchall()[0]
     found = zip(items, row[0::3], row[1::3], row[2::3], strict=True)
     return [
-        {"item": item.removesuffix("_points"), "up": up, "down": down, "mean": f"{total / (up + down):.2f}"}
+        {"item": item_of(item), "up": up, "down": down, "mean": f"{total / (up + down):.2f}"}
         for item, up, down, total in found
         if up or down
     ]

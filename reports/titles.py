@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from transforms.policy.columns import points_column
+from transforms.policy.columns import item_of, points_column
 from transforms.policy.tables import CITY, PointsTable
 
 SUMS = {"common": "共性分", "district": "个性分", "total": "总分"}
@@ -21,7 +21,7 @@ def item_titles(tables: Mapping[str, PointsTable], districts: Mapping[str, str])
         for version in table.versions:
             for code, indicator in version.indicators.items():
                 whose = f"{districts.get(authority, authority)}·" if authority != CITY else ""
-                indicators[points_column(authority, code).removesuffix("_points")] = whose + indicator.title
+                indicators[item_of(points_column(authority, code))] = whose + indicator.title
             if authority == CITY:
                 sections |= {code: section.title for code, section in version.sections.items()}
     return {**indicators, **sections, **SUMS}

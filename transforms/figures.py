@@ -12,6 +12,7 @@ import duckdb
 
 from transforms.engine import parquet, quoted
 from transforms.month_tables import points_columns
+from transforms.policy.columns import item_of
 
 BAND, TOP_BAND = 20, 9  # points of one band of the distribution; the last band is open
 BANDS = range(-1, TOP_BAND + 1)
@@ -77,7 +78,7 @@ def _items(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     sums = ", ".join(f"count({column}), coalesce(sum({column}), 0)" for column in columns)
     row = connection.execute(f"SELECT {sums} FROM scores").fetchall()[0]
     return {
-        column.removesuffix("_points"): {"residents": people, "points": str(points)}
+        item_of(column): {"residents": people, "points": str(points)}
         for column, people, points in zip(columns, row[0::2], row[1::2], strict=True)
     }
 

@@ -25,6 +25,8 @@ from transforms.months import adds_up, handed_on, handing_on_steps, month_facts,
 from transforms.overflow import overflow_told
 from transforms.steps import Step, parts, run_in_parts, run_step
 
+IN_ORDER = "\nORDER BY district, resident_key"
+
 
 @dataclass
 class MonthFacts:
@@ -104,12 +106,12 @@ def make_facts(
     corrected = corrected_targets(connection, facts, indicators)
     for step in correction_steps(corrected, facts):
         run(step)
-    statement = Step("facts", facts_sql(sources, corrected.facts))
+    joined = Step("facts", facts_sql(sources, corrected.facts))
     residents = int(scalar(connection, "SELECT count(*) FROM residents"))
     tell("汇总")
     with overflow_told(connection, facts, joined_tables(sources)):
-        _in_order(connection, statement, values, parts(people=residents), target)
-    statements.append(statement)
+        _in_order(connection, joined, values, parts(people=residents), target)
+    statements.append(Step(joined.name, joined.sql + IN_ORDER))
     return MonthFacts(
         residents, corrected, _unmatched(connection, sources), _leave_out(connection, sources, over_quota), statements
     )
@@ -149,16 +151,16 @@ def _hand_on(
 
 
 def _in_order(
-    connection: duckdb.DuckDBPyConnection, facts: Step, values: Mapping[str, Any], count: int, target: Path
+    connection: duckdb.DuckDBPyConnection, joined: Step, values: Mapping[str, Any], count: int, target: Path
 ) -> None:
     """Write the fact table, sorted; joined in several parts first where not everyone fits into memory."""
-    joined = target.with_suffix(".parts")
-    shutil.rmtree(joined, ignore_errors=True)  # of a run that died
-    rows = run_in_parts(connection, facts, values, joined, count) if count > 1 else f"({facts.sql})"
+    folder = target.with_suffix(".parts")
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that died
+    query = f"FROM {run_in_parts(connection, joined, values, folder, count)}" if count > 1 else joined.sql
     # Read by the steps after it and then thrown away: quick to write matters more than small.
-    copy = f"COPY (FROM {rows} ORDER BY district, resident_key) TO {quoted(target)} ({PASSING})"
-    run_step(connection, Step(facts.name, copy), {**values, "parts": 1, "part": 0})
-    shutil.rmtree(joined, ignore_errors=True)
+    copy = f"COPY ({query}{IN_ORDER}) TO {quoted(target)} ({PASSING})"
+    run_step(connection, Step(joined.name, copy), {**values, "parts": 1, "part": 0})
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def latest_steps(source: Source) -> list[Step]:

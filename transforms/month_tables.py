@@ -12,6 +12,7 @@ from expectations.month import Month
 from expectations.source import Fact, Source
 from transforms.clean.identity import id_text
 from transforms.engine import PARQUET, parquet, quoted, scalar
+from transforms.policy.columns import item_of
 from transforms.steps import Step, run_step
 
 
@@ -75,8 +76,8 @@ def changes_statement(connection: duckdb.DuckDBPyConnection, before: Sequence[Pa
     """Every points column that differs from the month before: month, resident_key, district, item, before, after.
 
     Someone new has null before, someone gone null after (with the district they had). Sorted like the scores. While they
-    are put in order, districts and items are numbers (ENUM, in the order of their names): four changes a resident weigh
-    a fifth less (docs/benchmarks.md).
+    are put in order, districts and items are numbers (ENUM, in the order of their names): a sixth to a fifth less work
+    (docs/benchmarks.md).
     """
     if not before:
         columns = (
@@ -85,17 +86,17 @@ def changes_statement(connection: duckdb.DuckDBPyConnection, before: Sequence[Pa
         return f"SELECT DATE '{month.first_day}' AS month, resident_key, district, {columns} FROM scores WHERE false"
     earlier = parquet(*before)
     now, then = points_columns(connection, "scores"), points_columns(connection, earlier)
-    items = sorted({*now, *then}, key=_item)
+    items = sorted({*now, *then}, key=item_of)
     listed = connection.execute(f"SELECT district FROM scores UNION SELECT district FROM {earlier} ORDER BY district")
     district = _numbered([code for (code,) in listed.fetchall()])
-    item_name = _numbered(map(_item, items))
+    item_name = _numbered(map(item_of, items))
 
     def value(side: str, known: Sequence[str], item: str) -> str:
         return f"{side}.{item}" if item in known else "CAST(NULL AS DECIMAL(7,2))"
 
     changed = ", ".join(
         f"CASE WHEN {value('a', now, item)} IS DISTINCT FROM {value('b', then, item)} THEN"
-        f" {{'item': CAST({quoted(_item(item))} AS {item_name}),"
+        f" {{'item': CAST({quoted(item_of(item))} AS {item_name}),"
         f" 'before': {value('b', then, item)}, 'after': {value('a', now, item)}}} END"
         for item in items
     )
@@ -115,10 +116,6 @@ SELECT DATE '{month.first_day}' AS month, resident_key, CAST(district AS VARCHAR
 FROM in_order"""
 
 
-def _item(column: str) -> str:
-    return column.removesuffix("_points")
-
-
 def _numbered(names: Iterable[str]) -> str:
-    """The type of texts that are kept and put in order as numbers; there is none without any text."""
+    """The type of texts that are kept and put in order as numbers; it cannot be without any text."""
     return f"ENUM({', '.join(map(quoted, names)) or quoted('')})"

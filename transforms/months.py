@@ -7,8 +7,8 @@ further back than both words are few: they are kept as a list. So are months wit
 worked out from their own postings.
 
 Postings only ever add. What the months up to the one before came to (`words`, `cases`)
-is handed on, and only the new postings are grouped; with nothing handed on every posting is new. Both go to disk part by
-part of the people as they are made, so that no table has to hold everyone's.
+is handed on, and only the new postings are grouped; with nothing handed on every posting is new. The words go to disk
+part by part of the people as they are made, so that no table has to hold everyone's.
 """
 
 from __future__ import annotations
@@ -156,7 +156,8 @@ def _read(stored: str) -> str:
 
 def _words(source: Source, tracks: Mapping[str, tuple[str, str]]) -> str:
     """One row per person of a part: how many rows, and the months of every track, taken back or not."""
-    name, holds = source.source, equal(source.ledger.holds) if source.ledger else "true"
+    name = source.source
+    holds = equal(source.ledger.holds) if source.ledger else "true"
     top = _BITS - 1
     lower = _huge((1 << top) - 1)
     merged = []

@@ -17,6 +17,7 @@ from expectations.month import Month
 from expectations.source import Fact
 from transforms.engine import PARQUET, parquet_in, quoted
 from transforms.month_tables import numbered_rows, points_columns
+from transforms.policy.columns import item_of
 from transforms.policy.compile import points_sql
 from transforms.policy.expressions import Kind
 from transforms.policy.tables import CITY, Version
@@ -108,7 +109,7 @@ def _points_changed(connection: duckdb.DuckDBPyConnection) -> str:
     answers = connection.execute(f"SELECT {asked} FROM {joined}").fetchall()[0]
     entry = "STRUCT(item VARCHAR, before DECIMAL(7, 2), after DECIMAL(7, 2))"
     changed = ", ".join(
-        f"CASE WHEN {differs[item]} THEN {{'item': {quoted(item.removesuffix('_points'))}, 'before': {before}, 'after': {after}}} END"
+        f"CASE WHEN {differs[item]} THEN {{'item': {quoted(item_of(item))}, 'before': {before}, 'after': {after}}} END"
         for (item, (before, after)), answer in zip(values.items(), answers, strict=True)
         if answer
     )

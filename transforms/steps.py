@@ -25,7 +25,7 @@ PART = "hash(person) % CAST($parts AS UBIGINT) = CAST($part AS UBIGINT)"
 
 @dataclass(frozen=True)
 class Step:
-    """One statement and what it is called, in errors and in the files of sql/."""
+    """One statement, or the query of a table, and what it is called in errors and in the files of sql/."""
 
     name: str
     sql: str

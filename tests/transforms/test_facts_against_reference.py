@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
-from expectations.declarations import load_sources
+from expectations.declarations import all_facts, load_sources
 from expectations.month import Month
 from expectations.reference import TABLES, Reference, load_reference
 from tests.reference.facts import facts
@@ -22,8 +24,9 @@ from tests.reference.making import DISTRICTS, World
 from tests.reference.rows import last_received, over_quota, residents, standing, unmatched
 from tests.reference.strategies import MONTHS, PATIENCE, thorough, worlds
 from tests.reference.values import Row, one_extract
-from transforms.engine import EngineSettings, open_engine
+from transforms.engine import EngineSettings, open_engine, parquet
 from transforms.make_facts import MonthFacts, make_facts
+from transforms.month_tables import facts_statement, identities_statement, restricted_statement, write_table
 
 pytestmark = pytest.mark.timeout(PATIENCE)
 SOURCES = load_sources()
@@ -107,18 +110,30 @@ def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[
             )  # fmt: skip
 
         make(world.month, None)
-        at_once = pq.read_table(root / f"{world.month}.parquet").to_pylist()
+        table, earlier = root / f"{world.month}.parquet", root / "onward" / str(world.month - 1)
+        at_once, published = table.read_bytes(), published_of(engine, table)
         shutil.rmtree(root / "onward")
-        before = None
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("transforms.steps.ROWS", 100)  # a first month's words are made in several parts,
-            patch.setattr("transforms.steps.PEOPLE", 2)  # and so are the next one's, and the fact table
-            for month in (world.month - 1, world.month):
-                made = make(month, before)
-                before = root / "onward" / str(month)
-        in_parts = pq.read_table(root / f"{world.month}.parquet").to_pylist()
-        assert in_parts == at_once
-    return made, in_parts
+            patch.setattr("transforms.steps.ROWS", 100)  # words of new postings are made in several parts,
+            make(world.month - 1, None)
+            made = make(world.month, earlier)
+            assert table.read_bytes() == at_once
+            shutil.rmtree(root / "onward" / str(world.month))
+            patch.setattr("transforms.steps.PEOPLE", 2)  # and so are those handed on, and the fact table
+            assert make(world.month, earlier) == made
+            assert published_of(engine, table) == published
+    return made, pq.read_table(table).to_pylist()
+
+
+def published_of(engine: duckdb.DuckDBPyConnection, table: Path) -> list[bytes]:
+    """The files that are published of a fact table."""
+    engine.execute(f"CREATE OR REPLACE TEMP VIEW facts AS FROM {parquet(table)}")
+    known = all_facts(SOURCES)
+    files = [table.with_name(f"{name}.parquet") for name in ("facts", "restricted", "identities")]
+    write_table(engine, facts_statement(known), files[0], {"month": dt.date(2021, 10, 1)})
+    write_table(engine, restricted_statement(known), files[1])
+    write_table(engine, identities_statement(), files[2])
+    return [file.read_bytes() for file in files]
 
 
 def plain(value: Any) -> Any:

@@ -37,6 +37,11 @@ def points_column(authority: str, code: str) -> str:
     return f"{code}_points" if authority == CITY else f"d{authority}_{code}_points"
 
 
+def item_of(column: str) -> str:
+    """What a points column is called where points are listed item by item: changes, movements, figures."""
+    return column.removesuffix("_points")
+
+
 def score_columns(city: Version, districts: Mapping[str, Version]) -> list[str]:
     """The columns of the scores, in their order (outputs.md): handles, indicators, sections, sums, corrections."""
     return [
