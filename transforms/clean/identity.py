@@ -17,7 +17,6 @@ WHITE_SPACE = (
 WHITE_SPACE_CLASS = (
     r"\x{09}-\x{0d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200b}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}"
 )
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK_CHARACTERS = "10X98765432"
 _FULL_WIDTH, _HALF_WIDTH = "０１２３４５６７８９Ｘｘx", "0123456789XXX"
 
@@ -42,9 +41,15 @@ def number(text: str) -> str:
 
 
 def check_character(person: str) -> str:
-    """The 18th character of a person's ID."""
-    total = " + ".join(f"{person} // {10 ** (16 - i)} % 10 * {weight}" for i, weight in enumerate(_WEIGHTS))
-    return f"substr('{_CHECK_CHARACTERS}', CAST(({total}) % 11 AS INTEGER) + 1, 1)"
+    """The 18th character of a person's ID.
+
+    It follows from the sum of the digits, each times 2 ** (its place from the right, from 1), modulo 11. A digit is the
+    number that ends with it, less ten times the number before, and modulo 11 that is: plus the number before. So instead
+    of the digits these numbers are added, every one but the whole with the weights of two neighbours: 2 ** k + 2 ** (k + 1).
+    A quarter of the work of taking the digits one by one (docs/benchmarks.md).
+    """
+    shorter = "".join(f" + {person} // {10**k} * {3 * 2**k % 11}" for k in range(1, 17))
+    return f"substr('{_CHECK_CHARACTERS}', CAST(({person} * 2{shorter}) % 11 AS INTEGER) + 1, 1)"
 
 
 def id_text(person: str) -> str:
