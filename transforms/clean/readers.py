@@ -81,7 +81,7 @@ def _read_pages(path: Path, columns: list[str]) -> None:
     The engine looks at neither: a page that unpacks to less than it should is filled up with what was read before it.
     """
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True) as file:
-        for _ in file.iter_batches(_ROWS, columns=columns):
+        for _ in file.iter_batches(columns=columns):
             pass
 
 

@@ -23,12 +23,9 @@ def staging_sql(source: Source, relation: str, texts: Mapping[str, str], part: i
     slips = {name: column for name, column in columns.items() if column.on_bad == "null"}
     raw = ", ".join(f"{texts.get(name, 'NULL')} AS r_{name}" for name in columns)
     read = ", ".join(f"{as_it_stands(column, f'r_{name}', reception)} AS f_{name}" for name, column in columns.items())
-    text = ", ".join(
-        f"{_unless_read(name, _text(column, f'r_{name}'), 'r_')} AS t_{name}" for name, column in columns.items()
-    )
+    text = ", ".join(f"{_text(name, column)} AS t_{name}" for name, column in columns.items())
     value = ", ".join(
-        f"{_unless_read(name, typed(column, f't_{name}', reception), 'f_')} AS v_{name}"
-        for name, column in columns.items()
+        f"coalesce(f_{name}, {typed(column, f't_{name}', reception)}) AS v_{name}" for name, column in columns.items()
     )
     conditions = [condition for listed in refusing.values() for _, condition in listed]
     final = ", ".join(f"{_final(name, columns)} AS {name}" for name in columns)
@@ -51,13 +48,11 @@ SELECT {part} AS part, record, {final},
 FROM judged"""
 
 
-def _text(column: Column, raw: str) -> str:
-    return f"nullif({identity.normalised(raw)}, '')" if column.type == "id" else trimmed(raw)
-
-
-def _unless_read(name: str, otherwise: str, kept: str) -> str:
-    """Most values can be read as they stand (`f_<name>`): only the others are put in order and read again."""
-    return f"CASE WHEN f_{name} IS NULL THEN {otherwise} ELSE {kept}{name} END"
+def _text(name: str, column: Column) -> str:
+    """The text put in order of a value that cannot be read as it stands; most can. An ID's text is judged in any case."""
+    if column.type == "id":
+        return f"CASE WHEN f_{name} IS NULL THEN nullif({identity.normalised(f'r_{name}')}, '') ELSE r_{name} END"
+    return f"CASE WHEN f_{name} IS NULL THEN {trimmed(f'r_{name}')} END"
 
 
 def _own(name: str, found: Misfits) -> list[tuple[str, str]]:

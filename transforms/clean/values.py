@@ -11,7 +11,8 @@ from expectations.source import Check, Column
 from transforms.clean import identity
 from transforms.engine import quoted
 
-_TRIMMED = f"(?s)[^{identity.WHITE_SPACE_CLASS}](?:.*[^{identity.WHITE_SPACE_CLASS}])?"
+# Code points among which no white space is: nearly every text begins and ends within these.
+_ORDINARY = ((0x21, 0x7E), (0x3001, 0xFEFE))
 SQL_TYPES = {
     "id": "BIGINT",
     "text": "VARCHAR",
@@ -46,8 +47,13 @@ def trimmed(raw: str) -> str:
 def as_it_stands(column: Column, raw: str, reception: Reception) -> str:
     """The typed value of a delivered text that needs no trimming, else null. Trimming is slow, and few values need it."""
     if column.type == "text":
-        return f"CASE WHEN regexp_full_match({raw}, '{_TRIMMED}') THEN {raw} END"
+        return f"CASE WHEN {_ordinary(raw)} AND {_ordinary(f'{raw}[-1]')} THEN {raw} END"
     return typed(column, raw, reception)
+
+
+def _ordinary(text: str) -> str:
+    """Whether a text begins with an ordinary character: by its number, half the work of a pattern."""
+    return "(" + " OR ".join(f"unicode({text}) BETWEEN {first} AND {last}" for first, last in _ORDINARY) + ")"
 
 
 def typed(column: Column, text: str, reception: Reception) -> str:
@@ -113,19 +119,21 @@ def _set(column: Column, text: str) -> str:
 
 
 def misfits(name: str, column: Column, reception: Reception) -> list[tuple[str, str]]:
-    """What can be wrong with a column: (reason code, condition) over `t_<name>` (text) and `v_<name>` (typed value)."""
+    """What can be wrong with a column: (reason code, condition) over `v_<name>`, the typed value, and `t_<name>`, the text
+    where it could not be read as it stands."""
     text, value = f"t_{name}", f"v_{name}"
+    missing = f"{value} IS NULL AND {text} IS NULL"
     found: list[tuple[str, str]] = []
     if column.required:
-        found.append(("missing", f"{text} IS NULL"))
+        found.append(("missing", missing))
     for other, needed in column.required_when.items():
-        found.append(("missing", f"{text} IS NULL AND v_{other} = {quoted(needed)}"))
+        found.append(("missing", f"{missing} AND v_{other} = {quoted(needed)}"))
     if column.type == "id":
         sound = identity.is_sound(text, value, reception.last_day)
         found.append(("bad_id", f"{text} IS NOT NULL AND ({value} IS NULL OR NOT ({sound}))"))
     elif column.type != "text":
         code = "not_in_set" if column.type in ("set", "district") else "bad_value"
-        found.append((code, f"{text} IS NOT NULL AND {value} IS NULL"))
+        found.append((code, f"{value} IS NULL AND {text} IS NOT NULL"))
     if column.check:
         found += _outside(value, column.check)
     for given, check in column.checks.items():
