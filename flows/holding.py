@@ -19,7 +19,7 @@ from flows.settings import Drift
 from reports.findings import sentences
 from transforms import drift as drifting
 from transforms.drift import Compared, Limit, Limits
-from transforms.engine import parquet
+from transforms.engine import parquet, parquet_in
 from transforms.figures import measure, schema_version
 from transforms.policy.columns import item_of, score_lines
 
@@ -75,8 +75,7 @@ def _figures(run: Run) -> dict[str, Any]:
     paying = [code for code, version in run.house.services_in_force(run.month).items() if version.amount]
     with run.engine() as connection:
         for name in tables:
-            file = run.making.revision / name / f"{name}.parquet"
-            connection.execute(f"CREATE TEMP VIEW {name} AS FROM {parquet(file)}")
+            connection.execute(f"CREATE TEMP VIEW {name} AS FROM {parquet_in(run.making.revision / name)}")
         connection.execute(f"CREATE TEMP VIEW known AS FROM {parquet(run.making.wide)}")
         lookups = [fact.lookup for fact in run.house.facts.values() if fact.lookup]
         looked_up = sorted({name for lookup in lookups for name in lookup.match.values()})

@@ -17,6 +17,7 @@ from flows.run import Run
 from reports.district_lists import Policy
 from reports.exports import District, write_exports
 from transforms import month_tables
+from transforms.changes import write_changes
 from transforms.engine import PARQUET, parquet, quoted
 from transforms.make_facts import load_reference_tables, make_facts
 from transforms.overflow import overflow_told
@@ -99,15 +100,14 @@ def changes(run: Run) -> dict[str, Any]:
 
 def _changes(run: Run) -> dict[str, Any]:
     before = publishing.published(run.root, run.month - 1)
-    target = run.making.revision / "changes" / "changes.parquet"
+    revision = run.making.revision
+    owners = {line.column: line.authority for line in score_lines(*city_version(run.house.in_force(run.month)))}
     with run.engine() as connection:
-        now = run.making.revision / "scores" / "scores.parquet"
-        connection.execute(f"CREATE TEMP VIEW scores AS FROM {parquet(now)}")
-        earlier = _parts(before.path / "scores") if before else []
-        rows = month_tables.write_table(
-            connection, month_tables.changes_statement(connection, earlier, run.month), target
+        made = write_changes(
+            connection, revision, before.path if before else None, run.month, owners, revision / "changes"
         )
-    return {"changes": rows, "compared_with": f"{before.month}/r{before.number}" if before else None}
+    compared = f"{before.month}/r{before.number}" if before else None
+    return {"changes": made.items, "moved": made.moved, "compared_with": compared}
 
 
 def services(run: Run) -> dict[str, Any]:
@@ -169,14 +169,15 @@ def exports(run: Run) -> dict[str, Any]:
 
 def _exports(run: Run) -> dict[str, Any]:
     house = run.house
-    before = publishing.published(run.root, run.month - 1)
+    compared = run.making.done()["changes"]
     city, versions = city_version(house.in_force(run.month))
     policy = Policy(
         city, versions, {service.service: service.title for service in house.services}, house.reminder_titles()
     )
     with run.engine() as connection:
         counts = write_exports(
-            connection, run.making.revision, before.path if before else None, package_districts(house), policy, run.month,
+            connection, run.making.revision, package_districts(house), policy, run.month,
+            moved=compared["moved"] if compared["compared_with"] else None,
             number=publishing.next_number(run.root, run.month), require_encryption=house.settings.exports.require_encryption,
             tell=lambda code: run.tell(f"区县导出：{house.reference.districts[code]}"),
         )  # fmt: skip

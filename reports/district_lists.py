@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from reports.cells import ListColumn
 from transforms.engine import quoted
+from transforms.month_tables import side_by_side
 from transforms.policy.columns import points_column
 from transforms.policy.tables import CITY, Version
 
@@ -90,18 +91,16 @@ def eligibility_list(policy: Policy) -> list[ListColumn]:
 def people_sql(policy: Policy, district: str, scores: str, identities: str) -> str:
     """Everyone scored in the district with what the lists say of them, and the key that joins them to other tables.
 
-    Sorted by ID: the order of the keys would tell whoever holds both the list and the analysts' tables who is who.
+    `scores` and `identities` hold the same residents in one order. Sorted by ID: the order of the keys would tell
+    whoever holds both the list and the analysts' tables who is who.
     """
     deductions = [points_column(CITY, code) for code, section in policy.city.sections.items() if section.subtract]
     deducted = " + ".join(deductions) or "0"
     made = {DEDUCTION: f"CAST({deducted} AS DECIMAL(7, 2)) AS {DEDUCTION}"}
     columns = ", ".join(made.get(column.name, column.name) for column in score_list(policy, district))
-    return f"""
-SELECT {columns}, resident_key
-FROM (FROM {scores} WHERE district = {quoted(district)})
-JOIN (SELECT resident_key, resident_id, name, phone, community FROM {identities} WHERE district = {quoted(district)})
-    USING (resident_key)
-ORDER BY resident_id"""
+    a, b = (f"(FROM {table} WHERE district = {quoted(district)})" for table in (scores, identities))
+    rows = side_by_side(a, b, ["a.* EXCLUDE (resident_key)", "b.resident_id", "b.name", "b.phone", "b.community"])
+    return f"SELECT {columns}, resident_key\nFROM (\n{rows}\n)\nORDER BY resident_id"
 
 
 def eligibility_sql(policy: Policy, district: str, eligibility: str) -> str:

@@ -29,6 +29,7 @@ from reports.district_lists import (
 from reports.encrypt import check_recipient, delivered, named
 from reports.summary import Movement, movements, summary_page
 from reports.workbook import write_workbook
+from transforms.changes import Moved
 from transforms.engine import PARQUET, parquet_in, quoted, scalar
 from transforms.services.reminders import REMINDER_COLUMNS
 
@@ -84,20 +85,20 @@ class Package:
 def write_exports(
     connection: duckdb.DuckDBPyConnection,
     revision: Path,
-    before: Path | None,
     districts: Sequence[District],
     policy: Policy,
     month: Month,
     *,
+    moved: Sequence[Moved] | None,
     number: int,
     require_encryption: bool,
     tell: Callable[[str], None] = lambda name: None,
 ) -> dict[str, int]:
     """Write `exports/<code>/` for every district of a revision in the making; what they hold together, by kind of row.
 
-    Reads scores/ and restricted/identities/, and eligibility/ and reminders/ where they are. `before`: the month
-    before as published, for who moved or left. `number`: of the revision once it is published. A package that stands
-    from a run that died is made again.
+    Reads scores/ and restricted/identities/, and eligibility/ and reminders/ where they are. `moved`: people by the
+    district they lived in the month before and the one they live in now; None when that month is not published.
+    `number`: of the revision once it is published. A package that stands from a run that died is made again.
     JifenError (declarations), before anything is written: a key is wrong, or missing though required.
     """
     check_keys(districts, require_encryption)
@@ -105,9 +106,7 @@ def write_exports(
         _serve(connection, name, revision / name, columns)
     _serve(connection, "scored", revision / "scores")
     _serve(connection, "identities", revision / "restricted" / "identities")
-    if before:
-        _serve(connection, "scored_before", before / "scores")
-    moved = movements(connection, before is not None)
+    movement = None if moved is None else movements(moved)
     folder = revision / "exports"
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -116,7 +115,7 @@ def write_exports(
         package = Package(folder / district.code, district)
         package.folder.mkdir(parents=True)
         with connection.cursor() as own:
-            return _write_package(own, package, policy, month, number, moved)
+            return _write_package(own, package, policy, month, number, movement)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         written = list(pool.map(write, districts))
@@ -156,7 +155,7 @@ def _write_package(
     policy: Policy,
     month: Month,
     number: int,
-    moved: Mapping[str, Movement] | None,
+    movement: Mapping[str, Movement] | None,
 ) -> dict[str, int]:
     """All files of one district; rows of each list."""
     code = package.district.code
@@ -182,7 +181,7 @@ def _write_package(
         made = partial(write_workbook, connection, "reminded", REMINDERS, span, month.last_day)
         package.write(part, len(span), made)
     page = summary_page(
-        connection, package.district.name, policy, month, None if moved is None else moved.get(code, Movement())
+        connection, package.district.name, policy, month, None if movement is None else movement.get(code, Movement())
     )
     package.write("summary.html", rows["people"], lambda target: target.write_text(page, encoding="utf-8"))
     package.seal(month, number)

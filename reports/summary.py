@@ -12,6 +12,7 @@ import duckdb
 from expectations.month import Month
 from reports.district_lists import Policy, sums
 from reports.page import document
+from transforms.changes import Moved
 from transforms.figures import band_names, band_sql
 
 FEW = 10
@@ -32,17 +33,10 @@ class Movement:
     left: int = 0
 
 
-def movements(connection: duckdb.DuckDBPyConnection, known: bool) -> dict[str, Movement] | None:
-    """Movement by district, from the views `scored` and `scored_before`; None when the month before is not `known`."""
-    if not known:
-        return None
+def movements(moved: Iterable[Moved]) -> dict[str, Movement]:
+    """Movement by district, from people by the district before and the district now."""
     found: dict[str, Movement] = {}
-    for then, now, people in connection.execute("""
-        SELECT b.district, a.district, count(*)
-        FROM (SELECT CAST(resident_key AS UUID) AS id, district FROM scored) AS a
-        FULL JOIN (SELECT CAST(resident_key AS UUID) AS id, district FROM scored_before) AS b USING (id)
-        WHERE a.district IS DISTINCT FROM b.district
-        GROUP BY ALL""").fetchall():
+    for then, now, people in moved:
         if now:
             here = found.setdefault(now, Movement())
             here.moved_in, here.arrived = (

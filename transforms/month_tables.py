@@ -1,18 +1,16 @@
-"""The tables of a month, as projections of the fact table: scores, facts, identities, and changes against a month before."""
+"""The tables of a month, as projections of the fact table: scores, facts, identities."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from expectations.month import Month
 from expectations.source import Fact, Source
 from transforms.clean.identity import id_text
 from transforms.engine import PARQUET, parquet, quoted, scalar
-from transforms.policy.columns import item_of
 from transforms.steps import Step, run_step
 
 
@@ -28,6 +26,17 @@ def write_table(
 def numbered_rows(revision: Path, table: str) -> str:
     """A table of a revision (`facts`, `restricted/facts`) with `file_row_number`: all hold the same residents in one order."""
     return parquet(revision / table / f"{Path(table).name}.parquet", file_row_number="true")
+
+
+def side_by_side(left: str, right: str, columns: Iterable[str]) -> str:
+    """SELECT `columns` of two relations, `a` and `b`, that hold the same residents in the same order; after resident_key.
+
+    Read row by row by one thread, in that order. A row whose keys differ stops the statement.
+    """
+    same = "CASE WHEN a.resident_key = b.resident_key THEN a.resident_key"
+    return f"""SELECT {same} ELSE error('rows side by side differ in their residents') END AS resident_key,
+    {", ".join(columns)}
+FROM {left} AS a POSITIONAL JOIN {right} AS b"""
 
 
 def facts_statement(facts: Mapping[str, Fact]) -> str:
@@ -70,52 +79,3 @@ def points_columns(connection: duckdb.DuckDBPyConnection, relation: str) -> list
     """The points columns of a scores table, in order."""
     columns = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     return [name for name, *_ in columns if name.endswith("_points")]
-
-
-def changes_statement(connection: duckdb.DuckDBPyConnection, before: Sequence[Path], month: Month) -> str:
-    """Every points column that differs from the month before: month, resident_key, district, item, before, after.
-
-    Someone new has null before, someone gone null after (with the district they had). Sorted like the scores. While they
-    are put in order, districts and items are numbers (ENUM, in the order of their names): a sixth to a fifth less work
-    (docs/benchmarks.md).
-    """
-    if not before:
-        columns = (
-            "CAST(NULL AS VARCHAR) AS item, CAST(NULL AS DECIMAL(7,2)) AS before, CAST(NULL AS DECIMAL(7,2)) AS after"
-        )
-        return f"SELECT DATE '{month.first_day}' AS month, resident_key, district, {columns} FROM scores WHERE false"
-    earlier = parquet(*before)
-    now, then = points_columns(connection, "scores"), points_columns(connection, earlier)
-    items = sorted({*now, *then}, key=item_of)
-    listed = connection.execute(f"SELECT district FROM scores UNION SELECT district FROM {earlier} ORDER BY district")
-    district = _numbered([code for (code,) in listed.fetchall()])
-    item_name = _numbered(map(item_of, items))
-
-    def value(side: str, known: Sequence[str], item: str) -> str:
-        return f"{side}.{item}" if item in known else "CAST(NULL AS DECIMAL(7,2))"
-
-    changed = ", ".join(
-        f"CASE WHEN {value('a', now, item)} IS DISTINCT FROM {value('b', then, item)} THEN"
-        f" {{'item': CAST({quoted(item_of(item))} AS {item_name}),"
-        f" 'before': {value('b', then, item)}, 'after': {value('a', now, item)}}} END"
-        for item in items
-    )
-    return f"""
-WITH changed AS (
-    SELECT coalesce(a.resident_key, b.resident_key) AS resident_key,
-        CAST(coalesce(a.district, b.district) AS {district}) AS district,
-        unnest(list_filter([{changed}], lambda change: change IS NOT NULL)) AS change
-    FROM scores AS a FULL JOIN {earlier} AS b ON a.resident_key = b.resident_key
-),
-in_order AS (
-    SELECT resident_key, district, change.item AS item, change.before AS before, change.after AS after
-    FROM changed ORDER BY district, resident_key, item
-)
-SELECT DATE '{month.first_day}' AS month, resident_key, CAST(district AS VARCHAR) AS district,
-    CAST(item AS VARCHAR) AS item, before, after
-FROM in_order"""
-
-
-def _numbered(names: Iterable[str]) -> str:
-    """The type of texts that are kept and put in order as numbers; it cannot be without any text."""
-    return f"ENUM({', '.join(map(quoted, names)) or quoted('')})"

@@ -15,6 +15,7 @@ from expectations.month import Month
 from expectations.reference import load_reference
 from reports.district_lists import Policy
 from reports.exports import District, write_exports
+from transforms.changes import write_changes
 from transforms.engine import PARQUET, EngineSettings, open_engine, quoted
 from transforms.policy.columns import score_columns
 from transforms.policy.load import load_tables
@@ -121,7 +122,8 @@ def write(folder: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -
     values = ", ".join(f"({', '.join(row)})" for row in rows) or nothing
     with open_engine(SMALL, folder / "spill") as connection:
         table = f"(VALUES {values}) AS t({', '.join(columns)})"
-        connection.execute(f"COPY (FROM {table} WHERE {bool(rows)}) TO {quoted(folder / 'a.parquet')} ({PARQUET})")
+        target = quoted(folder / f"{folder.name}.parquet")
+        connection.execute(f"COPY (FROM {table} WHERE {bool(rows)}) TO {target} ({PARQUET})")
 
 
 def export(
@@ -135,9 +137,11 @@ def export(
 ) -> dict[str, int]:
     """Make the packages of a revision."""
     with open_engine(settings, revision.parent / "spill") as connection:
+        moved = write_changes(connection, revision, before, MONTH, {}, revision / "changes").moved
         return write_exports(
-            connection, revision, before, districts, policy, MONTH, number=2, require_encryption=require_encryption
-        )
+            connection, revision, districts, policy, MONTH,
+            moved=moved if before else None, number=2, require_encryption=require_encryption,
+        )  # fmt: skip
 
 
 def manifest(folder: Path) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from expectations.reference import load_reference
 from expectations.source import Fact
 from reports.catalogue import DICTIONARY, VIEWS
 from reports.dictionary import Row, dictionary_markdown, dictionary_rows
-from transforms.engine import EngineSettings, open_engine, quoted
+from transforms.changes import write_changes
+from transforms.engine import EngineSettings, open_engine, parquet_in, quoted
 from transforms.measures import FACT_TYPES
-from transforms.month_tables import changes_statement, facts_statement
+from transforms.month_tables import facts_statement
 from transforms.policy.compile import points_sql
 from transforms.policy.load import load_tables
 from transforms.policy.tables import CITY, PointsTable
@@ -59,9 +60,10 @@ def made(
     with open_engine(EngineSettings("200MB", 1), folder / "spill") as connection:
         make_scores(connection, month)
         connection.execute(f"CREATE TEMP TABLE facts_made AS {facts_statement(FACTS)}", {"month": month.first_day})
-        before = folder / "before.parquet"
-        connection.execute(f"COPY scores TO {quoted(before)} (FORMAT parquet)")
-        connection.execute(f"CREATE TEMP TABLE changes AS {changes_statement(connection, [before], month)}")
+        (folder / "scores").mkdir()
+        connection.execute(f"COPY scores TO {quoted(folder / 'scores' / 'scores.parquet')} (FORMAT parquet)")
+        write_changes(connection, folder, folder, month, {}, folder / "changes")
+        connection.execute(f"CREATE TEMP VIEW changes AS FROM {parquet_in(folder / 'changes')}")
         named = {"scores": "scores", "facts": "facts_made", "score_changes": "changes"}
         yield {name: described(connection, table) for name, table in named.items()}
 

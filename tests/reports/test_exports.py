@@ -280,7 +280,7 @@ def test_the_same_bytes_whatever_threads_and_memory(tmp_path: Path) -> None:
     """Enough people that several threads write at once and the sort spills."""
     people = write_revision(tmp_path / "one", many(1, "330212"))
     crowd = (
-        "SELECT * REPLACE (lpad(to_hex(hash(i)), 32, '0') AS resident_key{}) FROM '{}/a.parquet', range(150000) AS r(i)"
+        "SELECT * REPLACE (lpad(to_hex(hash(i)), 32, '0') AS resident_key{}) FROM '{}/*.parquet', range(150000) AS r(i)"
     )
     for folder, more in (
         ("scores", ""),
@@ -290,7 +290,9 @@ def test_the_same_bytes_whatever_threads_and_memory(tmp_path: Path) -> None:
             target = tmp_path / run / folder
             target.mkdir(parents=True)
             select = crowd.format(more, people / folder).replace("SELECT * ", "SELECT * EXCLUDE (i) ", 1)
-            duckdb.sql(f"COPY ({select} ORDER BY resident_key) TO '{target}/a.parquet' (ROW_GROUP_SIZE 20000)")
+            duckdb.sql(
+                f"COPY ({select} ORDER BY resident_key) TO '{target}/{target.name}.parquet' (ROW_GROUP_SIZE 20000)"
+            )
     export(tmp_path / "a", [YINZHOU], settings=EngineSettings("1GB", 1))
     export(tmp_path / "b", [YINZHOU], settings=EngineSettings("120MB", 4))
     first, second = ([path.read_bytes() for path in files(tmp_path / run / "exports")] for run in ("a", "b"))

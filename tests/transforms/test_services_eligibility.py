@@ -151,7 +151,7 @@ def test_facts_and_scores_of_different_residents_stop_the_run(connection: duckdb
     connection.execute("CREATE TEMP VIEW scores AS SELECT * FROM scored")
     side_by_side, joined = (scored_sql(versions, in_order=in_order) for in_order in (True, False))
     columns = connection.sql(side_by_side).columns
-    assert columns[:3] == ["person", "resident_key", "district"] and sorted(columns[3:]) == points
+    assert columns[:3] == ["resident_key", "person", "district"] and sorted(columns[3:]) == points
     assert CITY in versions
     assert connection.sql(joined).columns == columns
     assert len(connection.execute(side_by_side).fetchall()) == len(connection.execute(joined).fetchall()) == 2

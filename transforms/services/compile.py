@@ -12,6 +12,7 @@ import sqlglot
 from sqlglot import exp
 
 from transforms.engine import quoted
+from transforms.month_tables import side_by_side
 from transforms.policy.columns import score_columns
 from transforms.policy.expressions import Expression, Kind, condition, parse
 from transforms.policy.rule_sql import number
@@ -26,18 +27,16 @@ def scored_sql(points: Mapping[str, PointsVersion], *, in_order: bool) -> str:
     """The relation `scored` from `facts` and `scores`, which hold the same residents in the same order.
 
     `points`: the points versions in force by authority. `in_order`: the rows keep that order, put side by side by one
-    thread; a row whose keys differ stops the statement. Else they are joined by key, on all threads, in any order.
+    thread. Else they are joined by key, on all threads, in any order.
     """
     versions = dict(points)
     city = versions.pop(CITY)
-    columns = ", ".join(f"scores.{name}" for name in score_columns(city, versions) if name.endswith("_points"))
-    if not in_order:
-        return f"SELECT facts.*, {columns} FROM facts JOIN scores ON facts.resident_key = scores.resident_key"
-    key = "CASE WHEN facts.resident_key = scores.resident_key THEN facts.resident_key"
-    return (
-        f"SELECT facts.* REPLACE ({key} ELSE error('facts and scores differ in their residents') END AS resident_key), "
-        f"{columns} FROM facts POSITIONAL JOIN scores"
-    )
+    names = [name for name in score_columns(city, versions) if name.endswith("_points")]
+    if in_order:
+        return side_by_side("facts", "scores", ["a.* EXCLUDE (resident_key)", *(f"b.{name}" for name in names)])
+    columns = ", ".join(f"scores.{name}" for name in names)
+    rows = "facts JOIN scores ON facts.resident_key = scores.resident_key"
+    return f"SELECT facts.resident_key, facts.* EXCLUDE (resident_key), {columns} FROM {rows}"
 
 
 def eligibility_sql(services: Mapping[str, Version], names: Mapping[str, Kind]) -> str:

@@ -1,0 +1,141 @@
+"""What changed against a month before: every points column of everyone that is no longer what it was.
+
+Nearly everyone lives in the district where they lived. In both months' scores their rows follow each other in the same
+order, so they are compared side by side as they are read: all columns need neither be joined nor sorted, which took
+twice the work (docs/benchmarks.md). Who came, left or moved stands apart: they are found by their keys alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from expectations.month import Month
+from transforms.engine import quoted
+from transforms.month_tables import numbered_rows, points_columns, side_by_side, write_table
+from transforms.policy.columns import item_of
+from transforms.policy.tables import CITY
+
+AT_ONCE = 2  # districts: rows side by side are read by one thread
+POINTS = "DECIMAL(7,2)"
+Moved = tuple[str | None, str | None, int]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How many items changed, and how many people stand apart by (district before, district now): null for nowhere."""
+
+    items: int
+    moved: list[Moved]
+
+
+def write_changes(
+    connection: duckdb.DuckDBPyConnection,
+    now: Path,
+    before: Path | None,
+    month: Month,
+    owners: Mapping[str, str],
+    folder: Path,
+) -> Changes:
+    """Write month, resident_key, district, item, before, after of every item that differs between two revisions' scores.
+
+    A file for every district, and `apart.parquet`: someone new has null before, someone gone null after (with the
+    district they had). Each sorted like the scores, then by item. `owners`: the authority of the points columns in
+    force; a district's are null for residents of all others. Without a revision `before` nothing has changed.
+    """
+    if before is None:
+        nothing = f"SELECT {_columns(month)} FROM (SELECT NULL AS resident_key, NULL AS district, {_NONE} AS change) WHERE false"
+        return Changes(write_table(connection, nothing, folder / "apart.parquet"), [])
+    sides = (numbered_rows(now, "scores"), numbered_rows(before, "scores"))
+    moved = _set_apart(connection, sides)
+    comparison = _Comparison(sides, [points_columns(connection, side) for side in sides], month)
+
+    def write(district: str) -> int:
+        others = {column for column, owner in owners.items() if owner not in (CITY, district)}
+        with connection.cursor() as own:
+            _mark(own, sides)
+            return write_table(own, comparison.beside(district, others), folder / f"{district}.parquet")
+
+    listed = connection.execute(f"SELECT DISTINCT district FROM {sides[0]} ORDER BY district").fetchall()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        counts = list(pool.map(write, [district for (district,) in listed]))
+    _mark(connection, sides)
+    return Changes(sum(counts) + write_table(connection, comparison.apart(), folder / "apart.parquet"), moved)
+
+
+def _set_apart(connection: duckdb.DuckDBPyConnection, sides: Sequence[str]) -> list[Moved]:
+    """The table `apart`: whose district is not the same in both months, with the places of their rows; counted."""
+    now, before = (f"(SELECT resident_key, district, file_row_number AS place FROM {side})" for side in sides)
+    connection.execute(f"""
+        CREATE OR REPLACE TABLE apart AS
+        SELECT b.district AS old, a.district AS new, a.place AS place_0, b.place AS place_1
+        FROM {now} AS a FULL JOIN {before} AS b ON a.resident_key = b.resident_key
+        WHERE a.district IS DISTINCT FROM b.district""")
+    return connection.execute("SELECT old, new, count(*) FROM apart GROUP BY ALL ORDER BY ALL").fetchall()
+
+
+def _mark(connection: duckdb.DuckDBPyConnection, sides: Sequence[str]) -> None:
+    """The variables `apart_0` and `apart_1`: a bit for every row of a side, set for those that stand apart."""
+    for number, side in enumerate(sides):
+        ((rows,),) = connection.execute(f"SELECT count(*) FROM {side}").fetchall()
+        bits = f"bitstring_agg(place_{number}, 0, {rows})"
+        connection.execute(f"SET VARIABLE apart_{number} = (SELECT {bits} FROM apart)")
+
+
+def _is_apart(number: int) -> str:
+    """Whether a row of a side stands apart. A bit, for a join would lose the order of the rows."""
+    return f"coalesce(get_bit(getvariable('apart_{number}'), CAST(file_row_number AS INTEGER)), 0) = 1"
+
+
+_NONE = f"CAST(NULL AS STRUCT(item VARCHAR, before {POINTS}, after {POINTS}))"
+
+
+def _columns(month: Month) -> str:
+    changed = "change.item AS item, change.before AS before, change.after AS after"
+    return f"DATE '{month.first_day}' AS month, resident_key, district, {changed}"
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Two months' scores (now, before), and the points columns that each has."""
+
+    sides: Sequence[str]
+    known: Sequence[Sequence[str]]
+    month: Month
+
+    def beside(self, district: str, others: set[str]) -> str:
+        """The changes of those who have stayed in a district, but for the columns of others."""
+        a, b = (
+            f"(FROM {side} WHERE district = {quoted(district)} AND NOT {_is_apart(number)})"
+            for number, side in enumerate(self.sides)
+        )
+        pairs = side_by_side(a, b, ["a.district", self._changed(others)])
+        return f"SELECT {_columns(self.month)}\nFROM (\n{pairs}\n)"
+
+    def apart(self) -> str:
+        """The changes of all others."""
+        a, b = (f"(FROM {side} WHERE {_is_apart(number)})" for number, side in enumerate(self.sides))
+        return f"""
+WITH changed AS (
+    SELECT coalesce(a.resident_key, b.resident_key) AS resident_key, coalesce(a.district, b.district) AS district,
+        {self._changed(set())}
+    FROM {a} AS a FULL JOIN {b} AS b ON a.resident_key = b.resident_key
+)
+SELECT {_columns(self.month)}
+FROM changed ORDER BY district, resident_key, item"""
+
+    def _changed(self, others: set[str]) -> str:
+        """What differs between a row of `a` (now) and one of `b` (before), item by item in the order of their names."""
+        return f"unnest(list_filter([{', '.join(self._items(others))}], lambda change: change IS NOT NULL)) AS change"
+
+    def _items(self, others: set[str]) -> Iterator[str]:
+        now, then = self.known
+        for column in sorted({*now, *then} - others, key=item_of):
+            after = f"a.{column}" if column in now else f"CAST(NULL AS {POINTS})"
+            before = f"b.{column}" if column in then else f"CAST(NULL AS {POINTS})"
+            change = f"{{'item': {quoted(item_of(column))}, 'before': {before}, 'after': {after}}}"
+            yield f"CASE WHEN {after} IS DISTINCT FROM {before} THEN {change} END"
