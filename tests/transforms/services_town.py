@@ -137,6 +137,7 @@ class Town:
             statement = eligibility(engine, residents, self.services, month.last_day)
             copy = Step("eligibility", f"COPY ({statement}) TO {quoted(mine)} ({PARQUET})")
             run_step(engine, copy, {"month": month.first_day, "as_of": month.last_day})
+            engine.execute("CREATE TEMP VIEW facts AS FROM scored")
             self.made = write_reminders(
                 engine,
                 Declared(self.services, self.standing, FACTS, REFERENCE.districts),

@@ -71,7 +71,7 @@ def due_step(
     reminder begins with the service, as services may share a kind.
     """
     writer = _Writer(facts, districts)
-    selects = [writer.select(reminder, None, "scored") for reminder in standing]
+    selects = [writer.select(reminder, None, _residents(reminder, facts)) for reminder in standing]
     selects += [writer.of_service(service, service.reminder) for service in services if service.reminder]
     message = "CAST(kind || '|' || resident_id || '|' || cycle AS BLOB)"
     everything = "\nUNION ALL\n".join(selects)
@@ -169,8 +169,13 @@ def _words(column: str, words: Mapping[str, str]) -> str:
     return f"CASE {column} {' '.join(f'WHEN {quoted(code)} THEN {quoted(word)}' for code, word in words.items())} ELSE '' END"
 
 
-def _reads(reminder: ServiceReminder, facts: Mapping[str, Fact]) -> set[str]:
-    """The names that a service's reminder reads."""
+def _residents(reminder: StandingReminder, facts: Mapping[str, Fact]) -> str:
+    """The relation of everyone that a standing reminder is asked of: points need not be joined for one that reads none."""
+    return "facts" if _reads(reminder, facts).isdisjoint(LASTING_SUMS) else "scored"
+
+
+def _reads(reminder: ServiceReminder | StandingReminder, facts: Mapping[str, Fact]) -> set[str]:
+    """The names that a reminder reads."""
     names = {*reminder.placeholders, reminder.cycle, reminder.due_on or ""}
     return names | (condition(reminder.who, reminder_names(facts, {}, child=True)).names if reminder.who else set())
 
