@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from expectations.month import Month
-from transforms.engine import quoted
+from transforms.engine import numbered, quoted
 from transforms.month_tables import numbered_rows, points_columns, side_by_side, write_table
 from transforms.policy.columns import item_of
 from transforms.policy.tables import CITY
@@ -113,7 +113,8 @@ class _Comparison:
             f"(FROM {side} WHERE district = {quoted(district)} AND NOT {_is_apart(number)})"
             for number, side in enumerate(self.sides)
         )
-        pairs = side_by_side(a, b, ["a.district", self._changed(others)])
+        here = f"CAST({quoted(district)} AS {numbered([district])}) AS district"
+        pairs = side_by_side(a, b, [here, self._changed(others)])
         return f"SELECT {_columns(self.month)}\nFROM (\n{pairs}\n)"
 
     def apart(self) -> str:
@@ -134,8 +135,9 @@ FROM changed ORDER BY district, resident_key, item"""
 
     def _items(self, others: set[str]) -> Iterator[str]:
         now, then = self.known
+        names = numbered(sorted(map(item_of, {*now, *then})))
         for column in sorted({*now, *then} - others, key=item_of):
             after = f"a.{column}" if column in now else f"CAST(NULL AS {POINTS})"
             before = f"b.{column}" if column in then else f"CAST(NULL AS {POINTS})"
-            change = f"{{'item': {quoted(item_of(column))}, 'before': {before}, 'after': {after}}}"
+            change = f"{{'item': CAST({quoted(item_of(column))} AS {names}), 'before': {before}, 'after': {after}}}"
             yield f"CASE WHEN {after} IS DISTINCT FROM {before} THEN {change} END"

@@ -18,11 +18,12 @@ from expectations.reference import TABLES, Reference
 from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
-from transforms.engine import PARQUET, PASSING, parquet, parquet_in, quoted, received_rows, scalar
+from transforms.engine import PARQUET, PASSING, numbered, parquet, parquet_in, quoted, received_rows, scalar
 from transforms.facts import facts_sql, joined_tables, residents_step, rows_step, source_steps
 from transforms.measures import equal
 from transforms.months import adds_up, handed_on, handing_on_steps, month_facts, months_step
 from transforms.overflow import overflow_told
+from transforms.policy.expressions import level_names
 from transforms.steps import Step, parts, run_in_parts, run_step
 
 IN_ORDER = "\nORDER BY district, resident_key"
@@ -110,7 +111,8 @@ def make_facts(
     residents = int(scalar(connection, "SELECT count(*) FROM residents"))
     tell("汇总")
     with overflow_told(connection, facts, joined_tables(sources)):
-        _in_order(connection, joined, values, parts(people=residents), target)
+        few = {"district": reference.districts, **{name: level_names(fact) for name, fact in facts.items()}}
+        _in_order(connection, joined, few, values, parts(people=residents), target)
     statements.append(Step(joined.name, joined.sql + IN_ORDER))
     return MonthFacts(
         residents, corrected, _unmatched(connection, sources), _leave_out(connection, sources, over_quota), statements
@@ -151,14 +153,23 @@ def _hand_on(
 
 
 def _in_order(
-    connection: duckdb.DuckDBPyConnection, joined: Step, values: Mapping[str, Any], count: int, target: Path
+    connection: duckdb.DuckDBPyConnection,
+    joined: Step,
+    few: Mapping[str, Collection[str]],
+    values: Mapping[str, Any],
+    count: int,
+    target: Path,
 ) -> None:
-    """Write the fact table, sorted; joined in several parts first where not everyone fits into memory."""
+    """Write the fact table, sorted; joined in several parts first where not everyone fits into memory.
+
+    `few`: texts of few values, which are sorted as numbers: column -> all its values.
+    """
     folder = target.with_suffix(".parts")
     shutil.rmtree(folder, ignore_errors=True)  # of a run that died
     query = f"FROM {run_in_parts(connection, joined, values, folder, count)}" if count > 1 else joined.sql
+    types = ", ".join(f"CAST({name} AS {numbered(sorted(texts))}) AS {name}" for name, texts in few.items() if texts)
     # Read by the steps after it and then thrown away: quick to write matters more than small.
-    copy = f"COPY ({query}{IN_ORDER}) TO {quoted(target)} ({PASSING})"
+    copy = f"COPY (SELECT * REPLACE ({types}) FROM ({query}){IN_ORDER}) TO {quoted(target)} ({PASSING})"
     run_step(connection, Step(joined.name, copy), {**values, "parts": 1, "part": 0})
     shutil.rmtree(folder, ignore_errors=True)
 
