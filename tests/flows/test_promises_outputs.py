@@ -88,21 +88,19 @@ def test_facts_are_all_that_is_declared_but_what_would_tell_who_it_is(city: Worl
     kept = {"permit_issued_on", "permit_valid_to", "rental_community", "rental_rent", "market_rent", "children_due"}
     assert restricted == {"resident_key", "corrections", *kept}
     assert published == {"month", "resident_key", "district", *city.house.facts} - kept
-    assert {row["resident_key"] for row in city.table(APRIL, "facts")} == {
-        row["resident_key"] for row in city.table(APRIL, "scores")
-    }
+    facts, scores = ({row["resident_key"] for row in city.table(APRIL, name)} for name in ("facts", "scores"))
+    assert facts == scores
 
 
 @pytest.mark.parametrize("name", [*TABLES, "restricted/identities", "restricted/facts", "reminders"])
 def test_parquet_is_compressed_and_says_what_a_filter_needs(city: World, name: str) -> None:
     assert len(read_rows(city.revision(APRIL).path / name)) >= 4
     for file in (file for file in parts(city, name) if pq.read_metadata(file).num_rows):
-        compressed = duckdb.sql(f"SELECT DISTINCT compression FROM parquet_metadata({quoted(file)})").fetchall()
-        assert compressed == [("ZSTD",)]
+        metadata = f"FROM parquet_metadata({quoted(file)})"
+        assert duckdb.sql(f"SELECT DISTINCT compression {metadata}").fetchall() == [("ZSTD",)]
         handles = {"district", "resident_key"} & described(file).keys()
         for handle in handles:
-            found = duckdb.sql(f"""SELECT stats_min, stats_max FROM parquet_metadata({quoted(file)})
-                WHERE path_in_schema = '{handle}'""").fetchall()
+            found = duckdb.sql(f"SELECT stats_min, stats_max {metadata} WHERE path_in_schema = '{handle}'").fetchall()
             wanted = duckdb.sql(f"SELECT min({handle}), max({handle}) FROM {quoted(file)}").fetchall()
             assert found == wanted and found[0][0]
         places = duckdb.sql(f"SELECT {', '.join(sorted(handles)) or 1} FROM {quoted(file)}").fetchall()
