@@ -186,6 +186,7 @@ def test_a_run_that_cannot_even_begin_is_notified_too(town: World, tmp_path: Pat
 
 def test_a_server_that_does_not_answer_is_told_with_the_way_out(town: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
+    prefect_home.stop_server()  # that of an earlier test of this process would be taken
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     with pytest.raises(JifenError) as caught:
         run_months(town.settings, [Month.parse(NOVEMBER)], {}, lambda line: None)
