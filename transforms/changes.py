@@ -48,7 +48,8 @@ def write_changes(
     force; a district's are null for residents of all others. Without a revision `before` nothing has changed.
     """
     if before is None:
-        nothing = f"SELECT {_columns(month)} FROM (SELECT NULL AS resident_key, NULL AS district, {_NONE} AS change) WHERE false"
+        row = f"'' AS resident_key, '' AS district, {{'item': '', 'before': CAST(0 AS {POINTS}), 'after': CAST(0 AS {POINTS})}}"
+        nothing = f"SELECT {_columns(month)} FROM (SELECT {row} AS change) WHERE false"
         return Changes(write_table(connection, nothing, folder / "apart.parquet"), [])
     sides = (numbered_rows(now, "scores"), numbered_rows(before, "scores"))
     moved = _set_apart(connection, sides)
@@ -89,9 +90,6 @@ def _mark(connection: duckdb.DuckDBPyConnection, sides: Sequence[str]) -> None:
 def _is_apart(number: int) -> str:
     """Whether a row of a side stands apart. A bit, for a join would lose the order of the rows."""
     return f"coalesce(get_bit(getvariable('apart_{number}'), CAST(file_row_number AS INTEGER)), 0) = 1"
-
-
-_NONE = f"CAST(NULL AS STRUCT(item VARCHAR, before {POINTS}, after {POINTS}))"
 
 
 def _columns(month: Month) -> str:
