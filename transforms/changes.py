@@ -53,7 +53,10 @@ def write_changes(
         return Changes(write_table(connection, nothing, folder / "apart.parquet"), [])
     sides = (numbered_rows(now, "scores"), numbered_rows(before, "scores"))
     moved = _set_apart(connection, sides)
-    comparison = _Comparison(sides, [points_columns(connection, side) for side in sides], month)
+    known = [points_columns(connection, side) for side in sides]
+    items = sorted({item_of(column) for columns in known for column in columns})
+    connection.execute(f"DROP TYPE IF EXISTS item; CREATE TYPE item AS {numbered(items)}")
+    comparison = _Comparison(sides, known, month)
 
     def write(district: str) -> int:
         others = {column for column, owner in owners.items() if owner not in (CITY, district)}
@@ -99,7 +102,7 @@ def _columns(month: Month) -> str:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Two months' scores (now, before), and the points columns that each has."""
+    """Two months' scores (now, before), and the points columns that each has; their items are those of the type `item`."""
 
     sides: Sequence[str]
     known: Sequence[Sequence[str]]
@@ -133,9 +136,8 @@ FROM changed ORDER BY district, resident_key, item"""
 
     def _items(self, others: set[str]) -> Iterator[str]:
         now, then = self.known
-        names = numbered(sorted(map(item_of, {*now, *then})))
         for column in sorted({*now, *then} - others, key=item_of):
             after = f"a.{column}" if column in now else f"CAST(NULL AS {POINTS})"
             before = f"b.{column}" if column in then else f"CAST(NULL AS {POINTS})"
-            change = f"{{'item': CAST({quoted(item_of(column))} AS {names}), 'before': {before}, 'after': {after}}}"
+            change = f"{{'item': CAST({quoted(item_of(column))} AS item), 'before': {before}, 'after': {after}}}"
             yield f"CASE WHEN {after} IS DISTINCT FROM {before} THEN {change} END"
