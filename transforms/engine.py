@@ -66,7 +66,7 @@ def quoted(text: str | Path) -> str:
 def numbered(texts: Iterable[str]) -> str:
     """The type of texts that are moved, put in order and written as numbers, in the order given; readers see texts.
 
-    Parquet with such a column takes a third less work to write than with text (docs/benchmarks.md).
+    Changes, of whose six columns two are such, take a third less work to write as Parquet than with texts (docs/benchmarks.md).
     """
     return f"ENUM({', '.join(map(quoted, texts)) or quoted('')})"  # it cannot be without any text
 

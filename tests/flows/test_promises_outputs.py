@@ -103,7 +103,7 @@ def test_parquet_is_compressed_and_says_what_a_filter_needs(city: World, name: s
             found = duckdb.sql(f"SELECT stats_min, stats_max {metadata} WHERE path_in_schema = '{handle}'").fetchall()
             wanted = duckdb.sql(f"SELECT min({handle}), max({handle}) FROM {quoted(file)}").fetchall()
             assert found == wanted and found[0][0]
-        places = duckdb.sql(f"SELECT {', '.join(sorted(handles)) or 1} FROM {quoted(file)}").fetchall()
+        places = duckdb.sql(f"SELECT {', '.join(sorted(handles))} FROM {quoted(file)}").fetchall()
         assert handles == {"resident_key"} or places == sorted(places)
 
 
