@@ -17,7 +17,7 @@ from flows.pull import Delivery, deliveries, note_rows, pull_up_to
 from flows.reporting import BLOCKING
 from flows.run import Refused, Run, build_name, inputs_hash
 from flows.serving import serving, stale_increment
-from transforms.clean.cleaning import Account, Job, clean_delivery, read_account
+from transforms.clean.cleaning import Account, Job, clean_delivery, read_account, staged_rows
 from transforms.figures import refused_so_far
 
 
@@ -81,7 +81,8 @@ def _passed(
         if error.code not in BLOCKING:
             raise
         run.tell(f"{delivery.month} {delivery.source} 未通过")
-        counts = None if known else refused_so_far(connection, run.root.tmp / "clean" / "staged")
+        rows = None if known else staged_rows(run.root.tmp / "clean")
+        counts = refused_so_far(connection, rows) if rows else None
         error.__context__ = None  # the frames of both hold the engine's connections, which would be let go too late
         run.refused.append(Refused(delivery.source, error.with_traceback(None), counts))
         return None

@@ -70,7 +70,7 @@ def refused_records(
     connection: duckdb.DuckDBPyConnection, source: Source, folders: Sequence[Path], person: int
 ) -> list[Record]:
     """The person's rows in quarantine, with their reasons. A row whose ID cannot be read is nobody's."""
-    files = [folder / "rows.parquet" for folder in folders if (folder / "rows.parquet").exists()]
+    files = [file for folder in folders for file in sorted(folder.glob("*.parquet"))]
     if not files:
         return []
     given = f"json_extract_string(raw, {quoted('$.' + source.person)})"

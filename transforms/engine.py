@@ -85,7 +85,8 @@ def parquet_in(folder: Path) -> str:
 
 def received_rows(folders: Iterable[Path]) -> str:
     """The clean rows in folders of deliveries, with the month (text) in which each was received as `received`."""
-    rows = parquet(*(folder / "rows.parquet" for folder in folders), filename="'file_of_row'")
+    files = (file for folder in folders for file in sorted(folder.glob("*.parquet")))
+    rows = parquet(*files, filename="'file_of_row'")
     month = "regexp_extract(file_of_row, '.*/received=([0-9]{4}-[0-9]{2})/', 1)"
     return f"(SELECT * EXCLUDE (file_of_row), {month} AS received FROM {rows})"
 

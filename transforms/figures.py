@@ -103,15 +103,8 @@ def _unknown(
     return {"amount_unknown": people, "places_unknown": {service: places for service, _, places in rows}}
 
 
-def refused_so_far(connection: duckdb.DuckDBPyConnection, staged: Path) -> dict[str, Any] | None:
-    """Of a delivery that the gate stopped: rows received, quarantined, and reasons and defects with their counts.
-
-    `staged`: the folder that cleaning left behind; None when there is nothing in it to count.
-    """
-    files = sorted(staged.glob("*.parquet"))
-    if not files:
-        return None
-    rows = parquet(*files)
+def refused_so_far(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, Any]:
+    """Of the staged rows of a delivery that the gate stopped: received, quarantined, and reasons and defects with their counts."""
     received, refused = connection.execute(f"SELECT count(*), count(reasons) FROM {rows}").fetchall()[0]
     tallies = {
         kind: dict(

@@ -52,7 +52,7 @@ class Cleaned:
                 self.accounts[name, month] = clean_delivery(engine, job, self.root, work, lambda staged: [])
 
     def rows(self, kind: str, name: str, month: Month) -> str:
-        return f"'{self.root}/{kind}/{name}/received={month}/d1/rows.parquet'"
+        return f"'{self.root}/{kind}/{name}/received={month}/d1/*.parquet'"
 
     def one(self, sql: str) -> Any:
         return self.engine.execute(sql).fetchall()[0][0]

@@ -64,7 +64,7 @@ def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None
     }
     assert names(revision / "restricted") == {"identities", "over_quota", "facts"}
     for kind in ("clean", "quarantine", "defects"):
-        assert (root / kind / "registry" / f"received={APRIL}" / "d1" / "rows.parquet").is_file()
+        assert list((root / kind / "registry" / f"received={APRIL}" / "d1").glob("*.parquet"))
     receipt = json.loads((root / "raw" / APRIL / "registry" / "d1" / "receipt.json").read_bytes())
     assert {"origin", "rows", "received_at", "parts"} <= receipt.keys()
     assert receipt["parts"][0].keys() >= {"bytes", "sha256"}

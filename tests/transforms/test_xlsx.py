@@ -43,7 +43,7 @@ def clean(
     account = clean_delivery(connection, job, root, path.parent / "work", lambda staged: [])
     kept = []
     for kind in ("clean", "quarantine"):
-        result = connection.execute("FROM read_parquet(?)", [str(job.folder(root, kind) / "rows.parquet")])
+        result = connection.execute("FROM read_parquet(?)", [f"{job.folder(root, kind)}/*.parquet"])
         names = [column[0] for column in result.description]
         kept.append([dict(zip(names, row, strict=True)) for row in result.fetchall()])
     return account, kept[0], kept[1]

@@ -14,11 +14,13 @@ import duckdb
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from expectations.source import Source
-from transforms.clean.readers import open_part, parquet_is_whole, read_failure, unreadable
-from transforms.clean.stage import staging_sql
+from transforms.clean.readers import Part, open_part, parquet_is_whole, read_failure, unreadable
+from transforms.clean.stage import faulty_sql, sound_sql
 from transforms.clean.values import Reception
 from transforms.engine import PARQUET, PASSING, parquet, parquet_in, quoted, scalar
 
+KINDS = ("quarantine", "defects", "clean")  # in the order in which they are put in place: what is clean is done
+FAULTY = "faulty"  # rows with a fault, until they are split
 Judge = Callable[[str], list[str]]  # the gate: a staged relation to what blocks it, empty when it passes
 
 
@@ -77,8 +79,9 @@ def clean_delivery(connection: duckdb.DuckDBPyConnection, job: Job, root: Path, 
     if done:
         return done
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    undeclared = _stage(connection, job, work / "staged")
+    for kind in (*KINDS, FAULTY):
+        (work / kind).mkdir(parents=True)
+    undeclared = _stage(connection, job, work)
     failures = judge("staged")
     if failures:
         raise JifenError(
@@ -91,41 +94,77 @@ def clean_delivery(connection: duckdb.DuckDBPyConnection, job: Job, root: Path, 
     (work / "clean" / "account.json").write_text(
         json.dumps(asdict(account), ensure_ascii=False, indent=1), encoding="utf-8"
     )
-    for kind in ("quarantine", "defects", "clean"):
+    for kind in KINDS:
         _move(work / kind, job.folder(root, kind))
     shutil.rmtree(work)
     return account
 
 
-def _stage(connection: duckdb.DuckDBPyConnection, job: Job, folder: Path) -> list[str]:
-    """Make the view `staged`, one row per delivered row with `superseded` marked; return the columns nobody declared."""
-    folder.mkdir()
+def staged_rows(work: Path) -> str | None:
+    """The relation of all rows of a delivery in the making: as they are when clean, and `reasons`, `defects`, `raw`.
+
+    None before there are any.
+    """
+    sound, faulty = (sorted((work / kind).glob("*.parquet")) for kind in ("clean", FAULTY))
+    if not sound:
+        return None
+    nothing = "CAST(NULL AS VARCHAR[]) AS reasons, CAST(NULL AS VARCHAR[]) AS defects, CAST(NULL AS VARCHAR) AS raw"
+    also = f" UNION ALL FROM {parquet(*faulty)}" if faulty else ""
+    return f"(SELECT *, {nothing} FROM {parquet(*sound)}{also})"
+
+
+def _stage(connection: duckdb.DuckDBPyConnection, job: Job, work: Path) -> list[str]:
+    """Write the sound rows as clean ones, and those with faults aside; return the columns nobody declared.
+
+    The view `staged` has both, one row per delivered row, with `superseded` marked.
+    """
     undeclared: set[str] = set()
     for index, path in enumerate(job.parts):
-        undeclared.update(_stage_part(connection, job, index, path, folder / f"{index:05d}.parquet"))
-    connection.execute(f"CREATE OR REPLACE VIEW staged_parts AS FROM {parquet_in(folder)}")
+        undeclared.update(_stage_part(connection, job, index, path, work))
+    connection.execute(f"CREATE OR REPLACE VIEW staged_parts AS FROM {staged_rows(work)}")
     marked = _mark_superseded(connection, job.source)
     superseded = "(part, record) IN (FROM superseded)" if marked else "false"
     connection.execute(f"CREATE OR REPLACE VIEW staged AS SELECT *, {superseded} AS superseded FROM staged_parts")
     return sorted(undeclared)
 
 
-def _stage_part(connection: duckdb.DuckDBPyConnection, job: Job, index: int, path: Path, target: Path) -> list[str]:
-    """Type one raw part. The engine's errors quote values: they are mapped, never passed on."""
-    part = open_part(connection, job.source, path, job.encoding)
-    statement = staging_sql(job.source, part.relation, part.texts, index, Reception(job.received, job.districts))
+def _stage_part(connection: duckdb.DuckDBPyConnection, job: Job, index: int, path: Path, work: Path) -> list[str]:
+    """Type one raw part: all of it, and once more the few rows that turn out to have a fault, to tell which.
+
+    So sound rows are written once, as they stay (docs/benchmarks.md).
+    """
+    sound, faulty = (work / kind / f"{index:05d}.parquet" for kind in ("clean", FAULTY))
+    part = _write_rows(connection, job, index, path, sound)
+    if scalar(connection, f"SELECT count(*) FROM {parquet(sound)}") < part.last:
+        connection.execute(f"""
+            CREATE OR REPLACE TABLE faulty AS
+            SELECT range AS record FROM range(1, {part.last + 1}) ANTI JOIN {parquet(sound)} ON record = range""")
+        _write_rows(connection, job, index, path, faulty, among="faulty")
+    return part.undeclared
+
+
+def _write_rows(
+    connection: duckdb.DuckDBPyConnection, job: Job, index: int, path: Path, target: Path, among: str | None = None
+) -> Part:
+    """Write the sound rows of a raw part, or those whose records are `among` a table with their faults.
+
+    The engine's errors quote values: they are mapped, never passed on.
+    """
+    part = open_part(connection, job.source, path, job.encoding, among)
+    select, form = (faulty_sql, PASSING) if among else (sound_sql, PARQUET)
+    statement = select(job.source, part.relation, part.texts, index, Reception(job.received, job.districts))
     try:
-        connection.execute(f"COPY ({statement}) TO {quoted(target)} ({PASSING})")
+        connection.execute(f"COPY ({statement}) TO {quoted(target)} ({form})")
     except duckdb.Error:
         if part.failure:
             raise read_failure(job.source, path, part.failure[0], job.encoding) from None
-        if not part.streamed and not parquet_is_whole(path):
+        if not part.stream and not parquet_is_whole(path):
             raise unreadable(job.source, path, "文件内容损坏") from None
         raise
     finally:
-        if part.streamed:
-            connection.unregister(part.relation)
-    return part.undeclared
+        if part.stream:
+            connection.unregister(part.stream)
+    return part
 
 
 def _mark_superseded(connection: duckdb.DuckDBPyConnection, source: Source) -> bool:
@@ -150,11 +189,11 @@ def _mark_superseded(connection: duckdb.DuckDBPyConnection, source: Source) -> b
 
 
 def _split(connection: duckdb.DuckDBPyConnection, job: Job, work: Path, undeclared: list[str]) -> Account:
-    for kind in ("clean", "quarantine", "defects"):
-        (work / kind).mkdir()
-    columns = ", ".join(job.source.columns)
-    sound = f"SELECT {columns}, part, record FROM staged WHERE reasons IS NULL AND NOT superseded"
-    connection.execute(f"COPY ({sound}) TO {quoted(work / 'clean' / 'rows.parquet')} ({PARQUET})")
+    """Bring what is staged where it belongs: of rows with faults the kept ones to the clean ones, no superseded ones there."""
+    received, quarantined, replaced = connection.execute(
+        "SELECT count(*), count(reasons), count(*) FILTER (superseded) FROM staged"
+    ).fetchall()[0]
+    reasons, defects = (_tally(connection, listed) for listed in ("reasons", "defects"))
     names = "[" + ", ".join(map(quoted, job.names)) + "]"
     for kind, listed in (("quarantine", "reasons"), ("defects", "defects")):
         rows = f"""
@@ -162,22 +201,37 @@ def _split(connection: duckdb.DuckDBPyConnection, job: Job, work: Path, undeclar
                 {job.number} AS delivery, ({names})[part + 1] AS file, record, {listed}, raw
             FROM staged WHERE {listed} IS NOT NULL ORDER BY part, record"""
         connection.execute(f"COPY ({rows}) TO {quoted(work / kind / 'rows.parquet')} ({PARQUET})")
-    received, quarantined, replaced = connection.execute(
-        "SELECT count(*), count(reasons), count(*) FILTER (superseded) FROM staged"
-    ).fetchall()[0]
+    clean = work / "clean"
+    if defects:
+        columns = ", ".join([*job.source.columns, "part", "record"])
+        kept = f"SELECT {columns} FROM staged WHERE defects IS NOT NULL AND reasons IS NULL AND NOT superseded"
+        connection.execute(f"COPY ({kept}) TO {quoted(clean / 'mended.parquet')} ({PARQUET})")
+    if replaced:
+        _leave_out_superseded(connection, clean)
     return Account(
         source=job.source.source,
         month=str(job.received),
         number=job.number,
         received=received,
-        clean=scalar(connection, f"SELECT count(*) FROM {parquet(work / 'clean' / 'rows.parquet')}"),
+        clean=scalar(connection, f"SELECT count(*) FROM {parquet_in(clean)}"),
         quarantined=quarantined,
         superseded=replaced,
-        reasons=_tally(connection, "reasons"),
-        defects=_tally(connection, "defects"),
+        reasons=reasons,
+        defects=defects,
         undeclared=undeclared,
         inputs=job.inputs,
     )
+
+
+def _leave_out_superseded(connection: duckdb.DuckDBPyConnection, clean: Path) -> None:
+    """Write those files of sound rows again in which some are superseded."""
+    parts = connection.execute("SELECT DISTINCT part FROM superseded ORDER BY part").fetchall()
+    for (part,) in parts:
+        file = clean / f"{part:05d}.parquet"
+        without = file.with_suffix(".without")
+        rows = f"FROM {parquet(file)} WHERE record NOT IN (SELECT record FROM superseded WHERE part = {part})"
+        connection.execute(f"COPY ({rows}) TO {quoted(without)} ({PARQUET})")
+        without.replace(file)
 
 
 def _tally(connection: duckdb.DuckDBPyConnection, listed: str) -> dict[str, int]:

@@ -31,13 +31,15 @@ ROW_NUMBER = "file_row_number"  # what the engine calls it
 class Part:
     """One readable part of a delivery: a relation with `record` (1-based), and the text expression of each column.
 
-    `streamed`: the relation is one of batches, registered with the connection, and can be read once.
+    `last`: its last record. `stream`: what the relation reads is a stream of batches, registered with the connection by
+    this name, and can be read once; `last` is known when it has been.
     """
 
     relation: str
     texts: dict[str, str]
     undeclared: list[str]
-    streamed: bool = False
+    stream: str = ""
+    last: int = 0
     failure: list[Exception] = field(default_factory=list)
 
 
@@ -47,32 +49,44 @@ def unreadable(source: Source, path: Path, why: str, todo: str = "请部门重�
     )
 
 
-def open_part(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, encoding: str) -> Part:
-    """Make one raw file a relation of the connection. JifenError 11 if it cannot be read, 12 if a column is missing."""
+def open_part(
+    connection: duckdb.DuckDBPyConnection, source: Source, path: Path, encoding: str, among: str | None = None
+) -> Part:
+    """Make one raw file a relation of the connection. JifenError 11 if it cannot be read, 12 if a column is missing.
+
+    `among`: a table of records (`record`); the relation holds these alone, of a file that has been read before.
+    """
     match path.suffix.lower():
         case ".parquet":
-            return _parquet(connection, source, path)
+            return _parquet(connection, source, path, among)
         case ".xlsx":
-            return _xlsx(connection, source, path)
+            part = _xlsx(connection, source, path)
         case _:
-            return _csv(connection, source, path, encoding)
+            part = _csv(connection, source, path, encoding)
+    if among:
+        part.relation = f"(FROM {part.stream} WHERE record IN (SELECT record FROM {among}))"
+    return part
 
 
-def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) -> Part:
+def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, among: str | None) -> Part:
     relation = _parquet_relation(path)
     try:
-        headers = pq.read_schema(path).names  # the engine renames a title that stands twice
+        metadata = pq.read_metadata(path)
+        headers = metadata.schema.to_arrow_schema().names  # the engine renames a title that stands twice
         if ROW_NUMBER in map(str.lower, headers):
             raise unreadable(source, path, f"列名 {ROW_NUMBER} 是读取程序自用的", "请部门改名或去掉这一列")
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         found, undeclared = match_headers(source, path, headers)
-        _read_pages(path, [headers[i] for i in found.values()])
+        if not among:
+            _read_pages(path, [headers[i] for i in found.values()])
     except (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError):
         raise unreadable(source, path, "不是完整的 Parquet 文件") from None
     columns = {i: (str(described[i][0]).replace('"', '""'), str(described[i][1])) for i in found.values()}
     texts = "".join(f"""{as_text(f'"{name}"', kind)} AS c{i}, """ for i, (name, kind) in columns.items())
+    if among:  # asked of the engine's own number, so that it unpacks no other rows
+        relation += f" WHERE {ROW_NUMBER} IN (SELECT record - 1 FROM {among})"
     numbered = f"(SELECT {texts}{ROW_NUMBER} + 1 AS record FROM {relation})"
-    return Part(numbered, {name: f"c{i}" for name, i in found.items()}, undeclared)
+    return Part(numbered, {name: f"c{i}" for name, i in found.items()}, undeclared, last=metadata.num_rows)
 
 
 def _read_pages(path: Path, columns: list[str]) -> None:
@@ -126,13 +140,14 @@ def _csv(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, enco
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise read_failure(source, path, error, encoding) from None
     part, schema = _streamed(path, len(headers), found, undeclared)
-    connection.register(part.relation, pa.RecordBatchReader.from_batches(schema, _numbered(reader, schema, part)))
+    connection.register(part.stream, pa.RecordBatchReader.from_batches(schema, _numbered(reader, schema, part)))
     return part
 
 
 def _streamed(path: Path, width: int, found: dict[str, int], undeclared: list[str]) -> tuple[Part, pa.Schema]:
     """A part that is read from a stream of batches, and their schema: `record`, then the columns by place."""
-    part = Part(f"part_{abs(hash(path))}", {name: f"c{i}" for name, i in found.items()}, undeclared, streamed=True)
+    stream = f"part_{abs(hash(path))}"
+    part = Part(stream, {name: f"c{i}" for name, i in found.items()}, undeclared, stream=stream)
     return part, pa.schema([("record", pa.int64()), *((f"c{i}", pa.string()) for i in range(width))])
 
 
@@ -144,6 +159,7 @@ def _numbered(reader: pacsv.CSVStreamingReader, schema: pa.Schema, part: Part) -
             numbers = pa.array(range(start, start + len(batch)), pa.int64())
             yield pa.RecordBatch.from_arrays([numbers, *batch.columns], schema=schema)
             start += len(batch)
+            part.last = start - 1
     except (pa.ArrowException, UnicodeDecodeError) as error:
         part.failure.append(error)
         raise
@@ -192,7 +208,7 @@ def _xlsx(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) -> 
     part, schema = _streamed(path, len(headers), found, undeclared)
     worded = {i: source.columns[name].title for name, i in found.items() if source.columns[name].type == "text"}
     batches = _batches(sheet, schema, worded, part)
-    connection.register(part.relation, pa.RecordBatchReader.from_batches(schema, batches))
+    connection.register(part.stream, pa.RecordBatchReader.from_batches(schema, batches))
     return part
 
 
@@ -215,6 +231,7 @@ def _batches(
             columns = zip(*((row + [None] * width)[:width] for _, row in some), strict=True)
             texts = [pa.array(column, pa.string()) for column in columns]
             yield pa.RecordBatch.from_arrays([records, *texts], schema=schema)
+            part.last = some[-1][0] - 1
     except WorkbookError as error:
         part.failure.append(error)
         raise

@@ -11,41 +11,60 @@ from transforms.clean.values import Reception, as_it_stands, misfits, trimmed, t
 Misfits = Mapping[str, list[tuple[str, str]]]
 
 
-def staging_sql(source: Source, relation: str, texts: Mapping[str, str], part: int, reception: Reception) -> str:
-    """SELECT one row per delivered row of a part: `part`, `record`, the typed columns, `reasons`, `defects`, `raw`.
+def sound_sql(source: Source, relation: str, texts: Mapping[str, str], part: int, reception: Reception) -> str:
+    """SELECT the delivered rows of a part that have no fault, as clean rows: the typed columns, `part`, `record`."""
+    columns = ", ".join(f"v_{name} AS {name}" for name in source.columns)
+    judged = _judged(source, relation, texts, reception)
+    return f"{judged}\nSELECT {columns}, {part} AS part, record\nFROM judged WHERE (refused OR slipped) IS NOT TRUE"
 
-    `reasons` is null for a sound row, else a list of `column:code`; `defects` lists the values that became null in
+
+def faulty_sql(source: Source, relation: str, texts: Mapping[str, str], part: int, reception: Reception) -> str:
+    """SELECT delivered rows of a part as `sound_sql` does, whatever is wrong with them, and with `reasons`, `defects`, `raw`.
+
+    `reasons` is null for a row that is kept, else a list of `column:code`; `defects` lists the values that became null in
     columns declared `on_bad: null`; `raw` is the delivered text as JSON where there are reasons or defects.
     """
-    columns = source.columns
-    found = {name: misfits(name, column, reception) for name, column in columns.items()}
-    refusing = {name: found[name] for name, column in columns.items() if column.on_bad == "refuse"}
-    slips = {name: column for name, column in columns.items() if column.on_bad == "null"}
+    columns = ", ".join(f"{_final(name, source.columns)} AS {name}" for name in source.columns)
+    fields = ", ".join(f"{name} := r_{name}" for name in source.columns)
+    return f"""{_judged(source, relation, texts, reception)}
+SELECT {columns}, {part} AS part, record,
+    CASE WHEN refused THEN {_list(_refusing(source, reception))} END AS reasons,
+    CASE WHEN slipped THEN {_slip_list(_slips(source))} END AS defects,
+    CASE WHEN refused OR slipped THEN CAST(to_json(struct_pack({fields})) AS VARCHAR) END AS raw
+FROM judged"""
+
+
+def _judged(source: Source, relation: str, texts: Mapping[str, str], reception: Reception) -> str:
+    """WITH `judged`: of every row the delivered texts (`r_<name>`), the typed values (`v_<name>`), `refused`, `slipped`."""
+    columns, slips = source.columns, _slips(source)
     raw = ", ".join(f"{texts.get(name, 'NULL')} AS r_{name}" for name in columns)
     read = ", ".join(f"{as_it_stands(column, f'r_{name}', reception)} AS f_{name}" for name, column in columns.items())
     text = ", ".join(f"{_text(name, column)} AS t_{name}" for name, column in columns.items())
     value = ", ".join(
         f"coalesce(f_{name}, {typed(column, f't_{name}', reception)}) AS v_{name}" for name, column in columns.items()
     )
-    conditions = [condition for listed in refusing.values() for _, condition in listed]
-    final = ", ".join(f"{_final(name, columns)} AS {name}" for name in columns)
-    fields = ", ".join(f"{name} := r_{name}" for name in columns)
+    conditions = [condition for listed in _refusing(source, reception).values() for _, condition in listed]
     return f"""
 WITH delivered AS (SELECT record, {raw} FROM {relation}),
 read AS (SELECT *, {read} FROM delivered),
 texts AS (SELECT *, {text} FROM read),
 typed AS (SELECT *, {value} FROM texts),
-kept AS (SELECT * {_replaced(slips, found)} FROM typed),
+kept AS (SELECT * {_replaced(slips, reception)} FROM typed),
 judged AS (
     SELECT *, {" OR ".join(f"({condition})" for condition in conditions) or "false"} AS refused,
-        {_out_of_order(slips)} AS disordered
+        {_any_slip(slips)} AS slipped
     FROM kept
-)
-SELECT {part} AS part, record, {final},
-    CASE WHEN refused THEN {_list(refusing)} END AS reasons,
-    CASE WHEN {_any_slip(slips)} THEN {_slip_list(slips)} END AS defects,
-    CASE WHEN refused OR {_any_slip(slips)} THEN CAST(to_json(struct_pack({fields})) AS VARCHAR) END AS raw
-FROM judged"""
+)"""
+
+
+def _refusing(source: Source, reception: Reception) -> Misfits:
+    """What makes a row be refused, by column."""
+    return {n: misfits(n, column, reception) for n, column in source.columns.items() if column.on_bad == "refuse"}
+
+
+def _slips(source: Source) -> dict[str, Column]:
+    """The columns in which a bad value becomes null, and its row is kept."""
+    return {name: column for name, column in source.columns.items() if column.on_bad == "null"}
 
 
 def _text(name: str, column: Column) -> str:
@@ -55,13 +74,13 @@ def _text(name: str, column: Column) -> str:
     return f"CASE WHEN f_{name} IS NULL THEN {trimmed(f'r_{name}')} END"
 
 
-def _own(name: str, found: Misfits) -> list[tuple[str, str]]:
-    return [(code, condition) for code, condition in found[name] if code != "too_early"]
+def _own(name: str, column: Column, reception: Reception) -> list[tuple[str, str]]:
+    return [(code, condition) for code, condition in misfits(name, column, reception) if code != "too_early"]
 
 
-def _replaced(slips: Mapping[str, Column], found: Misfits) -> str:
+def _replaced(slips: Mapping[str, Column], reception: Reception) -> str:
     """Null the bad values of `on_bad: null` columns and remember why (`s_<name>`), before any order is looked at."""
-    judged = {name: _own(name, found) for name in slips if _own(name, found)}
+    judged = {name: own for name, column in slips.items() if (own := _own(name, column, reception))}
     if not judged:
         return ""
     replaced = ", ".join(
@@ -77,10 +96,6 @@ def _replaced(slips: Mapping[str, Column], found: Misfits) -> str:
 
 def _ordered(slips: Mapping[str, Column]) -> list[tuple[str, str]]:
     return [(name, column.not_before) for name, column in slips.items() if column.not_before]
-
-
-def _out_of_order(slips: Mapping[str, Column]) -> str:
-    return " OR ".join(f"coalesce(v_{name} < v_{other}, false)" for name, other in _ordered(slips)) or "false"
 
 
 def _final(name: str, columns: Mapping[str, Column]) -> str:
@@ -107,7 +122,8 @@ def _slipping(slips: Mapping[str, Column]) -> list[str]:
 
 
 def _any_slip(slips: Mapping[str, Column]) -> str:
-    return " OR ".join([f"s_{name} IS NOT NULL" for name in _slipping(slips)] + ["disordered"])
+    disordered = [f"coalesce(v_{name} < v_{other}, false)" for name, other in _ordered(slips)]
+    return " OR ".join([*(f"s_{name} IS NOT NULL" for name in _slipping(slips)), *disordered]) or "false"
 
 
 def _slip_list(slips: Mapping[str, Column]) -> str:
