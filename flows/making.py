@@ -18,6 +18,7 @@ from reports.district_lists import Policy
 from reports.exports import District, write_exports
 from transforms import month_tables
 from transforms.changes import write_changes
+from transforms.column_copy import copy_columns
 from transforms.engine import PARQUET, parquet, quoted
 from transforms.make_facts import load_reference_tables, make_facts
 from transforms.overflow import overflow_told
@@ -48,20 +49,9 @@ def _facts(run: Run) -> dict[str, Any]:
             before=onward.handed_on(run), onward=folder,
         )  # fmt: skip
         connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
-        month = {"month": run.month.first_day}
         unknown = month_tables.unknown_keys(connection, house.sources, house.district_indicators())
-        write = month_tables.write_table
-        write(connection, month_tables.facts_statement(house.facts), revision / "facts" / "facts.parquet", month)
-        write(
-            connection,
-            month_tables.identities_statement(),
-            revision / "restricted" / "identities" / "identities.parquet",
-        )
-        write(
-            connection,
-            month_tables.restricted_statement(house.facts),
-            revision / "restricted" / "facts" / "facts.parquet",
-        )
+    for table, columns in month_tables.published_columns(house.facts).items():
+        copy_columns(run.making.wide, revision / table / f"{Path(table).name}.parquet", columns)
     write_sql(revision, "facts", [(step.name, step.sql) for step in made.statements])
     return {
         "residents": made.residents,

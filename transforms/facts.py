@@ -12,8 +12,6 @@ from transforms.measures import FACT_TYPES, condition, equal, finished, raw_meas
 from transforms.policy.expressions import Kind, fact_kinds, parse
 from transforms.steps import PART, Step
 
-SPINE_COLUMNS = ("person", "resident_key", "district")
-
 
 def residents_step(source: Source) -> Step:
     """`residents`: one row per person scored, with the district that scores them."""
@@ -34,12 +32,12 @@ def _registered(source: Source) -> str:
     """
     assert source.spine
     spine = source.spine
-    message = f"CAST({id_text(source.person)} AS BLOB)"
+    resident_id = id_text(source.person)
     measures = "".join(
         f",\n        {raw_measure(source, fact)} AS {name}" for name, fact in source.facts.items() if fact.measure
     )
-    return f"""SELECT person,
-        left(sha256($outer || unhex(sha256($inner || {message}))), 32) AS resident_key,
+    return f"""SELECT person, {resident_id} AS resident_id,
+        left(sha256($outer || unhex(sha256($inner || CAST({resident_id} AS BLOB)))), 32) AS resident_key,
         {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone, {spine.community} AS community{measures}
     FROM rows_{source.source} WHERE {equal(spine.where)} AND {PART}"""
 
@@ -158,13 +156,15 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
         for name, (_, fact) in everything.items()
         if fact.derive
     )
-    order = ", ".join([*SPINE_COLUMNS, *everything, "corrections", "name", "phone", "community"])
+    coded = [_coded(name) for name, (_, fact) in everything.items() if fact.unit == "points_by_key"]
+    first = "CAST($first_day AS DATE) AS month, resident_key, district"
+    order = ", ".join([first, *everything, "corrections", "resident_id", "name", "phone", "community", *coded])
     return f"""
 WITH registered AS (
     {_registered(spine(sources))}
 ),
 measured AS (
-    SELECT registered.person, resident_key, district, registered.name, phone, community,
+    SELECT registered.person, registered.resident_id, resident_key, district, registered.name, phone, community,
     held_corrections.corrections,
     {measured}{kept}
     FROM registered
@@ -182,6 +182,16 @@ derived AS (
 )
 SELECT {order}
 FROM derived"""
+
+
+def coded(name: str) -> str:
+    """The column of points by key without the entries whose key is a department's own text: these are not published."""
+    return f"{name}_coded"
+
+
+def _coded(name: str) -> str:
+    code = "regexp_full_match(entry.key, '[0-9]{6}:[a-z][a-z0-9_]*')"
+    return f"list_filter({name}, lambda entry: {code}) AS {coded(name)}"
 
 
 def _derived(fact: Fact, kinds: Mapping[str, Kind]) -> str:

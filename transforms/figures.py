@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from transforms.engine import parquet, quoted
+from transforms.engine import quoted
 from transforms.month_tables import points_columns
 from transforms.policy.columns import item_of
 

@@ -18,7 +18,7 @@ from expectations.reference import TABLES, Reference
 from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
-from transforms.engine import PARQUET, PASSING, numbered, parquet, parquet_in, quoted, received_rows, scalar
+from transforms.engine import PARQUET, numbered, parquet, parquet_in, quoted, received_rows, scalar
 from transforms.facts import facts_sql, joined_tables, residents_step, rows_step, source_steps
 from transforms.measures import equal
 from transforms.months import adds_up, handed_on, handing_on_steps, month_facts, months_step
@@ -79,7 +79,9 @@ def make_facts(
     new folders `onward/<source>`. `before`: per source that folder of the month before, from the same deliveries up to
     that month; the result does not depend on it.
     """
-    values: dict[str, Any] = {"as_of": month.last_day, "month": month.ordinal, **padded_keys(key)}
+    values: dict[str, Any] = {
+        "as_of": month.last_day, "month": month.ordinal, "first_day": month.first_day, **padded_keys(key)
+    }  # fmt: skip
     load_reference_tables(connection, reference)
     statements: list[Step] = []
 
@@ -168,8 +170,7 @@ def _in_order(
     shutil.rmtree(folder, ignore_errors=True)  # of a run that died
     query = f"FROM {run_in_parts(connection, joined, values, folder, count)}" if count > 1 else joined.sql
     types = ", ".join(f"CAST({name} AS {numbered(sorted(texts))}) AS {name}" for name, texts in few.items() if texts)
-    # Read by the steps after it and then thrown away: quick to write matters more than small.
-    copy = f"COPY (SELECT * REPLACE ({types}) FROM ({query}){IN_ORDER}) TO {quoted(target)} ({PASSING})"
+    copy = f"COPY (SELECT * REPLACE ({types}) FROM ({query}){IN_ORDER}) TO {quoted(target)} ({PARQUET})"
     run_step(connection, Step(joined.name, copy), {**values, "parts": 1, "part": 0})
     shutil.rmtree(folder, ignore_errors=True)
 

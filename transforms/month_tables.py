@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 
 from expectations.source import Fact, Source
-from transforms.clean.identity import id_text
 from transforms.engine import PARQUET, parquet, quoted, scalar
+from transforms.facts import coded
 from transforms.steps import Step, run_step
 
 
@@ -39,26 +39,24 @@ def side_by_side(left: str, right: str, columns: Iterable[str]) -> str:
 FROM {left} AS a POSITIONAL JOIN {right} AS b"""
 
 
-def facts_statement(facts: Mapping[str, Fact]) -> str:
-    """The published facts: one row per resident, pseudonymous. A department's own texts come in as codes only."""
-    coded = "list_filter({0}, lambda entry: regexp_full_match(entry.key, '[0-9]{{6}}:[a-z][a-z0-9_]*')) AS {0}"
-    names = ", ".join(
-        coded.format(name) if fact.unit == "points_by_key" else name
-        for name, fact in facts.items()
-        if not fact.restricted
-    )
-    return f"SELECT CAST($month AS DATE) AS month, resident_key, district, {names} FROM facts"
+def published_columns(facts: Mapping[str, Fact]) -> dict[str, dict[str, str]]:
+    """The tables that are columns of the fact table, one row per resident: name -> column there -> what it is called here.
+
+    `facts` are pseudonymous; a department's own texts come in as codes only. `restricted/facts` are what only `explain`
+    and the identified lists need; `restricted/identities` who stands behind a resident_key.
+    """
+    by_code = {name: coded(name) if fact.unit == "points_by_key" else name for name, fact in facts.items()}
+    open_ones = {by_code[name]: name for name, fact in facts.items() if not fact.restricted}
+    restricted = [name for name, fact in facts.items() if fact.restricted]
+    return {
+        "facts": {**_same("month", "resident_key", "district"), **open_ones},
+        "restricted/facts": _same("resident_key", *restricted, "corrections"),
+        "restricted/identities": _same("resident_key", "resident_id", "name", "phone", "district", "community"),
+    }
 
 
-def restricted_statement(facts: Mapping[str, Fact]) -> str:
-    """What only `explain` and the identified lists need: one row per resident."""
-    names = ", ".join(name for name, fact in facts.items() if fact.restricted)
-    return f"SELECT resident_key, {names}, corrections FROM facts"
-
-
-def identities_statement() -> str:
-    """Who stands behind a resident_key: one row per resident."""
-    return f"SELECT resident_key, {id_text('person')} AS resident_id, name, phone, district, community FROM facts"
+def _same(*columns: str) -> dict[str, str]:
+    return {column: column for column in columns}
 
 
 def unknown_keys(

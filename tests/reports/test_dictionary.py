@@ -16,8 +16,9 @@ from reports.catalogue import DICTIONARY, VIEWS
 from reports.dictionary import Row, dictionary_markdown, dictionary_rows
 from transforms.changes import write_changes
 from transforms.engine import EngineSettings, open_engine, parquet_in, quoted
+from transforms.facts import coded
 from transforms.measures import FACT_TYPES
-from transforms.month_tables import facts_statement
+from transforms.month_tables import published_columns
 from transforms.policy.compile import points_sql
 from transforms.policy.load import load_tables
 from transforms.policy.tables import CITY, PointsTable
@@ -35,7 +36,8 @@ ROWS = dictionary_rows(SOURCES, TABLES)
 
 def empty_facts(facts: dict[str, Fact]) -> str:
     """The fact table of a month without residents."""
-    fixed = {"resident_key": "VARCHAR", "district": "VARCHAR"}
+    fixed = {"month": "DATE", "resident_key": "VARCHAR", "district": "VARCHAR"}
+    fixed |= {coded(name): FACT_TYPES[fact.unit] for name, fact in facts.items() if fact.unit == "points_by_key"}
     fixed["corrections"] = "STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12,2))[]"
     kinds = {**fixed, **{name: FACT_TYPES[fact.unit] for name, fact in facts.items()}}
     return "SELECT " + ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in kinds.items()) + " WHERE false"
@@ -59,7 +61,8 @@ def made(
     folder = tmp_path_factory.mktemp("month")
     with open_engine(EngineSettings("200MB", 1), folder / "spill") as connection:
         make_scores(connection, month)
-        connection.execute(f"CREATE TEMP TABLE facts_made AS {facts_statement(FACTS)}", {"month": month.first_day})
+        published = ", ".join(f"{column} AS {name}" for column, name in published_columns(FACTS)["facts"].items())
+        connection.execute(f"CREATE TEMP TABLE facts_made AS SELECT {published} FROM facts")
         (folder / "scores").mkdir()
         connection.execute(f"COPY scores TO {quoted(folder / 'scores' / 'scores.parquet')} (FORMAT parquet)")
         write_changes(connection, folder, folder, month, {}, folder / "changes")

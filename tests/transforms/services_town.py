@@ -78,13 +78,13 @@ def resident_key(resident_id: str) -> str:
 
 def make_scored(connection: duckdb.DuckDBPyConnection, residents: Sequence[Resident], points: Sequence[str]) -> None:
     """The relation `scored`, sorted as a month's is; sums that are not given are 0."""
-    fixed = {"person": "BIGINT", **dict.fromkeys(("resident_key", "district", "name", "phone"), "VARCHAR")}
+    fixed = dict.fromkeys(("resident_id", "resident_key", "district", "name", "phone"), "VARCHAR")
     types = fixed | {name: FACT_TYPES[fact.unit] for name, fact in FACTS.items()} | dict.fromkeys(points, SHORT)
     columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
     connection.execute(f"CREATE OR REPLACE TEMP TABLE scored ({columns})")
     rows = [
         [
-            int(one.resident_id[:17]), resident_key(one.resident_id), one.district, one.name, one.phone,
+            one.resident_id, resident_key(one.resident_id), one.district, one.name, one.phone,
             *(one.facts[name] for name in FACTS),
             *(one.points.get(name, Decimal(0)) for name in points),
         ]

@@ -147,11 +147,11 @@ def test_facts_and_scores_of_different_residents_stop_the_run(connection: duckdb
     versions = {authority: table.in_force(OCTOBER) for authority, table in TABLES.items()}
     points = sorted(points_columns_on(TABLES, OCTOBER))
     make_scored(connection, [resident(1), resident(2)], points)
-    connection.execute("CREATE TEMP VIEW facts AS SELECT person, resident_key, district FROM scored")
+    connection.execute("CREATE TEMP VIEW facts AS SELECT resident_id, resident_key, district FROM scored")
     connection.execute("CREATE TEMP VIEW scores AS SELECT * FROM scored")
     side_by_side, joined = (scored_sql(versions, in_order=in_order) for in_order in (True, False))
     columns = connection.sql(side_by_side).columns
-    assert columns[:3] == ["resident_key", "person", "district"] and sorted(columns[3:]) == points
+    assert columns[:3] == ["resident_key", "resident_id", "district"] and sorted(columns[3:]) == points
     assert CITY in versions
     assert connection.sql(joined).columns == columns
     assert len(connection.execute(side_by_side).fetchall()) == len(connection.execute(joined).fetchall()) == 2

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from expectations.source import COUNTED_UNITS, Fact
-from transforms.clean.identity import id_text
 from transforms.engine import quoted
 from transforms.policy.expressions import condition
 from transforms.services.compile import number_words, placed
@@ -53,7 +52,7 @@ def reached_residents_step(services: Iterable[Service], facts: Mapping[str, Fact
         "reached_residents",
         f"""
 CREATE OR REPLACE TEMP TABLE reached_residents AS
-SELECT reached.service, reached.monthly_amount, scored.person, scored.name, scored.phone, scored.district{more}
+SELECT reached.service, reached.monthly_amount, scored.resident_id, scored.name, scored.phone, scored.district{more}
 FROM scored JOIN reached ON reached.resident_key = scored.resident_key""",
     )
 
@@ -120,7 +119,7 @@ class _Writer:
         code = quoted(service.service) if service else "CAST(NULL AS VARCHAR)"
         due_on = reminder.due_on or "CAST(NULL AS DATE)"
         repeat = f"CAST({reminder.repeat or 'NULL'} AS INTEGER)"
-        return f"""SELECT {quoted(reminder.kind)} AS kind, {code} AS service, {id_text("person")} AS resident_id,
+        return f"""SELECT {quoted(reminder.kind)} AS kind, {code} AS service, resident_id,
     name, phone, district, {_cycle(reminder, service)} AS cycle, {due_on} AS due_on, {repeat} AS repeat_months,
     {self.text(reminder, service)} AS text
 FROM {rows}{where}"""

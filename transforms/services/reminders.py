@@ -95,7 +95,7 @@ def write_reminders(
 ) -> MadeReminders:
     """Write the month's list, REMINDER_COLUMNS, sorted by district, kind, service, resident and reminder_id.
 
-    Reads the relations `facts` (with person, name and phone), `scored` (see `compile`) and `school_calendar`; `eligibility` are
+    Reads the relations `facts` (with resident_id, name and phone), `scored` (see `compile`) and `school_calendar`; `eligibility` are
     the month's own files. Without `tell` the list is the kept one, or empty.
     """
     values: dict[str, Any] = {"month": month.first_day, "as_of": month.last_day, "revision": revision}

@@ -40,7 +40,11 @@ def clean_files(root: Path, source: str, month: Month) -> list[Path]:
     """The clean rows that count for a month, oldest first: of each month received the newest delivery; of a snapshot one."""
     received = sorted(p for p in (root / "clean" / source).iterdir() if p.name <= f"received={month}")
     newest = [max(path.iterdir(), key=lambda delivery: int(delivery.name[1:])) for path in received]
-    return [file for folder in (newest if source in INCREMENTS else newest[-1:]) for file in sorted(folder.glob("*.parquet"))]
+    return [
+        file
+        for folder in (newest if source in INCREMENTS else newest[-1:])
+        for file in sorted(folder.glob("*.parquet"))
+    ]
 
 
 def shortage_occupations(year: int) -> list[str]:
