@@ -19,14 +19,13 @@ from reports.exports import District, write_exports
 from transforms import month_tables
 from transforms.changes import write_changes
 from transforms.column_copy import copy_columns
-from transforms.engine import PARQUET, parquet, quoted
+from transforms.engine import parquet, parquet_in, two_at_once
 from transforms.make_facts import load_reference_tables, make_facts
 from transforms.overflow import overflow_told
 from transforms.policy.columns import score_lines
 from transforms.policy.compile import points_sql
 from transforms.services.compile import eligibility_sql, scored_sql
 from transforms.services.reminders import Declared, Published, tells, write_reminders
-from transforms.steps import Step, run_step
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -107,15 +106,19 @@ def services(run: Run) -> dict[str, Any]:
 
 def _services(run: Run) -> dict[str, Any]:
     statement = eligibility_sql(run.house.services_in_force(run.month), run.house.names(run.month))
-    target = run.making.revision / "eligibility" / "eligibility.parquet"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = run.making.revision / "eligibility"
+    values = {"month": run.month.first_day, "as_of": run.month.last_day}
+
+    def write(own: duckdb.DuckDBPyConnection, district: str) -> None:
+        own.execute(f"CREATE TEMP VIEW scored AS {scored_sql(run.house.in_force(run.month), district)}")
+        month_tables.write_table(own, statement, folder / f"{district}.parquet", values)
+
     with run.engine() as connection:
-        _view_scored(connection, run, in_order=True)
-        copy = Step("eligibility", f"COPY ({statement}) TO {quoted(target)} ({PARQUET})")
-        run_step(connection, copy, {"month": run.month.first_day, "as_of": run.month.last_day})
+        _view_facts_and_scores(connection, run)
+        two_at_once(connection, run.house.reference.districts, write)
         rows = connection.execute(f"""
             SELECT service, count(*) FILTER (WHERE eligible), coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
-            FROM {parquet(target)} GROUP BY service ORDER BY service""").fetchall()
+            FROM {parquet_in(folder)} GROUP BY service ORDER BY service""").fetchall()
     write_sql(run.making.revision, "services", [("eligibility", statement)])
     return {
         "eligible": {code: count for code, count, _ in rows},
@@ -142,7 +145,8 @@ def _reminders(run: Run) -> dict[str, Any]:
     declared = Declared(open_services, house.reminders, house.facts, house.reference.districts)
     with run.engine() as connection:
         load_reference_tables(connection, house.reference)
-        _view_scored(connection, run, in_order=False)
+        _view_facts_and_scores(connection, run)
+        connection.execute(f"CREATE VIEW scored AS {scored_sql(house.in_force(run.month))}")
         listed = write_reminders(
             connection, declared, _parts(run.making.revision / "eligibility"), published, month=run.month,
             revision=publishing.next_number(run.root, run.month), key=run.key, tell=told,
@@ -179,13 +183,11 @@ def package_districts(house: House) -> list[District]:
     return [District(code, name, recipient) for code, name, _, recipient in house.reference.rows["districts"]]
 
 
-def _view_scored(connection: duckdb.DuckDBPyConnection, run: Run, *, in_order: bool) -> None:
-    """`scored`: facts and points of every resident side by side."""
+def _view_facts_and_scores(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
+    """The views `facts` and `scores` of the same residents in the same order."""
     scores = run.making.revision / "scores" / "scores.parquet"
-    connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
-    connection.execute(f"CREATE TEMP VIEW scores AS FROM {parquet(scores)}")
-    scored = scored_sql(run.house.in_force(run.month), in_order=in_order)
-    connection.execute(f"CREATE TEMP VIEW scored AS {scored}")
+    connection.execute(f"CREATE VIEW facts AS FROM {parquet(run.making.wide)}")
+    connection.execute(f"CREATE VIEW scores AS FROM {parquet(scores)}")
 
 
 def _parts(folder: Path) -> list[Path]:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,11 +29,10 @@ from reports.encrypt import check_recipient, delivered, named
 from reports.summary import Movement, movements, summary_page
 from reports.workbook import write_workbook
 from transforms.changes import Moved
-from transforms.engine import PARQUET, parquet_in, quoted, scalar
+from transforms.engine import PARQUET, parquet_in, quoted, scalar, two_at_once
 from transforms.services.reminders import REMINDER_COLUMNS
 
 CSV_ROWS = 500_000
-AT_ONCE = 2  # packages: what one does on one thread, the engine's work on another fills up
 XLSX_ROWS = 100_000
 # What a step before may have left out: an empty list then stands for it, with these columns.
 ABSENT = {
@@ -110,15 +108,13 @@ def write_exports(
     folder = revision / "exports"
     shutil.rmtree(folder, ignore_errors=True)
 
-    def write(district: District) -> dict[str, int]:
+    def write(own: duckdb.DuckDBPyConnection, district: District) -> dict[str, int]:
         tell(district.code)
         package = Package(folder / district.code, district)
         package.folder.mkdir(parents=True)
-        with connection.cursor() as own:
-            return _write_package(own, package, policy, month, number, movement)
+        return _write_package(own, package, policy, month, number, movement)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        written = list(pool.map(write, districts))
+    written = two_at_once(connection, districts, write)
     counts = {name: sum(rows[name] for rows in written) for name in ("residents", "eligibility", "reminders")}
     return {"districts": len(districts), **counts}
 

@@ -8,19 +8,17 @@ twice the work (docs/benchmarks.md). Who came, left or moved stands apart: they 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from expectations.month import Month
-from transforms.engine import numbered, quoted
+from transforms.engine import numbered, quoted, two_at_once
 from transforms.month_tables import numbered_rows, points_columns, side_by_side, write_table
 from transforms.policy.columns import item_of
 from transforms.policy.tables import CITY
 
-AT_ONCE = 2  # districts: rows side by side are read by one thread
 POINTS = "DECIMAL(7,2)"
 Moved = tuple[str | None, str | None, int]
 
@@ -58,15 +56,13 @@ def write_changes(
     connection.execute(f"DROP TYPE IF EXISTS item; CREATE TYPE item AS {numbered(items)}")
     comparison = _Comparison(sides, known, month)
 
-    def write(district: str) -> int:
+    def write(own: duckdb.DuckDBPyConnection, district: str) -> int:
         others = {column for column, owner in owners.items() if owner not in (CITY, district)}
-        with connection.cursor() as own:
-            _mark(own, sides)
-            return write_table(own, comparison.beside(district, others), folder / f"{district}.parquet")
+        _mark(own, sides)
+        return write_table(own, comparison.beside(district, others), folder / f"{district}.parquet")
 
     listed = connection.execute(f"SELECT DISTINCT district FROM {sides[0]} ORDER BY district").fetchall()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        counts = list(pool.map(write, [district for (district,) in listed]))
+    counts = two_at_once(connection, [district for (district,) in listed], write)
     _mark(connection, sides)
     return Changes(sum(counts) + write_table(connection, comparison.apart(), folder / "apart.parquet"), moved)
 

@@ -19,7 +19,7 @@ def write_table(
 ) -> int:
     """Write one table as Parquet, in the order of its statement; return its rows."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    run_step(connection, Step(target.stem, f"COPY ({statement}) TO {quoted(target)} ({PARQUET})"), values or {})
+    run_step(connection, Step(target.parent.name, f"COPY ({statement}) TO {quoted(target)} ({PARQUET})"), values or {})
     return int(scalar(connection, f"SELECT count(*) FROM {parquet(target)}"))
 
 

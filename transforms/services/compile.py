@@ -23,17 +23,18 @@ from transforms.services.models import ALL, DEFAULT, ROUNDINGS, Version
 SHORT, AMOUNT = "DECIMAL(7, 2)", "DECIMAL(12, 2)"
 
 
-def scored_sql(points: Mapping[str, PointsVersion], *, in_order: bool) -> str:
+def scored_sql(points: Mapping[str, PointsVersion], district: str | None = None) -> str:
     """The relation `scored` from `facts` and `scores`, which hold the same residents in the same order.
 
-    `points`: the points versions in force by authority. `in_order`: the rows keep that order, put side by side by one
-    thread. Else they are joined by key, on all threads, in any order.
+    `points`: the points versions in force by authority. Of one district they are put side by side, by one thread, and
+    keep that order. Without one everybody's are joined by key, on all threads, in any order.
     """
     versions = dict(points)
     city = versions.pop(CITY)
     names = [name for name in score_columns(city, versions) if name.endswith("_points")]
-    if in_order:
-        return side_by_side("facts", "scores", ["a.* EXCLUDE (resident_key)", *(f"b.{name}" for name in names)])
+    if district:
+        a, b = (f"(FROM {table} WHERE district = {quoted(district)})" for table in ("facts", "scores"))
+        return side_by_side(a, b, ["a.* EXCLUDE (resident_key)", *(f"b.{name}" for name in names)])
     columns = ", ".join(f"scores.{name}" for name in names)
     rows = "facts JOIN scores ON facts.resident_key = scores.resident_key"
     return f"SELECT facts.resident_key, facts.* EXCLUDE (resident_key), {columns} FROM {rows}"
