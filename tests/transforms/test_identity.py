@@ -8,7 +8,7 @@ import duckdb
 from stdnum.cn import ric
 
 from tests.reference import identity as reference
-from transforms.clean.identity import check_character, id_text
+from transforms.clean.identity import check_character, id_text, number
 
 
 def test_check_characters_are_those_of_the_standard() -> None:
@@ -25,3 +25,21 @@ def test_check_characters_are_those_of_the_standard() -> None:
     assert [character for character, _ in rows] == [ric.calc_check_digit(text) for _, text in rows]
     assert [text for _, text in rows] == [first + character for first, (character, _) in zip(digits, rows, strict=True)]
     assert rows[0][0] == "X"  # the standard's own example
+
+
+def test_only_digits_make_a_number() -> None:
+    """Not all that the engine reads as a number: signs, blanks, exponents, other bases, marks between digits."""
+    sound = {"11010519491231002X": 11010519491231002, "330203199001010013": 33020319900101001, "0" * 18: 0}
+    sound |= {"030203199001010013": 3020319900101001, "330203900101001": 33020319900101001, "9" * 18: 10**17 - 1}
+    wrong = [
+        "1e17", "000000000000001e17", "12345678901234567E", "12345678901234567E1", "0x1234567890ABCDEF", "0X1234567890ABCDEF",
+        "0b1010101010101010", "1_3302031990010100", "330_20319900101001", " 33020319900101001", "33020319900101001 ",
+        "+33020319900101001", "-33020319900101001", "-330203199001010013", "3302031990010100.1", "330203199001010013.0",
+        "33020319900101001x", "3302031990010100130", "33020319900101001", "３３０２０３１９９００１０１００１３", "", "X" * 18, "33020319900101XX13",
+    ]  # fmt: skip
+    texts = [*sound, *wrong]
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"SELECT {number('text')} FROM (SELECT unnest($texts) AS text)", {"texts": texts}
+        ).fetchall()
+    assert dict(zip(texts, (value for (value,) in found), strict=True)) == {**sound, **dict.fromkeys(wrong)}
