@@ -21,7 +21,7 @@ from prefect.states import Failed
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError, explained
 from flows.outcome import Outcome, failed
-from flows.prefect_home import await_server
+from flows.prefect_home import await_server, note_task
 
 PULL = "pull"
 PULL_RETRY_SECONDS = [5.0, 30.0]
@@ -129,6 +129,7 @@ def _attempt(step: Step, run: Any) -> Counts:
             failures.append(error)
         raise _masked(failures[-1])  # outside the handler: the original must not hang on it as context
 
+    note_task(str(runtime.flow_run.id))
     try:
         return call()
     except JifenError:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.prefect_home import GRACE_SECONDS
 from tests.flows.programs import child
 
 
@@ -103,3 +104,24 @@ print(os.environ["PREFECT_API_URL"], prefect_home._server)
         check=True,
     )
     assert ended.stdout.split() == ["http://prefect.internal/api", "None"]
+
+
+def test_the_server_waits_only_for_tasks_that_it_has_not_recorded(tmp_path: Path) -> None:
+    program = """
+import sys, time, uuid
+from pathlib import Path
+from flows import prefect_home
+for tasks in (0, 1):
+    prefect_home.start_server_early(Path(sys.argv[1]))
+    prefect_home.await_server()
+    for _ in range(tasks):
+        prefect_home.note_task(str(uuid.uuid4()))
+    server, asked = prefect_home._server, time.monotonic()
+    prefect_home.stop_server()
+    print(server.returncode, time.monotonic() - asked)
+"""
+    with child(program, str(tmp_path)) as process:
+        assert process.stdout is not None
+        lines = [line.split() for line in process.stdout.read().splitlines()]
+    (_, at_once), (_, waited) = lines
+    assert float(waited) >= GRACE_SECONDS and float(at_once) < float(waited)
