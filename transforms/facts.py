@@ -157,8 +157,9 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
         if fact.derive
     )
     coded = [_coded(name) for name, (_, fact) in everything.items() if fact.unit == "points_by_key"]
-    first = "CAST($first_day AS DATE) AS month, resident_key, district"
-    order = ", ".join([first, *everything, "corrections", "resident_id", "name", "phone", "community", *coded])
+    order = ", ".join(
+        ["resident_key", "district", *everything, "corrections", "resident_id", "name", "phone", "community", *coded]
+    )
     return f"""
 WITH registered AS (
     {_registered(spine(sources))}

@@ -164,13 +164,16 @@ def _in_order(
 ) -> None:
     """Write the fact table, sorted; joined in several parts first where not everyone fits into memory.
 
-    `few`: texts of few values, which are sorted as numbers: column -> all its values.
+    `few`: texts of few values, which are sorted as numbers: column -> all its values. TRY makes the engine forget which
+    columns cannot be null by what it knows of the files behind them: it would mark them as required, and equal rows from
+    other files would not be equal bytes.
     """
     folder = target.with_suffix(".parts")
     shutil.rmtree(folder, ignore_errors=True)  # of a run that died
     query = f"FROM {run_in_parts(connection, joined, values, folder, count)}" if count > 1 else joined.sql
     types = ", ".join(f"CAST({name} AS {numbered(sorted(texts))}) AS {name}" for name, texts in few.items() if texts)
-    copy = f"COPY (SELECT * REPLACE ({types}) FROM ({query}){IN_ORDER}) TO {quoted(target)} ({PARQUET})"
+    rows = f"SELECT CAST($first_day AS DATE) AS month, * REPLACE ({types}) FROM ({query}){IN_ORDER}"
+    copy = f"COPY (SELECT TRY(COLUMNS(*)) FROM ({rows})) TO {quoted(target)} ({PARQUET})"
     run_step(connection, Step(joined.name, copy), {**values, "parts": 1, "part": 0})
     shutil.rmtree(folder, ignore_errors=True)
 

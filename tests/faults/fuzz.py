@@ -151,8 +151,8 @@ def _texts(connection: duckdb.DuckDBPyConnection, folder: Path, path: Path) -> l
         _clean(connection, folder, path)
         raise Wrong("cleaned, though it cannot be read") from None
     finally:
-        if part.streamed:
-            connection.unregister(part.relation)
+        if part.stream:
+            connection.unregister(part.stream)
 
 
 def _clean(connection: duckdb.DuckDBPyConnection, folder: Path, path: Path) -> int:

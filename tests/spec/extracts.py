@@ -130,8 +130,8 @@ def _by_sql(deliveries: Deliveries, policy: Policy, reference: Reference, folder
             engine.execute(f"CREATE TEMP TABLE scored AS {statement}", values)
             for row in engine.table("scored").to_arrow_table().to_pylist():
                 rows[row["resident_key"]] |= row
-    by_person = {row["person"]: row for row in rows.values()}
-    return {who: by_person[int(who[:17])] for who in deliveries.districts}
+    by_person = {row["resident_id"][:17]: row for row in rows.values()}
+    return {who: by_person[who[:17]] for who in deliveries.districts}
 
 
 def _by_reference(deliveries: Deliveries, policy: Policy, reference: Reference) -> dict[str, Known]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
+from transforms.engine import EngineSettings, open_engine
+from transforms.make_facts import _in_order
 from transforms.steps import PART, PEOPLE, ROWS, Step, parts, run_in_parts
 
 PEOPLE_OF_A_TOWN = 8_000
@@ -37,3 +41,19 @@ def test_a_reference_city_is_one_part_and_its_first_month_two() -> None:
     assert parts(rows=228_000_000) == 2
     assert parts(people=PEOPLE - 1) == parts(rows=ROWS - 1) == 1
     assert parts(people=20_000_000) == 3
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_fact_table_lies_in_its_order_whatever_is_known_of_nulls(tmp_path: Path, count: int) -> None:
+    """Many row groups, made on several threads with little memory; no column is marked as one that is always there."""
+    district = "(CASE range % 3 WHEN 0 THEN '330212' ELSE '330203' END)"
+    people = f"SELECT range AS person, md5(range::VARCHAR) AS resident_key, {district} AS district, 7 AS age FROM range(900000)"
+    joined = Step("facts", f"SELECT resident_key, district, age FROM ({people}) WHERE {PART}")
+    few, values = {"district": ["330212", "330203"]}, {"first_day": dt.date(2024, 4, 1), "parts": 1, "part": 0}
+    with open_engine(EngineSettings("300MB", 4), tmp_path / "spill") as engine:
+        _in_order(engine, joined, few, values, count, tmp_path / "wide.parquet")
+    table = pq.read_table(tmp_path / "wide.parquet")
+    assert pq.read_metadata(tmp_path / "wide.parquet").num_row_groups > 2
+    rows = list(zip(table["district"].to_pylist(), table["resident_key"].to_pylist(), strict=True))
+    assert rows == sorted(rows) and len(set(rows)) == 900_000
+    assert all(field.nullable for field in table.schema)

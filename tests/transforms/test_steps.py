@@ -33,7 +33,7 @@ def test_an_error_names_the_step_and_nobody(tmp_path: Path) -> None:
 
 
 def test_an_error_in_a_published_table_names_the_table(tmp_path: Path) -> None:
-    error = told(lambda connection: write_table(connection, QUOTES, tmp_path / "scores.parquet"), tmp_path)
+    error = told(lambda connection: write_table(connection, QUOTES, tmp_path / "scores" / "scores.parquet"), tmp_path)
     assert error.where == "语句 scores"
     assert PERSON not in str(error)
 
