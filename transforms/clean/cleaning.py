@@ -135,11 +135,15 @@ def _stage_part(connection: duckdb.DuckDBPyConnection, job: Job, index: int, pat
     """
     sound, faulty = (work / kind / f"{index:05d}.parquet" for kind in ("clean", FAULTY))
     part = _write_rows(connection, job, index, path, sound)
-    if scalar(connection, f"SELECT count(*) FROM {parquet(sound)}") < part.last:
+    rows = scalar(connection, f"SELECT count(*) FROM {parquet(sound)}")
+    if rows < part.rows:
         connection.execute(f"""
             CREATE OR REPLACE TABLE faulty AS
             SELECT range AS record FROM range(1, {part.last + 1}) ANTI JOIN {parquet(sound)} ON record = range""")
         _write_rows(connection, job, index, path, faulty, among="faulty")
+        rows += scalar(connection, f"SELECT count(*) FROM {parquet(faulty)}")
+    if rows != part.rows:
+        raise RuntimeError(f"{part.rows} rows were delivered, {rows} staged")
     return part.undeclared
 
 

@@ -31,14 +31,15 @@ ROW_NUMBER = "file_row_number"  # what the engine calls it
 class Part:
     """One readable part of a delivery: a relation with `record` (1-based), and the text expression of each column.
 
-    `last`: its last record. `stream`: what the relation reads is a stream of batches, registered with the connection by
-    this name, and can be read once; `last` is known when it has been.
+    `rows`: how many it has; `last`: its last record (a sheet may have gaps). `stream`: what the relation reads is a stream
+    of batches, registered with the connection by this name, and can be read once; both are known when it has been.
     """
 
     relation: str
     texts: dict[str, str]
     undeclared: list[str]
     stream: str = ""
+    rows: int = 0
     last: int = 0
     failure: list[Exception] = field(default_factory=list)
 
@@ -86,7 +87,13 @@ def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, 
     if among:  # asked of the engine's own number, so that it unpacks no other rows
         relation += f" WHERE {ROW_NUMBER} IN (SELECT record - 1 FROM {among})"
     numbered = f"(SELECT {texts}{ROW_NUMBER} + 1 AS record FROM {relation})"
-    return Part(numbered, {name: f"c{i}" for name, i in found.items()}, undeclared, last=metadata.num_rows)
+    return Part(
+        numbered,
+        {name: f"c{i}" for name, i in found.items()},
+        undeclared,
+        rows=metadata.num_rows,
+        last=metadata.num_rows,
+    )
 
 
 def _read_pages(path: Path, columns: list[str]) -> None:
@@ -159,7 +166,7 @@ def _numbered(reader: pacsv.CSVStreamingReader, schema: pa.Schema, part: Part) -
             numbers = pa.array(range(start, start + len(batch)), pa.int64())
             yield pa.RecordBatch.from_arrays([numbers, *batch.columns], schema=schema)
             start += len(batch)
-            part.last = start - 1
+            part.rows = part.last = start - 1
     except (pa.ArrowException, UnicodeDecodeError) as error:
         part.failure.append(error)
         raise
@@ -231,6 +238,7 @@ def _batches(
             columns = zip(*((row + [None] * width)[:width] for _, row in some), strict=True)
             texts = [pa.array(column, pa.string()) for column in columns]
             yield pa.RecordBatch.from_arrays([records, *texts], schema=schema)
+            part.rows += len(some)
             part.last = some[-1][0] - 1
     except WorkbookError as error:
         part.failure.append(error)
