@@ -16,8 +16,8 @@ import duckdb
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Level 1: on the published tables a fifth less work than the default level, and files no larger. Row groups as small as
-# analysts like them: a thread that has none left to pack waits for the other's last one (docs/benchmarks.md).
+# Level 1: on the published tables a fifth less work than the default level, and files no larger. Row groups of the
+# engine's own size: a thread that has none left to pack does not wait long for the other's last one (docs/benchmarks.md).
 _ROW_GROUPS = "ROW_GROUP_SIZE 122880"
 PARQUET = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, {_ROW_GROUPS}"
 PASSING = f"FORMAT parquet, COMPRESSION snappy, {_ROW_GROUPS}"

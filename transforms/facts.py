@@ -156,7 +156,7 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
         for name, (_, fact) in everything.items()
         if fact.derive
     )
-    coded = [_coded(name) for name, (_, fact) in everything.items() if fact.unit == "points_by_key"]
+    coded = [_with_codes(name) for name, (_, fact) in everything.items() if fact.unit == "points_by_key"]
     order = ", ".join(
         ["resident_key", "district", *everything, "corrections", "resident_id", "name", "phone", "community", *coded]
     )
@@ -190,7 +190,7 @@ def coded(name: str) -> str:
     return f"{name}_coded"
 
 
-def _coded(name: str) -> str:
+def _with_codes(name: str) -> str:
     code = "regexp_full_match(entry.key, '[0-9]{6}:[a-z][a-z0-9_]*')"
     return f"list_filter({name}, lambda entry: {code}) AS {coded(name)}"
 

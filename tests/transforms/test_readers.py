@@ -14,7 +14,7 @@ import pytest
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from expectations.source import Source
-from tests.world import SOURCES, national_id
+from tests.world import SOURCES, national_id, read_rows
 from transforms.clean.cleaning import Account, Job, clean_delivery
 
 PERSON = national_id("33020319900101001")
@@ -31,13 +31,7 @@ def clean(
 ) -> tuple[Account, list[dict[str, object]]]:
     job = Job(source, Month.parse("2021-10"), 1, (path,), encoding, frozenset({"330203"}), "inputs")
     account = clean_delivery(connection, job, folder / "root", folder / "work", lambda staged: [])
-    return account, clean_rows(job, folder / "root")
-
-
-def clean_rows(job: Job, root: Path) -> list[dict[str, object]]:
-    """All rows that a delivery left clean."""
-    files = sorted(job.folder(root, "clean").glob("*.parquet"))
-    return [row for file in files for row in pq.read_table(file).to_pylist()]
+    return account, read_rows(job.folder(folder / "root", "clean"))
 
 
 def refused(
@@ -218,7 +212,7 @@ def test_the_name_of_a_part_is_no_pattern(connection: duckdb.DuckDBPyConnection,
         pq.write_table(table().set_column(0, "patent_no", pa.array([f"A{number}", f"B{number}"])), path)
     job = Job(SOURCES["patents"], Month.parse("2021-10"), 1, tuple(parts), "utf-8", frozenset({"330203"}), "inputs")
     account = clean_delivery(connection, job, tmp_path / "root", tmp_path / "work", lambda staged: [])
-    rows = clean_rows(job, tmp_path / "root")
+    rows = read_rows(job.folder(tmp_path / "root", "clean"))
     assert {row["patent_no"] for row in rows} == {f"{letter}{number}" for letter in "AB" for number in range(4)}
     assert (account.received, account.clean) == (8, 8)
 
