@@ -13,6 +13,7 @@ from flows import onward
 from flows import publish as publishing
 from flows.house import House, city_version
 from flows.receiving import cleaning_job
+from flows.root import fingerprint
 from flows.run import Run
 from reports.district_lists import Policy
 from reports.exports import District, write_exports
@@ -45,7 +46,7 @@ def _facts(run: Run) -> dict[str, Any]:
         made = make_facts(
             connection, house.sources, folders, house.reference, targets, run.month, run.key,
             run.making.wide, revision / "restricted" / "over_quota", lambda what: run.tell(f"指标数据：{what}"),
-            before=onward.handed_on(run), onward=folder,
+            before=onward.handed_on(run), onward=folder, identities=_identities_before(run),
         )  # fmt: skip
         connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
         unknown = month_tables.unknown_keys(connection, house.sources, house.district_indicators())
@@ -60,6 +61,15 @@ def _facts(run: Run) -> dict[str, Any]:
         "corrected": sorted(made.corrected.indicators),
         "corrections_without_target": made.corrected.without_target,
     }
+
+
+def _identities_before(run: Run) -> Path | None:
+    """The identities published with the month before, if they are with this key, and what they were."""
+    before, name = publishing.published(run.root, run.month - 1), "restricted/identities/identities.parquet"
+    if before is None or before.manifest["key_fingerprint"] != fingerprint(run.key):
+        return None
+    path = before.path / name
+    return path if publishing.describe(path) == before.manifest["files"].get(name) else None
 
 
 def points(run: Run) -> dict[str, Any]:

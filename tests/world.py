@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import duckdb
 
 from expectations.declarations import load_sources
 from expectations.month import Month
+from expectations.source import Source
 from flows.house import House, load_house
 from flows.month import STEPS
 from flows.publish import Revision, finish_interrupted, published
@@ -25,6 +26,17 @@ WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 def national_id(seventeen: str) -> str:
     """A synthetic ID: 17 digits and their check character."""
     return seventeen + "10X98765432"[sum(int(a) * b for a, b in zip(seventeen, WEIGHTS, strict=True)) % 11]
+
+
+def no_key_twice(connection: duckdb.DuckDBPyConnection, source: Source) -> Callable[[str], list[str]]:
+    """A gate that asks for nothing but that, of the sound rows that stand."""
+
+    def judge(staged: str) -> list[str]:
+        standing = f"SELECT {', '.join(source.key)} FROM {staged} WHERE reasons IS NULL AND NOT superseded"
+        twice = source.key and connection.execute(f"{standing} GROUP BY ALL HAVING count(*) > 1").fetchall()
+        return ["a key stands twice"] * bool(twice)
+
+    return judge
 
 
 STRANGER = national_id("33020319500101001")  # nobody in the registry: makes a snapshot that is not empty

@@ -26,20 +26,20 @@ SELECT person, {spine.district} AS district FROM rows_{source.source} WHERE {equ
 
 
 def _registered(source: Source) -> str:
-    """What the registry itself says of each of the residents, with the pseudonym.
+    """What the registry itself says of each of the residents, with the pseudonym: 128 bits, of HMAC-SHA256 of the ID (RFC 2104).
 
-    The pseudonym is HMAC-SHA256 of the ID (RFC 2104), its two padded keys bound as $outer and $inner.
+    Its two padded keys are bound as $outer and $inner. Whoever is in `known` (person, resident_key) has theirs from there:
+    nearly everyone has been scored the month before, and to look it up takes a quarter of the work (docs/benchmarks.md).
     """
     assert source.spine
     spine = source.spine
-    resident_id = id_text(source.person)
+    pseudonym = f"left(sha256($outer || unhex(sha256($inner || CAST({id_text('person')} AS BLOB)))), 32)"
     measures = "".join(
         f",\n        {raw_measure(source, fact)} AS {name}" for name, fact in source.facts.items() if fact.measure
     )
-    return f"""SELECT person, {resident_id} AS resident_id,
-        left(sha256($outer || unhex(sha256($inner || CAST({resident_id} AS BLOB)))), 32) AS resident_key,
+    return f"""SELECT person, coalesce(known.resident_key, CAST({pseudonym} AS UUID)) AS resident_key,
         {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone, {spine.community} AS community{measures}
-    FROM rows_{source.source} WHERE {equal(spine.where)} AND {PART}"""
+    FROM rows_{source.source} LEFT JOIN known USING (person) WHERE {equal(spine.where)} AND {PART}"""
 
 
 def rows_step(source: Source) -> Step:
@@ -127,9 +127,9 @@ def joined_tables(sources: Mapping[str, Source]) -> list[str]:
 
 
 def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
-    """The statement that makes the fact table: one row per resident of a part, in no order.
+    """The statement that makes the fact table's rows: one per resident of a part, in no order, with `person` for the ID.
 
-    Reads the registry and the per-person tables. `corrected`: the facts that corrections of this month replace; their
+    Reads the registry, `known` and the per-person tables. `corrected`: the facts that corrections of this month replace; their
     values stand in `corrected_facts` (person, one column per fact). Corrections come before what is derived.
     """
     everything = {name: (source, fact) for source in sources.values() for name, fact in source.facts.items()}
@@ -156,16 +156,13 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
         for name, (_, fact) in everything.items()
         if fact.derive
     )
-    coded = [_with_codes(name) for name, (_, fact) in everything.items() if fact.unit == "points_by_key"]
-    order = ", ".join(
-        ["resident_key", "district", *everything, "corrections", "resident_id", "name", "phone", "community", *coded]
-    )
+    order = ", ".join(["person", "resident_key", "district", *everything, "corrections", "name", "phone", "community"])
     return f"""
 WITH registered AS (
     {_registered(spine(sources))}
 ),
 measured AS (
-    SELECT registered.person, registered.resident_id, resident_key, district, registered.name, phone, community,
+    SELECT registered.person, resident_key, district, registered.name, phone, community,
     held_corrections.corrections,
     {measured}{kept}
     FROM registered
@@ -183,6 +180,22 @@ derived AS (
 )
 SELECT {order}
 FROM derived"""
+
+
+def fact_table_columns(facts: Mapping[str, Fact]) -> list[str]:
+    """The fact table's columns as SQL over rows of `facts_sql`. Written once they are in order: as they are there, they move lighter."""
+    return [
+        "CAST($first_day AS DATE) AS month",
+        "replace(CAST(resident_key AS VARCHAR), '-', '') AS resident_key",
+        "district",
+        *facts,
+        "corrections",
+        f"{id_text('person')} AS resident_id",
+        "name",
+        "phone",
+        "community",
+        *(_with_codes(name) for name, fact in facts.items() if fact.unit == "points_by_key"),
+    ]
 
 
 def coded(name: str) -> str:

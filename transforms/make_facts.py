@@ -19,7 +19,7 @@ from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
 from transforms.engine import PARQUET, numbered, parquet, parquet_in, quoted, received_rows, scalar
-from transforms.facts import facts_sql, joined_tables, residents_step, rows_step, source_steps
+from transforms.facts import fact_table_columns, facts_sql, joined_tables, residents_step, rows_step, source_steps
 from transforms.measures import equal
 from transforms.months import adds_up, handed_on, handing_on_steps, month_facts, months_step
 from transforms.overflow import overflow_told
@@ -71,13 +71,14 @@ def make_facts(
     *,
     onward: Path,
     before: Mapping[str, Path] | None = None,
+    identities: Path | None = None,
 ) -> MonthFacts:
     """Write the fact table (one row per resident, sorted by district and resident_key) from the clean folders served.
 
     `served`: per source the folders of the clean deliveries that count for the month. `indicators`: what a correction
     may replace. Rows that a quota left out go to `over_quota/<source>.parquet`. What the next month can take up goes to the
     new folders `onward/<source>`. `before`: per source that folder of the month before, from the same deliveries up to
-    that month; the result does not depend on it.
+    that month. `identities`: of residents that were scored before with this key. The result depends on neither.
     """
     values: dict[str, Any] = {
         "as_of": month.last_day, "month": month.ordinal, "first_day": month.first_day, **padded_keys(key)
@@ -100,6 +101,7 @@ def make_facts(
             statements += _hand_on(connection, source, handed, month, onward / name)
             run(months_step(source))
     run(residents_step(spine(sources)))
+    _view_known(connection, identities)
     for source in sources.values():
         tell(source.title)
         for step in source_steps(source):
@@ -109,13 +111,13 @@ def make_facts(
     corrected = corrected_targets(connection, facts, indicators)
     for step in correction_steps(corrected, facts):
         run(step)
-    joined = Step("facts", facts_sql(sources, corrected.facts))
+    joined, columns = Step("facts", facts_sql(sources, corrected.facts)), ", ".join(fact_table_columns(facts))
     residents = int(scalar(connection, "SELECT count(*) FROM residents"))
     tell("汇总")
     with overflow_told(connection, facts, joined_tables(sources)):
         few = {"district": reference.districts, **{name: level_names(fact) for name, fact in facts.items()}}
-        _in_order(connection, joined, few, values, parts(people=residents), target)
-    statements.append(Step(joined.name, joined.sql + IN_ORDER))
+        _in_order(connection, joined, columns, few, values, parts(people=residents), target)
+    statements.append(Step(joined.name, f"SELECT {columns}\nFROM ({joined.sql}{IN_ORDER}\n)"))
     return MonthFacts(
         residents, corrected, _unmatched(connection, sources), _leave_out(connection, sources, over_quota), statements
     )
@@ -131,6 +133,13 @@ def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Seque
         )
         rows = f"SELECT {columns}, 0 AS part, 0 AS record, '' AS received WHERE false"
     connection.execute(f"CREATE OR REPLACE TEMP VIEW clean_{source.source} AS {rows}")
+
+
+def _view_known(connection: duckdb.DuckDBPyConnection, identities: Path | None) -> None:
+    """`known` (person, resident_key): the pseudonyms in a file of identities; without one nobody's."""
+    person, key = "CAST(left(resident_id, 17) AS BIGINT) AS person", "CAST(resident_key AS UUID) AS resident_key"
+    rows = f"{parquet(identities)}" if identities else "(SELECT '' AS resident_id, '' AS resident_key) WHERE false"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW known AS SELECT {person}, {key} FROM {rows}")
 
 
 def _hand_on(
@@ -157,6 +166,7 @@ def _hand_on(
 def _in_order(
     connection: duckdb.DuckDBPyConnection,
     joined: Step,
+    columns: str,
     few: Mapping[str, Collection[str]],
     values: Mapping[str, Any],
     count: int,
@@ -164,15 +174,15 @@ def _in_order(
 ) -> None:
     """Write the fact table, sorted; joined in several parts first where not everyone fits into memory.
 
-    `few`: texts of few values, which are sorted as numbers: column -> all its values. TRY makes the engine forget which
-    columns cannot be null by what it knows of the files behind them: it would mark them as required, and equal rows from
-    other files would not be equal bytes.
+    `columns`: what is written, as SQL over the rows joined. `few`: texts of few values, which are sorted as numbers:
+    column -> all its values. TRY makes the engine forget which columns cannot be null by what it knows of the files
+    behind them: it would mark them as required, and equal rows from other files would not be equal bytes.
     """
     folder = target.with_suffix(".parts")
     shutil.rmtree(folder, ignore_errors=True)  # of a run that died
     query = f"FROM {run_in_parts(connection, joined, values, folder, count)}" if count > 1 else joined.sql
     types = ", ".join(f"CAST({name} AS {numbered(sorted(texts))}) AS {name}" for name, texts in few.items() if texts)
-    rows = f"SELECT CAST($first_day AS DATE) AS month, * REPLACE ({types}) FROM ({query}){IN_ORDER}"
+    rows = f"SELECT {columns} FROM (SELECT * REPLACE ({types}) FROM ({query}){IN_ORDER})"
     copy = f"COPY (SELECT TRY(COLUMNS(*)) FROM ({rows})) TO {quoted(target)} ({PARQUET})"
     run_step(connection, Step(joined.name, copy), {**values, "parts": 1, "part": 0})
     shutil.rmtree(folder, ignore_errors=True)

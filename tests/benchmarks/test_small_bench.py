@@ -17,6 +17,7 @@ from expectations.month import Month
 from flows.house import city_version, load_house
 from flows.settings import Paths, Settings
 from tests.benchmarks.floor import floor
+from tests.world import no_key_twice
 from transforms import make_facts as make_facts_module
 from transforms import month_tables
 from transforms.clean.cleaning import Job, clean_delivery
@@ -75,7 +76,9 @@ def score(inbox: Path, root: Path) -> Path:
         for name, part in {"registry": "registry.parquet", "social_security": "social_security/part.parquet"}.items():
             parts = (inbox / str(MONTH) / part,)
             job = Job(house.sources[name], MONTH, 1, parts, "utf-8", frozenset(house.reference.districts), "")
-            account = clean_delivery(connection, job, root, root / "work", lambda staged: [])
+            account = clean_delivery(
+                connection, job, root, root / "work", no_key_twice(connection, house.sources[name])
+            )
             assert account.clean == account.received
             served[name] = [job.folder(root, "clean")]
         wide, revision = root / "wide.parquet", root / "revision"

@@ -12,6 +12,7 @@ from data.synth.extracts import make_extracts
 from expectations.declarations import load_sources
 from expectations.month import Month
 from expectations.source import Source
+from tests.world import no_key_twice
 from transforms.clean.cleaning import Account, Job, clean_delivery
 from transforms.engine import EngineSettings
 
@@ -49,7 +50,7 @@ class Cleaned:
             for name, source in SOURCES.items():
                 job = Job(source, month, 1, tuple(parts(inbox, month, name)), "utf-8", districts, "synth")
                 work = self.root / "work"
-                self.accounts[name, month] = clean_delivery(engine, job, self.root, work, lambda staged: [])
+                self.accounts[name, month] = clean_delivery(engine, job, self.root, work, no_key_twice(engine, source))
 
     def rows(self, kind: str, name: str, month: Month) -> str:
         return f"'{self.root}/{kind}/{name}/received={month}/d1/*.parquet'"

@@ -21,7 +21,7 @@ from expectations.month import Month
 from expectations.problems import DeclarationError, JifenError
 from expectations.yaml_file import YamlFile
 from flows.settings import OWN_DECLARATIONS
-from tests.world import SOURCES, national_id
+from tests.world import SOURCES, national_id, no_key_twice
 from transforms.clean.cleaning import Job, clean_delivery
 from transforms.clean.readers import open_part
 from transforms.engine import EngineSettings, open_engine
@@ -159,7 +159,7 @@ def _clean(connection: duckdb.DuckDBPyConnection, folder: Path, path: Path) -> i
     """Clean a file; the rows received."""
     job = Job(SOURCE, Month.parse("2021-10"), 1, (path,), "utf-8", frozenset({"330203"}), "inputs")
     shutil.rmtree(folder / "root", ignore_errors=True)
-    account = clean_delivery(connection, job, folder / "root", folder / "work", lambda staged: [])
+    account = clean_delivery(connection, job, folder / "root", folder / "work", no_key_twice(connection, SOURCE))
     if account.received != account.clean + account.quarantined + account.superseded:
         raise Wrong(f"the account does not add up: {account}")
     return account.received

@@ -16,7 +16,7 @@ from flows.receiving import cleaning_job
 from flows.settings import SourceSettings
 from flows.status import stale_months
 from tests.flows.servers import S3, Postgres, Sftp
-from tests.world import SOURCES, Rows, World, national_id, write_csv
+from tests.world import SOURCES, Rows, World, national_id, no_key_twice, write_csv
 from transforms.clean.cleaning import clean_delivery
 from transforms.engine import EngineSettings, open_engine
 
@@ -198,6 +198,8 @@ def test_of_two_rows_with_one_key_in_a_database_the_one_whose_text_is_greater_wi
     [delivery] = pull_up_to(world.root, world.settings, ["credit"], Month.parse("2021-10"))
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as connection:
         job = cleaning_job(world.house, delivery)
-        account = clean_delivery(connection, job, world.root.path, tmp_path / "work", lambda staged: [])
+        account = clean_delivery(
+            connection, job, world.root.path, tmp_path / "work", no_key_twice(connection, job.source)
+        )
     assert (account.received, account.clean, account.superseded) == (2, 1, 1)
     assert [row["status"] for row in world.kept("clean", "credit")] == ["void"]

@@ -17,6 +17,7 @@ from expectations.source import Source
 from tests.reference.making import DISTRICTS, RawRow, World
 from tests.reference.strategies import PATIENCE, thorough, worlds
 from tests.reference.values import Extract, one_extract
+from tests.world import no_key_twice
 from transforms.clean.cleaning import Account, Job, clean_delivery
 
 pytestmark = pytest.mark.timeout(PATIENCE)
@@ -50,7 +51,7 @@ def cleaned(
     parts = deliver(root / "raw", source, rows, split)
     job = Job(source, received, 1, parts, "utf-8", frozenset(DISTRICTS), "generated")
     (job.folder(root, "clean") / "account.json").unlink(missing_ok=True)
-    return clean_delivery(engine, job, root, root / "tmp" / "work", lambda staged: []), job
+    return clean_delivery(engine, job, root, root / "tmp" / "work", no_key_twice(engine, source)), job
 
 
 def stored(source: Source, row: dict[str, Any]) -> tuple[Any, ...]:

@@ -51,7 +51,7 @@ def test_the_fact_table_lies_in_its_order_whatever_is_known_of_nulls(tmp_path: P
     joined = Step("facts", f"SELECT resident_key, district, age FROM ({people}) WHERE {PART}")
     few, values = {"district": ["330212", "330203"]}, {"first_day": dt.date(2024, 4, 1), "parts": 1, "part": 0}
     with open_engine(EngineSettings("300MB", 4), tmp_path / "spill") as engine:
-        _in_order(engine, joined, few, values, count, tmp_path / "wide.parquet")
+        _in_order(engine, joined, "resident_key, district, age", few, values, count, tmp_path / "wide.parquet")
     table = pq.read_table(tmp_path / "wide.parquet")
     assert pq.read_metadata(tmp_path / "wide.parquet").num_row_groups > 2
     rows = list(zip(table["district"].to_pylist(), table["resident_key"].to_pylist(), strict=True))

@@ -14,7 +14,7 @@ import pytest
 
 from expectations.month import Month
 from expectations.source import Source
-from tests.world import SOURCES, national_id, read_rows
+from tests.world import SOURCES, national_id, no_key_twice, read_rows
 from transforms.clean.cleaning import Account, Job, clean_delivery
 from transforms.engine import EngineSettings, open_engine
 
@@ -42,7 +42,9 @@ class Town:
                 table.writeheader()
                 table.writerows(rows)
         job = Job(SOURCES[name], Month.parse("2021-10"), self.number, tuple(paths), "utf-8", frozenset({"330203"}), "x")
-        account = clean_delivery(self.connection, job, self.folder, self.folder / "work", lambda staged: [])
+        account = clean_delivery(
+            self.connection, job, self.folder, self.folder / "work", no_key_twice(self.connection, job.source)
+        )
         return account, self.rows("clean", job.source)
 
     def rows(self, kind: str, source: Source) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import pytest
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from expectations.source import Source
-from tests.world import SOURCES, national_id, read_rows
+from tests.world import SOURCES, national_id, no_key_twice, read_rows
 from transforms.clean.cleaning import Account, Job, clean_delivery
 
 PERSON = national_id("33020319900101001")
@@ -30,7 +30,7 @@ def clean(
     encoding: str = "utf-8",
 ) -> tuple[Account, list[dict[str, object]]]:
     job = Job(source, Month.parse("2021-10"), 1, (path,), encoding, frozenset({"330203"}), "inputs")
-    account = clean_delivery(connection, job, folder / "root", folder / "work", lambda staged: [])
+    account = clean_delivery(connection, job, folder / "root", folder / "work", no_key_twice(connection, job.source))
     return account, read_rows(job.folder(folder / "root", "clean"))
 
 
@@ -211,7 +211,9 @@ def test_the_name_of_a_part_is_no_pattern(connection: duckdb.DuckDBPyConnection,
     for number, path in enumerate(parts):
         pq.write_table(table().set_column(0, "patent_no", pa.array([f"A{number}", f"B{number}"])), path)
     job = Job(SOURCES["patents"], Month.parse("2021-10"), 1, tuple(parts), "utf-8", frozenset({"330203"}), "inputs")
-    account = clean_delivery(connection, job, tmp_path / "root", tmp_path / "work", lambda staged: [])
+    account = clean_delivery(
+        connection, job, tmp_path / "root", tmp_path / "work", no_key_twice(connection, job.source)
+    )
     rows = read_rows(job.folder(tmp_path / "root", "clean"))
     assert {row["patent_no"] for row in rows} == {f"{letter}{number}" for letter in "AB" for number in range(4)}
     assert (account.received, account.clean) == (8, 8)

@@ -15,7 +15,7 @@ import xlsxwriter
 from expectations.month import Month
 from expectations.problems import ExitCode, JifenError
 from expectations.source import Source
-from tests.world import SOURCES, national_id
+from tests.world import SOURCES, national_id, no_key_twice
 from transforms.clean.cleaning import Account, Job, clean_delivery
 from transforms.clean.xlsx import WorkbookError, rows
 
@@ -40,7 +40,7 @@ def clean(
     """The account, the clean rows, and those in quarantine."""
     root = path.parent / "root"
     job = Job(source, Month.parse("2021-10"), 1, (path,), "utf-8", frozenset({"330203"}), "inputs")
-    account = clean_delivery(connection, job, root, path.parent / "work", lambda staged: [])
+    account = clean_delivery(connection, job, root, path.parent / "work", no_key_twice(connection, job.source))
     kept = []
     for kind in ("clean", "quarantine"):
         result = connection.execute("FROM read_parquet(?)", [f"{job.folder(root, kind)}/*.parquet"])
