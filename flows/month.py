@@ -21,6 +21,7 @@ from flows.root import Root
 from flows.run import Run
 from reports.catalogue import build_catalogue
 from reports.dictionary import dictionary_rows
+from reports.exports import sealed_files
 from reports.run_sections import STEP_TITLES
 
 
@@ -43,7 +44,8 @@ def publish(run: Run) -> dict[str, Any]:
     revision = run.making.revision
     copy_policy(run.house, revision / "policy")
     run.root.access_log("export", month=str(run.month), packages=len(run.house.reference.districts))
-    run.published = publishing.publish(run.root, run.key, revision, run.month, manifest_facts(run))
+    described = {f"exports/{name}": about for name, about in sealed_files(revision / "exports").items()}
+    run.published = publishing.publish(run.root, run.key, revision, run.month, manifest_facts(run), described)
     run.making.clear()
     holding.forget(run)
     renew_catalogue(run.house, run.root)

@@ -94,11 +94,18 @@ def read_revision(month: Month, number: int, path: Path) -> Revision:
     raise JifenError(ExitCode.DAMAGE, "清单缺失或已损坏", where=str(path / MANIFEST), todo=todo)
 
 
-def publish(root: Root, key: bytes, build: Path, month: Month, facts: Mapping[str, Any]) -> Revision:
+def publish(
+    root: Root,
+    key: bytes,
+    build: Path,
+    month: Month,
+    facts: Mapping[str, Any],
+    described: Mapping[str, dict[str, Any]] | None = None,
+) -> Revision:
     """Publish a build folder (inside the root) as the month's next revision; the caller holds the root's lock.
 
     `facts` goes into the manifest as given, beside what publication itself knows: month, revision, place in the
-    chain, the hash of every file, the key's fingerprint, the time.
+    chain, the hash of every file, the key's fingerprint, the time. `described`: as for `list_files`.
     """
     number = next_number(root, month)
     target = root.months / str(month) / f"r{number}"
@@ -109,7 +116,7 @@ def publish(root: Root, key: bytes, build: Path, month: Month, facts: Mapping[st
         "revision": number,
         "published_at": now(),
         "key_fingerprint": fingerprint(key),
-        "files": list_files(build),
+        "files": list_files(build, described),
     }
     _seal(root, key, build, canonical_json(manifest))
     target.parent.mkdir(exist_ok=True)
@@ -153,12 +160,17 @@ def delivery_facts(delivery: Delivery) -> dict[str, Any]:
     return {**names, "content": delivery.content}
 
 
-def list_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Relative path -> bytes and SHA-256, of every file of a revision but manifest and .mac; none if it is no plain file."""
+def list_files(folder: Path, described: Mapping[str, dict[str, Any]] | None = None) -> dict[str, dict[str, Any]]:
+    """Relative path -> bytes and SHA-256, of every file of a revision but manifest and .mac; none if it is no plain file.
+
+    `described`: the same of files that were described as they were written: they are not read again.
+    """
     paths = sorted(item for item in folder.rglob("*") if item.is_symlink() or not item.is_dir())
-    paths = [path for path in paths if path not in (folder / MANIFEST, folder / MAC)]
-    described = in_threads(describe, paths)
-    return {path.relative_to(folder).as_posix(): facts for path, facts in zip(paths, described, strict=True)}
+    names = [name for name in (path.relative_to(folder).as_posix() for path in paths) if name not in (MANIFEST, MAC)]
+    found = dict(described or {})
+    unread = [name for name in names if name not in found]
+    found.update(zip(unread, in_threads(describe, [folder / name for name in unread]), strict=True))
+    return {name: found[name] for name in names}
 
 
 def describe(path: Path) -> dict[str, Any]:

@@ -119,6 +119,15 @@ def write_exports(
     return {"districts": len(districts), **counts}
 
 
+def sealed_files(exports: Path) -> dict[str, dict[str, Any]]:
+    """Bytes and SHA-256 of every file of the packages (`<code>/<name>`), as their manifests say of them."""
+    return {
+        f"{manifest.parent.name}/{name}": {"bytes": about["bytes"], "sha256": about["sha256"]}
+        for manifest in exports.glob("*/manifest.json")
+        for name, about in json.loads(manifest.read_bytes())["files"].items()
+    }
+
+
 def check_keys(districts: Sequence[District], required: bool) -> None:
     """JifenError (declarations): a district's key is none, or missing though required."""
     without = [f"{district.code} {district.name}" for district in districts if not district.recipient]
