@@ -48,7 +48,7 @@ def open_engine(
     spill.mkdir(parents=True, exist_ok=True, mode=0o700)
     connection = duckdb.connect(os.fspath(database), read_only=read_only, config=config)
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors too
         connection.execute("SET enable_progress_bar = false")
         yield connection
     finally:

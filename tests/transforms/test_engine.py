@@ -1,0 +1,25 @@
+"""The engine: what holds for a connection holds for its cursors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from transforms.engine import EngineSettings, open_engine, two_at_once
+zone = "SELECT current_setting('TimeZone')"
+with open_engine(EngineSettings("500MB"), Path(sys.argv[1])) as connection:
+    print([connection.execute(zone).fetchall(), *two_at_once(connection, [1], lambda own, _: own.execute(zone).fetchall())])
+"""
+
+
+def test_no_connection_sees_the_time_zone_of_the_machine(tmp_path: Path) -> None:
+    """In a process of its own: the engine asks for the zone once."""
+    there = {**os.environ, "TZ": "Asia/Shanghai"}
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    told = subprocess.run(command, env=there, capture_output=True, text=True, check=True).stdout
+    assert told == "[[('UTC',)], [('UTC',)]]\n"
