@@ -52,10 +52,10 @@ def judge(
     received: Month,
     quarantine_limit: Decimal | float,
 ) -> list[str]:
-    """Hold one delivery's staged rows against its source's declaration, on this connection.
+    """Hold one delivery's staged rows against its source's declaration, on a cursor of this connection.
 
     One Chinese sentence per broken expectation, with counts and no value of any row; none: the delivery passes.
-    `staged` names a table or view. `quarantine_limit` is a share, 0 to 1.
+    `staged` names a table or view that cursors see (not a temporary one). `quarantine_limit` is a share, 0 to 1.
     A check that cannot be evaluated is a failure. Thread-safe, one at a time.
     """
     results = _validate(connection, staged, source, received, quarantine_limit)

@@ -42,13 +42,6 @@ def _let_go_of_duckdb() -> None:
             vars(module).clear()
 
 
-class Lent(ConnectionWrapper):  # type: ignore[misc]
-    """A connection of somebody else's, with all that only it sees; it stays open."""
-
-    def close(self) -> None:
-        pass
-
-
 class KeptConnection(SqlAlchemyExecutionEngine):  # type: ignore[misc]
     """Keeps one connection: the original closes it before the rows are fetched, and DuckDB's are gone by then."""
 
@@ -75,9 +68,9 @@ class DuckDBSource(SQLDatasource):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def reading_through(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """For the time of the block, everything is evaluated on this connection."""
-        lent = Lent(connection)
-        engine = sa.create_engine("duckdb:///:memory:", creator=lambda: lent, poolclass=sa.pool.StaticPool)
+        """For the time of the block, everything is evaluated on a cursor of this connection."""
+        cursor = ConnectionWrapper(connection.cursor())
+        engine = sa.create_engine("duckdb:///:memory:", creator=lambda: cursor, poolclass=sa.pool.StaticPool)
         with engine.connect() as opened:
             self._kept = KeptConnection(engine=engine, create_temp_table=False)
             self._kept._connection = opened

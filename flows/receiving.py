@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import duckdb
@@ -20,7 +18,6 @@ from flows.reporting import BLOCKING
 from flows.run import Refused, Run, build_name, inputs_hash
 from flows.serving import serving, stale_increment
 from transforms.clean.cleaning import Account, Job, clean_delivery, read_account, staged_rows
-from transforms.engine import two_at_once
 from transforms.figures import refused_so_far
 
 
@@ -52,47 +49,46 @@ def clean(run: Run) -> dict[str, Any]:
     All are judged before the first one that is no good ends the run (JifenError 11 or 12), so that the operator can
     call every department at once; what is clean stays clean.
     """
-    shutil.rmtree(run.root.tmp / "clean", ignore_errors=True)  # of a run that died
-    waiting = [delivery for served in run.served.values() for delivery in served.deliveries]
+    cleaned = 0
     with run.engine() as connection:
-        outcomes = two_at_once(connection, waiting, partial(_clean_one, run))
-    for name, served in run.served.items():
-        accounts = [found for found, _ in outcomes if isinstance(found, Account) and found.source == name]
-        if len(accounts) == len(served.deliveries):
-            run.accounts[name] = accounts
-    run.refused += [found for found, _ in outcomes if isinstance(found, Refused)]
+        for name, served in run.served.items():
+            accounts = []
+            for delivery in served.deliveries:
+                job = cleaning_job(run.house, delivery)
+                known = read_account(job, run.root.path)
+                if known is None:
+                    run.tell(f"清洗 {delivery.month} {name}")
+                passed = _passed(run, connection, job, delivery, known)
+                cleaned += known is None and passed is not None
+                accounts += [passed] if passed else []
+            if len(accounts) == len(served.deliveries):
+                run.accounts[name] = accounts
     if run.refused:
         raise _together([refused.error for refused in run.refused])
     run.build = open_build(run.root, str(run.month), build_name(run))
-    rows = sum(account.clean for accounts in run.accounts.values() for account in accounts)
-    return {"cleaned": sum(new for _, new in outcomes), "rows": rows}
+    return {"cleaned": cleaned, "rows": sum(a.clean for accounts in run.accounts.values() for a in accounts)}
 
 
-def _clean_one(run: Run, connection: duckdb.DuckDBPyConnection, delivery: Delivery) -> tuple[Account | Refused, bool]:
-    """The account of a delivery, or why it is no good; and whether it had not been cleaned before."""
-    job, work = cleaning_job(run.house, delivery), run.root.tmp / "clean" / f"{delivery.source}-{delivery.month}"
-    known = read_account(job, run.root.path)
-    if known is None:
-        run.tell(f"清洗 {delivery.month} {delivery.source}")
+def _passed(
+    run: Run, connection: duckdb.DuckDBPyConnection, job: Job, delivery: Delivery, known: Account | None
+) -> Account | None:
+    """The account of a delivery, `known` if it was clean before; None, and noted, when it is no good."""
     try:
-        account = known or clean_delivery(connection, job, run.root.path, work, partial(_judge, run, connection, job))
+        account = known or _clean_one(run, connection, job)
         if job.source.delivery == "increment":  # asked each time: an earlier month may have been delivered anew since
             stale_increment(run.served[delivery.source].deliveries, delivery, account.received)
     except JifenError as error:
         if error.code not in BLOCKING:
             raise
         run.tell(f"{delivery.month} {delivery.source} 未通过")
-        rows = None if known else staged_rows(work)
+        rows = None if known else staged_rows(run.root.tmp / "clean")
         counts = refused_so_far(connection, rows) if rows else None
         error.__context__ = None  # the frames of both hold the engine's connections, which would be let go too late
-        return Refused(delivery.source, error.with_traceback(None), counts), known is None
+        run.refused.append(Refused(delivery.source, error.with_traceback(None), counts))
+        return None
     if "rows" not in delivery.receipt:
         note_rows(delivery, account.received)
-    return account, known is None
-
-
-def _judge(run: Run, connection: duckdb.DuckDBPyConnection, job: Job, staged: str) -> list[str]:
-    return gate.judge(connection, staged, job.source, job.received, run.house.settings.gate.quarantine_limit)
+    return account
 
 
 def _together(errors: Sequence[JifenError]) -> JifenError:
@@ -102,6 +98,15 @@ def _together(errors: Sequence[JifenError]) -> JifenError:
     listed = "\n".join(f"  {error}".replace("\n", "\n  ") for error in errors)  # each with its own way out
     what = f"{len(errors)} 份交付缺少或未通过：\n{listed}"
     return JifenError(min(error.code for error in errors), what, todo="逐项处理（报告中也都列出）后再运行")
+
+
+def _clean_one(run: Run, connection: duckdb.DuckDBPyConnection, job: Job) -> Account:
+    limit = run.house.settings.gate.quarantine_limit
+
+    def judge(staged: str) -> list[str]:
+        return gate.judge(connection, staged, job.source, job.received, limit)
+
+    return clean_delivery(connection, job, run.root.path, run.root.tmp / "clean", judge)
 
 
 def cleaning_job(house: House, delivery: Delivery) -> Job:

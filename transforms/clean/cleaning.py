@@ -123,14 +123,14 @@ def _stage(connection: duckdb.DuckDBPyConnection, job: Job, work: Path) -> list[
     undeclared: set[str] = set()
     for index, path in enumerate(job.parts):
         undeclared.update(_stage_part(connection, job, index, path, work))
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW staged_parts AS FROM {staged_rows(work)}")
+    connection.execute(f"CREATE OR REPLACE VIEW staged_parts AS FROM {staged_rows(work)}")
     _view_staged(connection, "false")
     return sorted(undeclared)
 
 
 def _view_staged(connection: duckdb.DuckDBPyConnection, superseded: str) -> None:
     """The view `staged`; `superseded`: SQL that tells which rows are."""
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW staged AS SELECT *, {superseded} AS superseded FROM staged_parts")
+    connection.execute(f"CREATE OR REPLACE VIEW staged AS SELECT *, {superseded} AS superseded FROM staged_parts")
 
 
 def _stage_part(connection: duckdb.DuckDBPyConnection, job: Job, index: int, path: Path, work: Path) -> list[str]:
@@ -143,7 +143,7 @@ def _stage_part(connection: duckdb.DuckDBPyConnection, job: Job, index: int, pat
     rows = scalar(connection, f"SELECT count(*) FROM {parquet(sound)}")
     if rows < part.rows:
         connection.execute(f"""
-            CREATE OR REPLACE TEMP TABLE faulty AS
+            CREATE OR REPLACE TABLE faulty AS
             SELECT range AS record FROM range(1, {part.last + 1}) ANTI JOIN {parquet(sound)} ON record = range""")
         _write_rows(connection, job, index, path, faulty, among="faulty")
         rows += scalar(connection, f"SELECT count(*) FROM {parquet(faulty)}")
@@ -186,7 +186,7 @@ def _mark_superseded(connection: duckdb.DuckDBPyConnection, source: Source) -> b
     key = ", ".join(source.key)
     best = ", ".join([f"{source.prefer} DESC NULLS LAST"] * bool(source.prefer) + ["part DESC", "record DESC"])
     connection.execute(f"""
-        CREATE OR REPLACE TEMP TABLE superseded AS
+        CREATE OR REPLACE TABLE superseded AS
         WITH sound AS (SELECT {key}{f", {source.prefer}" if source.prefer else ""}, part, record FROM staged_parts WHERE reasons IS NULL),
         doubled AS (SELECT {key} FROM sound GROUP BY ALL HAVING count(*) > 1),
         ranked AS (
