@@ -32,7 +32,6 @@ STARTUP_SECONDS = 600.0  # on a busy machine it takes minutes; one that has died
 STOP_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
 GRACE_SECONDS = 1.0  # the last task states may still be on their way from the server's queue to its database
-AT_ONCE = b"!"  # what the server is told when it need not wait for them
 ENDED = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 LOCAL = "127.0.0.1"
 
@@ -181,18 +180,19 @@ def _recorded() -> bool:
 
 
 def stop_server() -> None:
-    """End the throw-away server, if there is one, and wait for it; at once, if nothing is on its way to its database."""
+    """End the throw-away server, if there is one, and wait for it; killed, if nothing is on its way to its database."""
     global _server
     if _server is None:
         return
-    nothing_left = _recorded()
-    server, _server = _server, None
+    server = _server
+    if _recorded():
+        server.kill()
+    _server = None
     _tasks.clear()
     for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
         os.environ.pop(name, None)
     assert server.stdin is not None
     with contextlib.suppress(OSError):  # it has died by itself
-        server.stdin.write(AT_ONCE if nothing_left else b"")
         server.stdin.close()
     try:
         server.wait(STOP_SECONDS)
@@ -202,8 +202,8 @@ def stop_server() -> None:
 
 
 def _end_with_parent() -> None:
-    if sys.stdin.buffer.read() != AT_ONCE:
-        time.sleep(GRACE_SECONDS)
+    sys.stdin.buffer.read()
+    time.sleep(GRACE_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

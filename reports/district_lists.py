@@ -116,11 +116,11 @@ WITH listed AS (
     SELECT people.month, service AS code, {handles}, eligible, points_short, monthly_amount,
         rank() OVER (PARTITION BY service ORDER BY {order}) AS rank
     FROM (FROM {eligibility} WHERE district = {quoted(district)}) AS eligibility JOIN people USING (resident_key)
-)
+),
+in_order AS (FROM listed ORDER BY {_place("code", policy.services)}, code, rank, resident_id)
 SELECT * EXCLUDE (code, eligible, points_short), {titled("code", policy.services)} AS service,
     CASE WHEN eligible THEN '是' ELSE '否' END AS reached, CASE WHEN NOT eligible THEN {short} END AS lacking
-FROM listed
-ORDER BY {_place("code", policy.services)}, code, rank, resident_id"""
+FROM in_order"""
 
 
 def reminders_sql(policy: Policy, reminders: str) -> str:
