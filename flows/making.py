@@ -51,7 +51,7 @@ def _facts(run: Run) -> dict[str, Any]:
         connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
         unknown = month_tables.unknown_keys(connection, house.sources, house.district_indicators())
     for table, columns in month_tables.published_columns(house.facts).items():
-        copy_columns(run.making.wide, revision / table / f"{Path(table).name}.parquet", columns)
+        copy_columns(run.making.wide, month_tables.table_file(revision, table), columns)
     write_sql(revision, "facts", [(step.name, step.sql) for step in made.statements])
     return {
         "residents": made.residents,
@@ -65,11 +65,12 @@ def _facts(run: Run) -> dict[str, Any]:
 
 def _identities_before(run: Run) -> Path | None:
     """The identities published with the month before, if they are with this key, and what they were."""
-    before, name = publishing.published(run.root, run.month - 1), "restricted/identities/identities.parquet"
+    before = publishing.published(run.root, run.month - 1)
     if before is None or before.manifest["key_fingerprint"] != fingerprint(run.key):
         return None
-    path = before.path / name
-    return path if publishing.describe(path) == before.manifest["files"].get(name) else None
+    path = month_tables.table_file(before.path, "restricted/identities")
+    known = before.manifest["files"].get(path.relative_to(before.path).as_posix())
+    return path if publishing.describe(path) == known else None
 
 
 def points(run: Run) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def _points(run: Run) -> dict[str, Any]:
     city, districts = city_version(run.house.in_force(run.month))
     corrected = run.making.done()["facts"]["corrected"]
     statement = points_sql(city, districts, run.house.facts, corrected=corrected)
-    target = run.making.revision / "scores" / "scores.parquet"
+    target = month_tables.table_file(run.making.revision, "scores")
     with run.engine() as connection:
         connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
         with overflow_told(connection, run.house.facts, ["facts"]):

@@ -184,10 +184,9 @@ def stop_server() -> None:
     global _server
     if _server is None:
         return
-    server = _server
+    server, _server = _server, None
     if _recorded():
         server.kill()
-    _server = None
     _tasks.clear()
     for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
         os.environ.pop(name, None)

@@ -138,7 +138,7 @@ def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Seque
 def _view_known(connection: duckdb.DuckDBPyConnection, identities: Path | None) -> None:
     """`known` (person, resident_key): the pseudonyms in a file of identities; without one nobody's."""
     person, key = "CAST(left(resident_id, 17) AS BIGINT) AS person", "CAST(resident_key AS UUID) AS resident_key"
-    rows = f"{parquet(identities)}" if identities else "(SELECT '' AS resident_id, '' AS resident_key) WHERE false"
+    rows = parquet(identities) if identities else "(SELECT '' AS resident_id, '' AS resident_key) WHERE false"
     connection.execute(f"CREATE OR REPLACE TEMP VIEW known AS SELECT {person}, {key} FROM {rows}")
 
 

@@ -111,9 +111,7 @@ def _children(source: Source, fact: Fact) -> str:
     child = (
         f"{{'child': {id_text(str(fact.of))}, 'level': {level}, 'enrolment_year': CAST({_school_year()} AS INTEGER)}}"
     )
-    listed = " OR ".join(f"({where})" for where in due.values())
-    only = f"CASE WHEN {listed} THEN {child} END"  # for what a filter leaves out is made all the same
-    return f"list({only} ORDER BY {fact.of}) FILTER (WHERE {listed})"
+    return f"list({child} ORDER BY {fact.of}) FILTER (WHERE {' OR '.join(f'({where})' for where in due.values())})"
 
 
 def finished(source: Source, fact: Fact, column: str) -> str:

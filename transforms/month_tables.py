@@ -23,9 +23,14 @@ def write_table(
     return int(scalar(connection, f"SELECT count(*) FROM {parquet(target)}"))
 
 
+def table_file(revision: Path, table: str) -> Path:
+    """The one file of a table of a revision (`facts`, `restricted/facts`)."""
+    return revision / table / f"{Path(table).name}.parquet"
+
+
 def numbered_rows(revision: Path, table: str) -> str:
     """A table of a revision (`facts`, `restricted/facts`) with `file_row_number`: all hold the same residents in one order."""
-    return parquet(revision / table / f"{Path(table).name}.parquet", file_row_number="true")
+    return parquet(table_file(revision, table), file_row_number="true")
 
 
 def side_by_side(left: str, right: str, columns: Iterable[str]) -> str:
