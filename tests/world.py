@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 
 from expectations.declarations import load_sources
 from expectations.month import Month
@@ -142,6 +143,13 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
         result = connection.execute("SELECT * FROM read_parquet(?, hive_partitioning = false)", [files])
         names = [column[0] for column in result.description or []]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def needless_words(path: Path, column: str) -> set[str]:
+    """What the dictionaries of a text column's row groups hold and the row groups do not: which it is may change from run to run."""
+    file = pq.ParquetFile(path, read_dictionary=[column])
+    groups = [file.read_row_group(n, [column]).column(0).combine_chunks() for n in range(file.num_row_groups)]
+    return {word for group in groups for word in {*group.dictionary.to_pylist()} - {*group.to_pylist()}}
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Rows) -> None:

@@ -92,7 +92,7 @@ def _is_apart(number: int) -> str:
 
 
 def _columns(month: Month) -> str:
-    changed = "change.item AS item, change.before AS before, change.after AS after"
+    changed = "CAST(change.item AS VARCHAR) AS item, change.before AS before, change.after AS after"
     return f"DATE '{month.first_day}' AS month, resident_key, district, {changed}"
 
 

@@ -71,6 +71,20 @@ def two_at_once(
         return list(pool.map(alone, things))
 
 
+@contextmanager
+def sides_as_written(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """For the time of the block, the rows to the left of a join stream past a table made of those to its right.
+
+    By itself the engine takes what a condition leaves of the registry for a fifth of it, and makes the table of that: of
+    names, phones and all, a gigabyte at five million people.
+    """
+    connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
+    try:
+        yield
+    finally:
+        connection.execute("RESET disabled_optimizers")
+
+
 def confine(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path]) -> None:
     """Let a connection read files below these folders and nothing else, for good."""
     spellings = (spelt for folder in folders for spelt in {f"{folder}/", glob.escape(f"{folder}/")})  # see `parquet`
@@ -86,9 +100,10 @@ def quoted(text: str | Path) -> str:
 
 
 def numbered(texts: Iterable[str]) -> str:
-    """The type of texts that are moved, put in order and written as numbers, in the order given; readers see texts.
+    """The type of texts that are moved and put in order as numbers, in the order given; readers see texts.
 
-    Changes, of whose six columns two are such, take a third less work to write as Parquet than with texts (docs/benchmarks.md).
+    They are to be texts again as they are written: of a column of such numbers the engine writes, with every row group, all
+    texts up to the last that it has come across by then, and so other bytes whenever its threads take turns otherwise.
     """
     return f"ENUM({', '.join(map(quoted, texts)) or quoted('')})"  # it cannot be without any text
 

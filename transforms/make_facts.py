@@ -18,7 +18,16 @@ from expectations.reference import TABLES, Reference
 from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
-from transforms.engine import PARQUET, numbered, parquet, parquet_in, quoted, received_rows, scalar
+from transforms.engine import (
+    PARQUET,
+    numbered,
+    parquet,
+    parquet_in,
+    quoted,
+    received_rows,
+    scalar,
+    sides_as_written,
+)
 from transforms.facts import fact_table_columns, facts_sql, joined_tables, residents_step, rows_step, source_steps
 from transforms.measures import equal
 from transforms.months import adds_up, handed_on, handing_on_steps, month_facts, months_step
@@ -114,7 +123,7 @@ def make_facts(
     joined, columns = Step("facts", facts_sql(sources, corrected.facts)), ", ".join(fact_table_columns(facts))
     residents = int(scalar(connection, "SELECT count(*) FROM residents"))
     tell("汇总")
-    with overflow_told(connection, facts, joined_tables(sources)):
+    with overflow_told(connection, facts, joined_tables(sources)), sides_as_written(connection):
         few = {"district": reference.districts, **{name: level_names(fact) for name, fact in facts.items()}}
         _in_order(connection, joined, columns, few, values, parts(people=residents), target)
     statements.append(Step(joined.name, f"SELECT {columns}\nFROM ({joined.sql}{IN_ORDER}\n)"))
@@ -137,7 +146,7 @@ def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Seque
 
 def _view_known(connection: duckdb.DuckDBPyConnection, identities: Path | None) -> None:
     """`known` (person, resident_key): the pseudonyms in a file of identities; without one nobody's."""
-    person, key = "CAST(left(resident_id, 17) AS BIGINT) AS person", "CAST(resident_key AS UUID) AS resident_key"
+    person, key = "CAST(left(resident_id, 17) AS BIGINT) AS person", "CAST(unhex(resident_key) AS UUID) AS resident_key"
     rows = parquet(identities) if identities else "(SELECT '' AS resident_id, '' AS resident_key) WHERE false"
     connection.execute(f"CREATE OR REPLACE TEMP VIEW known AS SELECT {person}, {key} FROM {rows}")
 
@@ -182,8 +191,11 @@ def _in_order(
     shutil.rmtree(folder, ignore_errors=True)  # of a run that died
     query = f"FROM {run_in_parts(connection, joined, values, folder, count)}" if count > 1 else joined.sql
     types = ", ".join(f"CAST({name} AS {numbered(sorted(texts))}) AS {name}" for name, texts in few.items() if texts)
+    words = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name, texts in few.items() if texts)
     rows = f"SELECT {columns} FROM (SELECT * REPLACE ({types}) FROM ({query}){IN_ORDER})"
-    copy = f"COPY (SELECT TRY(COLUMNS(*)) FROM ({rows})) TO {quoted(target)} ({PARQUET})"
+    copy = (
+        f"COPY (SELECT TRY(COLUMNS(*)) FROM (SELECT * REPLACE ({words}) FROM ({rows}))) TO {quoted(target)} ({PARQUET})"
+    )
     run_step(connection, Step(joined.name, copy), {**values, "parts": 1, "part": 0})
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -7,10 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from expectations.month import Month
-from tests.world import read_rows
+from tests.world import needless_words, read_rows
 from transforms.changes import write_changes
 from transforms.engine import EngineSettings, open_engine, quoted
 
@@ -78,6 +79,18 @@ def test_side_by_side_says_what_one_by_one_says(tmp_path: Path, seed: int, size:
     places = {key: (before.get(key, (None,))[0], now.get(key, (None,))[0]) for key in {*now, *before}}
     apart = [place for place in places.values() if place[0] != place[1]]
     assert sorted(made.moved, key=str) == sorted(((*p, apart.count(p)) for p in set(apart)), key=str)
+
+
+def test_a_row_group_names_no_item_that_it_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or its bytes would depend on what other threads had written by then."""
+    monkeypatch.setattr("transforms.month_tables.PARQUET", "ROW_GROUP_SIZE 2048")
+    now, before = city(random.Random(6), 6_000)
+    with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as connection:
+        folders = [write(connection, tmp_path / name, p, ITEMS) for name, p in (("now", now), ("before", before))]
+        write_changes(connection, folders[0], folders[1], MONTH, OWNERS, tmp_path / "changes")
+    files = sorted((tmp_path / "changes").iterdir())
+    assert max(pq.read_metadata(file).num_row_groups for file in files) > 1
+    assert not {word for file in files for column in ("item", "district") for word in needless_words(file, column)}
 
 
 def test_columns_that_only_one_of_the_months_has_are_compared_with_nothing(tmp_path: Path) -> None:

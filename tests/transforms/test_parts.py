@@ -9,6 +9,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from tests.world import needless_words
 from transforms.engine import EngineSettings, open_engine
 from transforms.make_facts import _in_order
 from transforms.steps import PART, PEOPLE, ROWS, Step, parts, run_in_parts
@@ -57,3 +58,4 @@ def test_the_fact_table_lies_in_its_order_whatever_is_known_of_nulls(tmp_path: P
     rows = list(zip(table["district"].to_pylist(), table["resident_key"].to_pylist(), strict=True))
     assert rows == sorted(rows) and len(set(rows)) == 900_000
     assert all(field.nullable for field in table.schema)
+    assert not needless_words(tmp_path / "wide.parquet", "district")
