@@ -8,7 +8,7 @@ from expectations.declarations import spine
 from expectations.source import Fact, Source
 from transforms import months
 from transforms.clean.identity import id_text
-from transforms.measures import FACT_TYPES, condition, equal, finished, raw_measure, weighted
+from transforms.measures import FACT_TYPES, any_condition, condition, equal, finished, raw_measure, weighted
 from transforms.policy.expressions import Kind, fact_kinds, parse
 from transforms.steps import PART, Step
 
@@ -63,14 +63,15 @@ def source_steps(source: Source) -> list[Step]:
 
 
 def _grouped(source: Source, facts: Mapping[str, Fact]) -> str:
+    """Rows that no fact is measured over are not grouped: whom nothing else is known of needs no row to be joined."""
     picks = _picks(facts)
     columns = [f"{raw_measure(source, fact)} AS {name}" for name, fact in facts.items() if not fact.pick]
     for where, (order, columns_needed, names) in picks.items():
-        fields = ", ".join(f"'{column}': {column}" for column in columns_needed)
-        row = f"arg_max({{{fields}}}, row({', '.join(order)})) FILTER (WHERE {where})"
-        columns.append(f"{row} AS {names[0]}_pick")
+        fields = ", ".join(f"'{column}': {column}" for column in dict.fromkeys([*order, *columns_needed]))
+        columns.append(f"max({{{fields}}}) FILTER (WHERE {where}) AS {names[0]}_pick")  # the first fields decide
     body = ",\n    ".join(columns)
-    inner = f"SELECT person,\n    {body}\nFROM rows_{source.source} GROUP BY person"
+    counted = any_condition(source, facts.values())
+    inner = f"SELECT person,\n    {body}\nFROM rows_{source.source}\nWHERE {counted}\nGROUP BY person"
     taken = [f"{names[0]}_pick.{facts[n].of} AS {n}" for _, _, names in picks.values() for n in names]
     if taken:
         hidden = ", ".join(f"{names[0]}_pick" for _, _, names in picks.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from expectations.source import COUNTED_UNITS, Fact, Source
 from transforms.clean.identity import id_text
@@ -36,11 +36,15 @@ def equal(values: Mapping[str, str]) -> str:
 
 def condition(fact: Fact) -> str:
     """Which rows of a source a fact is measured over."""
+    return " AND ".join(_conditions(fact)) or "true"
+
+
+def _conditions(fact: Fact) -> list[str]:
     found = [f"{column} IN ({', '.join(map(quoted, values))})" for column, values in fact.where.items()]
     if fact.current:
         span = fact.current
         still = f"{span.ends} >= $as_of" + (f" OR {span.ends} IS NULL" if span.open_end else "")
-        found.append(f"{span.begins} <= $as_of AND ({still})")
+        found += [f"{span.begins} <= $as_of", f"({still})"]
     if fact.open:
         found.append(f"{fact.open.begins} <= $as_of AND ({fact.open.ends} IS NULL OR {fact.open.ends} > $as_of)")
     if fact.within:
@@ -54,7 +58,15 @@ def condition(fact: Fact) -> str:
         found.append(f"{column} IN (SELECT {column} FROM {fact.listed.table} WHERE year = year($as_of))")
     if fact.measure == "sum_by_year":
         found.append(f"year({fact.keys[0]}) > year($as_of) - {fact.years} AND {fact.keys[0]} <= $as_of")
-    return " AND ".join(found) or "true"
+    return found
+
+
+def any_condition(source: Source, facts: Collection[Fact]) -> str:
+    """Which rows of a source any of these facts is measured over. What only narrows another's condition adds nothing."""
+    measured = [source.facts[name] for fact in facts for name in fact.levels.values()]
+    asked = [_conditions(fact) for fact in (*measured, *(fact for fact in facts if not fact.levels))]
+    widest = dict.fromkeys(" AND ".join(one) for one in asked if not any(set(other) < set(one) for other in asked))
+    return " OR ".join(f"({one or 'true'})" for one in widest)
 
 
 def _school_year() -> str:
