@@ -40,6 +40,7 @@ def condition(fact: Fact) -> str:
 
 
 def _conditions(fact: Fact) -> list[str]:
+    """The terms of `condition`."""
     found = [f"{column} IN ({', '.join(map(quoted, values))})" for column, values in fact.where.items()]
     if fact.current:
         span = fact.current
