@@ -19,7 +19,14 @@ from expectations.source import Check, Column, Source
 
 SMALL = 20  # up to so many refused rows or nulls never block: shares mean nothing in a small extract
 SOUND = "reasons IS NULL"
-SOUND_ROWS = f"count(*) FILTER (WHERE {SOUND})"
+
+
+def _count(condition: str) -> str:
+    """How many rows meet a condition. Not by FILTER, which picks rows out for every count: a third more work."""
+    return f"count(CASE WHEN {condition} THEN 1 END)"
+
+
+SOUND_ROWS = _count(SOUND)
 
 
 def suite(source: Source, received: Month, quarantine_limit: Decimal | float) -> gx.ExpectationSuite:
@@ -48,14 +55,14 @@ def _columns(source: Source) -> Any:
 def _refused(limit: Decimal | float) -> ExpectFewRows:
     what = f"拒收的行不得超过 {float(limit):.2%}（且多于 {SMALL} 行）"
     return ExpectFewRows(
-        counted="count(*) FILTER (WHERE reasons IS NOT NULL)", tolerated=SMALL, share=float(limit), meta={"what": what}
+        counted=_count("reasons IS NOT NULL"), tolerated=SMALL, share=float(limit), meta={"what": what}
     )
 
 
 def _nulls(name: str, column: Column) -> ExpectFewRows:
     share = float(column.max_null_share or 0)
     return ExpectFewRows(
-        counted=f"count(*) FILTER (WHERE {SOUND} AND {_name(name)} IS NULL)",
+        counted=_count(f"{SOUND} AND {_name(name)} IS NULL"),
         among=SOUND_ROWS,
         tolerated=SMALL,
         share=share,
@@ -68,15 +75,14 @@ def _unique(source: Source) -> ExpectFewRows:
     key = ", ".join(_name(name) for name in source.key)
     titles = "、".join(source.columns[name].title for name in source.key)
     return ExpectFewRows(
-        counted=f"count(*) FILTER (WHERE {standing}) - count(DISTINCT CASE WHEN {standing} THEN ({key}) END)",
+        counted=f"{_count(standing)} - count(DISTINCT CASE WHEN {standing} THEN ({key}) END)",
         among=SOUND_ROWS,
         meta={"what": f"{titles}：合格且未被替代的行不得重复"},
     )
 
 
 def _never(what: str, broken: str) -> ExpectFewRows:
-    counted = f"count(*) FILTER (WHERE {SOUND} AND ({broken}))"
-    return ExpectFewRows(counted=counted, among=SOUND_ROWS, meta={"what": what})
+    return ExpectFewRows(counted=_count(f"{SOUND} AND ({broken})"), among=SOUND_ROWS, meta={"what": what})
 
 
 def _broken(name: str, column: Column, received: Month) -> Iterator[tuple[str, str]]:
