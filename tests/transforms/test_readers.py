@@ -187,6 +187,16 @@ def table(*more: tuple[str, list[str]]) -> pa.Table:
     return pa.Table.from_arrays([pa.array(values) for _, values in columns], names=[name for name, _ in columns])
 
 
+def test_a_parquet_text_that_is_not_utf8_ends_the_run(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """The pages are whole, and are read as bytes before the engine looks at the texts."""
+    patent_no = pa.array([b"P1", b"P\xff"], pa.binary()).view(pa.string())
+    path = tmp_path / "patents.parquet"
+    pq.write_table(table().set_column(0, "patent_no", patent_no), path)
+    with pytest.raises(JifenError) as refused:
+        clean(connection, tmp_path, path)
+    assert refused.value.code == ExitCode.EXTRACT
+
+
 @pytest.mark.parametrize(
     ("title", "code", "told"),
     [
