@@ -8,7 +8,6 @@ from expectations.declarations import spine
 from expectations.source import Fact, Source
 from transforms import months
 from transforms.clean.identity import id_text
-from transforms.engine import quoted
 from transforms.measures import FACT_TYPES, any_condition, condition, equal, finished, raw_measure, weighted
 from transforms.policy.expressions import Kind, fact_kinds, parse
 from transforms.steps import Step
@@ -28,25 +27,21 @@ SELECT person, {spine.district} AS district FROM rows_{source.source} WHERE {equ
     )
 
 
-def _registered(source: Source, districts: Collection[str]) -> str:
+def _registered(source: Source, known: str, here: str) -> str:
     """What the registry itself says of each of the residents, with the pseudonym: 128 bits, of HMAC-SHA256 of the ID (RFC 2104).
 
-    Its two padded keys are bound as $outer and $inner. Whoever is in `known` (person, resident_key, district) has theirs from there:
-    nearly everyone has been scored the month before, and to look it up takes a quarter of the work (docs/benchmarks.md). Of
-    some districts it is looked up only of who lived there then, for `known` lies in their order.
+    Its two padded keys are bound as $outer and $inner. Whoever is in `known` (person, resident_key) has theirs from there:
+    nearly everyone has been scored the month before, and to look it up takes a quarter of the work (docs/benchmarks.md).
     """
     assert source.spine
-    spine, known, there = source.spine, "known", ""
-    if districts:
-        listed = ", ".join(map(quoted, districts))
-        known, there = f"(FROM known WHERE district IN ({listed})) AS known", f" AND {spine.district} IN ({listed})"
+    spine = source.spine
     pseudonym = f"left(sha256($outer || unhex(sha256($inner || CAST({id_text('person')} AS BLOB)))), 32)"
     measures = "".join(
         f",\n        {raw_measure(source, fact)} AS {name}" for name, fact in source.facts.items() if fact.measure
     )
     return f"""SELECT person, coalesce(known.resident_key, CAST({pseudonym} AS UUID)) AS resident_key,
         {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone, {spine.community} AS community{measures}
-    FROM rows_{source.source} LEFT JOIN {known} USING (person) WHERE {equal(spine.where)}{there}"""
+    FROM rows_{source.source} LEFT JOIN {known} USING (person) WHERE {equal(spine.where)}{here}"""
 
 
 def rows_step(source: Source) -> Step:
@@ -134,12 +129,12 @@ def joined_tables(sources: Mapping[str, Source]) -> list[str]:
     return [table for table in tables if table != "registered"]
 
 
-def facts_sql(sources: Mapping[str, Source], corrected: Collection[str], districts: Collection[str] = ()) -> str:
+def facts_sql(sources: Mapping[str, Source], corrected: Collection[str], *, apart: bool = False) -> str:
     """The statement that makes the fact table's rows: one per resident, in no order, with `person` for the ID.
 
     Reads the registry, `known` and the per-person tables. `corrected`: the facts that corrections of this month replace; their
-    values stand in `corrected_facts` (person, one column per fact). Corrections come before what is derived. `districts`: the
-    residents of these alone, who are in `here` (person), and of the tables what is known of them; none: of all.
+    values stand in `corrected_facts` (person, one column per fact). Corrections come before what is derived. `apart`: of those
+    residents only who are in `here` (person), and of the tables only what is known of them.
     """
     everything = {name: (source, fact) for source in sources.values() for name, fact in source.facts.items()}
     kinds = fact_kinds({name: fact for name, (_, fact) in everything.items()})
@@ -154,7 +149,7 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str], distric
         if fact.measure
     )
     tables = joined_tables(sources) + (["corrected_facts"] if corrected_now else [])
-    theirs = {table: f"(FROM {table} WHERE {HERE}) AS {table}" if districts else table for table in tables}
+    theirs = {table: f"(FROM {table} WHERE {HERE}) AS {table}" if apart else table for table in ["known", *tables]}
     joins = "\n".join(f"LEFT JOIN {theirs[table]} ON {table}.person = registered.person" for table in tables)
     carried = [name for name in corrected_now if not everything[name][1].measure]
     kept = "".join(f",\n    corrected_facts.{name} AS corrected_{name}" for name in carried)
@@ -167,7 +162,7 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str], distric
     order = ", ".join(["person", "resident_key", "district", *everything, "corrections", "name", "phone", "community"])
     return f"""
 WITH registered AS (
-    {_registered(spine(sources), districts)}
+    {_registered(spine(sources), theirs["known"], f" AND {HERE}" if apart else "")}
 ),
 measured AS (
     SELECT registered.person, resident_key, district, registered.name, phone, community,

@@ -124,13 +124,12 @@ def make_facts(
     for step in correction_steps(corrected, facts):
         run(step)
     columns, stretches = ", ".join(fact_table_columns(facts)), _stretches(connection)
-    whole = facts_sql(sources, corrected.facts)
-    joined = [facts_sql(sources, corrected.facts, districts) for districts in stretches] if stretches[1:] else [whole]
+    joined = Step("facts", facts_sql(sources, corrected.facts, apart=len(stretches) > 1))
     tell("汇总")
     with overflow_told(connection, facts, joined_tables(sources)), sides_as_written(connection):
         few = {"district": reference.districts, **{name: level_names(fact) for name, fact in facts.items()}}
-        _in_order(connection, joined, stretches, columns, few, values, target)
-    statements.append(Step("facts", f"SELECT {columns}\nFROM ({whole}{IN_ORDER}\n)"))
+        _in_order(connection, joined, columns, few, values, stretches, target)
+    statements.append(Step("facts", f"SELECT {columns}\nFROM ({facts_sql(sources, corrected.facts)}{IN_ORDER}\n)"))
     residents = int(scalar(connection, "SELECT count(*) FROM residents"))
     return MonthFacts(
         residents, corrected, _unmatched(connection, sources), _leave_out(connection, sources, over_quota), statements
@@ -150,11 +149,10 @@ def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Seque
 
 
 def _view_known(connection: duckdb.DuckDBPyConnection, identities: Path | None) -> None:
-    """`known` (person, resident_key, district): the pseudonyms in a file of identities; without one nobody's."""
+    """`known` (person, resident_key): the pseudonyms in a file of identities; without one nobody's."""
     person, key = "CAST(left(resident_id, 17) AS BIGINT) AS person", "CAST(unhex(resident_key) AS UUID) AS resident_key"
-    nobody = "(SELECT '' AS resident_id, '' AS resident_key, '' AS district) WHERE false"
-    rows = parquet(identities) if identities else nobody
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW known AS SELECT {person}, {key}, district FROM {rows}")
+    rows = parquet(identities) if identities else "(SELECT '' AS resident_id, '' AS resident_key) WHERE false"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW known AS SELECT {person}, {key} FROM {rows}")
 
 
 def _hand_on(
@@ -195,33 +193,33 @@ def _stretches(connection: duckdb.DuckDBPyConnection) -> list[list[str]]:
 
 def _in_order(
     connection: duckdb.DuckDBPyConnection,
-    joined: Sequence[str],
-    stretches: Sequence[Sequence[str]],
+    joined: Step,
     columns: str,
     few: Mapping[str, Collection[str]],
     values: Mapping[str, Any],
+    stretches: Sequence[Sequence[str]],
     target: Path,
 ) -> None:
     """Write the fact table, sorted; stretch by stretch of its districts where not everyone fits into memory.
 
-    `joined`: the rows of each stretch; of several, of those who are in `here`. `columns`: what is written, as SQL over the rows
+    `joined`: of several stretches, the rows of those who are in `here`. `columns`: what is written, as SQL over the rows
     joined. `few`: texts of few values, which are sorted as numbers: column -> all its values. TRY makes the engine forget
     which columns cannot be null by what it knows of the files behind them: it would mark them as required, and equal rows
     from other files would not be equal bytes.
     """
     types = ", ".join(f"CAST({name} AS {numbered(sorted(texts))}) AS {name}" for name, texts in few.items() if texts)
     words = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name, texts in few.items() if texts)
+    rows = f"SELECT {columns} FROM (SELECT * REPLACE ({types}) FROM ({joined.sql}){IN_ORDER})"
+    rows = f"SELECT TRY(COLUMNS(*)) FROM (SELECT * REPLACE ({words}) FROM ({rows}))"
     folder = target.with_suffix(".parts")
     shutil.rmtree(folder, ignore_errors=True)  # of a run that died
     folder.mkdir(parents=True)
     files = [folder / f"{number:05d}.parquet" for number in range(len(stretches))]
-    for query, districts, file in zip(joined, stretches, files, strict=True):
+    for districts, file in zip(stretches, files, strict=True):
         if len(files) > 1:
             here = f"SELECT person FROM residents WHERE district IN ({', '.join(map(quoted, districts))})"
             connection.execute(f"CREATE OR REPLACE TEMP TABLE here AS {here}")
-        rows = f"SELECT {columns} FROM (SELECT * REPLACE ({types}) FROM ({query}){IN_ORDER})"
-        copy = f"COPY (SELECT TRY(COLUMNS(*)) FROM (SELECT * REPLACE ({words}) FROM ({rows}))) TO {quoted(file)} ({PARQUET})"
-        run_step(connection, Step("facts", copy), values)
+        run_step(connection, Step(joined.name, f"COPY ({rows}) TO {quoted(file)} ({PARQUET})"), values)
     if len(files) == 1:
         files[0].replace(target)
     else:

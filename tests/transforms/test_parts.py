@@ -56,11 +56,11 @@ def test_the_fact_table_lies_in_its_order_whatever_is_known_of_nulls(
     district = "(CASE range % 3 WHEN 0 THEN '330212' ELSE '330203' END)"
     people = f"SELECT range AS person, md5(range::VARCHAR) AS resident_key, {district} AS district, 7 AS age FROM range(900000)"
     these = f" WHERE {HERE}" if len(stretches) > 1 else ""
-    joined = [f"SELECT resident_key, district, age FROM ({people}){these}" for _ in stretches]
+    joined = Step("facts", f"SELECT resident_key, district, age FROM ({people}){these}")
     with open_engine(EngineSettings("300MB", 4), tmp_path / "spill") as engine:
         engine.execute(f"CREATE TEMP TABLE residents AS SELECT person, district FROM ({people})")
         wide = tmp_path / "wide.parquet"
-        _in_order(engine, joined, stretches, "resident_key, district, age", {"district": TWO}, {}, wide)
+        _in_order(engine, joined, "resident_key, district, age", {"district": TWO}, {}, stretches, wide)
     table = pq.read_table(wide)
     assert pq.read_metadata(wide).num_row_groups > 2
     assert pq.read_metadata(wide).num_rows == len(table) == 900_000
