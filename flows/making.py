@@ -51,7 +51,7 @@ def _facts(run: Run) -> dict[str, Any]:
         connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
         unknown = month_tables.unknown_keys(connection, house.sources, house.district_indicators())
     for table, columns in month_tables.published_columns(house.facts).items():
-        copy_columns([run.making.wide], month_tables.table_file(revision, table), columns)
+        copy_columns(run.making.wide, month_tables.table_file(revision, table), columns)
     write_sql(revision, "facts", [(step.name, step.sql) for step in made.statements])
     return {
         "residents": made.residents,

@@ -8,7 +8,7 @@ parquet-format (parquet.thrift); what is not understood of it here is passed on 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +17,7 @@ _MAGIC, _END = b"PAR1", struct.Struct("<I4s")
 _TRUE, _FALSE, _INTEGERS, _BINARY, _LIST, _STRUCT = 1, 2, (4, 5, 6), 8, 9, 12
 _SIZES = {_TRUE: 1, _FALSE: 1, 3: 1, 7: 8}  # of what is passed on as bytes: truth values in a list, bytes, doubles
 # Fields: of the footer, an element of its schema, a row group, a column's chunk, what is told of a chunk.
-_SCHEMA, _ROWS, _GROUPS, _ORDERS = 2, 3, 4, 7
+_SCHEMA, _GROUPS, _ORDERS = 2, 4, 7
 _NAME, _CHILDREN = 4, 5
 _CHUNKS, _UNPACKED, _SORTED, _FIRST, _PACKED = 1, 2, 4, 5, 6
 _ABOUT, _INDEXES = 3, (4, 5, 6, 7)
@@ -27,31 +27,24 @@ Fields = dict[int, tuple[int, Any]]
 """A struct: number of a field -> (kind, value); a list is (kind of its items, items)."""
 
 
-def copy_columns(sources: Sequence[Path], target: Path, columns: Mapping[str, str]) -> None:
-    """Write columns of Parquet files to a new one, in the order given: what they are called there -> in the new file.
+def copy_columns(source: Path, target: Path, columns: Mapping[str, str]) -> None:
+    """Write columns of a Parquet file to a new one, in the order given: what they are called there -> in the new file.
 
-    All rows in their order and row groups, with their statistics and Bloom filters; of several files, which have the same
-    columns, those of one after those of the other. KeyError: there is no such column.
+    All rows in their order and row groups, with their statistics and Bloom filters. KeyError: there is no such column.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    groups, rows = [], 0
-    with target.open("wb") as made:
+    with source.open("rb") as given, target.open("wb") as made:
+        footer = _footer(given)
+        root, *trees = _trees(footer[_SCHEMA][1][1])
+        places = {_text(elements[0]): (elements, leaves) for elements, leaves in trees}
+        wanted = [(name, *places[column]) for column, name in columns.items()]
         made.write(_MAGIC)
-        for source in sources:
-            with source.open("rb") as given:
-                footer = _footer(given)
-                root, *trees = _trees(footer[_SCHEMA][1][1])
-                places = {_text(elements[0]): (elements, leaves) for elements, leaves in trees}
-                wanted = [(name, *places[column]) for column, name in columns.items()]
-                for group in footer[_GROUPS][1][1]:
-                    _copy_group(given, made, group, wanted)
-                    groups.append(group)
-                rows += footer[_ROWS][1]
+        for group in footer[_GROUPS][1][1]:
+            _copy_group(given, made, group, wanted)
         schema = [root[0][0] | {_CHILDREN: (_INTEGERS[1], len(wanted))}]
         for name, (first, *others), _ in wanted:
             schema += [first | {_NAME: (_BINARY, name.encode())}, *others]
-        footer[_SCHEMA], footer[_GROUPS] = (_LIST, (_STRUCT, schema)), (_LIST, (_STRUCT, groups))
-        footer[_ROWS] = (footer[_ROWS][0], rows)
+        footer[_SCHEMA] = (_LIST, (_STRUCT, schema))
         if _ORDERS in footer:
             kind, orders = footer[_ORDERS][1]
             footer[_ORDERS] = (_LIST, (kind, [orders[leaf] for _, _, leaves in wanted for leaf in leaves]))

@@ -10,9 +10,7 @@ from transforms import months
 from transforms.clean.identity import id_text
 from transforms.measures import FACT_TYPES, any_condition, condition, equal, finished, raw_measure, weighted
 from transforms.policy.expressions import Kind, fact_kinds, parse
-from transforms.steps import Step
-
-HERE = "person IN (FROM here)"
+from transforms.steps import PART, Step
 
 
 def residents_step(source: Source) -> Step:
@@ -27,7 +25,7 @@ SELECT person, {spine.district} AS district FROM rows_{source.source} WHERE {equ
     )
 
 
-def _registered(source: Source, known: str, here: str) -> str:
+def _registered(source: Source) -> str:
     """What the registry itself says of each of the residents, with the pseudonym: 128 bits, of HMAC-SHA256 of the ID (RFC 2104).
 
     Its two padded keys are bound as $outer and $inner. Whoever is in `known` (person, resident_key) has theirs from there:
@@ -41,7 +39,7 @@ def _registered(source: Source, known: str, here: str) -> str:
     )
     return f"""SELECT person, coalesce(known.resident_key, CAST({pseudonym} AS UUID)) AS resident_key,
         {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone, {spine.community} AS community{measures}
-    FROM rows_{source.source} LEFT JOIN {known} USING (person) WHERE {equal(spine.where)}{here}"""
+    FROM rows_{source.source} LEFT JOIN known USING (person) WHERE {equal(spine.where)} AND {PART}"""
 
 
 def rows_step(source: Source) -> Step:
@@ -129,12 +127,11 @@ def joined_tables(sources: Mapping[str, Source]) -> list[str]:
     return [table for table in tables if table != "registered"]
 
 
-def facts_sql(sources: Mapping[str, Source], corrected: Collection[str], *, apart: bool = False) -> str:
-    """The statement that makes the fact table's rows: one per resident, in no order, with `person` for the ID.
+def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
+    """The statement that makes the fact table's rows: one per resident of a part, in no order, with `person` for the ID.
 
     Reads the registry, `known` and the per-person tables. `corrected`: the facts that corrections of this month replace; their
-    values stand in `corrected_facts` (person, one column per fact). Corrections come before what is derived. `apart`: of those
-    residents only who are in `here` (person), and of the tables only what is known of them.
+    values stand in `corrected_facts` (person, one column per fact). Corrections come before what is derived.
     """
     everything = {name: (source, fact) for source in sources.values() for name, fact in source.facts.items()}
     kinds = fact_kinds({name: fact for name, (_, fact) in everything.items()})
@@ -149,8 +146,9 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str], *, apar
         if fact.measure
     )
     tables = joined_tables(sources) + (["corrected_facts"] if corrected_now else [])
-    theirs = {table: f"(FROM {table} WHERE {HERE}) AS {table}" if apart else table for table in ["known", *tables]}
-    joins = "\n".join(f"LEFT JOIN {theirs[table]} ON {table}.person = registered.person" for table in tables)
+    joins = "\n".join(
+        f"LEFT JOIN (FROM {table} WHERE {PART}) AS {table} ON {table}.person = registered.person" for table in tables
+    )
     carried = [name for name in corrected_now if not everything[name][1].measure]
     kept = "".join(f",\n    corrected_facts.{name} AS corrected_{name}" for name in carried)
     looked_up, found = _lookups(everything, carried)
@@ -162,7 +160,7 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str], *, apar
     order = ", ".join(["person", "resident_key", "district", *everything, "corrections", "name", "phone", "community"])
     return f"""
 WITH registered AS (
-    {_registered(spine(sources), theirs["known"], f" AND {HERE}" if apart else "")}
+    {_registered(spine(sources))}
 ),
 measured AS (
     SELECT registered.person, resident_key, district, registered.name, phone, community,

@@ -17,7 +17,6 @@ from expectations.month import Month
 from expectations.reference import TABLES, Reference
 from expectations.source import Source
 from transforms.clean.values import SQL_TYPES
-from transforms.column_copy import copy_columns
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
 from transforms.engine import (
     PARQUET,
@@ -37,8 +36,6 @@ from transforms.policy.expressions import level_names
 from transforms.steps import Step, parts, run_in_parts, run_step
 
 IN_ORDER = "\nORDER BY district, resident_key"
-# So many residents are joined and sorted at once: what just does not fit into memory is what costs (docs/benchmarks.md).
-TOGETHER = 6_000_000
 
 
 @dataclass
@@ -123,14 +120,13 @@ def make_facts(
     corrected = corrected_targets(connection, facts, indicators)
     for step in correction_steps(corrected, facts):
         run(step)
-    columns, stretches = ", ".join(fact_table_columns(facts)), _stretches(connection)
-    joined = Step("facts", facts_sql(sources, corrected.facts, apart=len(stretches) > 1))
+    joined, columns = Step("facts", facts_sql(sources, corrected.facts)), ", ".join(fact_table_columns(facts))
+    residents = int(scalar(connection, "SELECT count(*) FROM residents"))
     tell("汇总")
     with overflow_told(connection, facts, joined_tables(sources)), sides_as_written(connection):
         few = {"district": reference.districts, **{name: level_names(fact) for name, fact in facts.items()}}
-        _in_order(connection, joined, columns, few, values, stretches, target)
-    statements.append(Step("facts", f"SELECT {columns}\nFROM ({facts_sql(sources, corrected.facts)}{IN_ORDER}\n)"))
-    residents = int(scalar(connection, "SELECT count(*) FROM residents"))
+        _in_order(connection, joined, columns, few, values, parts(people=residents), target)
+    statements.append(Step(joined.name, f"SELECT {columns}\nFROM ({joined.sql}{IN_ORDER}\n)"))
     return MonthFacts(
         residents, corrected, _unmatched(connection, sources), _leave_out(connection, sources, over_quota), statements
     )
@@ -176,56 +172,32 @@ def _hand_on(
     return steps
 
 
-def _stretches(connection: duckdb.DuckDBPyConnection) -> list[list[str]]:
-    """The districts in order, as many together as have so many residents that they are joined and sorted in memory."""
-    stretches: list[list[str]] = [[]]
-    people = 0
-    for district, count in connection.execute(
-        "SELECT district, count(*) FROM residents GROUP BY 1 ORDER BY 1"
-    ).fetchall():
-        if stretches[-1] and people + count > TOGETHER:
-            stretches.append([])
-            people = 0
-        stretches[-1].append(district)
-        people += count
-    return stretches
-
-
 def _in_order(
     connection: duckdb.DuckDBPyConnection,
     joined: Step,
     columns: str,
     few: Mapping[str, Collection[str]],
     values: Mapping[str, Any],
-    stretches: Sequence[Sequence[str]],
+    count: int,
     target: Path,
 ) -> None:
-    """Write the fact table, sorted; stretch by stretch of its districts where not everyone fits into memory.
+    """Write the fact table, sorted; joined in several parts first where not everyone fits into memory.
 
-    `joined`: of several stretches, the rows of those who are in `here`. `columns`: what is written, as SQL over the rows
-    joined. `few`: texts of few values, which are sorted as numbers: column -> all its values. TRY makes the engine forget
-    which columns cannot be null by what it knows of the files behind them: it would mark them as required, and equal rows
-    from other files would not be equal bytes.
+    `columns`: what is written, as SQL over the rows joined. `few`: texts of few values, which are sorted as numbers:
+    column -> all its values. TRY makes the engine forget which columns cannot be null by what it knows of the files
+    behind them: it would mark them as required, and equal rows from other files would not be equal bytes.
     """
-    types = ", ".join(f"CAST({name} AS {numbered(sorted(texts))}) AS {name}" for name, texts in few.items() if texts)
-    words = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name, texts in few.items() if texts)
-    rows = f"SELECT {columns} FROM (SELECT * REPLACE ({types}) FROM ({joined.sql}){IN_ORDER})"
-    rows = f"SELECT TRY(COLUMNS(*)) FROM (SELECT * REPLACE ({words}) FROM ({rows}))"
     folder = target.with_suffix(".parts")
     shutil.rmtree(folder, ignore_errors=True)  # of a run that died
-    folder.mkdir(parents=True)
-    files = [folder / f"{number:05d}.parquet" for number in range(len(stretches))]
-    for districts, file in zip(stretches, files, strict=True):
-        if len(files) > 1:
-            here = f"SELECT person FROM residents WHERE district IN ({', '.join(map(quoted, districts))})"
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE here AS {here}")
-        run_step(connection, Step(joined.name, f"COPY ({rows}) TO {quoted(file)} ({PARQUET})"), values)
-    if len(files) == 1:
-        files[0].replace(target)
-    else:
-        names = [name for name, *_ in connection.execute(f"DESCRIBE FROM {parquet(files[0])}").fetchall()]
-        copy_columns(files, target, {name: name for name in names})
-    shutil.rmtree(folder)
+    query = f"FROM {run_in_parts(connection, joined, values, folder, count)}" if count > 1 else joined.sql
+    types = ", ".join(f"CAST({name} AS {numbered(sorted(texts))}) AS {name}" for name, texts in few.items() if texts)
+    words = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name, texts in few.items() if texts)
+    rows = f"SELECT {columns} FROM (SELECT * REPLACE ({types}) FROM ({query}){IN_ORDER})"
+    copy = (
+        f"COPY (SELECT TRY(COLUMNS(*)) FROM (SELECT * REPLACE ({words}) FROM ({rows}))) TO {quoted(target)} ({PARQUET})"
+    )
+    run_step(connection, Step(joined.name, copy), {**values, "parts": 1, "part": 0})
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def latest_steps(source: Source) -> list[Step]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import duckdb
@@ -9,9 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.world import needless_words
-from transforms import make_facts
 from transforms.engine import EngineSettings, open_engine
-from transforms.facts import HERE
 from transforms.make_facts import _in_order
 from transforms.steps import PART, PEOPLE, ROWS, Step, parts, run_in_parts
 
@@ -45,38 +44,18 @@ def test_a_reference_city_is_one_part_and_its_first_month_two() -> None:
     assert parts(people=20_000_000) == 3
 
 
-TWO = ["330203", "330212"]
-
-
-@pytest.mark.parametrize("stretches", [[TWO], [TWO[:1], TWO[1:]]], ids=["at once", "district by district"])
-def test_the_fact_table_lies_in_its_order_whatever_is_known_of_nulls(
-    tmp_path: Path, stretches: list[list[str]]
-) -> None:
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_fact_table_lies_in_its_order_whatever_is_known_of_nulls(tmp_path: Path, count: int) -> None:
     """Many row groups, made on several threads with little memory; no column is marked as one that is always there."""
     district = "(CASE range % 3 WHEN 0 THEN '330212' ELSE '330203' END)"
     people = f"SELECT range AS person, md5(range::VARCHAR) AS resident_key, {district} AS district, 7 AS age FROM range(900000)"
-    these = f" WHERE {HERE}" if len(stretches) > 1 else ""
-    joined = Step("facts", f"SELECT resident_key, district, age FROM ({people}){these}")
+    joined = Step("facts", f"SELECT resident_key, district, age FROM ({people}) WHERE {PART}")
+    few, values = {"district": ["330212", "330203"]}, {"first_day": dt.date(2024, 4, 1), "parts": 1, "part": 0}
     with open_engine(EngineSettings("300MB", 4), tmp_path / "spill") as engine:
-        engine.execute(f"CREATE TEMP TABLE residents AS SELECT person, district FROM ({people})")
-        wide = tmp_path / "wide.parquet"
-        _in_order(engine, joined, "resident_key, district, age", {"district": TWO}, {}, stretches, wide)
-    table = pq.read_table(wide)
-    assert pq.read_metadata(wide).num_row_groups > 2
-    assert pq.read_metadata(wide).num_rows == len(table) == 900_000
+        _in_order(engine, joined, "resident_key, district, age", few, values, count, tmp_path / "wide.parquet")
+    table = pq.read_table(tmp_path / "wide.parquet")
+    assert pq.read_metadata(tmp_path / "wide.parquet").num_row_groups > 2
     rows = list(zip(table["district"].to_pylist(), table["resident_key"].to_pylist(), strict=True))
     assert rows == sorted(rows) and len(set(rows)) == 900_000
     assert all(field.nullable for field in table.schema)
-    assert not needless_words(wide, "district")
-
-
-def test_stretches_are_districts_in_their_order_as_many_as_fit(
-    engine: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(make_facts, "TOGETHER", 10)
-    sizes = {"330213": 4, "330203": 11, "330205": 6, "330206": 4, "330211": 1}
-    engine.execute("CREATE OR REPLACE TEMP TABLE residents (person BIGINT, district VARCHAR)")
-    assert make_facts._stretches(engine) == [[]]
-    for district, size in sizes.items():
-        engine.execute(f"INSERT INTO residents SELECT range, '{district}' FROM range({size})")
-    assert make_facts._stretches(engine) == [["330203"], ["330205", "330206"], ["330211", "330213"]]
+    assert not needless_words(tmp_path / "wide.parquet", "district")
