@@ -110,9 +110,8 @@ class _Comparison:
             f"(FROM {side} WHERE district = {quoted(district)} AND NOT {_is_apart(number)})"
             for number, side in enumerate(self.sides)
         )
-        here = (
-            f"CAST({quoted(district)} AS {numbered([district])}) AS district"  # one text: written as the number it is
-        )
+        # the one text that stays a number as it is written: where there is no other, nothing depends on threads
+        here = f"CAST({quoted(district)} AS {numbered([district])}) AS district"
         pairs = side_by_side(a, b, [here, self._changed(others)])
         return f"SELECT {_columns(self.month)}\nFROM (\n{pairs}\n)"
 

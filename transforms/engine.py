@@ -75,8 +75,8 @@ def two_at_once(
 def sides_as_written(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """For the time of the block, the rows to the left of a join stream past a table made of those to its right.
 
-    By itself the engine takes what a condition leaves of the registry for a fifth of it, and makes the table of that: of
-    names, phones and all, a gigabyte at five million people.
+    By itself the engine takes what a condition leaves of the registry for a fifth of it, and makes the table of that, of
+    names, phones and all: with little memory a sixth more work (docs/benchmarks.md).
     """
     connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
     try:

@@ -190,8 +190,9 @@ def _in_order(
     folder = target.with_suffix(".parts")
     shutil.rmtree(folder, ignore_errors=True)  # of a run that died
     query = f"FROM {run_in_parts(connection, joined, values, folder, count)}" if count > 1 else joined.sql
-    types = ", ".join(f"CAST({name} AS {numbered(sorted(texts))}) AS {name}" for name, texts in few.items() if texts)
-    words = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name, texts in few.items() if texts)
+    kinds = {name: numbered(sorted(texts)) for name, texts in few.items() if texts}
+    types = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in kinds.items())
+    words = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in kinds)
     rows = f"SELECT {columns} FROM (SELECT * REPLACE ({types}) FROM ({query}){IN_ORDER})"
     copy = (
         f"COPY (SELECT TRY(COLUMNS(*)) FROM (SELECT * REPLACE ({words}) FROM ({rows}))) TO {quoted(target)} ({PARQUET})"

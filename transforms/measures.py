@@ -45,7 +45,7 @@ def _conditions(fact: Fact) -> list[str]:
     if fact.current:
         span = fact.current
         still = f"{span.ends} >= $as_of" + (f" OR {span.ends} IS NULL" if span.open_end else "")
-        found += [f"{span.begins} <= $as_of", f"({still})"]
+        found.append(f"{span.begins} <= $as_of AND ({still})")
     if fact.open:
         found.append(f"{fact.open.begins} <= $as_of AND ({fact.open.ends} IS NULL OR {fact.open.ends} > $as_of)")
     if fact.within:

@@ -100,7 +100,7 @@ def _read_pages(path: Path, columns: list[str]) -> None:
     """Read every page of these columns once, for nothing but its size and its checksum; pa.ArrowException, OSError: damaged.
 
     The engine looks at neither: a page that unpacks to less than it should is filled up with what was read before it.
-    Texts are read as bytes: whether they are UTF-8 the engine does look at.
+    Texts are read as bytes of any length, which is less work: whether they are UTF-8 the engine does look at.
     """
     checked = {"page_checksum_verification": True, "binary_type": pa.large_binary()}
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER, **checked) as file:
