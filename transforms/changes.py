@@ -50,40 +50,41 @@ def write_changes(
         nothing = f"SELECT {_columns(month)} FROM (SELECT {row} AS change) WHERE false"
         return Changes(write_table(connection, nothing, folder / "apart.parquet"), [])
     sides = (numbered_rows(now, "scores"), numbered_rows(before, "scores"))
-    moved = _set_apart(connection, sides)
     known = [points_columns(connection, side) for side in sides]
     items = sorted({item_of(column) for columns in known for column in columns})
     connection.execute(f"DROP TYPE IF EXISTS item; CREATE TYPE item AS {numbered(items)}")
     comparison = _Comparison(sides, known, month)
+    places = ", ".join(f"place_{number} BIGINT" for number in range(len(sides)))
+    connection.execute(f"CREATE OR REPLACE TABLE apart (resident_key VARCHAR, district VARCHAR, {places})")
 
     def write(own: duckdb.DuckDBPyConnection, district: str) -> int:
+        own.execute(f"INSERT INTO apart {comparison.leaving_and_coming(district)}")
+        _mark(own, sides, f"(FROM apart WHERE district = {quoted(district)})")
         others = {column for column, owner in owners.items() if owner not in (CITY, district)}
-        _mark(own, sides)
         return write_table(own, comparison.beside(district, others), folder / f"{district}.parquet")
 
-    listed = connection.execute(f"SELECT DISTINCT district FROM {sides[0]} ORDER BY district").fetchall()
+    districts = " UNION ".join(f"SELECT district FROM {side}" for side in sides)
+    listed = connection.execute(f"{districts} ORDER BY district").fetchall()
     counts = two_at_once(connection, [district for (district,) in listed], write)
-    _mark(connection, sides)
-    return Changes(sum(counts) + write_table(connection, comparison.apart(), folder / "apart.parquet"), moved)
+    _mark(connection, sides, "apart")
+    counts.append(write_table(connection, comparison.apart(), folder / "apart.parquet"))
+    return Changes(sum(counts), _moved(connection))
 
 
-def _set_apart(connection: duckdb.DuckDBPyConnection, sides: Sequence[str]) -> list[Moved]:
-    """The table `apart`: whose district is not the same in both months, with the places of their rows; counted."""
-    now, before = (f"(SELECT resident_key, district, file_row_number AS place FROM {side})" for side in sides)
-    connection.execute(f"""
-        CREATE OR REPLACE TABLE apart AS
-        SELECT b.district AS old, a.district AS new, a.place AS place_0, b.place AS place_1
-        FROM {now} AS a FULL JOIN {before} AS b ON a.resident_key = b.resident_key
-        WHERE a.district IS DISTINCT FROM b.district""")
-    return connection.execute("SELECT old, new, count(*) FROM apart GROUP BY ALL ORDER BY ALL").fetchall()
+def _moved(connection: duckdb.DuckDBPyConnection) -> list[Moved]:
+    """Those who stand apart, counted by where they are from and where they are now."""
+    now, before = (f"(FROM apart WHERE place_{number} IS NOT NULL)" for number in (0, 1))
+    pairs = f"{before} AS b FULL JOIN {now} AS a ON a.resident_key = b.resident_key"
+    return connection.execute(f"""
+        SELECT b.district AS old, a.district AS new, count(*) FROM {pairs} GROUP BY ALL ORDER BY ALL""").fetchall()
 
 
-def _mark(connection: duckdb.DuckDBPyConnection, sides: Sequence[str]) -> None:
+def _mark(connection: duckdb.DuckDBPyConnection, sides: Sequence[str], apart: str) -> None:
     """The variables `apart_0` and `apart_1`: a bit for every row of a side, set for those that stand apart."""
     for number, side in enumerate(sides):
         ((rows,),) = connection.execute(f"SELECT count(*) FROM {side}").fetchall()
         bits = f"bitstring_agg(place_{number}, 0, {rows})"
-        connection.execute(f"SET VARIABLE apart_{number} = (SELECT {bits} FROM apart)")
+        connection.execute(f"SET VARIABLE apart_{number} = (SELECT {bits} FROM {apart})")
 
 
 def _is_apart(number: int) -> str:
@@ -103,6 +104,17 @@ class _Comparison:
     sides: Sequence[str]
     known: Sequence[Sequence[str]]
     month: Month
+
+    def leaving_and_coming(self, district: str) -> str:
+        """The rows of `apart` of a district: who is there in one of the months only, with the place of their row."""
+        a, b = (
+            f"(SELECT resident_key, file_row_number AS place FROM {side} WHERE district = {quoted(district)})"
+            for side in self.sides
+        )
+        return f"""
+SELECT coalesce(a.resident_key, b.resident_key), {quoted(district)}, a.place, b.place
+FROM {a} AS a FULL JOIN {b} AS b ON a.resident_key = b.resident_key
+WHERE a.place IS NULL OR b.place IS NULL"""
 
     def beside(self, district: str, others: set[str]) -> str:
         """The changes of those who have stayed in a district, but for the columns of others."""

@@ -123,8 +123,12 @@ def _hours(fact: str, ago: int) -> str:
 
 
 def _only(column: str, condition: str, field: str) -> str:
-    """A field of the one element that meets the condition, or null. Not `[1]`: Spark refuses to index an empty list."""
-    return f"LIST_MAX(LIST_TRANSFORM(LIST_FILTER({column}, LAMBDA one: {condition}), LAMBDA one: one.{field}))"
+    """A field of the one element that meets the condition, or null. Not `[1]`: Spark refuses to index an empty list.
+
+    Most lists are empty: these are not looked into.
+    """
+    found = f"LIST_MAX(LIST_TRANSFORM(LIST_FILTER({column}, LAMBDA one: {condition}), LAMBDA one: one.{field}))"
+    return f"CASE WHEN ARRAY_LENGTH({column}) > 0 THEN {found} END"
 
 
 def _value(line: Line) -> str:
@@ -245,7 +249,7 @@ def _corrected(amended: list[Line]) -> str:
     before = f"CASE one.target {' '.join(branches)} END" if branches else f"CAST(NULL AS {POINTS})"
     entry = f"{{'target': one.target, 'case_id': {masked('one.case_id')}, 'before': {before}}}"
     entries = f"LIST_TRANSFORM(LIST_FILTER(corrections, LAMBDA one: {' OR '.join(effective)}), LAMBDA one: {entry})"
-    return f"CAST(COALESCE({entries}, []) AS {CORRECTED})"
+    return f"CAST(CASE WHEN ARRAY_LENGTH(corrections) > 0 THEN {entries} ELSE [] END AS {CORRECTED})"
 
 
 def _statement(steps: list[tuple[str, list[str]]], result: list[str]) -> str:
