@@ -217,11 +217,9 @@ QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY received DESC) > 1""",
             )
         )
         rows = f"{rows} ANTI JOIN overtaken_{name} USING ({key}, received)"
-    if source.quota:  # a table: what is within it takes a sort, and is asked for more than once
-        last = f"TABLE last_{name} AS\n{_within_quota(source, rows)}"
-    else:
-        last = f"VIEW last_{name} AS\nSELECT * FROM {rows}"
-    steps.append(Step(f"last_{name}", f"CREATE OR REPLACE TEMP {last}"))
+    # What is within a quota takes a sort, and is asked for more than once.
+    kind, statement = ("TABLE", _within_quota(source, rows)) if source.quota else ("VIEW", f"SELECT * FROM {rows}")
+    steps.append(Step(f"last_{name}", f"CREATE OR REPLACE TEMP {kind} last_{name} AS\n{statement}"))
     return steps
 
 

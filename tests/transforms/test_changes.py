@@ -81,6 +81,21 @@ def test_side_by_side_says_what_one_by_one_says(tmp_path: Path, seed: int, size:
     assert sorted(made.moved, key=str) == sorted(((*p, apart.count(p)) for p in set(apart)), key=str)
 
 
+def test_who_moves_from_a_district_that_ends_to_one_that_begins_has_not_left(tmp_path: Path) -> None:
+    """A month's districts need not be those of the month before."""
+    stays, age = ("330213", {"age": Decimal(1)}), {"age": Decimal(2)}
+    now = {"a": stays, "b": ("330299", age), "c": ("330299", age)}
+    before = {"a": stays, "b": ("330203", age), "d": ("330203", age), "e": ("330203", {"age": Decimal(3)})}
+    with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as connection:
+        folders = [write(connection, tmp_path / name, p, ["age"]) for name, p in (("now", now), ("before", before))]
+        made = write_changes(connection, folders[0], folders[1], MONTH, {"age_points": "city"}, tmp_path / "changes")
+    found = {
+        (r["resident_key"], r["district"], r["item"], r["before"], r["after"]) for r in read_rows(tmp_path / "changes")
+    }
+    assert found == one_by_one(now, before) and len(found) == 3
+    assert set(made.moved) == {("330203", "330299", 1), (None, "330299", 1), ("330203", None, 2)}
+
+
 def test_a_row_group_names_no_item_that_it_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or its bytes would depend on what other threads had written by then."""
     monkeypatch.setattr("transforms.month_tables.PARQUET", "ROW_GROUP_SIZE 2048")
