@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 # Level 1: on the published tables a fifth less work than the default level, and files no larger. Row groups of the
 # engine's own size: a thread that has none left to pack does not wait long for the other's last one. A dictionary that has
-# come to so many words will not pay, and is given up, at a fifth of what the engine would let it come to (docs/benchmarks.md).
+# come to so many words seldom pays, and is given up, at a fifth of what the engine would let it come to (docs/benchmarks.md).
 _ROW_GROUPS = "ROW_GROUP_SIZE 122880, DICTIONARY_SIZE_LIMIT 5000"
 PARQUET = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, {_ROW_GROUPS}"
 PASSING = f"FORMAT parquet, COMPRESSION snappy, {_ROW_GROUPS}"
