@@ -41,7 +41,7 @@ def test_a_reference_city_is_one_part_and_its_first_month_two() -> None:
     assert parts(rows=4_000_000, people=5_100_000) == 1
     assert parts(rows=228_000_000) == 2
     assert parts(people=PEOPLE - 1) == parts(rows=ROWS - 1) == 1
-    assert parts(people=20_000_000) == 4
+    assert parts(people=20_000_000) == 3
 
 
 @pytest.mark.parametrize("count", [1, 3])
