@@ -51,11 +51,11 @@ def write_changes(
         return Changes(write_table(connection, nothing, folder / "apart.parquet"), [])
     sides = (numbered_rows(now, "scores"), numbered_rows(before, "scores"))
     known = [points_columns(connection, side) for side in sides]
-    items = sorted({item_of(column) for columns in known for column in columns})
+    items = sorted({item_of(column) for side in known for column in side})
     connection.execute(f"DROP TYPE IF EXISTS item; CREATE TYPE item AS {numbered(items)}")
     comparison = _Comparison(sides, known, month)
-    places = ", ".join(f"place_{number} BIGINT" for number in range(len(sides)))
-    connection.execute(f"CREATE OR REPLACE TABLE apart (resident_key VARCHAR, district VARCHAR, {places})")
+    columns = "resident_key VARCHAR, district VARCHAR, place_0 BIGINT, place_1 BIGINT"
+    connection.execute(f"CREATE OR REPLACE TABLE apart ({columns})")
 
     def write(own: duckdb.DuckDBPyConnection, district: str) -> int:
         own.execute(f"INSERT INTO apart {comparison.leaving_and_coming(district)}")
