@@ -29,7 +29,7 @@ class Build:
     @property
     def wide(self) -> Path:
         """The fact table, identified; not part of the revision."""
-        return self.folder / "wide.parquet"
+        return self.folder / "wide"
 
     def done(self) -> dict[str, Any]:
         """What the finished steps counted, by step."""

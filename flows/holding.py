@@ -19,7 +19,7 @@ from flows.settings import Drift
 from reports.findings import sentences
 from transforms import drift as drifting
 from transforms.drift import Compared, Limit, Limits
-from transforms.engine import parquet, parquet_in
+from transforms.engine import parquet_in
 from transforms.figures import measure, schema_version
 from transforms.policy.columns import item_of, score_lines
 
@@ -76,7 +76,7 @@ def _figures(run: Run) -> dict[str, Any]:
     with run.engine() as connection:
         for name in tables:
             connection.execute(f"CREATE TEMP VIEW {name} AS FROM {parquet_in(run.making.revision / name)}")
-        connection.execute(f"CREATE TEMP VIEW known AS FROM {parquet(run.making.wide)}")
+        connection.execute(f"CREATE TEMP VIEW known AS FROM {parquet_in(run.making.wide)}")
         lookups = [fact.lookup for fact in run.house.facts.values() if fact.lookup]
         looked_up = sorted({name for lookup in lookups for name in lookup.match.values()})
         return {

@@ -48,10 +48,10 @@ def _facts(run: Run) -> dict[str, Any]:
             run.making.wide, revision / "restricted" / "over_quota", lambda what: run.tell(f"指标数据：{what}"),
             before=onward.handed_on(run), onward=folder, identities=_identities_before(run),
         )  # fmt: skip
-        connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
+        connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet_in(run.making.wide)}")
         unknown = month_tables.unknown_keys(connection, house.sources, house.district_indicators())
     for table, columns in month_tables.published_columns(house.facts).items():
-        copy_columns(run.making.wide, month_tables.table_file(revision, table), columns)
+        copy_columns(sorted(run.making.wide.glob("*.parquet")), month_tables.table_file(revision, table), columns)
     write_sql(revision, "facts", [(step.name, step.sql) for step in made.statements])
     return {
         "residents": made.residents,
@@ -84,7 +84,7 @@ def _points(run: Run) -> dict[str, Any]:
     statement = points_sql(city, districts, run.house.facts, corrected=corrected)
     target = month_tables.table_file(run.making.revision, "scores")
     with run.engine() as connection:
-        connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet(run.making.wide)}")
+        connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet_in(run.making.wide)}")
         with overflow_told(connection, run.house.facts, ["facts"]):
             rows = month_tables.write_table(
                 connection, statement, target, {"month": run.month.first_day, "as_of": run.month.last_day}
@@ -197,7 +197,7 @@ def package_districts(house: House) -> list[District]:
 def _view_facts_and_scores(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
     """The views `facts` and `scores` of the same residents in the same order."""
     scores = run.making.revision / "scores" / "scores.parquet"
-    connection.execute(f"CREATE VIEW facts AS FROM {parquet(run.making.wide)}")
+    connection.execute(f"CREATE VIEW facts AS FROM {parquet_in(run.making.wide)}")
     connection.execute(f"CREATE VIEW scores AS FROM {parquet(scores)}")
 
 

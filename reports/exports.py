@@ -174,21 +174,23 @@ def _write_package(
         connection.execute(f"CREATE TEMP TABLE {table} AS {statement}")
         rows[table] = int(scalar(connection, f"SELECT count(*) FROM {table}"))
 
+    page = summary_page(
+        connection, package.district.name, policy, month, None if movement is None else movement.get(code, Movement())
+    )
+    package.write("summary.html", rows["people"], lambda target: target.write_text(page, encoding="utf-8"))
+
     def parquet(target: Path) -> None:
         select = f"SELECT {', '.join(column.name for column in tables['people'][1])} FROM people"
         connection.execute(f"COPY ({select}) TO {quoted(target)} ({PARQUET}, USE_TMP_FILE false)")
 
     package.write("scores.parquet", rows["people"], parquet)
-    for table, name in (("people", "scores"), ("eligible", "eligibility"), ("reminded", "reminders")):
-        for part, span in _parts(name, ".csv", rows[table], CSV_ROWS):
-            package.write(part, len(span), partial(copy_csv, connection, table, tables[table][1], span))
     for part, span in _parts("reminders", ".xlsx", rows["reminded"], XLSX_ROWS):
         made = partial(write_workbook, connection, "reminded", REMINDERS, span, month.last_day)
         package.write(part, len(span), made)
-    page = summary_page(
-        connection, package.district.name, policy, month, None if movement is None else movement.get(code, Movement())
-    )
-    package.write("summary.html", rows["people"], lambda target: target.write_text(page, encoding="utf-8"))
+    for table, name in (("people", "scores"), ("eligible", "eligibility"), ("reminded", "reminders")):
+        for part, span in _parts(name, ".csv", rows[table], CSV_ROWS):
+            package.write(part, len(span), partial(copy_csv, connection, table, tables[table][1], span))
+        connection.execute(f"DROP TABLE {table}")  # another package may want the memory
     package.seal(month, number)
     return {"residents": rows["people"], "eligibility": rows["eligible"], "reminders": rows["reminded"]}
 

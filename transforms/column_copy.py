@@ -8,7 +8,7 @@ parquet-format (parquet.thrift); what is not understood of it here is passed on 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,9 +17,9 @@ _MAGIC, _END = b"PAR1", struct.Struct("<I4s")
 _TRUE, _FALSE, _INTEGERS, _BINARY, _LIST, _STRUCT = 1, 2, (4, 5, 6), 8, 9, 12
 _SIZES = {_TRUE: 1, _FALSE: 1, 3: 1, 7: 8}  # of what is passed on as bytes: truth values in a list, bytes, doubles
 # Fields: of the footer, an element of its schema, a row group, a column's chunk, what is told of a chunk.
-_SCHEMA, _GROUPS, _ORDERS = 2, 4, 7
+_SCHEMA, _ROWS, _GROUPS, _ORDERS = 2, 3, 4, 7
 _NAME, _CHILDREN = 4, 5
-_CHUNKS, _UNPACKED, _SORTED, _FIRST, _PACKED = 1, 2, 4, 5, 6
+_CHUNKS, _UNPACKED, _SORTED, _FIRST, _PACKED, _ORDINAL = 1, 2, 4, 5, 6, 7
 _ABOUT, _INDEXES = 3, (4, 5, 6, 7)
 _PATH, _SIZE_UNPACKED, _SIZE_PACKED, _PAGES, _DICTIONARY, _BLOOM, _BLOOM_SIZE = 3, 6, 7, 9, 11, 14, 15
 
@@ -27,20 +27,27 @@ Fields = dict[int, tuple[int, Any]]
 """A struct: number of a field -> (kind, value); a list is (kind of its items, items)."""
 
 
-def copy_columns(source: Path, target: Path, columns: Mapping[str, str]) -> None:
-    """Write columns of a Parquet file to a new one, in the order given: what they are called there -> in the new file.
+def copy_columns(sources: Sequence[Path], target: Path, columns: Mapping[str, str]) -> None:
+    """Write columns of Parquet files, which are alike, to a new one: what they are called there -> in the new file.
 
-    All rows in their order and row groups, with their statistics and Bloom filters. KeyError: there is no such column.
+    Columns and files in the order given, all rows in their order and row groups, with their statistics and Bloom filters.
+    KeyError: there is no such column.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with source.open("rb") as given, target.open("wb") as made:
-        footer = _footer(given)
-        root, *trees = _trees(footer[_SCHEMA][1][1])
-        places = {_text(elements[0]): (elements, leaves) for elements, leaves in trees}
-        wanted = [(name, *places[column]) for column, name in columns.items()]
+    with target.open("wb") as made:
         made.write(_MAGIC)
-        for group in footer[_GROUPS][1][1]:
-            _copy_group(given, made, group, wanted)
+        groups: list[Fields] = []
+        for source in sources:
+            with source.open("rb") as given:
+                footer = _footer(given)
+                root, *trees = _trees(footer[_SCHEMA][1][1])
+                places = {_text(elements[0]): (elements, leaves) for elements, leaves in trees}
+                wanted = [(name, *places[column]) for column, name in columns.items()]
+                for group in footer[_GROUPS][1][1]:
+                    _copy_group(given, made, group, wanted)
+                    groups.append(group)
+        footer[_GROUPS] = (_LIST, (_STRUCT, groups))
+        footer[_ROWS] = (footer[_ROWS][0], sum(group[_ROWS][1] for group in groups))
         schema = [root[0][0] | {_CHILDREN: (_INTEGERS[1], len(wanted))}]
         for name, (first, *others), _ in wanted:
             schema += [first | {_NAME: (_BINARY, name.encode())}, *others]
@@ -64,7 +71,8 @@ def _copy_group(given: BinaryIO, made: BinaryIO, group: Fields, wanted: list[tup
             group[total] = (group[total][0], sum(chunk[_ABOUT][1][size][1] for chunk in kept))
     if _FIRST in group:
         group[_FIRST] = (group[_FIRST][0], first)
-    group.pop(_SORTED, None)  # by the number of a column
+    for numbered in (_SORTED, _ORDINAL):  # by the number of a column, of the group
+        group.pop(numbered, None)
 
 
 def _copy_chunk(given: BinaryIO, made: BinaryIO, chunk: Fields, name: str) -> Fields:

@@ -110,10 +110,10 @@ def numbered(texts: Iterable[str]) -> str:
 
 
 def parquet(*files: Path, **options: str) -> str:
-    """`read_parquet` of these very files: a name is no pattern (`part[1]`), and a folder's name no column (`a=b`)."""
+    """`read_parquet` of these very files: a name is no pattern (`part[1]`), and a folder's name no column (`a=b`) unless asked for."""
     listed = ", ".join(quoted(glob.escape(str(file))) for file in files)
-    given = "".join(f", {name} = {value}" for name, value in options.items())
-    return f"read_parquet([{listed}], hive_partitioning = false{given})"
+    given = "".join(f", {name} = {value}" for name, value in ({"hive_partitioning": "false"} | options).items())
+    return f"read_parquet([{listed}]{given})"
 
 
 def parquet_in(folder: Path) -> str:

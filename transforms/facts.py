@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from expectations.declarations import spine
 from expectations.source import Fact, Source
 from transforms import months
 from transforms.clean.identity import id_text
+from transforms.engine import numbered
 from transforms.measures import FACT_TYPES, any_condition, condition, equal, finished, raw_measure, weighted
 from transforms.policy.expressions import Kind, fact_kinds, parse
-from transforms.steps import PART, Step
+from transforms.steps import Step
+from transforms.stretches import of_stretch, within
 
 
-def residents_step(source: Source) -> Step:
-    """`residents`: one row per person scored, with the district that scores them."""
+def residents_step(source: Source, districts: Iterable[str]) -> Step:
+    """`residents`: one row per person scored, with the district that scores them, one of `districts`."""
     assert source.spine
     spine = source.spine
     return Step(
         "residents",
         f"""
 CREATE OR REPLACE TEMP TABLE residents AS
-SELECT person, {spine.district} AS district FROM rows_{source.source} WHERE {equal(spine.where)}""",
+SELECT person, CAST({spine.district} AS {numbered(sorted(districts))}) AS district FROM rows_{source.source} WHERE {equal(spine.where)}""",
     )
 
 
-def _registered(source: Source) -> str:
+def _registered(source: Source, stretch: Sequence[str]) -> str:
     """What the registry itself says of each of the residents, with the pseudonym: 128 bits, of HMAC-SHA256 of the ID (RFC 2104).
 
-    Its two padded keys are bound as $outer and $inner. Whoever is in `known` (person, resident_key) has theirs from there:
-    nearly everyone has been scored the month before, and to look it up takes a quarter of the work (docs/benchmarks.md).
+    Its two padded keys are bound as $outer and $inner. Whoever is in `known` (person, resident_key, district) has theirs from
+    there: nearly everyone has been scored the month before, and to look it up takes a quarter of the work
+    (docs/benchmarks.md). Of a stretch only those are looked up who have not moved into it.
     """
     assert source.spine
     spine = source.spine
@@ -37,9 +40,11 @@ def _registered(source: Source) -> str:
     measures = "".join(
         f",\n        {raw_measure(source, fact)} AS {name}" for name, fact in source.facts.items() if fact.measure
     )
+    where = " AND ".join([equal(spine.where), *([within(spine.district, stretch)] if stretch else [])])
     return f"""SELECT person, coalesce(known.resident_key, CAST({pseudonym} AS UUID)) AS resident_key,
         {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone, {spine.community} AS community{measures}
-    FROM rows_{source.source} LEFT JOIN known USING (person) WHERE {equal(spine.where)} AND {PART}"""
+    FROM (FROM rows_{source.source} WHERE {where})
+    LEFT JOIN (SELECT person, resident_key FROM {of_stretch("known", stretch)}) AS known USING (person)"""
 
 
 def rows_step(source: Source) -> Step:
@@ -52,7 +57,7 @@ def rows_step(source: Source) -> Step:
 
 
 def source_steps(source: Source) -> list[Step]:
-    """Statements over `rows_<source>` that end in tables of one row per person; month facts are made apart."""
+    """Queries over `rows_<source>`, of one row per person, named as their tables; month facts are made apart."""
     keyed = {n: f for n, f in source.facts.items() if f.measure in ("sum_by_year", "sum_by_key")}
     steps = [Step(f"listed_{n}", _summed_by_key(source, n, f)) for n, f in keyed.items()]
     apart = {*keyed, *months.month_facts(source)}
@@ -76,7 +81,7 @@ def _grouped(source: Source, facts: Mapping[str, Fact]) -> str:
     if taken:
         hidden = ", ".join(f"{names[0]}_pick" for _, _, names in picks.values())
         inner = f"SELECT * EXCLUDE ({hidden}),\n    {', '.join(taken)}\nFROM (\n{inner}\n)"
-    return f"CREATE OR REPLACE TEMP TABLE facts_{source.source} AS\n{inner}"
+    return inner
 
 
 def _picks(facts: Mapping[str, Fact]) -> dict[str, tuple[list[str], list[str], list[str]]]:
@@ -99,9 +104,7 @@ def _summed_by_key(source: Source, name: str, fact: Fact) -> str:
     else:
         key, field, unit = " || ':' || ".join(fact.keys), "key", "points"
     kind = FACT_TYPES[fact.unit]
-    return f"""
-CREATE OR REPLACE TEMP TABLE listed_{name} AS
-WITH summed AS (
+    return f"""WITH summed AS (
     SELECT person, {key} AS key, CAST(sum({weighted(fact)}) AS DECIMAL(12,2)) AS total
     FROM rows_{source.source} WHERE {condition(fact)} GROUP BY ALL
 )
@@ -127,10 +130,11 @@ def joined_tables(sources: Mapping[str, Source]) -> list[str]:
     return [table for table in tables if table != "registered"]
 
 
-def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
-    """The statement that makes the fact table's rows: one per resident of a part, in no order, with `person` for the ID.
+def facts_sql(sources: Mapping[str, Source], corrected: Collection[str], stretch: Sequence[str] = ()) -> str:
+    """The statement that makes the fact table's rows: one per resident, in no order, with `person` for the ID.
 
-    Reads the registry, `known` and the per-person tables. `corrected`: the facts that corrections of this month replace; their
+    Reads the registry, `known` and the per-person tables, of a stretch (districts) what they hold of its people.
+    `corrected`: the facts that corrections of this month replace; their
     values stand in `corrected_facts` (person, one column per fact). Corrections come before what is derived.
     """
     everything = {name: (source, fact) for source in sources.values() for name, fact in source.facts.items()}
@@ -145,9 +149,11 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
         for name, (source, fact) in everything.items()
         if fact.measure
     )
-    tables = joined_tables(sources) + (["corrected_facts"] if corrected_now else [])
+    tables = {table: of_stretch(table, stretch) for table in joined_tables(sources)}
+    if corrected_now:
+        tables["corrected_facts"] = "corrected_facts"
     joins = "\n".join(
-        f"LEFT JOIN (FROM {table} WHERE {PART}) AS {table} ON {table}.person = registered.person" for table in tables
+        f"LEFT JOIN {rows} AS {table} ON {table}.person = registered.person" for table, rows in tables.items()
     )
     carried = [name for name in corrected_now if not everything[name][1].measure]
     kept = "".join(f",\n    corrected_facts.{name} AS corrected_{name}" for name in carried)
@@ -160,10 +166,10 @@ def facts_sql(sources: Mapping[str, Source], corrected: Collection[str]) -> str:
     order = ", ".join(["person", "resident_key", "district", *everything, "corrections", "name", "phone", "community"])
     return f"""
 WITH registered AS (
-    {_registered(spine(sources))}
+    {_registered(spine(sources), stretch)}
 ),
 measured AS (
-    SELECT registered.person, resident_key, district, registered.name, phone, community,
+    SELECT registered.person, resident_key, registered.district, registered.name, phone, community,
     held_corrections.corrections,
     {measured}{kept}
     FROM registered

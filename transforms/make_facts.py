@@ -33,7 +33,8 @@ from transforms.measures import equal
 from transforms.months import adds_up, handed_on, handing_on_steps, month_facts, months_step
 from transforms.overflow import overflow_told
 from transforms.policy.expressions import level_names
-from transforms.steps import Step, parts, run_in_parts, run_step
+from transforms.steps import Step, parts, run_in_parts, run_step, table_step
+from transforms.stretches import put_down, stretches
 
 IN_ORDER = "\nORDER BY district, resident_key"
 
@@ -84,10 +85,11 @@ def make_facts(
 ) -> MonthFacts:
     """Write the fact table (one row per resident, sorted by district and resident_key) from the clean folders served.
 
-    `served`: per source the folders of the clean deliveries that count for the month. `indicators`: what a correction
-    may replace. Rows that a quota left out go to `over_quota/<source>.parquet`. What the next month can take up goes to the
-    new folders `onward/<source>`. `before`: per source that folder of the month before, from the same deliveries up to
-    that month. `identities`: of residents that were scored before with this key. The result depends on neither.
+    To the new folder `target`: a file for each stretch, in the order of their names. `served`: per source the folders of
+    the clean deliveries that count for the month. `indicators`: what a correction may replace. Rows that a quota left out
+    go to `over_quota/<source>.parquet`. What the next month can take up goes to the new folders `onward/<source>`.
+    `before`: per source that folder of the month before, from the same deliveries up to that month. `identities`: of
+    residents that were scored before with this key. The result depends on neither.
     """
     values: dict[str, Any] = {
         "as_of": month.last_day, "month": month.ordinal, "first_day": month.first_day, **padded_keys(key)
@@ -103,33 +105,79 @@ def make_facts(
         _serve(connection, source, served.get(source.source, ()))
         for step in [*latest_steps(source), rows_step(source)]:
             run(step)
+    run(residents_step(spine(sources), reference.districts))
+    people = dict(connection.execute("SELECT district, count(*) FROM residents GROUP BY district").fetchall())
+    apart, by_district = stretches(people), _fresh(target.with_suffix(".by_district"))
+
+    def keep(known: Step) -> None:
+        if len(apart) == 1:
+            run(table_step(known))
+        else:
+            rows = f"SELECT known.*, district FROM (\n{known.sql}\n) AS known JOIN residents USING (person)"
+            put_down(connection, Step(known.name, rows), values, by_district)
+            statements.append(table_step(known))
+
     for name, source in sources.items():  # these before all others: the largest by far, while memory is free
         if month_facts(source):
             tell(f"{source.title}：月份")
             handed = (before or {}).get(name) if adds_up(source) else None
             statements += _hand_on(connection, source, handed, month, onward / name)
-            run(months_step(source))
-    run(residents_step(spine(sources)))
-    _view_known(connection, identities)
+            keep(months_step(source))
     for source in sources.values():
         tell(source.title)
         for step in source_steps(source):
-            run(step)
+            keep(step)
+    corrected = _correct(connection, sources, indicators, run)
+    unmatched, left_out = _unmatched(connection, sources), _leave_out(connection, sources, over_quota)
+    _view_known(connection, identities)
+    statements.append(_write_fact_table(connection, sources, reference, corrected, apart, values, _fresh(target), tell))
+    shutil.rmtree(by_district)
+    return MonthFacts(sum(people.values()), corrected, unmatched, left_out, statements)
+
+
+def _correct(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Mapping[str, Source],
+    indicators: Collection[str],
+    run: Callable[[Step], None],
+) -> Corrected:
+    """Make the tables of the corrections that hold; what they replace."""
     facts = all_facts(sources)
     run(holding_step(next((source for source in sources.values() if source.corrects), None)))
     corrected = corrected_targets(connection, facts, indicators)
     for step in correction_steps(corrected, facts):
         run(step)
-    joined, columns = Step("facts", facts_sql(sources, corrected.facts)), ", ".join(fact_table_columns(facts))
-    residents = int(scalar(connection, "SELECT count(*) FROM residents"))
-    tell("汇总")
+    return corrected
+
+
+def _fresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that died
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _write_fact_table(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Mapping[str, Source],
+    reference: Reference,
+    corrected: Corrected,
+    apart: Sequence[Sequence[str]],
+    values: Mapping[str, Any],
+    target: Path,
+    tell: Callable[[str], None],
+) -> Step:
+    """Write the fact table, stretch by stretch; its query. What it does not read is dropped: it wants all the memory."""
+    for table in ["residents", *(f"last_{name}" for name, source in sources.items() if source.quota)]:
+        connection.execute(f"DROP TABLE {table}")
+    facts = all_facts(sources)
+    columns = ", ".join(fact_table_columns(facts))
+    few = {"district": reference.districts, **{name: level_names(fact) for name, fact in facts.items()}}
     with overflow_told(connection, facts, joined_tables(sources)), sides_as_written(connection):
-        few = {"district": reference.districts, **{name: level_names(fact) for name, fact in facts.items()}}
-        _in_order(connection, joined, columns, few, values, parts(people=residents), target)
-    statements.append(Step(joined.name, f"SELECT {columns}\nFROM ({joined.sql}{IN_ORDER}\n)"))
-    return MonthFacts(
-        residents, corrected, _unmatched(connection, sources), _leave_out(connection, sources, over_quota), statements
-    )
+        for number, stretch in enumerate(apart, 1):
+            tell(f"汇总（{number}/{len(apart)}）")
+            joined = Step("facts", facts_sql(sources, corrected.facts, stretch))
+            _in_order(connection, joined, columns, few, values, target / f"{number:05d}.parquet")
+    return Step("facts", f"SELECT {columns}\nFROM ({facts_sql(sources, corrected.facts)}{IN_ORDER}\n)")
 
 
 def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Sequence[Path]) -> None:
@@ -145,10 +193,14 @@ def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Seque
 
 
 def _view_known(connection: duckdb.DuckDBPyConnection, identities: Path | None) -> None:
-    """`known` (person, resident_key): the pseudonyms in a file of identities; without one nobody's."""
+    """`known` (person, resident_key, district): the pseudonyms in a file of identities; without one nobody's."""
     person, key = "CAST(left(resident_id, 17) AS BIGINT) AS person", "CAST(unhex(resident_key) AS UUID) AS resident_key"
-    rows = parquet(identities) if identities else "(SELECT '' AS resident_id, '' AS resident_key) WHERE false"
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW known AS SELECT {person}, {key} FROM {rows}")
+    rows = (
+        parquet(identities)
+        if identities
+        else "(SELECT '' AS resident_id, '' AS resident_key, '' AS district) WHERE false"
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW known AS SELECT {person}, {key}, district FROM {rows}")
 
 
 def _hand_on(
@@ -178,27 +230,22 @@ def _in_order(
     columns: str,
     few: Mapping[str, Collection[str]],
     values: Mapping[str, Any],
-    count: int,
     target: Path,
 ) -> None:
-    """Write the fact table, sorted; joined in several parts first where not everyone fits into memory.
+    """Write rows of the fact table, sorted.
 
     `columns`: what is written, as SQL over the rows joined. `few`: texts of few values, which are sorted as numbers:
     column -> all its values. TRY makes the engine forget which columns cannot be null by what it knows of the files
     behind them: it would mark them as required, and equal rows from other files would not be equal bytes.
     """
-    folder = target.with_suffix(".parts")
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that died
-    query = f"FROM {run_in_parts(connection, joined, values, folder, count)}" if count > 1 else joined.sql
     kinds = {name: numbered(sorted(texts)) for name, texts in few.items() if texts}
     types = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in kinds.items())
     words = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in kinds)
-    rows = f"SELECT {columns} FROM (SELECT * REPLACE ({types}) FROM ({query}){IN_ORDER})"
+    rows = f"SELECT {columns} FROM (SELECT * REPLACE ({types}) FROM ({joined.sql}){IN_ORDER})"
     copy = (
         f"COPY (SELECT TRY(COLUMNS(*)) FROM (SELECT * REPLACE ({words}) FROM ({rows}))) TO {quoted(target)} ({PARQUET})"
     )
-    run_step(connection, Step(joined.name, copy), {**values, "parts": 1, "part": 0})
-    shutil.rmtree(folder, ignore_errors=True)
+    run_step(connection, Step(joined.name, copy), values)
 
 
 def latest_steps(source: Source) -> list[Step]:

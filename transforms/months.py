@@ -62,7 +62,7 @@ def handing_on_steps(source: Source) -> list[Step]:
 
 
 def months_step(source: Source) -> Step:
-    """The table `months_<source>` from the tables handed on: one row per person, one column per month fact."""
+    """The query of `months_<source>`, from the tables handed on: one row per person, one column per month fact."""
     return Step(f"months_{source.source}", _finish(source, month_facts(source)))
 
 
@@ -223,7 +223,7 @@ standing AS (
 
 def _finish(source: Source, facts: Mapping[str, Fact]) -> str:
     """One row per person, one column per month fact; from here on bit 0 is the month scored."""
-    name, tracks, ahead = source.source, _tracks(facts), _ahead(source)
+    tracks, ahead = _tracks(facts), _ahead(source)
     present, olds, gaps, runs = [], [], [], []
     span = _BITS * _WORDS - ahead
     for track in tracks:
@@ -245,9 +245,7 @@ def _finish(source: Source, facts: Mapping[str, Fact]) -> str:
     columns = ",\n    ".join(
         f"CAST({_measured(fact, span)} AS INTEGER) AS {fact_name}" for fact_name, fact in facts.items()
     )
-    return f"""
-CREATE OR REPLACE TEMP TABLE months_{name} AS
-WITH {_standing(source, tracks)},
+    return f"""WITH {_standing(source, tracks)},
 olds AS (SELECT * REPLACE ({", ".join([*present, *olds])}) FROM standing),
 gaps AS (SELECT *, {", ".join(gaps)} FROM olds),
 runs AS (SELECT *, {", ".join(runs)} FROM gaps)

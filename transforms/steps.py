@@ -17,7 +17,7 @@ from transforms.engine import PASSING, parquet_in, quoted
 
 # So many rows to group, or so many people to join, are a part. Half of 230 million postings takes 13 s and 0.7 GB, all of
 # them at once 95 s and 19 GB on disk, for they just do not fit (docs/benchmarks.md).
-ROWS, PEOPLE = 128_000_000, 8_000_000
+ROWS, PEOPLE = 128_000_000, 5_500_000
 # Not the last digits of the person: they tell men from women, and may come in fours. As UBIGINT, for else the engine
 # divides numbers of 128 bits, which takes longer than all the rest.
 PART = "hash(person) % CAST($parts AS UBIGINT) = CAST($part AS UBIGINT)"
@@ -29,6 +29,11 @@ class Step:
 
     name: str
     sql: str
+
+
+def table_step(query: Step) -> Step:
+    """The statement that makes the table of a query."""
+    return Step(query.name, f"CREATE OR REPLACE TEMP TABLE {query.name} AS\n{query.sql}")
 
 
 def run_step(connection: duckdb.DuckDBPyConnection, step: Step, values: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from transforms import make_facts as make_facts_module
 from transforms import month_tables
 from transforms.clean.cleaning import Job, clean_delivery
 from transforms.clean.identity import id_text
-from transforms.engine import EngineSettings, open_engine
+from transforms.engine import EngineSettings, open_engine, parquet_in
 from transforms.make_facts import make_facts
 from transforms.policy.compile import points_sql
 from transforms.steps import Step
@@ -81,13 +81,13 @@ def score(inbox: Path, root: Path) -> Path:
             )
             assert account.clean == account.received
             served[name] = [job.folder(root, "clean")]
-        wide, revision = root / "wide.parquet", root / "revision"
+        wide, revision = root / "wide", root / "revision"
         made = make_facts(
             connection, house.sources, served, house.reference, [], MONTH, b"k" * 32, wide, root / "over_quota",
             onward=root / "onward",
         )  # fmt: skip
         assert made.residents == RESIDENTS
-        connection.execute(f"CREATE VIEW facts AS FROM read_parquet('{wide}')")
+        connection.execute(f"CREATE VIEW facts AS FROM {parquet_in(wide)}")
         statement = points_sql(*city_version(house.in_force(MONTH)), house.facts)
         day = {"month": MONTH.first_day, "as_of": MONTH.last_day}
         month_tables.write_table(connection, statement, revision / "scores" / "scores.parquet", day)

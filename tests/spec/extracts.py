@@ -29,7 +29,7 @@ from tests.reference.values import RawRow, one_extract
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row, tables
 from tests.transforms.services_town import KEY, resident
 from tests.transforms.test_facts_against_reference import write_clean
-from transforms.engine import EngineSettings, open_engine, quoted
+from transforms.engine import EngineSettings, open_engine, parquet_in
 from transforms.make_facts import make_facts
 from transforms.policy.compile import points_sql
 from transforms.policy.facts import typed
@@ -114,7 +114,7 @@ def _deliver(deliveries: Deliveries, source: Source, who: str, number: int, row:
 
 def _by_sql(deliveries: Deliveries, policy: Policy, reference: Reference, folder: Path) -> dict[str, Known]:
     served = write_clean(folder / "clean", deliveries.clean)
-    target, month = folder / "facts.parquet", deliveries.month
+    target, month = folder / "facts", deliveries.month
     targets = {target for authority in policy for target in _targets(authority, policy[authority])}
     with open_engine(EngineSettings("500MB", 1), folder / "spill") as engine:
         made = make_facts(
@@ -123,7 +123,7 @@ def _by_sql(deliveries: Deliveries, policy: Policy, reference: Reference, folder
         )  # fmt: skip
         rows = {row["resident_key"]: row for row in pq.read_table(target).to_pylist()}
         if policy:
-            engine.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(target)})")
+            engine.execute(f"CREATE TEMP VIEW facts AS FROM {parquet_in(target)}")
             corrected = made.corrected.indicators
             statement = points_sql(policy[CITY], _districts(policy), FACTS, corrected=corrected)
             values = {"month": month.first_day, "as_of": month.last_day}

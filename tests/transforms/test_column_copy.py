@@ -45,7 +45,7 @@ def renamed(original: Path) -> str:
 
 def test_every_reader_sees_the_columns_under_their_new_names(original: Path, tmp_path: Path) -> None:
     made = tmp_path / "new" / "some.parquet"
-    copy_columns(original, made, WANTED)
+    copy_columns([original], made, WANTED)
     rows = "SELECT count(*), sum(CAST(hash(one) AS HUGEINT)) FROM ({}) AS one"
     wanted, seen = renamed(original), f"FROM {quoted(made)}"
     assert duckdb.sql(rows.format(wanted)).fetchall() == duckdb.sql(rows.format(seen)).fetchall()
@@ -56,7 +56,7 @@ def test_every_reader_sees_the_columns_under_their_new_names(original: Path, tmp
 
 def test_row_groups_statistics_and_bloom_filters_come_along(original: Path, tmp_path: Path) -> None:
     made = tmp_path / "some.parquet"
-    copy_columns(original, made, WANTED)
+    copy_columns([original], made, WANTED)
 
     def told(path: Path) -> list[tuple[object, ...]]:
         columns = "row_group_id, num_values, stats_min_value, stats_max_value, stats_null_count, compression, encodings"
@@ -80,8 +80,8 @@ def test_row_groups_statistics_and_bloom_filters_come_along(original: Path, tmp_
 
 def test_all_columns_are_the_whole_file(original: Path, tmp_path: Path) -> None:
     """What is told of the file is read and written without a loss, down to the bytes."""
-    copy_columns(original, tmp_path / "all.parquet", {name: name for name in COLUMNS})
-    copy_columns(tmp_path / "all.parquet", tmp_path / "again.parquet", {name: name for name in COLUMNS})
+    copy_columns([original], tmp_path / "all.parquet", {name: name for name in COLUMNS})
+    copy_columns([tmp_path / "all.parquet"], tmp_path / "again.parquet", {name: name for name in COLUMNS})
     assert (tmp_path / "all.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
     assert pq.read_metadata(tmp_path / "all.parquet").schema == pq.read_metadata(original).schema
 
@@ -91,7 +91,7 @@ def test_what_another_writer_tells_of_its_pages_is_left_behind(tmp_path: Path) -
     table = pa.table({"a": list(range(10_000)), "b": [str(n) for n in range(10_000)]})
     sorting = [pq.SortingColumn(0)]
     pq.write_table(table, tmp_path / "wide.parquet", write_page_index=True, sorting_columns=sorting)
-    copy_columns(tmp_path / "wide.parquet", tmp_path / "b.parquet", {"b": "text"})
+    copy_columns([tmp_path / "wide.parquet"], tmp_path / "b.parquet", {"b": "text"})
     assert pq.read_table(tmp_path / "b.parquet").column("text").to_pylist() == table.column("b").to_pylist()
     group = pq.read_metadata(tmp_path / "b.parquet").row_group(0)
     assert not group.sorting_columns and not group.column(0).has_column_index and not group.column(0).has_offset_index
@@ -99,7 +99,7 @@ def test_what_another_writer_tells_of_its_pages_is_left_behind(tmp_path: Path) -
 
 def test_a_column_that_is_not_there_and_a_file_that_is_none(original: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyError):
-        copy_columns(original, tmp_path / "some.parquet", {"unknown": "unknown"})
+        copy_columns([original], tmp_path / "some.parquet", {"unknown": "unknown"})
     (tmp_path / "none.parquet").write_bytes(b"no such thing, but long enough")
     with pytest.raises(ValueError, match="Parquet"):
-        copy_columns(tmp_path / "none.parquet", tmp_path / "some.parquet", {"a": "a"})
+        copy_columns([tmp_path / "none.parquet"], tmp_path / "some.parquet", {"a": "a"})

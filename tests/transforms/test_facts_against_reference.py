@@ -104,33 +104,38 @@ def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[
             }
             handed = {path.name: path for path in before.iterdir()} if before else None
             return make_facts(
-                engine, SOURCES, known, reference, ["education"], month, b"key", root / f"{month}.parquet",
+                engine, SOURCES, known, reference, ["education"], month, b"key", root / f"{month}",
                 root / "over_quota", before=handed, onward=root / "onward" / str(month),
             )  # fmt: skip
 
         make(world.month, None)
-        table, earlier = root / f"{world.month}.parquet", root / "onward" / str(world.month - 1)
-        at_once, published = table.read_bytes(), published_of(table)
+        table, earlier = root / f"{world.month}", root / "onward" / str(world.month - 1)
+        at_once, published = [file.read_bytes() for file in files_of(table)], published_of(table)
         shutil.rmtree(root / "onward")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("transforms.steps.ROWS", 100)  # words of new postings are made in several parts,
             make(world.month - 1, None)
             made = make(world.month, earlier)
-            assert table.read_bytes() == at_once
+            assert [file.read_bytes() for file in files_of(table)] == at_once
             shutil.rmtree(root / "onward" / str(world.month))
-            patch.setattr("transforms.steps.PEOPLE", 2)  # and so are those handed on, and the fact table
+            patch.setattr("transforms.steps.PEOPLE", 2)  # and so are those handed on,
+            patch.setattr("transforms.stretches.PEOPLE", 2)  # and the fact table
             assert make(world.month, earlier) == made
             assert published_of(table) == published
     return made, pq.read_table(table).to_pylist()
 
 
-def published_of(table: Path) -> list[bytes]:
-    """The files that are published of a fact table."""
-    files = []
-    for number, columns in enumerate(published_columns(all_facts(SOURCES)).values()):
-        files.append(table.with_name(f"{number}.parquet"))
-        copy_columns(table, files[-1], columns)
-    return [file.read_bytes() for file in files]
+def files_of(table: Path) -> list[Path]:
+    return sorted(table.iterdir())
+
+
+def published_of(table: Path) -> list[pa.Table]:
+    """What is published of a fact table, whatever files and row groups it lies in."""
+    published = []
+    for columns in published_columns(all_facts(SOURCES)).values():
+        copy_columns(files_of(table), table.with_suffix(".parquet"), columns)
+        published.append(pq.read_table(table.with_suffix(".parquet")))
+    return published
 
 
 def plain(value: Any) -> Any:

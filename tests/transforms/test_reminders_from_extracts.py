@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from expectations.declarations import load_sources
 from expectations.month import Month
 from tests.reference.services import Resident
@@ -47,13 +49,13 @@ def insured(month: Month) -> dict[str, Any]:
 def scored(folder: Path, month: Month, received: dict[str, list[tuple[Month, dict[str, Any]]]]) -> Resident:
     """The person as the month's fact statements know them, with 80 points."""
     served = write_clean(folder / "clean", received)
-    target = folder / "facts.parquet"
+    target = folder / "facts"
     with open_engine(EngineSettings(memory="500MB"), folder / "spill") as engine:
         make_facts(
             engine, SOURCES, served, REFERENCE, [], month, KEY, target, folder / "over_quota",
             onward=folder / "onward",
         )  # fmt: skip
-        (known,) = engine.read_parquet(str(target)).to_arrow_table().to_pylist()
+        (known,) = pq.read_table(target).to_pylist()
     facts = {name: known[name] for name in FACTS}
     return Resident(PERSON, known["district"], known["name"], known["phone"], facts, {"total_points": Decimal(80)})
 

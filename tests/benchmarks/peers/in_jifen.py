@@ -5,7 +5,7 @@ from __future__ import annotations
 from flows.house import city_version, load_house
 from flows.settings import load_settings
 from tests.benchmarks.peers import city
-from transforms.engine import EngineSettings, open_engine, quoted
+from transforms.engine import EngineSettings, open_engine, parquet_in
 from transforms.make_facts import make_facts
 from transforms.month_tables import write_table
 from transforms.policy.columns import score_lines
@@ -18,13 +18,13 @@ def main() -> None:
     common, districts = city_version(house.in_force(month))
     served = {name: [file.parent for file in city.clean_files(root, name, month)] for name in house.sources}
     targets = {line.target for line in score_lines(common, districts)}
-    wide, key = target / "facts.parquet", b"any key, for pseudonyms that nobody sees"
+    wide, key = target / "facts", b"any key, for pseudonyms that nobody sees"
     with open_engine(EngineSettings(), target / "spill") as connection:
         made = make_facts(
             connection, house.sources, served, house.reference, targets, month, key, wide, target / "over_quota",
             onward=target / "onward",
         )  # fmt: skip
-        connection.execute(f"CREATE TEMP VIEW facts AS FROM read_parquet({quoted(wide)})")
+        connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet_in(wide)}")
         statement = points_sql(common, districts, house.facts, corrected=made.corrected.indicators)
         values = {"month": month.first_day, "as_of": month.last_day}
         write_table(connection, statement, target / "scores.parquet", values)
