@@ -20,23 +20,18 @@ from transforms.clean.values import SQL_TYPES
 from transforms.corrections import Corrected, corrected_targets, correction_steps, holding_step
 from transforms.engine import (
     PARQUET,
-    numbered,
     parquet,
     parquet_in,
     quoted,
     received_rows,
     scalar,
-    sides_as_written,
 )
-from transforms.facts import fact_table_columns, facts_sql, joined_tables, residents_step, rows_step, source_steps
+from transforms.fact_table import write_fact_table
+from transforms.facts import residents_step, rows_step, source_steps
 from transforms.measures import equal
 from transforms.months import adds_up, handed_on, handing_on_steps, month_facts, months_step
-from transforms.overflow import overflow_told
-from transforms.policy.expressions import level_names
 from transforms.steps import Step, parts, run_in_parts, run_step, table_step
 from transforms.stretches import put_down, stretches
-
-IN_ORDER = "\nORDER BY district, resident_key"
 
 
 @dataclass
@@ -130,7 +125,7 @@ def make_facts(
     corrected = _correct(connection, sources, indicators, run)
     unmatched, left_out = _unmatched(connection, sources), _leave_out(connection, sources, over_quota)
     _view_known(connection, identities)
-    statements.append(_write_fact_table(connection, sources, reference, corrected, apart, values, _fresh(target), tell))
+    statements.append(write_fact_table(connection, sources, reference, corrected, apart, values, _fresh(target), tell))
     shutil.rmtree(by_district)
     return MonthFacts(sum(people.values()), corrected, unmatched, left_out, statements)
 
@@ -154,30 +149,6 @@ def _fresh(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)  # of a run that died
     folder.mkdir(parents=True)
     return folder
-
-
-def _write_fact_table(
-    connection: duckdb.DuckDBPyConnection,
-    sources: Mapping[str, Source],
-    reference: Reference,
-    corrected: Corrected,
-    apart: Sequence[Sequence[str]],
-    values: Mapping[str, Any],
-    target: Path,
-    tell: Callable[[str], None],
-) -> Step:
-    """Write the fact table, stretch by stretch; its query. What it does not read is dropped: it wants all the memory."""
-    for table in ["residents", *(f"last_{name}" for name, source in sources.items() if source.quota)]:
-        connection.execute(f"DROP TABLE {table}")
-    facts = all_facts(sources)
-    columns = ", ".join(fact_table_columns(facts))
-    few = {"district": reference.districts, **{name: level_names(fact) for name, fact in facts.items()}}
-    with overflow_told(connection, facts, joined_tables(sources)), sides_as_written(connection):
-        for number, stretch in enumerate(apart, 1):
-            tell(f"汇总（{number}/{len(apart)}）")
-            joined = Step("facts", facts_sql(sources, corrected.facts, stretch))
-            _in_order(connection, joined, columns, few, values, target / f"{number:05d}.parquet")
-    return Step("facts", f"SELECT {columns}\nFROM ({facts_sql(sources, corrected.facts)}{IN_ORDER}\n)")
 
 
 def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Sequence[Path]) -> None:
@@ -222,30 +193,6 @@ def _hand_on(
         made = run_in_parts(connection, step, values, folder / step.name, parts(rows, people))
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {step.name} AS FROM {made}")
     return steps
-
-
-def _in_order(
-    connection: duckdb.DuckDBPyConnection,
-    joined: Step,
-    columns: str,
-    few: Mapping[str, Collection[str]],
-    values: Mapping[str, Any],
-    target: Path,
-) -> None:
-    """Write rows of the fact table, sorted.
-
-    `columns`: what is written, as SQL over the rows joined. `few`: texts of few values, which are sorted as numbers:
-    column -> all its values. TRY makes the engine forget which columns cannot be null by what it knows of the files
-    behind them: it would mark them as required, and equal rows from other files would not be equal bytes.
-    """
-    kinds = {name: numbered(sorted(texts)) for name, texts in few.items() if texts}
-    types = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in kinds.items())
-    words = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in kinds)
-    rows = f"SELECT {columns} FROM (SELECT * REPLACE ({types}) FROM ({joined.sql}){IN_ORDER})"
-    copy = (
-        f"COPY (SELECT TRY(COLUMNS(*)) FROM (SELECT * REPLACE ({words}) FROM ({rows}))) TO {quoted(target)} ({PARQUET})"
-    )
-    run_step(connection, Step(joined.name, copy), values)
 
 
 def latest_steps(source: Source) -> list[Step]:

@@ -113,7 +113,6 @@ def test_postings_put_in_order_by_ids_as_text_are_noticed(
 ) -> None:
     """As one would write it at first: a person's newest posting of each month, and the month before it."""
     slow = """
-        CREATE TEMP TABLE newest AS
         SELECT *, lag(month) OVER (PARTITION BY CAST(person AS VARCHAR) ORDER BY month) FROM rows_social_security
         QUALIFY row_number() OVER (PARTITION BY CAST(person AS VARCHAR), insurance, month ORDER BY posted_on DESC, kind DESC) = 1"""
     steps = make_facts_module.source_steps

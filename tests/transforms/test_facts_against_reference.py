@@ -95,33 +95,33 @@ def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[
     """Make the facts with the engine: what was made, and the fact rows. From all rows, and from what months handed on."""
     reference = write_reference(root / "reference", world.tables)
     served = write_clean(root / "clean", clean)
-    with open_engine(EngineSettings(memory="500MB"), root / "spill") as engine:
 
-        def make(month: Month, before: Path | None) -> MonthFacts:
-            known = {
-                name: [folder for folder in folders if folder.parent.name <= f"received={month}"]
-                for name, folders in served.items()
-            }
-            handed = {path.name: path for path in before.iterdir()} if before else None
+    def make(month: Month, before: Path | None) -> MonthFacts:
+        known = {
+            name: [folder for folder in folders if folder.parent.name <= f"received={month}"]
+            for name, folders in served.items()
+        }
+        handed = {path.name: path for path in before.iterdir()} if before else None
+        with open_engine(EngineSettings(memory="500MB"), root / "spill") as engine:
             return make_facts(
                 engine, SOURCES, known, reference, ["education"], month, b"key", root / f"{month}",
                 root / "over_quota", before=handed, onward=root / "onward" / str(month),
             )  # fmt: skip
 
-        make(world.month, None)
-        table, earlier = root / f"{world.month}", root / "onward" / str(world.month - 1)
-        at_once, published = [file.read_bytes() for file in files_of(table)], published_of(table)
-        shutil.rmtree(root / "onward")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("transforms.steps.ROWS", 100)  # words of new postings are made in several parts,
-            make(world.month - 1, None)
-            made = make(world.month, earlier)
-            assert [file.read_bytes() for file in files_of(table)] == at_once
-            shutil.rmtree(root / "onward" / str(world.month))
-            patch.setattr("transforms.steps.PEOPLE", 2)  # and so are those handed on,
-            patch.setattr("transforms.stretches.PEOPLE", 2)  # and the fact table
-            assert make(world.month, earlier) == made
-            assert published_of(table) == published
+    make(world.month, None)
+    table, earlier = root / f"{world.month}", root / "onward" / str(world.month - 1)
+    at_once, published = [file.read_bytes() for file in files_of(table)], published_of(table)
+    shutil.rmtree(root / "onward")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("transforms.steps.ROWS", 100)  # words of new postings are made in several parts,
+        make(world.month - 1, None)
+        made = make(world.month, earlier)
+        assert [file.read_bytes() for file in files_of(table)] == at_once
+        shutil.rmtree(root / "onward" / str(world.month))
+        patch.setattr("transforms.steps.PEOPLE", 2)  # and so are those handed on,
+        patch.setattr("transforms.stretches.PEOPLE", 2)  # and the fact table
+        assert make(world.month, earlier) == made
+        assert published_of(table) == published
     return made, pq.read_table(table).to_pylist()
 
 

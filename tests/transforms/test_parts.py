@@ -11,7 +11,7 @@ import pytest
 
 from tests.world import needless_words
 from transforms.engine import EngineSettings, open_engine
-from transforms.make_facts import _in_order
+from transforms.fact_table import in_order
 from transforms.steps import PART, PEOPLE, ROWS, Step, parts, run_in_parts
 
 PEOPLE_OF_A_TOWN = 8_000
@@ -41,7 +41,7 @@ def test_a_reference_city_is_one_part_and_its_first_month_two() -> None:
     assert parts(rows=4_000_000, people=5_100_000) == 1
     assert parts(rows=228_000_000) == 2
     assert parts(people=PEOPLE - 1) == parts(rows=ROWS - 1) == 1
-    assert parts(people=20_000_000) == 3
+    assert parts(people=20_000_000) == 4
 
 
 def test_the_fact_table_lies_in_its_order_whatever_is_known_of_nulls(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_the_fact_table_lies_in_its_order_whatever_is_known_of_nulls(tmp_path: P
     joined = Step("facts", f"SELECT resident_key, district, age FROM ({people})")
     few, values = {"district": ["330212", "330203"]}, {"first_day": dt.date(2024, 4, 1)}
     with open_engine(EngineSettings("300MB", 4), tmp_path / "spill") as engine:
-        _in_order(engine, joined, "resident_key, district, age", few, values, tmp_path / "wide.parquet")
+        in_order(engine, joined, "resident_key, district, age", few, values, tmp_path / "wide.parquet")
     table = pq.read_table(tmp_path / "wide.parquet")
     assert pq.read_metadata(tmp_path / "wide.parquet").num_row_groups > 2
     rows = list(zip(table["district"].to_pylist(), table["resident_key"].to_pylist(), strict=True))
