@@ -13,7 +13,7 @@ from flows import onward
 from flows import publish as publishing
 from flows.house import House, city_version
 from flows.receiving import cleaning_job
-from flows.root import fingerprint
+from flows.root import fingerprint, fresh_folder
 from flows.run import Run
 from reports.district_lists import Policy
 from reports.exports import District, write_exports
@@ -45,13 +45,13 @@ def _facts(run: Run) -> dict[str, Any]:
     with run.engine() as connection, onward.handing_on(run) as folder:
         made = make_facts(
             connection, house.sources, folders, house.reference, targets, run.month, run.key,
-            run.making.wide, revision / "restricted" / "over_quota", lambda what: run.tell(f"指标数据：{what}"),
+            fresh_folder(run.making.wide), revision / "restricted" / "over_quota", lambda what: run.tell(f"指标数据：{what}"),
             before=onward.handed_on(run), onward=folder, identities=_identities_before(run),
         )  # fmt: skip
         connection.execute(f"CREATE TEMP VIEW facts AS FROM {parquet_in(run.making.wide)}")
         unknown = month_tables.unknown_keys(connection, house.sources, house.district_indicators())
     for table, columns in month_tables.published_columns(house.facts).items():
-        copy_columns(sorted(run.making.wide.glob("*.parquet")), month_tables.table_file(revision, table), columns)
+        copy_columns(_parts(run.making.wide), month_tables.table_file(revision, table), columns)
     write_sql(revision, "facts", [(step.name, step.sql) for step in made.statements])
     return {
         "residents": made.residents,

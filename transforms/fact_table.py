@@ -31,15 +31,13 @@ def write_fact_table(
     target: Path,
     tell: Callable[[str], None],
 ) -> Step:
-    """Write the fact table, stretch by stretch; its query. What it does not read is dropped: it wants all the memory."""
-    for table in ["residents", *(f"last_{name}" for name, source in sources.items() if source.quota)]:
-        connection.execute(f"DROP TABLE {table}")
+    """Write the fact table, a file for each stretch, and tell of each; the query of the whole."""
     facts = all_facts(sources)
     columns = ", ".join(fact_table_columns(facts))
     few = {"district": reference.districts, **{name: level_names(fact) for name, fact in facts.items()}}
     with overflow_told(connection, facts, joined_tables(sources)), sides_as_written(connection):
         for number, stretch in enumerate(apart, 1):
-            tell(f"汇总（{number}/{len(apart)}）")
+            tell(f"汇总（{number}/{len(apart)}）" if len(apart) > 1 else "汇总")
             joined = Step("facts", facts_sql(sources, corrected.facts, stretch))
             in_order(connection, joined, columns, few, values, target / f"{number:05d}.parquet")
     return Step("facts", f"SELECT {columns}\nFROM ({facts_sql(sources, corrected.facts)}{IN_ORDER}\n)")

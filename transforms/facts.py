@@ -11,7 +11,7 @@ from transforms.clean.identity import id_text
 from transforms.engine import numbered
 from transforms.measures import FACT_TYPES, any_condition, condition, equal, finished, raw_measure, weighted
 from transforms.policy.expressions import Kind, fact_kinds, parse
-from transforms.steps import Step
+from transforms.steps import Step, table_step
 from transforms.stretches import of_stretch, within
 
 
@@ -19,12 +19,9 @@ def residents_step(source: Source, districts: Iterable[str]) -> Step:
     """`residents`: one row per person scored, with the district that scores them, one of `districts`."""
     assert source.spine
     spine = source.spine
-    return Step(
-        "residents",
-        f"""
-CREATE OR REPLACE TEMP TABLE residents AS
-SELECT person, CAST({spine.district} AS {numbered(sorted(districts))}) AS district FROM rows_{source.source} WHERE {equal(spine.where)}""",
-    )
+    district = f"CAST({spine.district} AS {numbered(sorted(districts))}) AS district"
+    rows = f"SELECT person, {district} FROM rows_{source.source} WHERE {equal(spine.where)}"
+    return table_step(Step("residents", rows))
 
 
 def _registered(source: Source, stretch: Sequence[str]) -> str:
@@ -40,11 +37,11 @@ def _registered(source: Source, stretch: Sequence[str]) -> str:
     measures = "".join(
         f",\n        {raw_measure(source, fact)} AS {name}" for name, fact in source.facts.items() if fact.measure
     )
-    where = " AND ".join([equal(spine.where), *([within(spine.district, stretch)] if stretch else [])])
     return f"""SELECT person, coalesce(known.resident_key, CAST({pseudonym} AS UUID)) AS resident_key,
         {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone, {spine.community} AS community{measures}
-    FROM (FROM rows_{source.source} WHERE {where})
-    LEFT JOIN (SELECT person, resident_key FROM {of_stretch("known", stretch)}) AS known USING (person)"""
+    FROM rows_{source.source}
+    LEFT JOIN (SELECT person, resident_key FROM known WHERE {within("district", stretch)}) AS known USING (person)
+    WHERE {equal(spine.where)} AND {within(spine.district, stretch)}"""
 
 
 def rows_step(source: Source) -> Step:
@@ -133,9 +130,9 @@ def joined_tables(sources: Mapping[str, Source]) -> list[str]:
 def facts_sql(sources: Mapping[str, Source], corrected: Collection[str], stretch: Sequence[str] = ()) -> str:
     """The statement that makes the fact table's rows: one per resident, in no order, with `person` for the ID.
 
-    Reads the registry, `known` and the per-person tables, of a stretch (districts) what they hold of its people.
-    `corrected`: the facts that corrections of this month replace; their
-    values stand in `corrected_facts` (person, one column per fact). Corrections come before what is derived.
+    Reads the registry, `known` and the per-person tables, of a stretch (districts) what they hold of its people. `corrected`:
+    the facts that corrections of this month replace; their values stand in `corrected_facts` (person, one column per fact).
+    Corrections come before what is derived.
     """
     everything = {name: (source, fact) for source in sources.values() for name, fact in source.facts.items()}
     kinds = fact_kinds({name: fact for name, (_, fact) in everything.items()})
@@ -169,7 +166,7 @@ WITH registered AS (
     {_registered(spine(sources), stretch)}
 ),
 measured AS (
-    SELECT registered.person, resident_key, registered.district, registered.name, phone, community,
+    SELECT registered.person, resident_key, district, registered.name, phone, community,
     held_corrections.corrections,
     {measured}{kept}
     FROM registered

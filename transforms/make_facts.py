@@ -102,7 +102,8 @@ def make_facts(
             run(step)
     run(residents_step(spine(sources), reference.districts))
     people = dict(connection.execute("SELECT district, count(*) FROM residents GROUP BY district").fetchall())
-    apart, by_district = stretches(people), _fresh(target.with_suffix(".by_district"))
+    apart, by_district = stretches(people), target / "by_district"
+    by_district.mkdir(parents=True)
 
     def keep(known: Step) -> None:
         if len(apart) == 1:
@@ -125,7 +126,8 @@ def make_facts(
     corrected = _correct(connection, sources, indicators, run)
     unmatched, left_out = _unmatched(connection, sources), _leave_out(connection, sources, over_quota)
     _view_known(connection, identities)
-    statements.append(write_fact_table(connection, sources, reference, corrected, apart, values, _fresh(target), tell))
+    _give_back(connection, sources)
+    statements.append(write_fact_table(connection, sources, reference, corrected, apart, values, target, tell))
     shutil.rmtree(by_district)
     return MonthFacts(sum(people.values()), corrected, unmatched, left_out, statements)
 
@@ -145,10 +147,10 @@ def _correct(
     return corrected
 
 
-def _fresh(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that died
-    folder.mkdir(parents=True)
-    return folder
+def _give_back(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source]) -> None:
+    """Drop what the fact table does not read: it wants all the memory that there is."""
+    for table in ["residents", *(f"last_{name}" for name, source in sources.items() if source.quota)]:
+        connection.execute(f"DROP TABLE {table}")
 
 
 def _serve(connection: duckdb.DuckDBPyConnection, source: Source, folders: Sequence[Path]) -> None:

@@ -49,9 +49,9 @@ def put_down(connection: duckdb.DuckDBPyConnection, rows: Step, values: Mapping[
 
 def of_stretch(table: str, districts: Sequence[str]) -> str:
     """The rows about a stretch's people in what is put down by district; the whole table, for a stretch of everyone."""
-    return f"(FROM {table} WHERE {within('district', districts)})" if districts else table
+    return f"(SELECT * EXCLUDE (district) FROM {table} WHERE {within('district', districts)})" if districts else table
 
 
 def within(column: str, districts: Sequence[str]) -> str:
-    """Whether a column's district is one of these, as SQL."""
-    return f"{column} IN ({', '.join(map(quoted, districts))})"
+    """Whether a column's district is one of these, as SQL; true of every row for a stretch of everyone."""
+    return f"{column} IN ({', '.join(map(quoted, districts))})" if districts else "true"

@@ -154,7 +154,7 @@ def test_facts_follow_from_the_rows_of_the_policys_own_sources(policy: Policy, t
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as engine:
         reference = write_reference(tmp_path / "reference", {})
         folders = served(tmp_path / "clean", sources, clean)
-        target = tmp_path / "facts.parquet"
+        target = tmp_path / "facts"
         make_facts(
             engine, sources, folders, reference, [], month, b"key", target, tmp_path / "over_quota",
             onward=tmp_path / "onward",

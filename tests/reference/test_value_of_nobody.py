@@ -52,7 +52,7 @@ def test_nobodys_value_is_0_where_things_are_counted_and_null_where_it_is_a_pric
     }
     none: dict[str, list[dict[str, str]]] = {}
     by_reference = facts(SOURCES, clean, MONTH, none)[PERSON]
-    target = tmp_path / "facts.parquet"
+    target = tmp_path / "facts"
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as engine:
         served, reference = write_clean(tmp_path / "clean", clean), write_reference(tmp_path / "reference", none)
         make_facts(

@@ -86,6 +86,17 @@ def test_all_columns_are_the_whole_file(original: Path, tmp_path: Path) -> None:
     assert pq.read_metadata(tmp_path / "all.parquet").schema == pq.read_metadata(original).schema
 
 
+def test_files_that_are_alike_become_one_in_their_order(original: Path, tmp_path: Path) -> None:
+    copy_columns([original], tmp_path / "one.parquet", WANTED)
+    copy_columns([original, original], tmp_path / "two.parquet", WANTED)
+    one, two = pq.ParquetFile(tmp_path / "one.parquet"), pq.ParquetFile(tmp_path / "two.parquet")
+    assert (two.metadata.num_rows, two.num_row_groups) == (2 * ROWS, 2 * one.num_row_groups)
+    table = one.read()
+    assert two.read().equals(pa.concat_tables([table, table]))
+    seen = duckdb.sql(f"SELECT few, key, entries FROM {quoted(tmp_path / 'two.parquet')} OFFSET {ROWS}").fetchall()
+    assert seen == duckdb.sql(f"SELECT few, key, entries FROM {quoted(tmp_path / 'one.parquet')}").fetchall()
+
+
 def test_what_another_writer_tells_of_its_pages_is_left_behind(tmp_path: Path) -> None:
     """An index of pages holds places in the file that it came from."""
     table = pa.table({"a": list(range(10_000)), "b": [str(n) for n in range(10_000)]})

@@ -102,6 +102,7 @@ def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[
             for name, folders in served.items()
         }
         handed = {path.name: path for path in before.iterdir()} if before else None
+        shutil.rmtree(root / f"{month}", ignore_errors=True)
         with open_engine(EngineSettings(memory="500MB"), root / "spill") as engine:
             return make_facts(
                 engine, SOURCES, known, reference, ["education"], month, b"key", root / f"{month}",

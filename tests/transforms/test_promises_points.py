@@ -262,7 +262,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str,
         assert not extract.refused, (name, extract.refused)
         clean[name] = [(MONTH, row) for row in extract.clean]
     folder = tmp_path_factory.mktemp("facts")
-    target, left_out, onward = (folder / name for name in ("facts.parquet", "over_quota", "onward"))
+    target, left_out, onward = (folder / name for name in ("facts", "over_quota", "onward"))
     with open_engine(EngineSettings("500MB", 1), folder / "spill") as engine:
         served, reference = write_clean(folder / "clean", clean), write_reference(folder / "reference", TABLES)
         make_facts(engine, SOURCES, served, reference, [], MONTH, b"key", target, left_out, onward=onward)
