@@ -45,5 +45,5 @@ bench: .venv/installed  ## a steady-state month against its floor (RESIDENTS=, T
 peers: .venv/bench  ## a published month again in Polars, OpenFisca-core and pandas (ROOT=, MONTH=, PEERS=)
 	$(BIN)/python -m tests.benchmarks.peers $(PEERS) --root $(or $(ROOT),var) --month $(or $(MONTH),2024-04)
 
-faults: .venv/installed  ## the long run of all faults; writes docs/reliability.md
+faults: .venv/installed  ## the long run of all faults; writes docs/assurance/reliability.md
 	$(BIN)/python -m tests.faults.long --write

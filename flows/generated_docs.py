@@ -16,10 +16,10 @@ from reports.dictionary import dictionary_markdown, dictionary_rows
 def pages() -> dict[Path, str]:
     """Every generated page: its place and its text."""
     house = load_house(load_settings(None))
-    docs = PROJECT / "docs"
+    reference = PROJECT / "docs" / "reference"
     return {
-        docs / "dictionary.md": dictionary_markdown(dictionary_rows(house.sources, house.tables)),
-        docs / "commands.md": commands_markdown(app),
+        reference / "dictionary.md": dictionary_markdown(dictionary_rows(house.sources, house.tables)),
+        reference / "cli.md": commands_markdown(app),
     }
 
 

@@ -1,4 +1,4 @@
-"""The long run: every fault many times over, and the tables of docs/reliability.md from what happened.
+"""The long run: every fault many times over, and the tables of docs/assurance/reliability.md from what happened.
 
 python -m tests.faults.long [--kills 10] [--inputs 100000] [--write]
 """
@@ -30,7 +30,7 @@ from tests.faults.kills import deaths, kill_and_finish, kill_the_command
 from tests.faults.machine import clocks, low_memory, run_beside
 from tests.faults.troubles import Death
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PAGE = Path(__file__).parents[2] / "docs" / "assurance" / "reliability.md"
 BEGIN, END = "<!-- made by tests.faults.long -->", "<!-- end -->"
 FINISHED = "published months whole, next run finishes, same hashes"
 Row = tuple[str, str, str, str]
@@ -190,7 +190,7 @@ def _seconds(work: Callable[[], object], city: City) -> float:
 
 
 def page(long: Long, rows: Sequence[Row], seconds: float) -> str:
-    """The part of docs/reliability.md that a run writes."""
+    """The part of docs/assurance/reliability.md that a run writes."""
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, DuckDB {duckdb.__version__}"
     lines = [
         BEGIN, "",
@@ -211,7 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=10, help="how often each step is killed")
     parser.add_argument("--inputs", type=int, default=100_000, help="how many spoilt files")
-    parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
+    parser.add_argument("--write", action="store_true", help="write docs/assurance/reliability.md")
     given = parser.parse_args()
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ NAMED = re.compile(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`")
 
 @pytest.mark.parametrize("page", ["security", "reliability", "promises/outputs", "promises/points", "promises/sources"])
 def test_every_test_that_a_page_names_exists(page: str) -> None:
-    text = (HOUSE / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    text = (HOUSE / "docs" / "assurance" / f"{page}.md").read_text(encoding="utf-8")
     named = NAMED.findall(text)
     assert len(named) >= 20 and len(named) == text.count("::test_")
     missing = [

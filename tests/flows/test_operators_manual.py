@@ -17,7 +17,7 @@ from expectations.problems import ExitCode
 from flows.house import PROJECT
 from flows.settings import Settings, load_settings
 
-MANUAL = (PROJECT / "docs" / "operators.md").read_text(encoding="utf-8")
+MANUAL = (PROJECT / "docs" / "guides" / "operators" / "README.md").read_text(encoding="utf-8")
 DELIVERIES = {"全量": "snapshot", "增量": "increment"}
 
 

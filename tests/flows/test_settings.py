@@ -181,7 +181,7 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path: Path, li
 
 
 def test_the_examples_of_the_manual_are_accepted(tmp_path: Path) -> None:
-    manual = (Path(__file__).parents[2] / "docs" / "origins.md").read_text(encoding="utf-8")
+    manual = (Path(__file__).parents[2] / "docs" / "guides" / "operators" / "extracts.md").read_text(encoding="utf-8")
     sources = load_settings(written(tmp_path, manual.split("```toml\n")[1].split("```")[0])).sources
     assert {"housing", "credit", "volunteer", "social_security", "patents"} <= sources.keys()
 

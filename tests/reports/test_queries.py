@@ -172,7 +172,7 @@ def test_a_question_about_two_months_opens_no_other_months_files(catalogue: duck
 
 
 def test_the_analysts_guide_lists_every_question() -> None:
-    guide = (Path(__file__).resolve().parents[2] / "docs" / "analysts.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "analysts.md").read_text(encoding="utf-8")
     english = {name: sql.splitlines()[1].removeprefix("-- ") for name, sql in QUERIES.items()}
     missing = [name for name, question in english.items() if f"| `{name}` | {question} |" not in guide]
     assert not missing

@@ -1,4 +1,4 @@
-"""The manual for policy writers, made from the chapters: `python -m tests.spec.manual` writes docs/policy-writers.md.
+"""The manual for policy writers, made from the chapters: `python -m tests.spec.manual` writes docs/guides/policy-writers.md.
 
 What it shows is what the tests run, so it cannot say anything that does not hold.
 """
@@ -17,7 +17,7 @@ from tests.spec.mistakes import Sound
 from transforms.engine import EngineSettings, open_engine
 from transforms.policy.tables import AWARD
 
-PAGE = HERE.parents[1] / "docs" / "policy-writers.md"
+PAGE = HERE.parents[1] / "docs" / "guides" / "policy-writers.md"
 SUMS = {"common": "共性分", "district": "个性分", "total": "总分", "base": "基础分", "bonus": "加分"}
 SUMS |= {"province": "省级指标", "city": "市级指标"}
 GIVEN = {
