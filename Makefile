@@ -10,10 +10,6 @@ BIN := .venv/bin
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.venv/bench: requirements-bench.txt .venv/installed
-	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.txt -c requirements-bench.txt
-	touch $@
-
 .PHONY: help demo test lint lock docs bench peers faults
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -31,18 +27,17 @@ lint: .venv/installed  ## style, format and types
 	$(BIN)/mypy
 
 docs: .venv/installed  ## make the generated pages again
-	$(BIN)/python -m flows.generated_docs
+	$(BIN)/python -m flows.cli.reference_docs
 	$(BIN)/python -m tests.spec.manual
 
 lock: .venv/installed  ## resolve the dependencies again, with hashes and without addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra bench -c requirements-dev.txt pyproject.toml -o requirements-bench.txt
 
 bench: .venv/installed  ## a steady-state month against its floor (RESIDENTS=, TIMES=)
 	$(BIN)/python -m tests.benchmarks.bench --residents $(RESIDENTS) --times $(or $(TIMES),3) --folder var/bench-$(RESIDENTS)
 
-peers: .venv/bench  ## a published month again in Polars, OpenFisca-core and pandas (ROOT=, MONTH=, PEERS=)
+peers: .venv/installed  ## a published month again in Polars, OpenFisca-core and pandas (ROOT=, MONTH=, PEERS=)
 	$(BIN)/python -m tests.benchmarks.peers $(PEERS) --root $(or $(ROOT),var) --month $(or $(MONTH),2024-04)
 
 faults: .venv/installed  ## the long run of all faults; writes docs/assurance/reliability.md

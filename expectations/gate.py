@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from expectations.month import Month
-from expectations.source import Source
+from expectations.source_model import Source
 
 if TYPE_CHECKING:
-    from expectations.great import DuckDBSource
+    from expectations.gx_adapter import DuckDBSource
 
 _judging = threading.Lock()
 
 
-def warm_up() -> threading.Thread:
+def preload() -> threading.Thread:
     """Import Great Expectations in the background; the first judgement waits for it, and tells what is wrong with it.
 
     A process that ends without a judgement ends in the middle of it, and says nothing of that.
@@ -37,7 +37,9 @@ def warm_up() -> threading.Thread:
         with contextlib.suppress(Exception):
             _source()
         gc.freeze()  # what was imported stays: later collections need not look through it
-        atexit.register(gc.unfreeze)  # but the very last one: the engine calls what is left by then a leak
+        atexit.register(
+            gc.unfreeze
+        )  # but the very last one: the engine calls what is left by then a leak
         gc.enable()
 
     thread = threading.Thread(target=work, name="gate-warm-up", daemon=True)
@@ -45,7 +47,7 @@ def warm_up() -> threading.Thread:
     return thread
 
 
-def judge(
+def validate_delivery(
     connection: duckdb.DuckDBPyConnection,
     staged: str,
     source: Source,
@@ -59,15 +61,23 @@ def judge(
     A check that cannot be evaluated is a failure. Thread-safe, one at a time.
     """
     results = _validate(connection, staged, source, received, quarantine_limit)
-    failed = [result for result in results if not result.success]  # their exceptions are not told: they quote values
+    failed = [
+        result for result in results if not result.success
+    ]  # their exceptions are not told: they quote values
     failures = [_sentence(result) for result in failed if _evaluated(result)]
-    if len(failures) < len(failed):  # one scan answers all: what breaks it leaves them all without an answer
+    if len(failures) < len(
+        failed
+    ):  # one scan answers all: what breaks it leaves them all without an answer
         failures.append(f"{len(failed) - len(failures)} 项检查无法执行")
     return failures
 
 
 def _validate(
-    connection: duckdb.DuckDBPyConnection, staged: str, source: Source, received: Month, limit: Decimal | float
+    connection: duckdb.DuckDBPyConnection,
+    staged: str,
+    source: Source,
+    received: Month,
+    limit: Decimal | float,
 ) -> list[Any]:
     kept = _source()
     suite = importlib.import_module("expectations.suite").suite(source, received, limit)
@@ -83,20 +93,26 @@ def _evaluated(result: Any) -> bool:
 def _sentence(result: Any) -> str:
     what, seen = result.expectation_config.meta["what"], result.result
     if isinstance(seen["observed_value"], list):
-        missing = sorted(set(result.expectation_config.kwargs["column_set"]) - set(seen["observed_value"]))
+        missing = sorted(
+            set(result.expectation_config.kwargs["column_set"]) - set(seen["observed_value"])
+        )
         return f"{what}：缺少 {'、'.join(missing)}"
     counted, among = seen["observed_value"], seen.get("details", {}).get("among")
-    return f"{what}：共 {counted:,} 行" if among is None else f"{what}：{among:,} 行中有 {counted:,} 行"
+    return (
+        f"{what}：共 {counted:,} 行"
+        if among is None
+        else f"{what}：{among:,} 行中有 {counted:,} 行"
+    )
 
 
 @cache
-def _made() -> DuckDBSource:
+def _create_source() -> DuckDBSource:
     importlib.import_module("expectations.suite")
-    made: DuckDBSource = importlib.import_module("expectations.great").new_source()
+    made: DuckDBSource = importlib.import_module("expectations.gx_adapter").new_source()
     return made
 
 
 def _source() -> DuckDBSource:
     """The process's data source, made once, whichever thread comes first."""
     with _judging:
-        return _made()
+        return _create_source()

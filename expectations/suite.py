@@ -13,11 +13,13 @@ from typing import Any
 import great_expectations as gx
 import great_expectations.expectations as gxe
 
-from expectations.great import ExpectFewRows
+from expectations.gx_adapter import ExpectAtMostFailingRows
 from expectations.month import Month
-from expectations.source import Check, Column, Source
+from expectations.source_model import Check, Column, Source
 
-SMALL = 20  # up to so many refused rows or nulls never block: shares mean nothing in a small extract
+SMALL = (
+    20  # up to so many refused rows or nulls never block: shares mean nothing in a small extract
+)
 SOUND = "reasons IS NULL"
 
 
@@ -29,14 +31,18 @@ def _count(condition: str) -> str:
 SOUND_ROWS = _count(SOUND)
 
 
-def suite(source: Source, received: Month, quarantine_limit: Decimal | float) -> gx.ExpectationSuite:
+def build_suite(
+    source: Source, received: Month, quarantine_limit: Decimal | float
+) -> gx.ExpectationSuite:
     """The expectations of one delivery received in a month; each says what it asks, in Chinese, in `meta["what"]`.
 
     `quarantine_limit`: the share of refused rows (0 to 1) over which a delivery is blocked.
     """
     asked = [_columns(source), _refused(quarantine_limit)]
     if source.delivery == "snapshot":
-        asked.append(gxe.ExpectTableRowCountToBeBetween(min_value=1, meta={"what": "全量数据不得为空"}))
+        asked.append(
+            gxe.ExpectTableRowCountToBeBetween(min_value=1, meta={"what": "全量数据不得为空"})
+        )
     for name, column in source.columns.items():
         asked.extend(_never(what, broken) for what, broken in _broken(name, column, received))
         if column.max_null_share is not None:
@@ -52,16 +58,19 @@ def _columns(source: Source) -> Any:
     )
 
 
-def _refused(limit: Decimal | float) -> ExpectFewRows:
+def _refused(limit: Decimal | float) -> ExpectAtMostFailingRows:
     what = f"拒收的行不得超过 {float(limit):.2%}（且多于 {SMALL} 行）"
-    return ExpectFewRows(
-        counted=_count("reasons IS NOT NULL"), tolerated=SMALL, share=float(limit), meta={"what": what}
+    return ExpectAtMostFailingRows(
+        counted=_count("reasons IS NOT NULL"),
+        tolerated=SMALL,
+        share=float(limit),
+        meta={"what": what},
     )
 
 
-def _nulls(name: str, column: Column) -> ExpectFewRows:
+def _nulls(name: str, column: Column) -> ExpectAtMostFailingRows:
     share = float(column.max_null_share or 0)
-    return ExpectFewRows(
+    return ExpectAtMostFailingRows(
         counted=_count(f"{SOUND} AND {_name(name)} IS NULL"),
         among=SOUND_ROWS,
         tolerated=SMALL,
@@ -70,19 +79,21 @@ def _nulls(name: str, column: Column) -> ExpectFewRows:
     )
 
 
-def _unique(source: Source) -> ExpectFewRows:
+def _unique(source: Source) -> ExpectAtMostFailingRows:
     standing = f"{SOUND} AND NOT superseded"
     key = ", ".join(_name(name) for name in source.key)
     titles = "、".join(source.columns[name].title for name in source.key)
-    return ExpectFewRows(
+    return ExpectAtMostFailingRows(
         counted=f"{_count(standing)} - count(DISTINCT CASE WHEN {standing} THEN ({key}) END)",
         among=SOUND_ROWS,
         meta={"what": f"{titles}：合格且未被替代的行不得重复"},
     )
 
 
-def _never(what: str, broken: str) -> ExpectFewRows:
-    return ExpectFewRows(counted=_count(f"{SOUND} AND ({broken})"), among=SOUND_ROWS, meta={"what": what})
+def _never(what: str, broken: str) -> ExpectAtMostFailingRows:
+    return ExpectAtMostFailingRows(
+        counted=_count(f"{SOUND} AND ({broken})"), among=SOUND_ROWS, meta={"what": what}
+    )
 
 
 def _broken(name: str, column: Column, received: Month) -> Iterator[tuple[str, str]]:
@@ -91,11 +102,16 @@ def _broken(name: str, column: Column, received: Month) -> Iterator[tuple[str, s
     if column.required:
         yield f"{title}：必填", f"{quoted} IS NULL"
     if column.required_when:
-        when = " AND ".join(f"{_name(other)} = {_text(value)}" for other, value in column.required_when.items())
+        when = " AND ".join(
+            f"{_name(other)} = {_text(value)}" for other, value in column.required_when.items()
+        )
         yield f"{title}：满足条件时必填", f"{when} AND {quoted} IS NULL"
     if column.type == "id":
         born = f"{quoted} // 1000 % 100000000"  # the address before it may begin with 0
-        yield f"{title}：须为 17 位数字", f"{quoted} NOT BETWEEN 0 AND {10**17 - 1} OR {born} < 19000101"
+        yield (
+            f"{title}：须为 17 位数字",
+            f"{quoted} NOT BETWEEN 0 AND {10**17 - 1} OR {born} < 19000101",
+        )
     if column.type == "set":
         yield f"{title}：须在声明的取值之内", f"{quoted} NOT IN {_texts(column.values)}"
     if column.type == "date" and not column.future:
@@ -106,7 +122,10 @@ def _broken(name: str, column: Column, received: Month) -> Iterator[tuple[str, s
     if column.check:
         yield f"{title}：须在声明的范围之内", _outside(quoted, column.check)
     if column.by:
-        cases = [f"{_name(column.by)} = {_text(kind)} AND ({_outside(quoted, c)})" for kind, c in column.checks.items()]
+        cases = [
+            f"{_name(column.by)} = {_text(kind)} AND ({_outside(quoted, c)})"
+            for kind, c in column.checks.items()
+        ]
         yield f"{title}：须在按类别声明的范围之内", " OR ".join(cases)
     if column.not_before:
         yield f"{title}：不得早于对应的起始列", f"{quoted} < {_name(column.not_before)}"

@@ -10,12 +10,28 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 import data
-from expectations.problems import MEANT, DeclarationError, ExitCode, JifenError, Problem, meant, nearest
-from transforms.engine import EngineSettings
+from expectations.errors import (
+    MEANT,
+    DeclarationError,
+    Diagnostic,
+    ExitCode,
+    JifenError,
+    did_you_mean,
+    expected_text,
+)
+from transforms.engine.session import EngineSettings
 
 FILE_NAME = "jifen.toml"
 OWN_DECLARATIONS = Path(data.__file__).resolve().parent
@@ -52,9 +68,9 @@ class Paths(Closed):
 class Engine(Closed):
     """How much of the machine the engine may use."""
 
-    memory: Annotated[str, Field(pattern=r"^(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)(K|M|G|T)i?B$")] = (
-        EngineSettings.memory
-    )
+    memory: Annotated[
+        str, Field(pattern=r"^(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)(K|M|G|T)i?B$")
+    ] = EngineSettings.memory
     threads: Annotated[int, Field(ge=1)] = EngineSettings.threads
 
 
@@ -102,7 +118,11 @@ class Notify(Closed):
     @classmethod
     def _address_without_secret(cls, webhook: str | None) -> str | None:
         parts = urlsplit(webhook or "http://none")
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.password is not None:
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.password is not None
+        ):
             raise ValueError(
                 "应为 http:// 或 https:// 地址，不含密码；含密钥的地址放在环境变量 JIFEN_NOTIFY_WEBHOOK 中"
             )
@@ -127,7 +147,9 @@ class SourceSettings(Closed):
     def _without_secret(cls, address: str | None) -> str | None:
         if address is not None and "://" in address:
             parts = urlsplit(address)
-            if parts.password is not None or re.search("(password|secret|token)=", parts.query, re.IGNORECASE):
+            if parts.password is not None or re.search(
+                "(password|secret|token)=", parts.query, re.IGNORECASE
+            ):
                 raise ValueError("地址中不可写密码；密码放在环境变量或密钥文件中")
         return address
 
@@ -167,11 +189,18 @@ class Settings(Closed):
         unknown = sorted(self.sources.keys() - set(declared))
         if unknown:
             keys = "、".join(f"[sources.{name}]" for name in unknown)
-            todo = f"已声明的数据来源：{'、'.join(sorted(declared))}"
-            raise JifenError(ExitCode.DECLARATIONS, "没有声明过的数据来源", where=f"{FILE_NAME} {keys}", todo=todo)
+            hint = f"已声明的数据来源：{'、'.join(sorted(declared))}"
+            raise JifenError(
+                ExitCode.DECLARATIONS,
+                "没有声明过的数据来源",
+                where=f"{FILE_NAME} {keys}",
+                hint=hint,
+            )
 
 
-def load_settings(config: Path | None, root: Path | None = None, inbox: Path | None = None) -> Settings:
+def load_settings(
+    config: Path | None, root: Path | None = None, inbox: Path | None = None
+) -> Settings:
     """Read `config`, or `jifen.toml` of the working directory, or nothing but defaults.
 
     Relative paths in the file are relative to the file. `root` and `inbox` (command options) win over JIFEN_ROOT,
@@ -180,7 +209,9 @@ def load_settings(config: Path | None, root: Path | None = None, inbox: Path | N
     """
     file = config or Path(FILE_NAME)
     if config is not None and not config.is_file():
-        raise JifenError(ExitCode.USAGE, "找不到设置文件", where=str(config), todo="检查 --config 的路径")
+        raise JifenError(
+            ExitCode.USAGE, "找不到设置文件", where=str(config), hint="检查 --config 的路径"
+        )
     text = _text(file) if file.is_file() else ""
     given = _tables(file, text)
     root = root or (Path(os.environ["JIFEN_ROOT"]) if os.environ.get("JIFEN_ROOT") else None)
@@ -188,14 +219,18 @@ def load_settings(config: Path | None, root: Path | None = None, inbox: Path | N
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        raise DeclarationError([_problem(file, text, item) for item in error.errors(include_url=False)]) from None
+        raise DeclarationError(
+            [_problem(file, text, item) for item in error.errors(include_url=False)]
+        ) from None
 
 
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise DeclarationError([Problem(file, 1, "(文件)", "不是 UTF-8 文本", "请以 UTF-8 保存")]) from None
+        raise DeclarationError(
+            [Diagnostic(file, 1, "(文件)", "不是 UTF-8 文本", "请以 UTF-8 保存")]
+        ) from None
 
 
 def _tables(file: Path, text: str) -> dict[str, Any]:
@@ -205,7 +240,7 @@ def _tables(file: Path, text: str) -> dict[str, Any]:
         line = re.search(r"at line (\d+)", str(error))
         number = int(line[1]) if line else len(text.splitlines())
         raise DeclarationError(
-            [Problem(file, number, "(文件)", "不是合法的 TOML", "检查引号、等号和重复的键")]
+            [Diagnostic(file, number, "(文件)", "不是合法的 TOML", "检查引号、等号和重复的键")]
         ) from None
 
 
@@ -217,12 +252,22 @@ def _place(given: dict[str, Any], base: Path, root: Path | None, inbox: Path | N
     for name in ("root", "inbox", "policy", "reference"):
         if _has_text(paths.get(name)):
             paths[name] = (base / paths[name]).resolve()
-    paths.update({name: path.resolve() for name, path in (("root", root), ("inbox", inbox)) if path is not None})
+    paths.update(
+        {
+            name: path.resolve()
+            for name, path in (("root", root), ("inbox", inbox))
+            if path is not None
+        }
+    )
     paths.setdefault("root", base / "var")
     paths.setdefault("inbox", Path(str(paths["root"])) / "inbox")
     sources = given.get("sources")
     for source in sources.values() if isinstance(sources, dict) else ():
-        if isinstance(source, dict) and _has_text(source.get("origin")) and "://" not in source["origin"]:
+        if (
+            isinstance(source, dict)
+            and _has_text(source.get("origin"))
+            and "://" not in source["origin"]
+        ):
             source["origin"] = os.path.normpath(base / source["origin"])
 
 
@@ -244,15 +289,21 @@ _MEANT = {
 }
 
 
-def _problem(file: Path, text: str, item: Any) -> Problem:
+def _problem(file: Path, text: str, item: Any) -> Diagnostic:
     place = tuple(str(part) for part in item["loc"])
     key, kind = ".".join(place), item["type"]
     if kind == "extra_forbidden":
-        return Problem(file, _line(text, place), key, "不认识的键", nearest(place[-1], _known(place[:-1]), "的键"))
+        return Diagnostic(
+            file,
+            _line(text, place),
+            key,
+            "不认识的键",
+            did_you_mean(place[-1], _known(place[:-1]), "的键"),
+        )
     # What the model itself refuses may be a secret: it is not repeated.
     given = item["input"] if kind != "value_error" else None
     found = repr(given) if isinstance(given, str | int | float) else "值不合要求"
-    return Problem(file, _line(text, place), key, found, meant(item, _MEANT, key=key))
+    return Diagnostic(file, _line(text, place), key, found, expected_text(item, _MEANT, key=key))
 
 
 def _known(place: tuple[str, ...]) -> list[str]:

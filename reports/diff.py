@@ -9,15 +9,17 @@ from typing import Any
 import duckdb
 from rich.table import Table
 
-from transforms.engine import parquet_in
-from transforms.month_tables import points_columns
-from transforms.policy.columns import item_of
+from transforms.engine.session import read_folder_sql
+from transforms.outputs import list_points_columns
+from transforms.points.columns import strip_points_suffix
 
 Manifest = Mapping[str, Any]
 
 
-def difference(
-    connection: duckdb.DuckDBPyConnection, before: tuple[Path, Manifest], after: tuple[Path, Manifest]
+def compare_revisions(
+    connection: duckdb.DuckDBPyConnection,
+    before: tuple[Path, Manifest],
+    after: tuple[Path, Manifest],
 ) -> dict[str, Any]:
     """Plain data, ready for JSON: people, points (item, up, down, mean change of those), policy, deliveries.
 
@@ -41,7 +43,7 @@ def _name(manifest: Manifest) -> str:
 
 
 def _scores(folder: Path) -> str:
-    return parquet_in(folder / "scores")
+    return read_folder_sql(folder / "scores")
 
 
 def _people(connection: duckdb.DuckDBPyConnection, then: Path, now: Path) -> list[dict[str, Any]]:
@@ -60,12 +62,18 @@ def _people(connection: duckdb.DuckDBPyConnection, then: Path, now: Path) -> lis
             sum(people) FILTER (new = district AND old <> district), sum(people) FILTER (old = district AND new <> district)
         FROM districts, moved WHERE district IS NOT NULL GROUP BY district ORDER BY district""").fetchall()
     names = ("before", "after", "arrived", "left", "moved_in", "moved_out")
-    return [{"district": code} | {n: int(v or 0) for n, v in zip(names, row, strict=True)} for code, *row in rows]
+    return [
+        {"district": code} | {n: int(v or 0) for n, v in zip(names, row, strict=True)}
+        for code, *row in rows
+    ]
 
 
 def _points(connection: duckdb.DuckDBPyConnection, then: Path, now: Path) -> list[dict[str, Any]]:
     """Every points column that changed for anybody: how many went up and down, and by how much in the mean."""
-    old, new = points_columns(connection, _scores(then)), points_columns(connection, _scores(now))
+    old, new = (
+        list_points_columns(connection, _scores(then)),
+        list_points_columns(connection, _scores(now)),
+    )
     items = list(dict.fromkeys([*new, *old]))
 
     def change(item: str) -> str:
@@ -82,7 +90,12 @@ def _points(connection: duckdb.DuckDBPyConnection, then: Path, now: Path) -> lis
     ).fetchall()[0]
     found = zip(items, row[0::3], row[1::3], row[2::3], strict=True)
     return [
-        {"item": item_of(item), "up": up, "down": down, "mean": f"{total / (up + down):.2f}"}
+        {
+            "item": strip_points_suffix(item),
+            "up": up,
+            "down": down,
+            "mean": f"{total / (up + down):.2f}",
+        }
         for item, up, down, total in found
         if up or down
     ]
@@ -98,32 +111,53 @@ def _changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterat
 
 def _deliveries(then: Manifest, now: Manifest) -> Iterator[dict[str, Any]]:
     """Deliveries that only one of the two was made from."""
-    sides = [{(d["source"], d["month"], d["number"]) for d in manifest["deliveries"]} for manifest in (then, now)]
+    sides = [
+        {(d["source"], d["month"], d["number"]) for d in manifest["deliveries"]}
+        for manifest in (then, now)
+    ]
     for source, month, number in sorted(sides[0] ^ sides[1]):
         used = "before" if (source, month, number) in sides[0] else "after"
         yield {"source": source, "month": month, "number": number, "only_in": used}
 
 
-def as_tables(
+def format_tables(
     found: Mapping[str, Any], items: Mapping[str, str], districts: Mapping[str, str]
 ) -> Iterator[Table | str]:
     """The difference for a terminal; `items` and `districts`: titles by code."""
     yield f"{found['before']} → {found['after']}"
     people = found["people"]
-    rows = [(districts.get(line["district"], line["district"]), *_counts(list(line.values())[1:])) for line in people]
+    rows = [
+        (districts.get(line["district"], line["district"]), *_counts(list(line.values())[1:]))
+        for line in people
+    ]
     totals = [sum(line[name] for line in people) for name in list(people[0])[1:]] if people else []
     yield _table(
-        "人员", ("区县", "原", "现", "新登记", "不再登记", "迁入", "迁出"), [*rows, ("全市", *_counts(totals))]
+        "人员",
+        ("区县", "原", "现", "新登记", "不再登记", "迁入", "迁出"),
+        [*rows, ("全市", *_counts(totals))],
     )
     changed = [
-        (items.get(line["item"], line["item"]), *_counts([line["up"], line["down"]]), f"{float(line['mean']):+.2f}")
+        (
+            items.get(line["item"], line["item"]),
+            *_counts([line["up"], line["down"]]),
+            f"{float(line['mean']):+.2f}",
+        )
         for line in found["points"]
     ]
-    yield _table("积分（两边都在的人）", ("项目", "增加", "减少", "变化者平均"), changed) if changed else "积分没有变化"
-    policy = [(line["authority"], line["before"] or "—", line["after"] or "—") for line in found["policy"]]
+    yield (
+        _table("积分（两边都在的人）", ("项目", "增加", "减少", "变化者平均"), changed)
+        if changed
+        else "积分没有变化"
+    )
+    policy = [
+        (line["authority"], line["before"] or "—", line["after"] or "—") for line in found["policy"]
+    ]
     yield _table("积分表版本", ("积分表", "原", "现"), policy) if policy else "积分表没有变化"
     sides = {"before": "只用于前者", "after": "只用于后者"}
-    used = [(d["source"], d["month"], f"d{d['number']}", sides[d["only_in"]]) for d in found["deliveries"]]
+    used = [
+        (d["source"], d["month"], f"d{d['number']}", sides[d["only_in"]])
+        for d in found["deliveries"]
+    ]
     yield _table("交付", ("来源", "月份", "次", ""), used) if used else "所用的交付相同"
     if found["code"]["changed"]:
         yield f"程序有改动（{found['code']['before']} → {found['code']['after']}）"

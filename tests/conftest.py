@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from transforms.engine import EngineSettings, open_engine
+from transforms.engine.session import EngineSettings, open_engine
 
 
 @pytest.fixture(autouse=True)

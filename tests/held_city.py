@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from expectations.problems import ExitCode, JifenError
+from expectations.errors import ExitCode, JifenError
 from flows.settings import OWN_DECLARATIONS, Drift, Settings
 from tests.world import World, national_id
 
 OCTOBER, NOVEMBER, DECEMBER = "2021-10", "2021-11", "2021-12"
 HAISHU, JIANGBEI = "330203", "330205"
-PEOPLE = [national_id(f"5101021985010{day}{number:03d}") for day in (1, 2) for number in range(1, 21)]
+PEOPLE = [
+    national_id(f"5101021985010{day}{number:03d}") for day in (1, 2) for number in range(1, 21)
+]
 NAME, PHONE = "欧阳待核", "13857407777"
 SMALL = Drift(residents_min=5, rows_min=5, eligible_min=5)
 
@@ -38,7 +40,10 @@ def registry(people: Sequence[str] = PEOPLE, permit: str = "2017-01-10") -> Rows
 
 def degrees(people: Sequence[str] = PEOPLE) -> Rows:
     given = {"kind": "degree", "level": "bachelor", "awarded_on": "2010-06-30"}
-    return [{"certificate_no": f"D{n}", "resident_id": person, **given} for n, person in enumerate(people)]
+    return [
+        {"certificate_no": f"D{n}", "resident_id": person, **given}
+        for n, person in enumerate(people)
+    ]
 
 
 def with_drift(settings: Settings, drift: Drift = SMALL) -> Settings:
@@ -111,5 +116,9 @@ def amended(folder: Path, bachelor: int) -> Path:
 def list_tree(town: World) -> list[tuple[str, int]]:
     """Everything that analysts and districts can see: published revisions, links, the catalogue."""
     root = town.root.path
-    seen = [*(root / "months").rglob("*"), *(root / "published").iterdir(), *root.glob("catalogue*")]
+    seen = [
+        *(root / "months").rglob("*"),
+        *(root / "published").iterdir(),
+        *root.glob("catalogue*"),
+    ]
     return sorted((str(path.relative_to(root)), path.lstat().st_mtime_ns) for path in seen)

@@ -9,13 +9,18 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from data.synth.extracts import make_extracts
+from data.synthetic.write import generate_extracts
 from expectations.month import Month
 from tests.world import SOURCES, World, write_csv
 
 MONTHS = ("2024-03", "2024-04")
 RESIDENTS = 50
-CORRECTED = {"education": "18", "housing": "3.5", "fact:residence_months": "120", "fact:owns_home": "1"}
+CORRECTED = {
+    "education": "18",
+    "housing": "3.5",
+    "fact:residence_months": "120",
+    "fact:owns_home": "1",
+}
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
 
 
@@ -25,7 +30,7 @@ def synthetic_city() -> World:
     _FOLDERS.append(tempfile.TemporaryDirectory())
     before = os.umask(0o022)
     world = World(Path(_FOLDERS[-1].name), threads=2)
-    make_extracts(
+    generate_extracts(
         RESIDENTS,
         [Month.parse(month) for month in MONTHS],
         world.inbox,
@@ -50,8 +55,15 @@ def _correct(world: World) -> None:
     people = [text for text in given if re.fullmatch("[0-9]{17}[0-9X]", text)]
     targets = list(CORRECTED.items())
     rows = [
-        {"case_id": f"T{n}", "resident_id": person, "target": targets[n % 4][0], "value": targets[n % 4][1]}
+        {
+            "case_id": f"T{n}",
+            "resident_id": person,
+            "target": targets[n % 4][0],
+            "value": targets[n % 4][1],
+        }
         | {"decision": "upheld", "valid_from": "2024-01-01", "decided_on": "2024-01-05"}
         for n, person in enumerate(people[::4])
     ]
-    write_csv(world.inbox / MONTHS[0] / "corrections.csv", list(SOURCES["corrections"].columns), rows)
+    write_csv(
+        world.inbox / MONTHS[0] / "corrections.csv", list(SOURCES["corrections"].columns), rows
+    )

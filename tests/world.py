@@ -10,15 +10,15 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from expectations.declarations import load_sources
 from expectations.month import Month
-from expectations.source import Source
-from flows.house import House, load_house
-from flows.month import STEPS
-from flows.publish import Revision, finish_interrupted, published
-from flows.root import file_hash, open_root
-from flows.run import Run
+from expectations.source_loader import load_sources
+from expectations.source_model import Source
+from flows.pipeline.context import RunContext
+from flows.pipeline.stages import STAGES
+from flows.project import Project, load_project
 from flows.settings import Engine, Paths, Policy, Settings
+from flows.storage.publish import Revision, find_published, finish_interrupted
+from flows.storage.root import hash_file, open_root
 
 SOURCES = load_sources()
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -26,21 +26,33 @@ WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 def national_id(seventeen: str) -> str:
     """A synthetic ID: 17 digits and their check character."""
-    return seventeen + "10X98765432"[sum(int(a) * b for a, b in zip(seventeen, WEIGHTS, strict=True)) % 11]
+    return (
+        seventeen
+        + "10X98765432"[sum(int(a) * b for a, b in zip(seventeen, WEIGHTS, strict=True)) % 11]
+    )
 
 
-def no_key_twice(connection: duckdb.DuckDBPyConnection, source: Source) -> Callable[[str], list[str]]:
+def no_key_twice(
+    connection: duckdb.DuckDBPyConnection, source: Source
+) -> Callable[[str], list[str]]:
     """A gate that asks for nothing but that, of the sound rows that stand."""
 
     def judge(staged: str) -> list[str]:
-        standing = f"SELECT {', '.join(source.key)} FROM {staged} WHERE reasons IS NULL AND NOT superseded"
-        twice = source.key and connection.execute(f"{standing} GROUP BY ALL HAVING count(*) > 1").fetchall()
+        standing = (
+            f"SELECT {', '.join(source.key)} FROM {staged} WHERE reasons IS NULL AND NOT superseded"
+        )
+        twice = (
+            source.key
+            and connection.execute(f"{standing} GROUP BY ALL HAVING count(*) > 1").fetchall()
+        )
         return ["a key stands twice"] * bool(twice)
 
     return judge
 
 
-STRANGER = national_id("33020319500101001")  # nobody in the registry: makes a snapshot that is not empty
+STRANGER = national_id(
+    "33020319500101001"
+)  # nobody in the registry: makes a snapshot that is not empty
 FILLERS: dict[str, dict[str, str]] = {
     "education": {
         "certificate_no": "0",
@@ -77,7 +89,13 @@ class World:
     """
 
     def __init__(
-        self, folder: Path, *, threads: int = 1, memory: str = "1GB", only: Sequence[str] = (), **paths: Path
+        self,
+        folder: Path,
+        *,
+        threads: int = 1,
+        memory: str = "1GB",
+        only: Sequence[str] = (),
+        **paths: Path,
     ) -> None:
         self.sources = only or tuple(SOURCES)
         self.allowed = {name: "本市没有" for name in SOURCES if name not in self.sources}
@@ -90,8 +108,8 @@ class World:
         self.root = open_root(self.settings)
 
     @property
-    def house(self) -> House:
-        return load_house(self.settings)
+    def house(self) -> Project:
+        return load_project(self.settings)
 
     def deliver(self, month: str, **extracts: Rows) -> None:
         """Write a month's extracts as CSV: those given, the others without anything about anybody."""
@@ -100,18 +118,18 @@ class World:
             rows = extracts.get(name, [FILLERS[name]] if name in FILLERS else [])
             write_csv(self.inbox / month / f"{name}.csv", list(SOURCES[name].columns), rows)
 
-    def run(self, month: str, **options: Any) -> Run:
+    def run(self, month: str, **options: Any) -> RunContext:
         """Run a month step by step, without Prefect."""
         options["allowed"] = {**self.allowed, **options.get("allowed", {})}
-        run = Run(self.house, self.root, self.root.key(), Month.parse(month), **options)
+        run = RunContext(self.house, self.root, self.root.key(), Month.parse(month), **options)
         with self.root.lock():
             finish_interrupted(self.root, run.key)
-            for step in STEPS:
+            for step in STAGES:
                 step.function(run)
         return run
 
     def revision(self, month: str) -> Revision:
-        found = published(self.root, Month.parse(month))
+        found = find_published(self.root, Month.parse(month))
         assert found is not None
         return found
 
@@ -121,14 +139,19 @@ class World:
 
     def score(self, month: str, resident_id: str) -> dict[str, Any]:
         """One person's scores, found through the identities."""
-        people = {row["resident_id"]: row["resident_key"] for row in self.table(month, "restricted/identities")}
-        return next(row for row in self.table(month, "scores") if row["resident_key"] == people[resident_id])
+        people = {
+            row["resident_id"]: row["resident_key"]
+            for row in self.table(month, "restricted/identities")
+        }
+        return next(
+            row for row in self.table(month, "scores") if row["resident_key"] == people[resident_id]
+        )
 
     def hashes(self, month: str, *parts: str) -> dict[str, str]:
         """The hash of every file in these parts of a published month, e.g. `scores`, `exports`."""
         base = self.revision(month).path
         files = [path for part in parts for path in (base / part).rglob("*") if path.is_file()]
-        return {str(path.relative_to(base)): file_hash(path) for path in files}
+        return {str(path.relative_to(base)): hash_file(path) for path in files}
 
     def kept(self, kind: str, source: str) -> list[dict[str, Any]]:
         """The quarantined rows, or the defects, of a source, all months."""
@@ -140,7 +163,9 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
     if not files:
         return []
     with duckdb.connect() as connection:
-        result = connection.execute("SELECT * FROM read_parquet(?, hive_partitioning = false)", [files])
+        result = connection.execute(
+            "SELECT * FROM read_parquet(?, hive_partitioning = false)", [files]
+        )
         names = [column[0] for column in result.description or []]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
@@ -148,8 +173,13 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
 def needless_words(path: Path, column: str) -> set[str]:
     """What the dictionaries of a text column's row groups hold and the row groups do not: which it is may change from run to run."""
     file = pq.ParquetFile(path, read_dictionary=[column])
-    groups = [file.read_row_group(n, [column]).column(0).combine_chunks() for n in range(file.num_row_groups)]
-    return {word for group in groups for word in {*group.dictionary.to_pylist()} - {*group.to_pylist()}}
+    groups = [
+        file.read_row_group(n, [column]).column(0).combine_chunks()
+        for n in range(file.num_row_groups)
+    ]
+    return {
+        word for group in groups for word in {*group.dictionary.to_pylist()} - {*group.to_pylist()}
+    }
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Rows) -> None:

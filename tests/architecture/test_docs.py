@@ -22,7 +22,10 @@ def text_of(page: Path) -> str:
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives to the headings of a page."""
-    titles = (re.sub(r"[`*]|\]\([^)]*\)|\[", "", title).lower() for title in HEADING.findall(text_of(page)))
+    titles = (
+        re.sub(r"[`*]|\]\([^)]*\)|\[", "", title).lower()
+        for title in HEADING.findall(text_of(page))
+    )
     return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
 
 

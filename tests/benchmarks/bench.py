@@ -86,10 +86,20 @@ def bench(folder: Path, residents: int, times: int) -> None:
     root, inbox = folder / "root", folder / "inbox"
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "jifen.toml"
-    settings.write_text(f'[paths]\nroot = "{root}"\ninbox = "{inbox}"\n[policy]\nallow_illustrative = true\n')
+    settings.write_text(
+        f'[paths]\nroot = "{root}"\ninbox = "{inbox}"\n[policy]\nallow_illustrative = true\n'
+    )
     run = [JIFEN, "--config", str(settings), "run", "--month"]
     if not (inbox / SECOND).is_dir():
-        synth = ["synth", "--residents", str(residents), "--months", f"{FIRST}:{SECOND}", "--out", str(inbox)]
+        synth = [
+            "synth",
+            "--residents",
+            str(residents),
+            "--months",
+            f"{FIRST}:{SECOND}",
+            "--out",
+            str(inbox),
+        ]
         subprocess.run([JIFEN, "--config", str(settings), *synth], check=True)
     if not (root / "published" / FIRST).exists():
         first = measure([*run, FIRST])
@@ -114,7 +124,9 @@ def bench(folder: Path, residents: int, times: int) -> None:
     steps = [json.loads(path.read_text())["seconds"] for path in records]
     month, floor = statistics.median(m.seconds for m in months), statistics.median(floors)
     table = Table("measured", "ratio to floor", "seconds (median)", "peak MiB")
-    table.add_row("month", f"{month / floor:.2f}", f"{month:.1f}", f"{max(m.memory for m in months):.0f}")
+    table.add_row(
+        "month", f"{month / floor:.2f}", f"{month:.1f}", f"{max(m.memory for m in months):.0f}"
+    )
     table.add_row("floor", "1.00", f"{floor:.1f}", "")
     for name, seconds in parts.items():
         table.add_row(f"  floor: {name}", f"{float(seconds) / floor:.2f}", seconds, "")

@@ -20,7 +20,9 @@ def floor(inbox: Path, month: str, revision: Path, work: Path) -> dict[str, floa
     """Seconds of each part of the floor."""
     work.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, float] = {}
-    with duckdb.connect(config={"threads": 2, "memory_limit": "2.5GB", "temp_directory": str(work)}) as connection:
+    with duckdb.connect(
+        config={"threads": 2, "memory_limit": "2.5GB", "temp_directory": str(work)}
+    ) as connection:
 
         def timed(name: str, statement: str) -> None:
             started = time.perf_counter()
@@ -30,17 +32,27 @@ def floor(inbox: Path, month: str, revision: Path, work: Path) -> dict[str, floa
         for extract in sorted((inbox / month).iterdir()):
             parts = f"{extract}/*" if extract.is_dir() else str(extract)
             read = (
-                f"read_csv('{parts}', all_varchar = true)" if extract.suffix == ".csv" else f"read_parquet('{parts}')"
+                f"read_csv('{parts}', all_varchar = true)"
+                if extract.suffix == ".csv"
+                else f"read_parquet('{parts}')"
             )
             target = work / f"{extract.stem}.parquet"
-            timed("extracts", f"COPY (SELECT * FROM {read}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+            timed(
+                "extracts",
+                f"COPY (SELECT * FROM {read}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)",
+            )
         columns = ", ".join(f"max({column})" for column in POSTINGS.split(", "))
-        timed("postings", f"SELECT {columns} FROM read_parquet('{inbox}/*/social_security/*.parquet')")
+        timed(
+            "postings", f"SELECT {columns} FROM read_parquet('{inbox}/*/social_security/*.parquet')"
+        )
         for name in TABLES:
             if (revision / name).is_dir():
                 target = work / f"{name.replace('/', '_')}.parquet"
                 read = f"read_parquet('{revision / name}/*.parquet')"
-                timed("tables", f"COPY (SELECT * FROM {read}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+                timed(
+                    "tables",
+                    f"COPY (SELECT * FROM {read}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)",
+                )
     return seconds
 
 

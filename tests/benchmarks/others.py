@@ -30,7 +30,8 @@ def others(settings: Path, root: Path, folder: Path, times: int) -> Iterator[Lin
     yield (
         f"slowest of {len(QUERIES)} questions",
         max(
-            statistics.median(ask(root / "catalogue.duckdb", sql)[0] for _ in range(times)) for sql in QUERIES.values()
+            statistics.median(ask(root / "catalogue.duckdb", sql)[0] for _ in range(times))
+            for sql in QUERIES.values()
         ),
     )
     cold, second = framework(folder / "small")
@@ -48,7 +49,9 @@ def _median(times: int, work: Callable[[], object]) -> float:
 
 
 def _run(*command: str, given: str = "") -> str:
-    return subprocess.run([JIFEN, *command], input=given, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [JIFEN, *command], input=given, check=True, capture_output=True, text=True
+    ).stdout
 
 
 def one_person(settings: Path, root: Path) -> Callable[[], object]:
@@ -56,7 +59,9 @@ def one_person(settings: Path, root: Path) -> Callable[[], object]:
     newest = max((root / "published").iterdir())
     table = f"read_parquet('{newest}/restricted/identities/*.parquet')"
     with duckdb.connect() as connection:
-        middle = f"SELECT resident_id FROM {table} LIMIT 1 OFFSET (SELECT count(*) // 2 FROM {table})"
+        middle = (
+            f"SELECT resident_id FROM {table} LIMIT 1 OFFSET (SELECT count(*) // 2 FROM {table})"
+        )
         ((resident_id,),) = connection.execute(middle).fetchall()
     return lambda: _run("--config", str(settings), "explain", "--resident", "-", given=resident_id)
 
@@ -68,7 +73,9 @@ def draft(settings: Path, folder: Path) -> Callable[[], object]:
     for part in ("points", "services"):
         shutil.copytree(OWN_DECLARATIONS / part, policy / part)
     city = policy / "points" / "city.yaml"
-    text, changed = re.subn(r"(?m)^(      \w+: \{title: \w+, cap: )\d+", r"\g<1>20", city.read_text(encoding="utf-8"))
+    text, changed = re.subn(
+        r"(?m)^(      \w+: \{title: \w+, cap: )\d+", r"\g<1>20", city.read_text(encoding="utf-8")
+    )
     assert changed
     city.write_text(text, encoding="utf-8")
 

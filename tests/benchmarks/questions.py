@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from expectations.month import Month
-from reports.catalogue import VIEWS, build_catalogue
+from reports.catalogue.build import VIEWS, build_catalogue
 from tests.reports.queries import QUERIES
 
 ASK = """
@@ -35,7 +35,9 @@ print(time.perf_counter() - started, rows)
 
 def months_of(revisions: Sequence[Path], folder: Path, number: int) -> list[tuple[str, Path]]:
     """The revisions as so many months, the last one as itself; those that stand already are used again."""
-    last = Month.parse(json.loads((revisions[-1] / "manifest.json").read_text(encoding="utf-8"))["month"])
+    last = Month.parse(
+        json.loads((revisions[-1] / "manifest.json").read_text(encoding="utf-8"))["month"]
+    )
     made = []
     for back in reversed(range(number)):
         month = str(last - back)
@@ -43,7 +45,9 @@ def months_of(revisions: Sequence[Path], folder: Path, number: int) -> list[tupl
         if not target.exists():
             aside = target.with_name("copying")
             for name, _ in VIEWS.values():
-                shutil.copytree(revisions[-1 - back % len(revisions)] / name, aside / name, dirs_exist_ok=True)
+                shutil.copytree(
+                    revisions[-1 - back % len(revisions)] / name, aside / name, dirs_exist_ok=True
+                )
             aside.rename(target)
         made.append((month, target))
     return made
@@ -59,8 +63,16 @@ def ask(catalogue: Path, sql: str) -> tuple[float, int]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--revisions", type=Path, nargs="+", required=True, help="e.g. .../2024-03/r1 .../2024-04/r1")
-    options.add_argument("--folder", type=Path, required=True, help="where the months are put; left there afterwards")
+    options.add_argument(
+        "--revisions",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="e.g. .../2024-03/r1 .../2024-04/r1",
+    )
+    options.add_argument(
+        "--folder", type=Path, required=True, help="where the months are put; left there afterwards"
+    )
     options.add_argument("--months", type=int, default=24)
     options.add_argument("--times", type=int, default=3)
     options.add_argument("--only", nargs="*", help="these questions only")
@@ -73,7 +85,9 @@ def main() -> None:
             continue
         asked = [ask(folder / "catalogue.duckdb", sql) for _ in range(given.times)]
         seconds = [took for took, _ in asked]
-        figures = [f"{value:.2f}" for value in (statistics.median(seconds), min(seconds), max(seconds))]
+        figures = [
+            f"{value:.2f}" for value in (statistics.median(seconds), min(seconds), max(seconds))
+        ]
         table.add_row(name, *figures, f"{asked[0][1]:,}")
     Console().print(table)
 

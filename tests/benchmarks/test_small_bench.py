@@ -14,22 +14,24 @@ import duckdb
 import pytest
 
 from expectations.month import Month
-from flows.house import city_version, load_house
+from flows.project import load_project, split_city
 from flows.settings import Paths, Settings
 from tests.benchmarks.floor import floor
 from tests.world import no_key_twice
-from transforms import make_facts as make_facts_module
-from transforms import month_tables
-from transforms.clean.cleaning import Job, clean_delivery
-from transforms.clean.identity import id_text
-from transforms.engine import EngineSettings, open_engine, parquet_in
-from transforms.make_facts import make_facts
-from transforms.policy.compile import points_sql
-from transforms.steps import Step
+from transforms import outputs
+from transforms.clean.delivery import CleaningJob, clean_delivery
+from transforms.clean.national_id import to_text_sql
+from transforms.engine.session import EngineSettings, open_engine, read_folder_sql
+from transforms.engine.statements import Statement
+from transforms.facts import build
+from transforms.facts.build import build_facts
+from transforms.points.compile import points_sql
 
 RESIDENTS, MONTHS = 100_000, 60
 MONTH = Month.parse("2024-04")
-AT_MOST = 4.2  # measured, idle and beside other work: 2.7 to 3.1; with the regression below 5.6 to 5.9
+AT_MOST = (
+    4.2  # measured, idle and beside other work: 2.7 to 3.1; with the regression below 5.6 to 5.9
+)
 
 # Every day of the sixties and seventies has some 30 people, with running numbers.
 PERSON = "330212 * 100000000000 + CAST(strftime(DATE '1960-01-01' + CAST(i % 7000 AS INTEGER), '%Y%m%d') AS BIGINT) * 1000 + i // 7000"
@@ -41,9 +43,7 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inbox")
     month = folder / str(MONTH)
     (month / "social_security").mkdir(parents=True)
-    people = (
-        f"(SELECT i, {id_text('person')} AS id FROM (SELECT i, {PERSON} AS person FROM range({RESIDENTS}) AS r(i)))"
-    )
+    people = f"(SELECT i, {to_text_sql('person')} AS id FROM (SELECT i, {PERSON} AS person FROM range({RESIDENTS}) AS r(i)))"
     registry = f"""
         SELECT id AS resident_id, '王小明' AS name, '13800000000' AS phone, '330212' AS residence_district,
             '幸福小区' AS residence_community, '2015-03-01' AS registered_on, '2016-03-01' AS permit_issued_on,
@@ -71,26 +71,37 @@ def cpu(work: Callable[[], object]) -> float:
 
 def score(inbox: Path, root: Path) -> Path:
     """Stage, split, facts and points of the extracts, as a month does them; the revision."""
-    house, served = load_house(Settings(paths=Paths(root=root, inbox=inbox))), {}
+    house, served = load_project(Settings(paths=Paths(root=root, inbox=inbox))), {}
     with open_engine(EngineSettings(), root / "spill") as connection:
-        for name, part in {"registry": "registry.parquet", "social_security": "social_security/part.parquet"}.items():
+        for name, part in {
+            "registry": "registry.parquet",
+            "social_security": "social_security/part.parquet",
+        }.items():
             parts = (inbox / str(MONTH) / part,)
-            job = Job(house.sources[name], MONTH, 1, parts, "utf-8", frozenset(house.reference.districts), "")
+            job = CleaningJob(
+                house.sources[name],
+                MONTH,
+                1,
+                parts,
+                "utf-8",
+                frozenset(house.reference.districts),
+                "",
+            )
             account = clean_delivery(
                 connection, job, root, root / "work", no_key_twice(connection, house.sources[name])
             )
             assert account.clean == account.received
             served[name] = [job.folder(root, "clean")]
         wide, revision = root / "wide", root / "revision"
-        made = make_facts(
+        made = build_facts(
             connection, house.sources, served, house.reference, [], MONTH, b"k" * 32, wide, root / "over_quota",
             onward=root / "onward",
         )  # fmt: skip
         assert made.residents == RESIDENTS
-        connection.execute(f"CREATE VIEW facts AS FROM {parquet_in(wide)}")
-        statement = points_sql(*city_version(house.in_force(MONTH)), house.facts)
+        connection.execute(f"CREATE VIEW facts AS FROM {read_folder_sql(wide)}")
+        statement = points_sql(*split_city(house.in_force(MONTH)), house.facts)
         day = {"month": MONTH.first_day, "as_of": MONTH.last_day}
-        month_tables.write_table(connection, statement, revision / "scores" / "scores.parquet", day)
+        outputs.write_table(connection, statement, revision / "scores" / "scores.parquet", day)
     return revision
 
 
@@ -99,7 +110,10 @@ def ratios(inbox: Path, folder: Path) -> Iterator[float]:
     months, floors = [], []
     for root in (folder / "1", folder / "2", folder / "3"):
         months.append(cpu(partial(score, inbox, root)))
-        floors += [cpu(partial(floor, inbox, str(MONTH), root / "revision", root / name)) for name in ("a", "b")]
+        floors += [
+            cpu(partial(floor, inbox, str(MONTH), root / "revision", root / name))
+            for name in ("a", "b")
+        ]
         yield min(months) / min(floors)
 
 
@@ -115,10 +129,12 @@ def test_postings_put_in_order_by_ids_as_text_are_noticed(
     slow = """
         SELECT *, lag(month) OVER (PARTITION BY CAST(person AS VARCHAR) ORDER BY month) FROM rows_social_security
         QUALIFY row_number() OVER (PARTITION BY CAST(person AS VARCHAR), insurance, month ORDER BY posted_on DESC, kind DESC) = 1"""
-    steps = make_facts_module.source_steps
+    steps = build.source_steps
     monkeypatch.setattr(
-        make_facts_module,
+        build,
         "source_steps",
-        lambda source: [*steps(source), Step("newest", slow)] if source.ledger else steps(source),
+        lambda source: (
+            [*steps(source), Statement("newest", slow)] if source.ledger else steps(source)
+        ),
     )
     assert min(ratios(inbox, tmp_path)) > AT_MOST

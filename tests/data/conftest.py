@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from tests.data.made_city import FIRST, RESIDENTS, SECOND, Cleaned, make
-from transforms.engine import EngineSettings, open_engine
+from transforms.engine.session import EngineSettings, open_engine
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +19,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
 
 @pytest.fixture(scope="session")
 def city(tmp_path_factory: pytest.TempPathFactory, engine: duckdb.DuckDBPyConnection) -> Cleaned:
-    return Cleaned(engine, make(tmp_path_factory.mktemp("city") / "inbox", RESIDENTS, [FIRST, SECOND]))
+    return Cleaned(
+        engine, make(tmp_path_factory.mktemp("city") / "inbox", RESIDENTS, [FIRST, SECOND])
+    )
 
 
 @pytest.fixture(scope="session")
 def spoilt(tmp_path_factory: pytest.TempPathFactory, engine: duckdb.DuckDBPyConnection) -> Cleaned:
-    inbox = make(tmp_path_factory.mktemp("spoilt") / "inbox", RESIDENTS, [FIRST, SECOND], faults=True)
+    inbox = make(
+        tmp_path_factory.mktemp("spoilt") / "inbox", RESIDENTS, [FIRST, SECOND], faults=True
+    )
     return Cleaned(engine, inbox)

@@ -8,13 +8,13 @@ from typing import Any
 
 import duckdb
 
-from data.synth.extracts import make_extracts
-from expectations.declarations import load_sources
+from data.synthetic.write import generate_extracts
 from expectations.month import Month
-from expectations.source import Source
+from expectations.source_loader import load_sources
+from expectations.source_model import Source
 from tests.world import no_key_twice
-from transforms.clean.cleaning import Account, Job, clean_delivery
-from transforms.engine import EngineSettings
+from transforms.clean.delivery import CleaningJob, RowCounts, clean_delivery
+from transforms.engine.session import EngineSettings
 
 SOURCES = load_sources()
 REFERENCE = Path(__file__).parents[2] / "data" / "reference"
@@ -22,10 +22,16 @@ FIRST, SECOND = Month.parse("2021-10"), Month.parse("2021-11")
 RESIDENTS = 20_000
 
 
-def make(out: Path, residents: int, months: list[Month], sources: dict[str, Source] = SOURCES, **options: Any) -> Path:
+def make(
+    out: Path,
+    residents: int,
+    months: list[Month],
+    sources: dict[str, Source] = SOURCES,
+    **options: Any,
+) -> Path:
     """The extracts of a city of so many residents, as an inbox."""
     threads = options.pop("threads", 2)
-    make_extracts(
+    generate_extracts(
         residents,
         months,
         out,
@@ -44,13 +50,17 @@ class Cleaned:
 
     def __init__(self, engine: duckdb.DuckDBPyConnection, inbox: Path) -> None:
         self.engine, self.inbox, self.root = engine, inbox, inbox.parent
-        self.accounts: dict[tuple[str, Month], Account] = {}
+        self.accounts: dict[tuple[str, Month], RowCounts] = {}
         districts = frozenset(row["code"] for row in table(REFERENCE / "districts.csv"))
         for month in (FIRST, SECOND):
             for name, source in SOURCES.items():
-                job = Job(source, month, 1, tuple(parts(inbox, month, name)), "utf-8", districts, "synth")
+                job = CleaningJob(
+                    source, month, 1, tuple(parts(inbox, month, name)), "utf-8", districts, "synth"
+                )
                 work = self.root / "work"
-                self.accounts[name, month] = clean_delivery(engine, job, self.root, work, no_key_twice(engine, source))
+                self.accounts[name, month] = clean_delivery(
+                    engine, job, self.root, work, no_key_twice(engine, source)
+                )
 
     def rows(self, kind: str, name: str, month: Month) -> str:
         return f"'{self.root}/{kind}/{name}/received={month}/d1/*.parquet'"
@@ -76,7 +86,11 @@ class Cleaned:
 
 def parts(inbox: Path, month: Month, name: str) -> list[Path]:
     folder = inbox / str(month)
-    return sorted((folder / name).iterdir()) if (folder / name).is_dir() else list(folder.glob(f"{name}.*"))
+    return (
+        sorted((folder / name).iterdir())
+        if (folder / name).is_dir()
+        else list(folder.glob(f"{name}.*"))
+    )
 
 
 def table(path: Path) -> list[dict[str, str]]:

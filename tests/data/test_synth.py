@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from expectations.month import Month
-from expectations.source import Source
-from expectations.synthetic import Synthetic
-from expectations.yaml_file import YamlFile
+from expectations.source_model import Source
+from expectations.synthetic_model import Synthetic
+from expectations.yaml_document import YamlDocument
 from tests.data.made_city import FIRST, SECOND, SOURCES, make, table
 
 
@@ -34,7 +34,10 @@ def test_a_month_does_not_depend_on_the_months_after_it(tmp_path: Path) -> None:
 
 def test_another_seed_gives_other_people(tmp_path: Path) -> None:
     one, two = (make(tmp_path / str(seed), 500, [FIRST], seed=seed) for seed in (1, 2))
-    ids = [{row["公民身份号码"] for row in table(out / "2021-10" / "registry.csv")} for out in (one, two)]
+    ids = [
+        {row["公民身份号码"] for row in table(out / "2021-10" / "registry.csv")}
+        for out in (one, two)
+    ]
     assert len(ids[0] & ids[1]) < 5
 
 
@@ -67,7 +70,7 @@ synthetic:
 """,
         encoding="utf-8",
     )
-    source = Source.model_validate(YamlFile(declared / "tax.yaml").data)
+    source = Source.model_validate(YamlDocument(declared / "tax.yaml").data)
     out = make(tmp_path / "inbox", 1000, [FIRST, SECOND], {"tax": source})
     first, second = (table(out / str(month) / "tax.csv") for month in (FIRST, SECOND))
     assert len(first) > 8 * len(second) > 0
@@ -77,7 +80,9 @@ synthetic:
         ("business", "low"),
         ("business", "high"),
     }
-    assert all(0 < float(row["paid"]) <= 900 and row["paid_on"][:7] == row["period"] for row in first)
+    assert all(
+        0 < float(row["paid"]) <= 900 and row["paid_on"][:7] == row["period"] for row in first
+    )
     assert {row["paid_on"][:7] for row in second} == {"2021-11"}
 
 

@@ -36,7 +36,9 @@ def test_the_registry_is_a_living_city(city: Cleaned) -> None:
     assert Counter(row["状态"] for row in now.values())["在住"] > 0.95 * RESIDENTS
     assert {row["状态"] for row in now.values()} == {"在住", "离开", "死亡"}
     assert min(Counter(row["居住区县"] for row in now.values()).values()) > 0.02 * RESIDENTS
-    assert {row["居住区县"] for row in now.values()} == {row["code"] for row in table(REFERENCE / "districts.csv")}
+    assert {row["居住区县"] for row in now.values()} == {
+        row["code"] for row in table(REFERENCE / "districts.csv")
+    }
     moved = sum(row["居住区县"] != now[number]["居住区县"] for number, row in before.items())
     assert 0.001 * RESIDENTS < moved < 0.01 * RESIDENTS
     assert len(now.keys() - before.keys()) > 0.002 * RESIDENTS
@@ -48,11 +50,15 @@ def test_the_registry_is_a_living_city(city: Cleaned) -> None:
 
 def test_postings_come_in_the_proportions_of_the_reference_load(city: Cleaned) -> None:
     """228 million in history and 4 million a month, for 5.1 million people."""
-    history, month = (city.accounts["social_security", m].received / RESIDENTS for m in (FIRST, SECOND))
+    history, month = (
+        city.accounts["social_security", m].received / RESIDENTS for m in (FIRST, SECOND)
+    )
     assert 0.93 < history / (228 / 5.1) < 1.07
     assert 0.9 < month / (4 / 5.1) < 1.1
     rows = city.rows("clean", "social_security", FIRST)
-    assert city.one(f"SELECT avg((insurance IN ('pension', 'medical'))::INTEGER) FROM {rows}") > 0.98
+    assert (
+        city.one(f"SELECT avg((insurance IN ('pension', 'medical'))::INTEGER) FROM {rows}") > 0.98
+    )
     assert 0.001 < city.one(f"SELECT avg((kind = 'reversed')::INTEGER) FROM {rows}") < 0.01
     late = f"SELECT count(*) FROM {city.rows('clean', 'social_security', SECOND)} WHERE month < {SECOND.ordinal}"
     assert city.one(late) > 20
@@ -65,7 +71,10 @@ def test_postings_come_in_the_proportions_of_the_reference_load(city: Cleaned) -
 
 def test_postings_arrive_unsorted_by_person(city: Cleaned) -> None:
     part = parts(city.inbox, FIRST, "social_security")[0]
-    ids = [row[0] for row in city.engine.execute(f"SELECT resident_id FROM '{part}' LIMIT 2000").fetchall()]
+    ids = [
+        row[0]
+        for row in city.engine.execute(f"SELECT resident_id FROM '{part}' LIMIT 2000").fetchall()
+    ]
     assert sum(a == b for a, b in itertools.pairwise(ids)) < 20
 
 
@@ -81,7 +90,9 @@ def test_postings_arrive_unsorted_by_person(city: Cleaned) -> None:
     ],
 )
 def test_every_value_of_a_set_occurs(city: Cleaned, name: str, column: str) -> None:
-    found = city.engine.execute(f"SELECT DISTINCT {column} FROM {city.rows('clean', name, FIRST)}").fetchall()
+    found = city.engine.execute(
+        f"SELECT DISTINCT {column} FROM {city.rows('clean', name, FIRST)}"
+    ).fetchall()
     assert {value for (value,) in found} == set(SOURCES[name].columns[column].values)
 
 
@@ -91,24 +102,30 @@ def test_every_indicator_has_somebody(city: Cleaned) -> None:
         return set(city.engine.execute(f"SELECT DISTINCT {one}, {other} FROM {rows}").fetchall())
 
     levels = SOURCES["credit"].columns["level"].checks
-    assert pairs("credit", "kind", "level") == {(kind, level) for kind in levels for level in levels[kind].one_of}
+    assert pairs("credit", "kind", "level") == {
+        (kind, level) for kind in levels for level in levels[kind].one_of
+    }
     awarded = SOURCES["local_awards"].synthetic.columns["indicator"].weights
     assert pairs("local_awards", "district", "indicator") == {
         (place, code) for place in awarded for code in awarded[place]
     }
-    shortage = [row["occupation"] for row in table(REFERENCE / "shortage_occupations.csv") if row["year"] == "2021"]
+    shortage = [
+        row["occupation"]
+        for row in table(REFERENCE / "shortage_occupations.csv")
+        if row["year"] == "2021"
+    ]
     jobs = city.rows("clean", "employment", FIRST)
     assert city.one(f"SELECT count(*) FROM {jobs} WHERE occupation IN {tuple(shortage)}") > 100
     assert city.one(f"SELECT max(jobs_created) FROM {jobs}") > 50
-    communities = {(row["district"], row["community"]) for row in table(REFERENCE / "community_rents.csv")}
+    communities = {
+        (row["district"], row["community"]) for row in table(REFERENCE / "community_rents.csv")
+    }
     homes = city.engine.execute(
         f"SELECT DISTINCT district, community FROM {city.rows('clean', 'housing', FIRST)} WHERE community IS NOT NULL"
     ).fetchall()
     assert set(homes) <= communities and ("330212", "东湖花园") in homes
     quotas = {row["grantor_id"] for row in table(REFERENCE / "award_quotas.csv")}
-    awards = (
-        f"SELECT DISTINCT grantor_id FROM {city.rows('clean', 'local_awards', FIRST)} WHERE grantor_kind <> 'district'"
-    )
+    awards = f"SELECT DISTINCT grantor_id FROM {city.rows('clean', 'local_awards', FIRST)} WHERE grantor_kind <> 'district'"
     assert {grantor for (grantor,) in city.engine.execute(awards).fetchall()} <= quotas
 
 
@@ -116,7 +133,12 @@ def test_events_are_taken_back_in_later_months(city: Cleaned) -> None:
     first, second = (city.rows("clean", "volunteer", month) for month in (FIRST, SECOND))
     void = f"SELECT count(*) FROM {second} JOIN {first} b USING (event_id)"
     assert city.one(f"{void} WHERE b.status = 'valid'") == city.one(void) > 0
-    assert city.one(f"SELECT count(*) FROM {city.rows('clean', 'credit', FIRST)} WHERE cleared_on IS NOT NULL") > 20
+    assert (
+        city.one(
+            f"SELECT count(*) FROM {city.rows('clean', 'credit', FIRST)} WHERE cleared_on IS NOT NULL"
+        )
+        > 20
+    )
 
 
 def test_children_stand_at_the_edges_of_enrolment(city: Cleaned) -> None:
@@ -127,4 +149,9 @@ def test_children_stand_at_the_edges_of_enrolment(city: Cleaned) -> None:
     assert city.one(f"{due} AND {born} BETWEEN 20150901 AND 20160831") > 0.005 * RESIDENTS
     middle = f"SELECT count(*) FROM {rows} WHERE enrolled = 'primary'"
     assert city.one(f"{middle} AND {born} BETWEEN 20090901 AND 20100831") > 0.0025 * RESIDENTS
-    assert city.one(f"SELECT count(*) FROM (FROM {rows} SELECT child_id GROUP BY child_id HAVING count(*) = 2)") > 500
+    assert (
+        city.one(
+            f"SELECT count(*) FROM (FROM {rows} SELECT child_id GROUP BY child_id HAVING count(*) = 2)"
+        )
+        > 500
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.synth.faults import spelled, with_check_character
+from data.synthetic.faults import complete_id, respell_id
 from tests.data.made_city import SOURCES, Cleaned, table
 
 REASONS = {"bad_id", "missing", "bad_value", "not_in_set", "out_of_range", "in_future", "too_early"}
@@ -14,9 +14,15 @@ def place(row: dict[str, str]) -> tuple[str, str, str, int]:
     return row["month"], row["source"], Path(row["file"]).name, int(row["record"])
 
 
-def test_what_was_planted_is_refused_for_the_reason_listed_and_nothing_else_is(spoilt: Cleaned) -> None:
+def test_what_was_planted_is_refused_for_the_reason_listed_and_nothing_else_is(
+    spoilt: Cleaned,
+) -> None:
     planted = table(spoilt.inbox / "planted.csv")
-    wanted = {place(row): f"{row['column']}:{row['reason']}" for row in planted if row["kind"] == "refused"}
+    wanted = {
+        place(row): f"{row['column']}:{row['reason']}"
+        for row in planted
+        if row["kind"] == "refused"
+    }
     refused = spoilt.refused()
     assert refused.keys() == wanted.keys()
     assert all(reason in refused[where] for where, reason in wanted.items())
@@ -24,11 +30,17 @@ def test_what_was_planted_is_refused_for_the_reason_listed_and_nothing_else_is(s
 
 def test_slips_copies_and_odd_spellings_are_kept_as_listed(spoilt: Cleaned, city: Cleaned) -> None:
     planted = table(spoilt.inbox / "planted.csv")
-    kinds = {kind: {place(row) for row in planted if row["kind"] == kind} for kind in {row["kind"] for row in planted}}
+    kinds = {
+        kind: {place(row) for row in planted if row["kind"] == kind}
+        for kind in {row["kind"] for row in planted}
+    }
     assert kinds.keys() == {"refused", "defect", "superseded", "unmatched", "accepted"}
     assert spoilt.slips().keys() == kinds["defect"]
     for (name, month), account in spoilt.accounts.items():
-        own = {kind: sum(where[:2] == (str(month), name) for where in places) for kind, places in kinds.items()}
+        own = {
+            kind: sum(where[:2] == (str(month), name) for where in places)
+            for kind, places in kinds.items()
+        }
         assert account.superseded == own["superseded"] == bool(SOURCES[name].key)
         assert account.clean == city.accounts[name, month].clean + own["unmatched"]
 
@@ -42,7 +54,9 @@ def test_every_kind_of_fault_is_planted_in_every_source_where_it_applies(spoilt:
             wanted = {"missing"} if column.required or column.required_when else set()
             wanted |= {"in_future"} if column.type == "date" and not column.future else set()
             wanted |= (
-                {"bad_value"} if column.type in ("date", "month", "amount", "integer", "yes_no", "area") else set()
+                {"bad_value"}
+                if column.type in ("date", "month", "amount", "integer", "yes_no", "area")
+                else set()
             )
             wanted |= {"not_in_set"} if column.type in ("set", "district") else set()
             wanted |= {"too_early"} if column.not_before else set()
@@ -53,17 +67,28 @@ def test_every_kind_of_fault_is_planted_in_every_source_where_it_applies(spoilt:
 
 def test_the_list_of_faults_holds_nobody(spoilt: Cleaned) -> None:
     listed = (spoilt.inbox / "planted.csv").read_text(encoding="utf-8")
-    assert not any(field.isdigit() and len(field) > 4 for line in listed.splitlines() for field in line.split(","))
+    assert not any(
+        field.isdigit() and len(field) > 4
+        for line in listed.splitlines()
+        for field in line.split(",")
+    )
     assert (
-        max(account.quarantined / account.received for account in spoilt.accounts.values() if account.received > 2000)
+        max(
+            account.quarantined / account.received
+            for account in spoilt.accounts.values()
+            if account.received > 2000
+        )
         < 0.02
     )
-    assert all(account.quarantined <= max(20, 0.02 * account.received) for account in spoilt.accounts.values())
+    assert all(
+        account.quarantined <= max(20, 0.02 * account.received)
+        for account in spoilt.accounts.values()
+    )
 
 
 def test_odd_spellings_are_of_the_same_id() -> None:
-    number = with_check_character("34122619850101123")
-    assert spelled(number, "15 digits") == "341226850101123"
-    assert spelled("11010519491231002X", "lower-case x") == "11010519491231002x"
-    assert spelled(number, "lower-case x") is None
-    assert str(spelled(number, "inner blanks")).replace("\u3000", " ").replace(" ", "") == number
+    number = complete_id("34122619850101123")
+    assert respell_id(number, "15 digits") == "341226850101123"
+    assert respell_id("11010519491231002X", "lower-case x") == "11010519491231002x"
+    assert respell_id(number, "lower-case x") is None
+    assert str(respell_id(number, "inner blanks")).replace("\u3000", " ").replace(" ", "") == number

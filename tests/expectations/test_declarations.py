@@ -7,13 +7,13 @@ from shutil import copytree
 
 import pytest
 
-from expectations.declarations import HOUSE_SOURCES, load_sources
-from expectations.problems import DeclarationError, Problem
+from expectations.errors import DeclarationError, Diagnostic
+from expectations.source_loader import BUILTIN_SOURCES, load_sources
 
 
-def refused(folder: Path, source: str, was: str, becomes: str) -> list[Problem]:
+def refused(folder: Path, source: str, was: str, becomes: str) -> list[Diagnostic]:
     """What loading says of the city's sources with one thing in one of them written otherwise."""
-    copytree(HOUSE_SOURCES, folder, dirs_exist_ok=True)
+    copytree(BUILTIN_SOURCES, folder, dirs_exist_ok=True)
     path = folder / f"{source}.yaml"
     text = path.read_text(encoding="utf-8")
     assert was in text

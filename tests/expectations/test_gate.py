@@ -13,9 +13,9 @@ import duckdb
 import pytest
 
 from expectations import gate
-from expectations.declarations import load_sources
-from expectations.gate import judge
+from expectations.gate import validate_delivery
 from expectations.month import Month
+from expectations.source_loader import load_sources
 
 SOURCES = load_sources()
 RECEIVED = Month.parse("2021-10")
@@ -89,7 +89,10 @@ def verdict(
     limit: float = 0.02,
 ) -> list[str]:
     """Stage sound rows of a source, change them by one statement, and judge them."""
-    columns = {column: TYPES.get(declared.type, "VARCHAR") for column, declared in SOURCES[name].columns.items()}
+    columns = {
+        column: TYPES.get(declared.type, "VARCHAR")
+        for column, declared in SOURCES[name].columns.items()
+    }
     values = [f"{SOUND[name].get(column, 'NULL')}::{kind}" for column, kind in columns.items()]
     typed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
     connection.execute(f"CREATE OR REPLACE TABLE rows ({STAGED}, {typed})")
@@ -99,8 +102,10 @@ def verdict(
     if change:
         connection.execute(change)
     connection.execute(f"COPY rows TO '{folder}/staged.parquet' (FORMAT parquet)")
-    connection.execute(f"CREATE OR REPLACE VIEW staged AS FROM read_parquet('{folder}/staged.parquet')")
-    return judge(connection, "staged", SOURCES[name], RECEIVED, limit)
+    connection.execute(
+        f"CREATE OR REPLACE VIEW staged AS FROM read_parquet('{folder}/staged.parquet')"
+    )
+    return validate_delivery(connection, "staged", SOURCES[name], RECEIVED, limit)
 
 
 @pytest.mark.parametrize("name", SOUND)
@@ -108,12 +113,16 @@ def test_sound_rows_pass(connection: duckdb.DuckDBPyConnection, tmp_path: Path, 
     assert verdict(connection, tmp_path, name) == []
 
 
-def test_an_address_code_may_begin_with_0(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_an_address_code_may_begin_with_0(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
     change = "UPDATE rows SET resident_id = resident_id % 10000000000000000 WHERE record = 3"
     assert verdict(connection, tmp_path, "registry", change) == []
 
 
-@pytest.mark.parametrize(("limit", "rows", "most"), [(0.35, 180, 63), (0.29, 300, 87), (0.02, 5000, 100)])
+@pytest.mark.parametrize(
+    ("limit", "rows", "most"), [(0.35, 180, 63), (0.29, 300, 87), (0.02, 5000, 100)]
+)
 def test_just_as_many_refused_rows_as_the_limit_says_may_pass(
     limit: float, rows: int, most: int, connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
@@ -129,26 +138,66 @@ BROKEN = [
     ("volunteer", refused(21), "拒收的行不得超过 2.00%（且多于 20 行）：1,000 行中有 21 行"),
     ("volunteer", "ALTER TABLE rows DROP district", "声明的列须齐全：缺少 district"),
     ("volunteer", "UPDATE rows SET kind = NULL WHERE record = 3", "类别：必填：1,000 行中有 1 行"),
-    ("volunteer", "UPDATE rows SET kind = 'gift' WHERE record < 3", "类别：须在声明的取值之内：1,000 行中有 3 行"),
-    ("volunteer", "UPDATE rows SET quantity = 24.01 WHERE record = 3", "数量：须在按类别声明的范围之内"),
-    ("volunteer", "UPDATE rows SET quantity = 0 WHERE record = 3", "数量：须在按类别声明的范围之内"),
-    ("volunteer", "UPDATE rows SET quantity = 250, kind = 'blood' WHERE record = 3", "数量：须在按类别声明的范围之内"),
-    ("volunteer", "UPDATE rows SET on_date = DATE '2021-11-01' WHERE record = 3", "日期：不得晚于收到月份的最后一天"),
-    ("volunteer", "UPDATE rows SET event_id = 'E4' WHERE record = 3", "活动编号：合格且未被替代的行不得重复"),
+    (
+        "volunteer",
+        "UPDATE rows SET kind = 'gift' WHERE record < 3",
+        "类别：须在声明的取值之内：1,000 行中有 3 行",
+    ),
+    (
+        "volunteer",
+        "UPDATE rows SET quantity = 24.01 WHERE record = 3",
+        "数量：须在按类别声明的范围之内",
+    ),
+    (
+        "volunteer",
+        "UPDATE rows SET quantity = 0 WHERE record = 3",
+        "数量：须在按类别声明的范围之内",
+    ),
+    (
+        "volunteer",
+        "UPDATE rows SET quantity = 250, kind = 'blood' WHERE record = 3",
+        "数量：须在按类别声明的范围之内",
+    ),
+    (
+        "volunteer",
+        "UPDATE rows SET on_date = DATE '2021-11-01' WHERE record = 3",
+        "日期：不得晚于收到月份的最后一天",
+    ),
+    (
+        "volunteer",
+        "UPDATE rows SET event_id = 'E4' WHERE record = 3",
+        "活动编号：合格且未被替代的行不得重复",
+    ),
     (
         "children",
         "UPDATE rows SET child_id = 33020320150101000, guardian_id = 33020319900101000 WHERE record < 2",
         "子女身份号码、监护人身份号码：合格且未被替代的行不得重复",
     ),
-    ("social_security", "UPDATE rows SET base = -0.01 WHERE record = 3", "缴费基数：须在声明的范围之内"),
+    (
+        "social_security",
+        "UPDATE rows SET base = -0.01 WHERE record = 3",
+        "缴费基数：须在声明的范围之内",
+    ),
     (
         "social_security",
         f"UPDATE rows SET month = {RECEIVED.ordinal + 13} WHERE record = 3",
         "缴费月份：不得晚于 2022-10",
     ),
-    ("registry", "UPDATE rows SET permit_valid_to = DATE '2020-12-31' WHERE record = 3", "不得早于对应的起始列"),
-    ("registry", "UPDATE rows SET registered_on = NULL WHERE record <= 500", "首次登记日期：空值不得超过 50.00%"),
-    ("registry", "UPDATE rows SET resident_id = 1 WHERE record = 3", "公民身份号码：须为 17 位数字"),
+    (
+        "registry",
+        "UPDATE rows SET permit_valid_to = DATE '2020-12-31' WHERE record = 3",
+        "不得早于对应的起始列",
+    ),
+    (
+        "registry",
+        "UPDATE rows SET registered_on = NULL WHERE record <= 500",
+        "首次登记日期：空值不得超过 50.00%",
+    ),
+    (
+        "registry",
+        "UPDATE rows SET resident_id = 1 WHERE record = 3",
+        "公民身份号码：须为 17 位数字",
+    ),
     ("registry", "DELETE FROM rows", "全量数据不得为空：共 0 行"),
     ("corrections", "UPDATE rows SET value = NULL WHERE record = 3", "更正值：满足条件时必填"),
 ]
@@ -182,20 +231,34 @@ def test_the_bounds_themselves_pass(
     assert verdict(connection, tmp_path, name, change) == []
 
 
-def test_shares_do_not_block_a_small_extract(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_shares_do_not_block_a_small_extract(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
     assert verdict(connection, tmp_path, "volunteer", refused(20), rows=25) == []
-    assert verdict(connection, tmp_path, "registry", "UPDATE rows SET registered_on = NULL", rows=20) == []
-    assert len(verdict(connection, tmp_path, "registry", "UPDATE rows SET registered_on = NULL", rows=21)) == 1
+    assert (
+        verdict(connection, tmp_path, "registry", "UPDATE rows SET registered_on = NULL", rows=20)
+        == []
+    )
+    assert (
+        len(
+            verdict(
+                connection, tmp_path, "registry", "UPDATE rows SET registered_on = NULL", rows=21
+            )
+        )
+        == 1
+    )
 
 
 def test_a_check_that_cannot_be_evaluated_blocks_and_quotes_nothing(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     verdict(connection, tmp_path, "volunteer", f"UPDATE rows SET raw = '{PLANTED}X'")
-    connection.execute("CREATE VIEW broken AS SELECT * REPLACE (CAST(raw AS DECIMAL(12,2)) AS quantity) FROM rows")
+    connection.execute(
+        "CREATE VIEW broken AS SELECT * REPLACE (CAST(raw AS DECIMAL(12,2)) AS quantity) FROM rows"
+    )
     with pytest.raises(duckdb.ConversionException, match=PLANTED):
         connection.execute("SELECT sum(quantity) FROM broken")
-    judged = judge(connection, "broken", SOURCES["volunteer"], RECEIVED, 0.02)
+    judged = validate_delivery(connection, "broken", SOURCES["volunteer"], RECEIVED, 0.02)
     assert any("项检查无法执行" in failure for failure in judged)
     assert PLANTED not in str(judged)
 
@@ -234,14 +297,16 @@ def test_great_expectations_is_imported_late_and_warms_up_aside() -> None:
     program = (
         "import sys, expectations.gate as gate\n"
         "assert 'great_expectations' not in sys.modules\n"
-        "gate.warm_up().join()\n"
+        "gate.preload().join()\n"
         "assert 'great_expectations' in sys.modules\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
-def test_a_warm_up_that_fails_is_told_by_the_first_judgement_and_not_before(
+def test_a_preload_that_fails_is_told_by_the_first_judgement_and_not_before(
     connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
@@ -249,8 +314,8 @@ def test_a_warm_up_that_fails_is_told_by_the_first_judgement_and_not_before(
 
     told: list[object] = []
     monkeypatch.setattr(threading, "excepthook", told.append)
-    monkeypatch.setattr(gate, "_made", fail)
-    gate.warm_up().join()
+    monkeypatch.setattr(gate, "_create_source", fail)
+    gate.preload().join()
     assert told == []
     with pytest.raises(NameError):
-        judge(connection, "staged", SOURCES["patents"], Month.parse("2021-10"), 0.02)
+        validate_delivery(connection, "staged", SOURCES["patents"], Month.parse("2021-10"), 0.02)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from expectations.declarations import HOUSE_SOURCES, load_sources
-from expectations.problems import DeclarationError
-from expectations.reference import load_reference
-from flows.house import load_house
+from expectations.errors import DeclarationError
+from expectations.reference_tables import load_reference
+from expectations.source_loader import BUILTIN_SOURCES, load_sources
+from flows.project import load_project
 from flows.settings import OWN_DECLARATIONS, Paths, Settings
 
 SOURCES = load_sources()
@@ -31,13 +31,17 @@ WRONG_ROWS = {
 }
 
 
-@pytest.mark.parametrize(("table", "row", "key"), [(t, *wrong) for t, listed in WRONG_ROWS.items() for wrong in listed])
+@pytest.mark.parametrize(
+    ("table", "row", "key"), [(t, *wrong) for t, listed in WRONG_ROWS.items() for wrong in listed]
+)
 def test_each_mistake_in_a_reference_table_is_refused_at_its_line(
     tmp_path: Path, table: str, row: str, key: str
 ) -> None:
     shutil.copytree(OWN_DECLARATIONS / "reference", tmp_path / "reference")
     path = tmp_path / "reference" / f"{table}.csv"
-    path.write_text(path.read_text(encoding="utf-8").splitlines()[0] + f"\n{row}\n", encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").splitlines()[0] + f"\n{row}\n", encoding="utf-8"
+    )
     with pytest.raises(DeclarationError) as caught:
         load_reference(tmp_path / "reference")
     (problem,) = caught.value.problems
@@ -47,12 +51,18 @@ def test_each_mistake_in_a_reference_table_is_refused_at_its_line(
 def test_reference_tables_that_are_none_are_told_together(tmp_path: Path) -> None:
     shutil.copytree(OWN_DECLARATIONS / "reference", tmp_path / "reference")
     folder = tmp_path / "reference"
-    (folder / "districts.csv").write_bytes("code,name,name_en,recipient\n330203,海曙区,Haishu,\n".encode("gb18030"))
+    (folder / "districts.csv").write_bytes(
+        "code,name,name_en,recipient\n330203,海曙区,Haishu,\n".encode("gb18030")
+    )
     (folder / "award_quotas.csv").write_text("grantor,year,points\n")
     (folder / "community_rents.csv").unlink()
     with pytest.raises(DeclarationError) as caught:
         load_reference(folder)
-    assert [one.file.stem for one in caught.value.problems] == ["award_quotas", "community_rents", "districts"]
+    assert [one.file.stem for one in caught.value.problems] == [
+        "award_quotas",
+        "community_rents",
+        "districts",
+    ]
 
 
 # source, what stands there, what a writer put instead, the key that is told
@@ -112,12 +122,14 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "was", "becomes", "key"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES])
+@pytest.mark.parametrize(
+    ("name", "was", "becomes", "key"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES]
+)
 def test_each_mistake_in_a_source_is_refused_at_its_key(
     tmp_path: Path, name: str, was: str, becomes: str, key: str
 ) -> None:
     policy = tmp_path / "policy"
-    shutil.copytree(HOUSE_SOURCES, policy / "sources")
+    shutil.copytree(BUILTIN_SOURCES, policy / "sources")
     for part in ("points", "services", "reminders"):
         (policy / part).symlink_to(OWN_DECLARATIONS / part)
     path = policy / "sources" / f"{name}.yaml"
@@ -125,30 +137,36 @@ def test_each_mistake_in_a_source_is_refused_at_its_key(
     assert was in text
     path.write_text(text.replace(was, becomes, 1), encoding="utf-8")
     with pytest.raises(DeclarationError) as caught:
-        load_house(Settings(paths=Paths(root=tmp_path, inbox=tmp_path, policy=policy)))
+        load_project(Settings(paths=Paths(root=tmp_path, inbox=tmp_path, policy=policy)))
     problem = caught.value.problems[0]
     assert (problem.file, problem.key) == (path, key) and problem.found and problem.meant
     assert problem.line > 1 or key == "source"
 
 
 def test_mistakes_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
-    for path in HOUSE_SOURCES.glob("*.yaml"):
+    for path in BUILTIN_SOURCES.glob("*.yaml"):
         text = path.read_text(encoding="utf-8").replace("delivery: increment", "delivery: often")
-        (tmp_path / path.name).write_text(text.replace("carry_forward: 3", "carry_forward: N"), encoding="utf-8")
+        (tmp_path / path.name).write_text(
+            text.replace("carry_forward: 3", "carry_forward: N"), encoding="utf-8"
+        )
     with pytest.raises(DeclarationError) as caught:
         load_sources(tmp_path)
     assert {problem.file.stem for problem in caught.value.problems} == set(SOURCES) - {"registry"}
 
 
 def test_mistakes_in_tables_services_and_reminders_are_told_at_once(tmp_path: Path) -> None:
-    wrong = [Path("points/330206.yaml"), Path("reminders/insurance_gap.yaml"), Path("services/rent_subsidy.yaml")]
+    wrong = [
+        Path("points/330206.yaml"),
+        Path("reminders/insurance_gap.yaml"),
+        Path("services/rent_subsidy.yaml"),
+    ]
     for part in ("points", "services", "reminders"):
         shutil.copytree(OWN_DECLARATIONS / part, tmp_path / part)
     for file in wrong:
         with (tmp_path / file).open("a", encoding="utf-8") as text:
             text.write("\ncolour: red\n")
     with pytest.raises(DeclarationError) as caught:
-        load_house(Settings(paths=Paths(root=tmp_path, inbox=tmp_path, policy=tmp_path)))
+        load_project(Settings(paths=Paths(root=tmp_path, inbox=tmp_path, policy=tmp_path)))
     assert [(one.file.relative_to(tmp_path), one.key) for one in caught.value.problems] == [
         (file, "colour") for file in wrong
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from expectations.declarations import HOUSE_SOURCES
+from expectations.source_loader import BUILTIN_SOURCES
 from flows.settings import OWN_DECLARATIONS
 from tests.world import World, national_id, write_csv
 
@@ -43,17 +43,26 @@ def test_a_new_source_and_a_new_indicator_are_a_file_and_an_entry(tmp_path: Path
     policy = tmp_path / "policy"
     for name in ("points", "services", "reminders"):
         shutil.copytree(OWN_DECLARATIONS / name, policy / name)
-    shutil.copytree(HOUSE_SOURCES, policy / "sources")
+    shutil.copytree(BUILTIN_SOURCES, policy / "sources")
     (policy / "sources" / "library.yaml").write_text(SOURCE, encoding="utf-8")
     city = policy / "points" / "city.yaml"
     text = city.read_text(encoding="utf-8")
-    city.write_text(text.replace("    indicators:\n", f"    indicators:\n{INDICATOR}", 1), encoding="utf-8")
+    city.write_text(
+        text.replace("    indicators:\n", f"    indicators:\n{INDICATOR}", 1), encoding="utf-8"
+    )
 
     world = World(tmp_path, policy=policy)
-    world.deliver("2021-10", registry=[{"resident_id": PERSON, "residence_district": "330203", "status": "resident"}])
+    world.deliver(
+        "2021-10",
+        registry=[{"resident_id": PERSON, "residence_district": "330203", "status": "resident"}],
+    )
     loans = [{"loan_no": str(n), "resident_id": PERSON, "on_date": "2021-09-01"} for n in range(3)]
     wrong = {"loan_no": "4", "resident_id": PERSON, "on_date": "2021-02-30"}
-    write_csv(world.inbox / "2021-10" / "library.csv", ["loan_no", "resident_id", "on_date"], [*loans, loans[0], wrong])
+    write_csv(
+        world.inbox / "2021-10" / "library.csv",
+        ["loan_no", "resident_id", "on_date"],
+        [*loans, loans[0], wrong],
+    )
     world.run("2021-10")
 
     (refused,) = world.kept("quarantine", "library")  # its checks
@@ -61,8 +70,13 @@ def test_a_new_source_and_a_new_indicator_are_a_file_and_an_entry(tmp_path: Path
     assert len(world.kept("clean", "library")) == 3  # its cleaning: the copy is superseded
     assert world.table("2021-10", "facts")[0]["loans"] == 3  # its facts
     assert world.score("2021-10", PERSON)["reading_points"] == 4
-    with duckdb.connect(str(world.root.catalogue), read_only=True) as catalogue:  # its entries in the dictionary
+    with duckdb.connect(
+        str(world.root.catalogue), read_only=True
+    ) as catalogue:  # its entries in the dictionary
         described = "SELECT column_name, title_zh FROM dictionary WHERE column_name IN ('loans', 'reading_points')"
-        assert sorted(catalogue.execute(described).fetchall()) == [("loans", "借阅次数"), ("reading_points", "阅读")]
+        assert sorted(catalogue.execute(described).fetchall()) == [
+            ("loans", "借阅次数"),
+            ("reading_points", "阅读"),
+        ]
     report = (world.revision("2021-10").path / "report" / "index.html").read_text(encoding="utf-8")
     assert "图书借阅（文旅）" in report

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from expectations.declarations import HOUSE_SOURCES, load_sources
-from expectations.problems import DeclarationError
-from expectations.reference import TABLES, load_reference
+from expectations.errors import DeclarationError
+from expectations.reference_tables import TABLES, load_reference
+from expectations.source_loader import BUILTIN_SOURCES, load_sources
 from flows.settings import OWN_DECLARATIONS
 
 HOUSE = Path(__file__).parents[2]
@@ -138,7 +138,9 @@ def as_agreed(name: str) -> list[str]:
     """A source's declaration in the words of the contract."""
     source = SOURCES[name]
     carried = f"carry{source.carry_forward}" if source.carry_forward else ""
-    lines = [" ".join(filter(None, [name, source.title, source.delivery, "+".join(source.key), carried]))]
+    lines = [
+        " ".join(filter(None, [name, source.title, source.delivery, "+".join(source.key), carried]))
+    ]
     for column_name, column in source.columns.items():
         said = [
             f"  {column_name}{'*' if column.required else ''}",
@@ -152,9 +154,13 @@ def as_agreed(name: str) -> list[str]:
         for kind, check in ({"": column.check} | column.checks).items():
             if check:
                 bounds = [
-                    f"{word}{bound}" for word in ("min", "above", "max") if (bound := getattr(check, word)) is not None
+                    f"{word}{bound}"
+                    for word in ("min", "above", "max")
+                    if (bound := getattr(check, word)) is not None
                 ]
-                said.append((f"{kind}:" if kind else "") + ",".join([*bounds, *(check.one_of or [])]))
+                said.append(
+                    (f"{kind}:" if kind else "") + ",".join([*bounds, *(check.one_of or [])])
+                )
         said += [f"{other}={value}" for other, value in column.required_when.items()]
         lines.append(" ".join(said))
     return lines
@@ -172,9 +178,9 @@ def test_events_can_be_taken_back_and_what_has_no_key_is_a_ledger() -> None:
         *("volunteer", "credit", "patents", "local_awards")
     }
     assert [name for name, source in SOURCES.items() if not source.key] == ["social_security"]
-    assert {name: source.person for name, source in SOURCES.items() if source.person != "resident_id"} == {
-        "children": "guardian_id"
-    }
+    assert {
+        name: source.person for name, source in SOURCES.items() if source.person != "resident_id"
+    } == {"children": "guardian_id"}
 
 
 def test_the_reference_tables_have_the_columns_and_districts_agreed() -> None:
@@ -187,7 +193,9 @@ def test_the_reference_tables_have_the_columns_and_districts_agreed() -> None:
 @pytest.mark.parametrize("code", ["../33", "33020", "330203/..", "3302o3", "330203 1"])
 def test_a_district_code_cannot_leave_its_folder(tmp_path: Path, code: str) -> None:
     shutil.copytree(OWN_DECLARATIONS / "reference", tmp_path / "reference")
-    (tmp_path / "reference" / "districts.csv").write_text(f"code,name,name_en,recipient\n{code},海曙区,Haishu,\n")
+    (tmp_path / "reference" / "districts.csv").write_text(
+        f"code,name,name_en,recipient\n{code},海曙区,Haishu,\n"
+    )
     with pytest.raises(DeclarationError) as caught:
         load_reference(tmp_path / "reference")
     assert "六位区划代码" in str(caught.value)
@@ -195,9 +203,11 @@ def test_a_district_code_cannot_leave_its_folder(tmp_path: Path, code: str) -> N
 
 @pytest.mark.parametrize("name", ["../patents", "a/b", "..", "Patents", "a.b", "é"])
 def test_a_source_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
-    for path in HOUSE_SOURCES.glob("*.yaml"):
+    for path in BUILTIN_SOURCES.glob("*.yaml"):
         text = path.read_text(encoding="utf-8")
-        (tmp_path / path.name).write_text(text.replace("source: patents", f"source: {name}"), encoding="utf-8")
+        (tmp_path / path.name).write_text(
+            text.replace("source: patents", f"source: {name}"), encoding="utf-8"
+        )
     with pytest.raises(DeclarationError) as caught:
         load_sources(tmp_path)
     assert "patents.yaml" in str(caught.value)
@@ -209,13 +219,19 @@ def test_every_dependency_is_locked_with_its_hashes(group: str) -> None:
     locked = re.split(r"(?m)^(?=\w)", text.replace("\\\n", ""))[1:]
     assert len(locked) > 50
     assert not [
-        one.split()[0] for one in locked if not re.match(r"[\w.\-\[\],]+==\S+ .*--hash=sha256:[0-9a-f]{64}", one)
+        one.split()[0]
+        for one in locked
+        if not re.match(r"[\w.\-\[\],]+==\S+ .*--hash=sha256:[0-9a-f]{64}", one)
     ]
     assert "://" not in text
 
 
 def test_what_is_declared_to_be_needed_is_locked() -> None:
     declared = (HOUSE / "pyproject.toml").read_text(encoding="utf-8")
-    needed = re.findall(r'(?m)^    "([a-z0-9.-]+)', declared.partition("dependencies = [")[2].partition("\n]")[0])
+    needed = re.findall(
+        r'(?m)^    "([a-z0-9.-]+)', declared.partition("dependencies = [")[2].partition("\n]")[0]
+    )
     locked = (HOUSE / "requirements.txt").read_text(encoding="utf-8")
-    assert needed and not [name for name in needed if not re.search(rf"(?m)^{name}(\[[^]]*\])?==", locked)]
+    assert needed and not [
+        name for name in needed if not re.search(rf"(?m)^{name}(\[[^]]*\])?==", locked)
+    ]

@@ -8,13 +8,13 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel
 
-from expectations.yaml_file import YamlFile
+from expectations.yaml_document import YamlDocument
 
 
-def read(folder: Path, text: str) -> YamlFile:
+def read(folder: Path, text: str) -> YamlDocument:
     path = folder / "one.yaml"
     path.write_text(text, encoding="utf-8")
-    return YamlFile(path)
+    return YamlDocument(path)
 
 
 def test_a_folded_text_is_one_line_and_nothing_else(tmp_path: Path) -> None:
@@ -61,4 +61,6 @@ class Chosen(BaseModel):
 def test_the_values_that_are_known_are_listed_in_chinese(tmp_path: Path) -> None:
     file = read(tmp_path, "each: nobody\n")
     file.parse(Chosen)
-    assert [(one.found, one.meant) for one in file.problems] == [("'nobody'", "可用的值：resident、child、home")]
+    assert [(one.found, one.meant) for one in file.problems] == [
+        ("'nobody'", "可用的值：resident、child、home")
+    ]

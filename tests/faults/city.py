@@ -8,18 +8,23 @@ from pathlib import Path
 
 import duckdb
 
-from data.synth.extracts import make_extracts
+from data.synthetic.write import generate_extracts
 from expectations.month import Month
-from flows.publish import published_months, revisions
-from flows.root import Root, file_hash
-from flows.verify import verify
+from flows.storage.publish import list_published_months, list_revisions
+from flows.storage.root import Root, hash_file
+from flows.storage.verify import verify_root
 from tests.faults.killing import run_in_child
 from tests.world import SOURCES, World
-from transforms.engine import EngineSettings
+from transforms.engine.session import EngineSettings
 
 FIRST, SECOND = "2024-03", "2024-04"
 SAME_BYTES = (".parquet", ".csv", ".xlsx", ".sql")
-PASSING = ("tmp", "runs", "prefect", "inbox")  # folders of a root that hold nothing of a month's result
+PASSING = (
+    "tmp",
+    "runs",
+    "prefect",
+    "inbox",
+)  # folders of a root that hold nothing of a month's result
 
 
 class City:
@@ -32,7 +37,7 @@ class City:
         self.config.write_text(
             f'[paths]\nroot = "{self.root.path}"\ninbox = "{world.inbox}"\n[policy]\nallow_illustrative = true\n'
         )
-        make_extracts(
+        generate_extracts(
             residents, [Month.parse(FIRST), Month.parse(SECOND)], world.inbox, sources=SOURCES,
             reference=world.settings.paths.reference, settings=EngineSettings("1GB", 2), spill=folder / "spill",
             progress=lambda line: None, faults=True,
@@ -52,7 +57,9 @@ class City:
 
     def assert_whole(self) -> None:
         """Published months are unchanged or complete: for `jifen verify`, for file tools and for catalogue readers."""
-        findings = [text for text in verify(self.root, self.root.key()) if "再运行一次" not in text]
+        findings = [
+            text for text in verify_root(self.root, self.root.key()) if "再运行一次" not in text
+        ]
         assert findings == []
         now = kept_files(self.root)
         assert {name: now.get(name) for name in self.before} == self.before
@@ -61,9 +68,9 @@ class City:
     def assert_finished(self) -> None:
         """The files of the root are those of an undisturbed run: the same names, the same bytes; nothing is left over."""
         assert kept_files(self.root) == self.wanted
-        assert verify(self.root, self.root.key()) == []
+        assert verify_root(self.root, self.root.key()) == []
         assert_catalogue_whole(self.root)
-        assert published_months(self.root) == [Month.parse(FIRST), Month.parse(SECOND)]
+        assert list_published_months(self.root) == [Month.parse(FIRST), Month.parse(SECOND)]
         assert not [path for path in (self.root.tmp / "build").rglob("*") if path.is_file()]
 
 
@@ -74,15 +81,23 @@ def kept_files(root: Root) -> dict[str, str]:
         inside = Path(folder).relative_to(root.path)
         if inside.parts[:1] and inside.parts[0] in PASSING:
             continue
-        files = [Path(folder) / name for name in names if name.endswith(SAME_BYTES) and name != "catalogue.sql"]
-        found.update({path.relative_to(root.path).as_posix(): file_hash(path) for path in files})
+        files = [
+            Path(folder) / name
+            for name in names
+            if name.endswith(SAME_BYTES) and name != "catalogue.sql"
+        ]
+        found.update({path.relative_to(root.path).as_posix(): hash_file(path) for path in files})
     return found
 
 
 def assert_catalogue_whole(root: Root) -> None:
     """Every month that an analyst sees in the catalogue has as many people as one of its manifests says."""
     with duckdb.connect(str(root.catalogue), read_only=True) as connection:
-        seen = connection.execute("SELECT strftime(month, '%Y-%m'), count(*) FROM scores GROUP BY 1").fetchall()
+        seen = connection.execute(
+            "SELECT strftime(month, '%Y-%m'), count(*) FROM scores GROUP BY 1"
+        ).fetchall()
     assert seen
     for month, residents in seen:
-        assert residents in [one.manifest["residents"] for one in revisions(root, Month.parse(month))]
+        assert residents in [
+            one.manifest["residents"] for one in list_revisions(root, Month.parse(month))
+        ]

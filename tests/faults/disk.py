@@ -48,7 +48,9 @@ def in_namespace(city: City, troubles: Sequence[str]) -> list[Outcome]:
     """The outcomes of all troubles, from a process in a namespace of its own; the city itself is not touched."""
     program = [sys.executable, "-m", "tests.faults.disk", *troubles]
     house = Path(__file__).parents[2]
-    done = subprocess.run([*NAMESPACE, *program], input=pickle.dumps(city), capture_output=True, cwd=house)
+    done = subprocess.run(
+        [*NAMESPACE, *program], input=pickle.dumps(city), capture_output=True, cwd=house
+    )
     assert done.returncode == 0, done.stderr.decode()
     return [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
 
@@ -63,7 +65,9 @@ def _outcomes(troubles: Sequence[str]) -> Iterator[Outcome]:
     for trouble in troubles:
         step, how = trouble.split(":")
         city.restore()
-        code, reached, told = _by_command(city, how) if step == "command" else _by_steps(city, Full(step, int(how)))
+        code, reached, told = (
+            _by_command(city, how) if step == "command" else _by_steps(city, Full(step, int(how)))
+        )
         _mount("-o", f"remount,rw,size={LARGE}", str(folder))
         filler(city.root.path).unlink(missing_ok=True)
         city.assert_whole()
@@ -79,7 +83,9 @@ def _by_steps(city: City, full: Full) -> tuple[int, str, str]:
 
 
 def _by_command(city: City, how: str) -> tuple[int, str, str]:
-    if how != "read-only":  # Prefect's database is made on the first run: megabytes that would hide all other troubles
+    if (
+        how != "read-only"
+    ):  # Prefect's database is made on the first run: megabytes that would hide all other troubles
         jifen(city, "run", "--month", FIRST).communicate()
         space = os.statvfs(city.root.path)
         used = (space.f_blocks - space.f_bfree) * space.f_frsize

@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from expectations.problems import JifenError
-from flows.root import Root
-from flows.verify import verify
+from expectations.errors import JifenError
+from flows.storage.root import Root
+from flows.storage.verify import verify_root
 
 REMARKS = "receipt.json"  # holds times and places that nothing can be held against
 
@@ -39,7 +39,7 @@ def is_seal(root: Root, file: Path) -> bool:
 def findings(root: Root) -> list[str]:
     """What `jifen verify` tells."""
     try:
-        return verify(root, root.key())
+        return verify_root(root, root.key())
     except JifenError as error:
         return [f"{error.where} {error.what}"]
 
@@ -52,7 +52,11 @@ def named(root: Root, file: Path, told: Sequence[str]) -> bool:
         places = (f"{month} {revision}：清单", f"{inside.parent}/manifest.json")
         return any(place in text for text in told for place in places)
     begin = (
-        f"raw/{'/'.join(inside.parts[1:4])}：" if inside.parts[0] == "raw" else f"{inside.parts[1]} {inside.parts[2]}："
+        f"raw/{'/'.join(inside.parts[1:4])}："
+        if inside.parts[0] == "raw"
+        else f"{inside.parts[1]} {inside.parts[2]}："
     )
     end = "/".join(inside.parts[4 if inside.parts[0] == "raw" else 3 :])
-    return f"{begin}文件 {end} 的内容与{'收到' if inside.parts[0] == 'raw' else '发布'}时不同" in told
+    return (
+        f"{begin}文件 {end} 的内容与{'收到' if inside.parts[0] == 'raw' else '发布'}时不同" in told
+    )

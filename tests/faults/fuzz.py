@@ -17,27 +17,71 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from expectations.errors import DeclarationError, JifenError
 from expectations.month import Month
-from expectations.problems import DeclarationError, JifenError
-from expectations.yaml_file import YamlFile
+from expectations.yaml_document import YamlDocument
 from flows.settings import OWN_DECLARATIONS
 from tests.world import SOURCES, national_id, no_key_twice
-from transforms.clean.cleaning import Job, clean_delivery
+from transforms.clean.delivery import CleaningJob, clean_delivery
 from transforms.clean.readers import open_part
-from transforms.engine import EngineSettings, open_engine
+from transforms.engine.session import EngineSettings, open_engine
 
 SOURCE = SOURCES["patents"]
 PERSON = national_id("33020319900101001")
 CLEANED = 20  # every so many-th CSV goes the whole way: typed, judged, split, with its account
 TOKENS = {
     "csv": [
-        *(b'"', b'""', b",", b"\n", b"\r", b"\r\n", b'\n"', b'",', b"\t", b" ", b"\0", b"\xff", b"\xc2\x85"),
+        *(
+            b'"',
+            b'""',
+            b",",
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b'\n"',
+            b'",',
+            b"\t",
+            b" ",
+            b"\0",
+            b"\xff",
+            b"\xc2\x85",
+        ),
         *(b"\xef\xbb\xbf", b"\xe2\x80\xa8", PERSON.encode()),
     ],
     "parquet": [b"PAR1", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"\xff" * 8, b"\x15", b"\x19"],
     "yaml": [
-        *(b":", b": ", b"- ", b"\n", b"  ", b"\t", b"#", b"'", b'"', b"{", b"}", b"[", b"]", b",", b"&a ", b"*a"),
-        *(b"!!int ", b"? ", b"|", b">", b"---\n", b"...", b"%YAML 1.1\n", b"<<: ", b"~", b"null", b"no", b"0x1f"),
+        *(
+            b":",
+            b": ",
+            b"- ",
+            b"\n",
+            b"  ",
+            b"\t",
+            b"#",
+            b"'",
+            b'"',
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b",",
+            b"&a ",
+            b"*a",
+        ),
+        *(
+            b"!!int ",
+            b"? ",
+            b"|",
+            b">",
+            b"---\n",
+            b"...",
+            b"%YAML 1.1\n",
+            b"<<: ",
+            b"~",
+            b"null",
+            b"no",
+            b"0x1f",
+        ),
         *(b"\xef\xbb\xbf", b"\xff", b"\0", b"\xc2\x85"),
     ],
 }
@@ -118,8 +162,12 @@ def _whole_csv(folder: Path) -> Iterator[bytes]:
     yield "\n".join([header, *rows, ""]).encode()
     yield "\r\n".join([header, *rows]).encode("utf-8-sig")
     quoted = [f'"P,""{n}""\n二",{PERSON}, "design" ,20200105,"valid"' for n in range(3)]
-    yield "\n".join([f'"{header.replace(",", chr(34) + "," + chr(34))}"', *quoted, ""]).encode("utf-8-sig")
-    yield "\n".join(["专利号,公民身份号码,kind,granted_on,status,备注", *(f"{row},无" for row in rows), ""]).encode()
+    yield "\n".join([f'"{header.replace(",", chr(34) + "," + chr(34))}"', *quoted, ""]).encode(
+        "utf-8-sig"
+    )
+    yield "\n".join(
+        ["专利号,公民身份号码,kind,granted_on,status,备注", *(f"{row},无" for row in rows), ""]
+    ).encode()
     yield "\r".join([header, f"007,{PERSON},invention,2019-12-31,valid", ",,,,", ""]).encode()
 
 
@@ -136,17 +184,28 @@ def _csv(connection: duckdb.DuckDBPyConnection, folder: Path, content: bytes, nu
 
 
 def _places(headers: Sequence[str]) -> list[int]:
-    known = {alias: name for name, column in SOURCE.columns.items() for alias in (name, column.title, *column.headers)}
-    found = {known.get(header.strip(" \t\ufeff\u2028\x85\r\n\x0b\x0c")): i for i, header in enumerate(headers)}
+    known = {
+        alias: name
+        for name, column in SOURCE.columns.items()
+        for alias in (name, column.title, *column.headers)
+    }
+    found = {
+        known.get(header.strip(" \t\ufeff\u2028\x85\r\n\x0b\x0c")): i
+        for i, header in enumerate(headers)
+    }
     return [found[name] for name in SOURCE.columns if name in found]
 
 
-def _texts(connection: duckdb.DuckDBPyConnection, folder: Path, path: Path) -> list[tuple[object, ...]]:
+def _texts(
+    connection: duckdb.DuckDBPyConnection, folder: Path, path: Path
+) -> list[tuple[object, ...]]:
     """What the reader reads of a file, in the order of the source's columns. What it cannot read, cleaning must refuse."""
     part = open_part(connection, SOURCE, path, "utf-8")
     columns = ", ".join(part.texts[name] for name in SOURCE.columns if name in part.texts)
     try:
-        return connection.execute(f"SELECT {columns} FROM {part.relation} ORDER BY record").fetchall()
+        return connection.execute(
+            f"SELECT {columns} FROM {part.relation} ORDER BY record"
+        ).fetchall()
     except duckdb.Error:
         _clean(connection, folder, path)
         raise Wrong("cleaned, though it cannot be read") from None
@@ -157,9 +216,13 @@ def _texts(connection: duckdb.DuckDBPyConnection, folder: Path, path: Path) -> l
 
 def _clean(connection: duckdb.DuckDBPyConnection, folder: Path, path: Path) -> int:
     """Clean a file; the rows received."""
-    job = Job(SOURCE, Month.parse("2021-10"), 1, (path,), "utf-8", frozenset({"330203"}), "inputs")
+    job = CleaningJob(
+        SOURCE, Month.parse("2021-10"), 1, (path,), "utf-8", frozenset({"330203"}), "inputs"
+    )
     shutil.rmtree(folder / "root", ignore_errors=True)
-    account = clean_delivery(connection, job, folder / "root", folder / "work", no_key_twice(connection, SOURCE))
+    account = clean_delivery(
+        connection, job, folder / "root", folder / "work", no_key_twice(connection, SOURCE)
+    )
     if account.received != account.clean + account.quarantined + account.superseded:
         raise Wrong(f"the account does not add up: {account}")
     return account.received
@@ -188,13 +251,17 @@ def _whole_parquet(folder: Path) -> Iterator[bytes]:
     yield path.read_bytes()
 
 
-def _parquet(connection: duckdb.DuckDBPyConnection, folder: Path, content: bytes, number: int) -> None:
+def _parquet(
+    connection: duckdb.DuckDBPyConnection, folder: Path, content: bytes, number: int
+) -> None:
     path = folder / "patents.parquet"
     path.write_bytes(content)
     rows = _texts(connection, folder, path)
     try:
         table = pq.read_table(path)
-        columns = [table.column(i).cast(pa.string()).to_pylist() for i in _places(table.column_names)]
+        columns = [
+            table.column(i).cast(pa.string()).to_pylist() for i in _places(table.column_names)
+        ]
     except (pa.ArrowException, OSError):
         if rows != list(zip(*_patents().values(), strict=True)):
             raise Wrong("damaged for pyarrow, and not what was written") from None
@@ -225,19 +292,23 @@ empty:
 def _whole_yaml(folder: Path) -> Iterator[bytes]:
     yield WRITTEN.encode()
     yield WRITTEN.replace("\n", "\r\n").encode("utf-8-sig")
-    smallest = min((OWN_DECLARATIONS / "reminders").glob("*.yaml"), key=lambda path: path.stat().st_size)
+    smallest = min(
+        (OWN_DECLARATIONS / "reminders").glob("*.yaml"), key=lambda path: path.stat().st_size
+    )
     yield smallest.read_bytes()
 
 
 def _yaml(connection: duckdb.DuckDBPyConnection, folder: Path, content: bytes, number: int) -> None:
     path = folder / "one.yaml"
     path.write_bytes(content)
-    file = YamlFile(path)
+    file = YamlDocument(path)
     if file.problems:
         raise DeclarationError(file.problems)
     try:
         node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
-    except yaml.YAMLError:  # it knows YAML 1.1 only: no tab after a bracket, no `?` or `:` within a text
+    except (
+        yaml.YAMLError
+    ):  # it knows YAML 1.1 only: no tab after a bracket, no `?` or `:` within a text
         raise Alone from None
     if file.data != (None if node is None else _strict(node)):
         raise Wrong("read otherwise than by PyYAML")

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import SimpleNamespace
 
-import expectations.great  # noqa: F401  (seconds, once, in the server)
+import expectations.gx_adapter  # noqa: F401  (seconds, once, in the server)
+from expectations.errors import to_user_error
 from expectations.month import Month
-from expectations.problems import explained
-from flows import running
-from flows.month import STEPS, Step
-from flows.run import Run
+from flows.pipeline import runner
+from flows.pipeline.context import RunContext
+from flows.pipeline.stages import STAGES, Stage
 from flows.settings import Settings
 from tests.faults.troubles import KILLED, Clock, Counter, Trouble
 
@@ -46,7 +46,9 @@ class Ended:
         return list(self.steps or ("start",))[-1]
 
 
-def run_in_child(settings: Settings, month: str, trouble: Trouble = None, after: float | None = None) -> Ended:
+def run_in_child(
+    settings: Settings, month: str, trouble: Trouble = None, after: float | None = None
+) -> Ended:
     """What `jifen run` does, in a process that meets a trouble, or is killed from outside `after` so many seconds."""
     here, there = forks.Pipe(duplex=False)
     child = forks.Process(target=_child, args=(settings, month, trouble, there))
@@ -77,22 +79,22 @@ def _child(settings: Settings, month: str, trouble: Trouble, there: Connection) 
         there.send((counter.events, step, ""))
         counter.enter(step)
 
-    def attempt(step: Step, run: Run) -> object:
+    def attempt(step: Stage, run: RunContext) -> object:
         enter(step.name)
         counts = step.function(run)
-        if step is STEPS[-1]:
+        if step is STAGES[-1]:
             enter("record")
         return counts
 
     without = SimpleNamespace(run_with_prefect=lambda work, month, ended: work(month, attempt))
-    sys.modules["flows.monthly"] = without  # type: ignore[assignment]
-    running.prefect_home = SimpleNamespace(start_server_early=lambda root: None)  # type: ignore[assignment]
+    sys.modules["flows.orchestration.flow"] = without  # type: ignore[assignment]
+    runner.prefect_home = SimpleNamespace(start_server_early=lambda root: None)  # type: ignore[assignment]
     enter("start")
     code, error = 0, ""
     try:
-        running.run_months(settings, [Month.parse(month)], {}, lambda line: None)
+        runner.run_months(settings, [Month.parse(month)], {}, lambda line: None)
     except Exception as met:
-        told = explained(met)
+        told = to_user_error(met)
         code, error = int(told.code), str(told)
     there.send((counter.events, "", error))
     os._exit(code)

@@ -13,7 +13,13 @@ from tests.faults.city import SECOND, City
 from tests.faults.killing import run_in_child
 from tests.faults.troubles import Death
 
-BYTES = (0, 1, 150, 600, 2_500)  # where in a file a write is cut: small, so that the files of a small city get there
+BYTES = (
+    0,
+    1,
+    150,
+    600,
+    2_500,
+)  # where in a file a write is cut: small, so that the files of a small city get there
 
 
 def deaths(city: City, step: str, times: int, dice: random.Random) -> Iterator[Death]:
@@ -32,7 +38,9 @@ def kill_and_finish(city: City, chosen: Sequence[Death | float]) -> list[str]:
     city.restore()
     reached = []
     for one in chosen:
-        ended = run_in_child(city.settings, SECOND, *((one,) if isinstance(one, Death) else (None, one)))
+        ended = run_in_child(
+            city.settings, SECOND, *((one,) if isinstance(one, Death) else (None, one))
+        )
         assert ended.killed or ended.code == 0, (one, ended)
         if ended.killed:
             reached.append(ended.step)
@@ -45,9 +53,18 @@ def kill_and_finish(city: City, chosen: Sequence[Death | float]) -> list[str]:
 
 def jifen(city: City, *arguments: str) -> subprocess.Popen[str]:
     """The real command, on the city's root and inbox."""
-    program = [sys.executable, "-c", "from flows.cli import main; main()", "--config", str(city.config), *arguments]
+    program = [
+        sys.executable,
+        "-c",
+        "from flows.cli.app import main; main()",
+        "--config",
+        str(city.config),
+        *arguments,
+    ]
     house = Path(__file__).parents[2]
-    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=house)
+    return subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=house
+    )
 
 
 def kill_the_command(city: City, after: float) -> bool:

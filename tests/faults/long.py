@@ -71,9 +71,14 @@ class Long:
     def kills_by_step(self) -> Iterator[Row]:
         for step in self.city.undisturbed.steps:
             for death in deaths(self.city, step, 3 * self.kills, self.dice):
-                if sum(count for (name, _), count in self.reached.items() if name == step) >= self.kills:
+                if (
+                    sum(count for (name, _), count in self.reached.items() if name == step)
+                    >= self.kills
+                ):
                     break
-                self._kill([death], "inside a write" if death.byte is not None else "before an event")
+                self._kill(
+                    [death], "inside a write" if death.byte is not None else "before an event"
+                )
         total = Counter[str]()
         for (_, way), count in self.reached.items():
             total[way] += count
@@ -92,22 +97,44 @@ class Long:
         before = self.reached.total()
         for _ in range(4 * self.kills):
             self._kill([self.dice.uniform(0, lasts)], "at random")
-        yield "SIGKILL at random", "from outside, at a moment by a seed", f"{self.reached.total() - before}", FINISHED
+        yield (
+            "SIGKILL at random",
+            "from outside, at a moment by a seed",
+            f"{self.reached.total() - before}",
+            FINISHED,
+        )
 
     def kills_in_a_row(self) -> Iterator[Row]:
         steps, before = list(self.city.undisturbed.steps), self.reached.total()
         for _ in range(self.kills):
             night = sorted(self.dice.sample(steps, 3), key=steps.index)
-            chosen = [self.dice.choice(list(deaths(self.city, step, 6, self.dice))) for step in night]
+            chosen = [
+                self.dice.choice(list(deaths(self.city, step, 6, self.dice))) for step in night
+            ]
             self._kill(chosen, "in a row")
-        yield "killed three times in a row", "the next run is killed too", f"{self.reached.total() - before}", FINISHED
+        yield (
+            "killed three times in a row",
+            "the next run is killed too",
+            f"{self.reached.total() - before}",
+            FINISHED,
+        )
 
     def kills_of_the_command(self) -> Iterator[Row]:
         killed = 0
         for number in range(self.kills):
             after = 1 + number * 25 / self.kills
-            killed += self.attempt(f"command {after}", lambda after=after: kill_the_command(self.city, after)) is True
-        yield "`jifen run` killed", "the command with Prefect, at moments spread over it", f"{killed}", FINISHED
+            killed += (
+                self.attempt(
+                    f"command {after}", lambda after=after: kill_the_command(self.city, after)
+                )
+                is True
+            )
+        yield (
+            "`jifen run` killed",
+            "the command with Prefect, at moments spread over it",
+            f"{killed}",
+            FINISHED,
+        )
 
     def disks(self) -> Iterator[Row]:
         steps = [step for step in self.city.undisturbed.steps if step not in ("compare", "record")]
@@ -116,30 +143,58 @@ class Long:
         told = self.attempt("disks", lambda: in_namespace(self.city, [*full, *command])) or []
         assert isinstance(told, list)
         for one in told:
-            if one.code not in (0, 1) or (one.code and "磁盘" not in one.told) or "Traceback" in one.told:
+            if (
+                one.code not in (0, 1)
+                or (one.code and "磁盘" not in one.told)
+                or "Traceback" in one.told
+            ):
                 self.failures.append(f"disk {one}")
         failed = Counter(one.step for one in told if one.code and one.step)
         where = ", ".join(f"{step} {count}" for step, count in failed.items())
-        how = "a tmpfs that fills up when a step begins, but for 0, 8 or 40 KiB; it failed in: " + where
+        how = (
+            "a tmpfs that fills up when a step begins, but for 0, 8 or 40 KiB; it failed in: "
+            + where
+        )
         yield "disk full", how, f"{len(full)}", f"“磁盘已满”, exit 1, no trace; {FINISHED}"
         how = "`jifen run` on a tmpfs with 0 to 2,000 KiB left"
-        yield "disk full, the command", how, f"{len(command) - 1}", f"“磁盘已满”, exit 1, no trace; {FINISHED}"
-        yield "read-only root", "`jifen run` on a tmpfs mounted ro", "1", f"“磁盘只读”, exit 1, no trace; {FINISHED}"
+        yield (
+            "disk full, the command",
+            how,
+            f"{len(command) - 1}",
+            f"“磁盘已满”, exit 1, no trace; {FINISHED}",
+        )
+        yield (
+            "read-only root",
+            "`jifen run` on a tmpfs mounted ro",
+            "1",
+            f"“磁盘只读”, exit 1, no trace; {FINISHED}",
+        )
 
     def memory(self) -> Iterator[Row]:
         found = self.attempt("memory", lambda: low_memory(self.folder / "memory")) or (0, 0)
         assert isinstance(found, tuple)
-        how = f"30,000 people with {found[0]} MB for the engine: {found[1]:,} bytes spilt at the most"
+        how = (
+            f"30,000 people with {found[0]} MB for the engine: {found[1]:,} bytes spilt at the most"
+        )
         yield "memory low enough to spill", how, "1", "same hashes as with 2 GB"
 
     def at_once(self) -> Iterator[Row]:
         for _ in range(5):
             self.attempt("at once", self._beside)
-        yield "three runs at once", "on one root, five times", "15", "one publishes, the others exit 13; same hashes"
+        yield (
+            "three runs at once",
+            "on one root, five times",
+            "15",
+            "one publishes, the others exit 13; same hashes",
+        )
 
     def _beside(self) -> None:
         self.city.restore()
-        assert sorted(ended.code for ended in run_beside(self.city.settings, SECOND, 3)) == [0, 13, 13]
+        assert sorted(ended.code for ended in run_beside(self.city.settings, SECOND, 3)) == [
+            0,
+            13,
+            13,
+        ]
         self.city.assert_finished()
 
     def other_clocks(self) -> Iterator[Row]:
@@ -154,7 +209,9 @@ class Long:
 
     def flips(self) -> Iterator[Row]:
         root, flipped = self.city.root, 0
-        sound = {file: file.read_bytes() for file in [*published_files(root), *received_files(root)]}
+        sound = {
+            file: file.read_bytes() for file in [*published_files(root), *received_files(root)]
+        }
         seals = [file for file in sound if is_seal(root, file)]
         rounds = [*[[file] for file in sound], *[[seal] for seal in seals * 50]]
         rounds += [[file for file in sound if file not in seals]] * 50
@@ -168,7 +225,12 @@ class Long:
             for file in files:
                 file.write_bytes(sound[file])
         how = f"in each of {len(sound)} published and received files, alone and in all at once"
-        yield "one byte flipped", how, f"{flipped:,}", "`jifen verify` exits 15 and names the file, every time"
+        yield (
+            "one byte flipped",
+            how,
+            f"{flipped:,}",
+            "`jifen verify` exits 15 and names the file, every time",
+        )
 
     def fuzzes(self) -> Iterator[Row]:
         for kind, share in (("csv", 0.4), ("parquet", 0.3), ("yaml", 0.3)):
@@ -178,7 +240,9 @@ class Long:
             self.failures += tally.wrong
             how = f"{tally.refused:,} refused, {tally.read:,} read as a second reader reads them"
             how += f", {tally.alone:,} read right that it does not take" if tally.alone else ""
-            outcome = "no trace, no wrong acceptance" if not tally.wrong else f"{len(tally.wrong)} wrong"
+            outcome = (
+                "no trace, no wrong acceptance" if not tally.wrong else f"{len(tally.wrong)} wrong"
+            )
             yield f"spoilt {kind} files", how, f"{tally.tried:,}", outcome
 
 
@@ -191,7 +255,9 @@ def _seconds(work: Callable[[], object], city: City) -> float:
 
 def page(long: Long, rows: Sequence[Row], seconds: float) -> str:
     """The part of docs/assurance/reliability.md that a run writes."""
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, DuckDB {duckdb.__version__}"
+    machine = (
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, DuckDB {duckdb.__version__}"
+    )
     lines = [
         BEGIN, "",
         f"Run on {dt.date.today()}: {machine}, {seconds / 60:.0f} minutes, {len(long.failures)} failures.",
@@ -208,7 +274,9 @@ def page(long: Long, rows: Sequence[Row], seconds: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=10, help="how often each step is killed")
     parser.add_argument("--inputs", type=int, default=100_000, help="how many spoilt files")
     parser.add_argument("--write", action="store_true", help="write docs/assurance/reliability.md")
@@ -220,7 +288,9 @@ def main() -> None:
     print(made)
     if given.write:
         text = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: made, text, flags=re.DOTALL), encoding="utf-8")
+        PAGE.write_text(
+            re.sub(f"{BEGIN}.*{END}", lambda _: made, text, flags=re.DOTALL), encoding="utf-8"
+        )
     sys.exit(bool(long.failures) and f"{len(long.failures)} failures:\n" + "\n".join(long.failures))
 
 

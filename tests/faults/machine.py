@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from data.synth.extracts import make_extracts
+from data.synthetic.write import generate_extracts
 from expectations.month import Month
-from flows.root import Root
 from flows.settings import Settings
+from flows.storage.root import Root
 from tests.faults.city import kept_files
 from tests.faults.killing import Ended, run_in_child
 from tests.faults.troubles import Clock
@@ -75,7 +75,7 @@ def low_memory(folder: Path, residents: int = 30_000) -> tuple[int, int]:
     AssertionError: the files are not those made with plenty, or nothing was spilt.
     """
     month, plenty = Month.parse("2024-03"), World(folder / "plenty", memory="2GB")
-    make_extracts(
+    generate_extracts(
         residents, [month], plenty.inbox, sources=SOURCES, reference=plenty.settings.paths.reference,
         settings=plenty.settings.engine_settings, spill=folder / "spill", progress=lambda line: None,
     )  # fmt: skip

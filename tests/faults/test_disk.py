@@ -17,7 +17,9 @@ BY_COMMAND = ("command:900", "command:read-only")
 
 pytestmark = [
     pytest.mark.timeout(900),
-    pytest.mark.skipif(not os.environ.get("CI") and not allowed(), reason="this machine lets nobody mount a disk"),
+    pytest.mark.skipif(
+        not os.environ.get("CI") and not allowed(), reason="this machine lets nobody mount a disk"
+    ),
 ]
 
 
@@ -28,13 +30,17 @@ def outcomes(city: City) -> dict[str, Outcome]:
 
 
 @pytest.mark.parametrize("trouble", BY_STEPS)
-def test_a_disk_that_fills_up_in_a_step_is_told_in_a_sentence(outcomes: dict[str, Outcome], trouble: str) -> None:
+def test_a_disk_that_fills_up_in_a_step_is_told_in_a_sentence(
+    outcomes: dict[str, Outcome], trouble: str
+) -> None:
     met = outcomes[trouble]
     assert (met.step, met.code) == (trouble.split(":")[0], 1)
     assert met.told.startswith("磁盘已满\n") and "腾出空间后再次运行" in met.told
 
 
-def test_the_command_on_a_full_disk_ends_with_a_sentence_and_no_trace(outcomes: dict[str, Outcome]) -> None:
+def test_the_command_on_a_full_disk_ends_with_a_sentence_and_no_trace(
+    outcomes: dict[str, Outcome],
+) -> None:
     met = outcomes["command:900"]
     assert met.code == 1 and "磁盘已满\n" in met.told
     assert "Traceback" not in met.told and "Error" not in met.told

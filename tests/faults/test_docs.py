@@ -11,7 +11,9 @@ HOUSE = Path(__file__).parents[2]
 NAMED = re.compile(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`")
 
 
-@pytest.mark.parametrize("page", ["security", "reliability", "promises/outputs", "promises/points", "promises/sources"])
+@pytest.mark.parametrize(
+    "page", ["security", "reliability", "promises/outputs", "promises/points", "promises/sources"]
+)
 def test_every_test_that_a_page_names_exists(page: str) -> None:
     text = (HOUSE / "docs" / "assurance" / f"{page}.md").read_text(encoding="utf-8")
     named = NAMED.findall(text)
@@ -19,6 +21,7 @@ def test_every_test_that_a_page_names_exists(page: str) -> None:
     missing = [
         f"{file}::{name}"
         for file, name in named
-        if not (HOUSE / file).is_file() or f"def {name}(" not in (HOUSE / file).read_text(encoding="utf-8")
+        if not (HOUSE / file).is_file()
+        or f"def {name}(" not in (HOUSE / file).read_text(encoding="utf-8")
     ]
     assert missing == []

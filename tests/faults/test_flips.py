@@ -14,7 +14,10 @@ from tests.faults.kills import jifen
 @pytest.mark.parametrize("seed", range(5))
 def test_a_byte_flipped_in_every_file_is_found_in_every_file(city: City, seed: int) -> None:
     dice = random.Random(seed)
-    sound = {file: file.read_bytes() for file in [*published_files(city.root), *received_files(city.root)]}
+    sound = {
+        file: file.read_bytes()
+        for file in [*published_files(city.root), *received_files(city.root)]
+    }
     flipped = [file for file in sound if not is_seal(city.root, file)]
     assert len(flipped) > 250
     for file in flipped:

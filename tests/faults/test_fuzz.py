@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from expectations.yaml_file import YamlFile
+from expectations.yaml_document import YamlDocument
 from tests.faults.fuzz import WHOLE, fuzz, spoilt
 
 
@@ -24,19 +24,24 @@ def test_a_page_that_unpacks_to_less_than_it_should_is_refused(tmp_path: Path) -
 
 def test_the_same_number_is_the_same_input(tmp_path: Path) -> None:
     whole = list(WHOLE["csv"](tmp_path))
-    assert [spoilt("csv", number, whole) for number in range(50)] == [spoilt("csv", n, whole) for n in range(50)]
+    assert [spoilt("csv", number, whole) for number in range(50)] == [
+        spoilt("csv", n, whole) for n in range(50)
+    ]
     assert len({spoilt("csv", number, whole) for number in range(50)}) > 40
 
 
 def test_references_that_unfold_without_end_are_refused_at_once(tmp_path: Path) -> None:
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     lines += [
-        f"{one}: &{one} [{', '.join([f'*{before}'] * 9)}]" for before, one in zip("abcdefgh", "bcdefghi", strict=True)
+        f"{one}: &{one} [{', '.join([f'*{before}'] * 9)}]"
+        for before, one in zip("abcdefgh", "bcdefghi", strict=True)
     ]
     path = tmp_path / "bomb.yaml"
     path.write_text("\n".join(lines), encoding="utf-8")
-    file = YamlFile(path)
+    file = YamlDocument(path)
     assert len(file.lines) < 200
     assert [problem.line for problem in file.problems][:9] == [1] * 9
     path.write_text("a: &a [*a]", encoding="utf-8")
-    assert [problem.found for problem in YamlFile(path).problems] == ["引用了别处的值（& 和 *）"]
+    assert [problem.found for problem in YamlDocument(path).problems] == [
+        "引用了别处的值（& 和 *）"
+    ]

@@ -31,7 +31,18 @@ def test_killed_three_times_in_a_row_a_month_is_still_finished_with_the_same_byt
 
 def test_every_step_of_a_month_is_known_to_the_kills(city: City) -> None:
     assert set(city.undisturbed.steps) == {
-        *("start", "pull", "clean", "compare", "facts", "points", "services", "changes", "reminders", "exports"),
+        *(
+            "start",
+            "pull",
+            "clean",
+            "compare",
+            "facts",
+            "points",
+            "services",
+            "changes",
+            "reminders",
+            "exports",
+        ),
         *("drift", "report", "publish", "record"),
     }
     assert sum(city.undisturbed.steps.values()) > 500

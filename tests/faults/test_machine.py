@@ -38,7 +38,11 @@ def test_the_command_names_the_run_that_holds_the_root(city: City) -> None:
         process = jifen(city, "run", "--month", SECOND)
         _, told = process.communicate()
     assert process.returncode == 13
-    assert "另一个运行正占用这个根目录" in told and "等它结束后再运行" in told and "Traceback" not in told
+    assert (
+        "另一个运行正占用这个根目录" in told
+        and "等它结束后再运行" in told
+        and "Traceback" not in told
+    )
 
 
 def test_the_clock_of_the_machine_changes_nothing(city: City) -> None:
@@ -50,15 +54,30 @@ def test_the_clock_of_the_machine_changes_nothing(city: City) -> None:
 def test_the_leap_day_is_a_day_like_any_other_and_only_where_there_is_one(tmp_path: Path) -> None:
     person, child = national_id("51010219850101101"), national_id("33020320040229001")
     rows = [
-        {"patent_no": day, "resident_id": person, "kind": "design", "granted_on": day, "status": "valid"}
+        {
+            "patent_no": day,
+            "resident_id": person,
+            "kind": "design",
+            "granted_on": day,
+            "status": "valid",
+        }
         for day in ("2024-02-29", "2024-03-01", "2023-02-29", "20240229")
     ]
     world = World(tmp_path, only=("registry", "patents"))
     registry = [
-        {"resident_id": one, "residence_district": "330203", "registered_on": "2020-02-29", "status": "resident"}
+        {
+            "resident_id": one,
+            "residence_district": "330203",
+            "registered_on": "2020-02-29",
+            "status": "resident",
+        }
         for one in (person, child)
     ]
-    world.deliver("2024-02", registry=registry, patents=rows + [rows[0] | {"patent_no": f"{n}"} for n in range(200)])
+    world.deliver(
+        "2024-02",
+        registry=registry,
+        patents=rows + [rows[0] | {"patent_no": f"{n}"} for n in range(200)],
+    )
     world.run("2024-02")
     refused = {row["record"]: row["reasons"] for row in world.kept("quarantine", "patents")}
     assert refused == {2: ["granted_on:in_future"], 3: ["granted_on:bad_value"]}

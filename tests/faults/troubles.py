@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Any
 
 KILLED = (-signal.SIGKILL, -signal.SIGXFSZ)
-_EVENTS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "shutil.rmtree"}
+_EVENTS = {
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+    "os.mkdir",
+    "os.link",
+    "os.symlink",
+    "shutil.rmtree",
+}
 _TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -70,7 +78,9 @@ class Counter:
         self.step, self._numbers = step, itertools.count(1)
         if isinstance(self._trouble, Full) and self._trouble.step == step:
             space = os.statvfs(self._below)
-            filler(self._below).write_bytes(bytes(max(0, space.f_bavail * space.f_frsize - self._trouble.room * 1024)))
+            filler(self._below).write_bytes(
+                bytes(max(0, space.f_bavail * space.f_frsize - self._trouble.room * 1024))
+            )
         self._happened()
 
     def _happened(self) -> None:

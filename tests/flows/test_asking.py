@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from expectations.problems import ExitCode, JifenError
-from flows.asking import ask
-from flows.house import load_house
-from flows.month import renew_catalogue
+from expectations.errors import ExitCode, JifenError
+from flows.commands.sql import run_query
+from flows.pipeline.stages import renew_catalogue
+from flows.project import load_project
 from tests.world import World, national_id
 
 PERSON = national_id("33020319850101101")
@@ -27,17 +27,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     }
     world.deliver("2021-10", registry=[resident])
     world.run("2021-10")
-    renew_catalogue(load_house(world.settings), world.root)
+    renew_catalogue(load_project(world.settings), world.root)
     return world
 
 
-def test_a_question_is_answered_as_json_csv_or_table(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_question_is_answered_as_json_csv_or_table(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     query = "SET VARIABLE least = 1; SELECT district, total_points FROM latest_scores WHERE total_points >= getvariable('least')"
-    ask(world.settings, query, "json")
+    run_query(world.settings, query, "json")
     assert json.loads(capsys.readouterr().out) == {"district": "330203", "total_points": 8}
-    ask(world.settings, query, "csv")
+    run_query(world.settings, query, "csv")
     assert capsys.readouterr().out == "district,total_points\n330203,8.00\n"
-    ask(world.settings, query, "table")
+    run_query(world.settings, query, "table")
     assert "8.00" in capsys.readouterr().out
 
 
@@ -83,7 +85,7 @@ def test_nothing_else_can_be_read_or_written(world: World, query: str) -> None:
     revision = world.revision("2021-10").path
     before = sorted(path for path in world.root.path.rglob("*") if "tmp" not in path.parts)
     with pytest.raises(JifenError) as caught:
-        ask(world.settings, query.format(revision=revision, root=world.root.path), "csv")
+        run_query(world.settings, query.format(revision=revision, root=world.root.path), "csv")
     assert caught.value.code == ExitCode.USAGE
     assert PERSON not in str(caught.value)
     assert sorted(path for path in world.root.path.rglob("*") if "tmp" not in path.parts) == before
@@ -91,7 +93,7 @@ def test_nothing_else_can_be_read_or_written(world: World, query: str) -> None:
 
 def test_a_mistake_is_told_with_what_was_perhaps_meant(world: World) -> None:
     with pytest.raises(JifenError) as caught:
-        ask(world.settings, "SELECT distrct FROM scores", "table")
+        run_query(world.settings, "SELECT distrct FROM scores", "table")
     assert '"district"' in str(caught.value) and "LINE 1: SELECT distrct" in str(caught.value)
 
 
@@ -99,28 +101,43 @@ def test_no_column_and_no_letter_is_cut_off_in_a_narrow_terminal(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    ask(world.settings, "SELECT month, resident_key, total_points, '[red]' AS note FROM latest_scores", "table")
+    run_query(
+        world.settings,
+        "SELECT month, resident_key, total_points, '[red]' AS note FROM latest_scores",
+        "table",
+    )
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["month", "resident_key", "total_points", "note"]
-    assert len(lines[2].split()[1]) == 32 and lines[3:] == ["total_points  8.00", "note          [red]"]
+    assert [line.split()[0] for line in lines[1:]] == [
+        "month",
+        "resident_key",
+        "total_points",
+        "note",
+    ]
+    assert len(lines[2].split()[1]) == 32 and lines[3:] == [
+        "total_points  8.00",
+        "note          [red]",
+    ]
 
 
 def test_a_long_answer_is_a_short_table_that_says_so_and_a_whole_file(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     query = "SELECT unnest(range(20001)) AS number"
-    ask(world.settings, query, "table")
+    run_query(world.settings, query, "table")
     shown = capsys.readouterr()
     assert "│    999 │" in shown.out and "1000" not in shown.out and "1,000" in shown.err
-    ask(world.settings, query, "csv")
+    run_query(world.settings, query, "csv")
     assert capsys.readouterr().out.split() == ["number", *map(str, range(20001))]
 
 
 def test_a_file_says_what_other_tools_say(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     query = "SELECT true AS yes, [{'key': 'a', 'points': 1.50}] AS awards, NULL AS nothing"
-    ask(world.settings, query, "csv")
-    assert capsys.readouterr().out == 'yes,awards,nothing\ntrue,"[{""key"": ""a"", ""points"": 1.5}]",\n'
-    ask(world.settings, query, "json")
+    run_query(world.settings, query, "csv")
+    assert (
+        capsys.readouterr().out
+        == 'yes,awards,nothing\ntrue,"[{""key"": ""a"", ""points"": 1.5}]",\n'
+    )
+    run_query(world.settings, query, "json")
     told = json.loads(capsys.readouterr().out)
     assert told == {"yes": True, "awards": [{"key": "a", "points": 1.5}], "nothing": None}
 
@@ -128,7 +145,10 @@ def test_a_file_says_what_other_tools_say(world: World, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("PIVOT scores ON district IN ('330203') USING count(*) GROUP BY policy_city; -- a comment", "330203"),
+        (
+            "PIVOT scores ON district IN ('330203') USING count(*) GROUP BY policy_city; -- a comment",
+            "330203",
+        ),
         ("EXPLAIN SELECT count(*) FROM scores", "physical_plan"),
         ("explain analyze SELECT count(*) FROM scores;", "analyzed_plan"),
         ("SUMMARIZE scores", "total_points"),
@@ -139,7 +159,7 @@ def test_a_file_says_what_other_tools_say(world: World, capsys: pytest.CaptureFi
 def test_statements_that_only_read_are_answered(
     world: World, capsys: pytest.CaptureFixture[str], query: str, told: str
 ) -> None:
-    ask(world.settings, query, "json")
+    run_query(world.settings, query, "json")
     assert told in capsys.readouterr().out
 
 
@@ -147,25 +167,31 @@ def test_columns_of_one_name_and_values_that_json_has_not_are_told_as_json_can(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A name that is taken gets a number, as DuckDB itself names the columns of a table; what is no number is null."""
-    ask(world.settings, "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a", "json")
+    run_query(world.settings, "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a", "json")
     assert json.loads(capsys.readouterr().out) == {"a": 1, "a_2": 2, "a_1": 3, "a_3": 4}
     query = "SELECT map([DATE '2021-01-01'], ['inf'::DOUBLE]) AS m, 'nan'::DOUBLE AS n, [1.5, 2]::DECIMAL(2,1)[2] AS l"
-    ask(world.settings, query, "json")
+    run_query(world.settings, query, "json")
     line = capsys.readouterr().out
-    assert json.loads(line, parse_constant=pytest.fail) == {"m": {"2021-01-01": None}, "n": None, "l": [1.5, 2]}
+    assert json.loads(line, parse_constant=pytest.fail) == {
+        "m": {"2021-01-01": None},
+        "n": None,
+        "l": [1.5, 2],
+    }
     for form in ("csv", "table"):
-        ask(world.settings, query, form)
+        run_query(world.settings, query, form)
         assert "2021-01-01" in capsys.readouterr().out
 
 
-def test_nothing_is_left_behind(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_nothing_is_left_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = sorted(world.root.path.rglob("*"))
-    ask(world.settings, "SELECT 1", "csv")
+    run_query(world.settings, "SELECT 1", "csv")
     assert sorted(world.root.path.rglob("*")) == before and list(tmp_path.iterdir()) == []
 
 
 def test_without_a_published_month_there_is_nothing_to_ask(tmp_path: Path) -> None:
     with pytest.raises(JifenError) as caught:
-        ask(World(tmp_path).settings, "SELECT 1", "csv")
+        run_query(World(tmp_path).settings, "SELECT 1", "csv")
     assert caught.value.code == ExitCode.USAGE

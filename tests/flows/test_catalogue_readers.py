@@ -16,10 +16,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from expectations.problems import JifenError
-from flows import asking
-from flows.month import renew_catalogue
-from flows.root import open_root
+from expectations.errors import JifenError
+from flows.commands import sql
+from flows.pipeline.stages import renew_catalogue
+from flows.storage.root import open_root
 from tests.held_city import NOVEMBER, OCTOBER, PEOPLE, degrees, first_month, registry
 from tests.reports.modes import for_analysts, wrong_modes
 from tests.world import World
@@ -56,10 +56,19 @@ def test_the_group_may_enter_and_read_what_is_written_and_nothing_else(town: Wor
     root = town.root.path
     group = analysts().gr_gid
     assert wrong_modes(root, group) == []
-    assert {path.name for path in root.iterdir()} >= {"raw", "clean", "tmp", "runs", "months", "catalogue.duckdb"}
+    assert {path.name for path in root.iterdir()} >= {
+        "raw",
+        "clean",
+        "tmp",
+        "runs",
+        "months",
+        "catalogue.duckdb",
+    }
     people = root / "months" / OCTOBER / "r1" / "restricted"
     people.chmod(0o750)
-    assert wrong_modes(root, group) == [f"{people.relative_to(root)} 750 for 700"]  # it would be seen
+    assert wrong_modes(root, group) == [
+        f"{people.relative_to(root)} 750 for 700"
+    ]  # it would be seen
     people.chmod(0o700)
 
 
@@ -102,12 +111,23 @@ def test_an_analyst_reads_the_catalogue_and_finds_no_way_to_people(town: World) 
 
     def ask() -> list[int]:
         with duckdb.connect(str(town.root.catalogue), read_only=True) as catalogue:
-            return [len(catalogue.execute(f"FROM {view}").fetchall()) for view in ("scores", "latest_facts")]
+            return [
+                len(catalogue.execute(f"FROM {view}").fetchall())
+                for view in ("scores", "latest_facts")
+            ]
 
     def write() -> list[str]:
-        return [str(path) for path in (root, root / "published", root / "months") if os.access(path, os.W_OK)]
+        return [
+            str(path)
+            for path in (root, root / "published", root / "months")
+            if os.access(path, os.W_OK)
+        ]
 
-    everything = {path.relative_to(root) for path in root.rglob("*") if path.is_file() and not path.is_symlink()}
+    everything = {
+        path.relative_to(root)
+        for path in root.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    }
     seen = {Path(name) for name in as_somebody_of(group, lambda: readable(root))}
     assert seen == {path for path in everything if for_analysts(path)} and len(seen) > 20
     assert as_somebody_of(group, ask) == [2 * len(PEOPLE), len(PEOPLE)]
@@ -120,17 +140,23 @@ def test_an_analyst_asks_with_our_command_too(town: World) -> None:
     def answer() -> str:
         with contextlib.redirect_stdout(io.StringIO()) as said:
             try:
-                asking.ask(town.settings, "SELECT count(*) FROM scores", "csv")
+                sql.run_query(town.settings, "SELECT count(*) FROM scores", "csv")
             except JifenError as error:
                 return str(error)
         return said.getvalue()
 
-    assert as_somebody_of(analysts().gr_gid, answer).split() == ["count_star()", str(2 * len(PEOPLE))]
+    assert as_somebody_of(analysts().gr_gid, answer).split() == [
+        "count_star()",
+        str(2 * len(PEOPLE)),
+    ]
     assert "analysts_group" in as_somebody_of(NOBODY, answer)  # who is not of the group
 
 
 def test_months_published_before_a_group_was_named_open_to_it_and_close_again(town: World) -> None:
-    for root, group in ((replace(town.root, analysts_group=None), None), (town.root, analysts().gr_gid)):
+    for root, group in (
+        (replace(town.root, analysts_group=None), None),
+        (town.root, analysts().gr_gid),
+    ):
         root.prepare()
         renew_catalogue(town.house, root)
         assert wrong_modes(root.path, group) == []

@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from expectations.month import Month
-from flows.house import House
-from flows.month import renew_catalogue
-from flows.publish import _switch
+from flows.pipeline.stages import renew_catalogue
+from flows.project import Project
+from flows.storage.publish import _switch_link
 from tests.flows.test_cli import SETTINGS
 from tests.held_city import NOVEMBER, OCTOBER, PEOPLE, copied, registry
 from tests.world import World
@@ -61,13 +61,25 @@ print(json.dumps(answers))
 
 def degrees(level: str) -> Rows:
     given = {"kind": "degree", "level": level, "awarded_on": "2010-06-30"}
-    return [{"certificate_no": f"D{n}", "resident_id": person, **given} for n, person in enumerate(PEOPLE)]
+    return [
+        {"certificate_no": f"D{n}", "resident_id": person, **given}
+        for n, person in enumerate(PEOPLE)
+    ]
 
 
 def insured() -> Rows:
     """Paid in October: health checks are then a matter of points only."""
-    posting = {"insurance": "pension", "month": OCTOBER, "employer_id": "E", "base": "4000", "kind": "paid"}
-    return [{**posting, "resident_id": p, "district": "330203", "posted_on": f"{OCTOBER}-20"} for p in PEOPLE]
+    posting = {
+        "insurance": "pension",
+        "month": OCTOBER,
+        "employer_id": "E",
+        "base": "4000",
+        "kind": "paid",
+    }
+    return [
+        {**posting, "resident_id": p, "district": "330203", "posted_on": f"{OCTOBER}-20"}
+        for p in PEOPLE
+    ]
 
 
 def deliver(town: World, month: str, level: str) -> None:
@@ -86,7 +98,7 @@ def _october() -> tuple[World, tempfile.TemporaryDirectory[str]]:
 
 
 @cache
-def _house() -> House:
+def _house() -> Project:
     return _october()[0].house
 
 
@@ -108,7 +120,9 @@ def answer(town: World) -> str:
 
 
 @contextmanager
-def asking(database: str | Path, question: str, stop: Path, answers: dict[str, int], often: int = 1) -> Iterator[None]:
+def asking(
+    database: str | Path, question: str, stop: Path, answers: dict[str, int], often: int = 1
+) -> Iterator[None]:
     """Another process asks during the block, and until it has asked often enough; what it was answered, how often."""
     command = [sys.executable, "-c", READER, str(database), question, str(stop), str(often)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
@@ -123,11 +137,13 @@ def asking(database: str | Path, question: str, stop: Path, answers: dict[str, i
 
 def switch(town: World, revision: int) -> None:
     """What publication does last, after it has made a revision: the link, then the catalogue."""
-    _switch(town.root, Month.parse(OCTOBER), revision)
+    _switch_link(town.root, Month.parse(OCTOBER), revision)
     renew_catalogue(_house(), town.root)
 
 
-def test_every_query_sees_whole_months_while_they_are_published(town: World, tmp_path: Path) -> None:
+def test_every_query_sees_whole_months_while_they_are_published(
+    town: World, tmp_path: Path
+) -> None:
     """`jifen run` publishes November; then October is revised again and again."""
     whole, answers = [answer(town)], dict[str, int]()
     with asking(town.root.catalogue, CATALOGUE, tmp_path / "stop", answers, MANY):
@@ -174,7 +190,7 @@ def test_globs_through_the_link_do_see_halves(town: World, tmp_path: Path) -> No
     with asking(":memory:", QUESTION.format(**tables), tmp_path / "stop", answers):
         while time.monotonic() < until:
             for revision in (1, 2):
-                _switch(town.root, Month.parse(OCTOBER), revision)
+                _switch_link(town.root, Month.parse(OCTOBER), revision)
     assert answers.keys() & whole and answers.keys() - whole
 
 

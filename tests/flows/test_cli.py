@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from expectations.problems import ExitCode
+from expectations.errors import ExitCode
 from flows.settings import OWN_DECLARATIONS
 from tests.world import World, national_id
 
@@ -30,7 +30,9 @@ SETTINGS = '[paths]\nroot = "root"\ninbox = "inbox"\n[policy]\nallow_illustrativ
 def jifen(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / "jifen"), *arguments]
     given = {**os.environ, **environment}
-    done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=given, capture_output=True, text=True, timeout=240, check=False
+    )
     assert "Traceback" not in done.stdout + done.stderr
     for secret in (PERSON, PERSON[:17], RESIDENT["name"], RESIDENT["phone"]):
         assert secret not in done.stdout + done.stderr
@@ -49,7 +51,9 @@ def delivered(folder: Path) -> World:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A working folder with a month delivered and run by the command itself, and the month after it spoilt."""
     folder = tmp_path_factory.mktemp("operator")
-    delivered(folder).deliver("2021-11", registry=[RESIDENT] + [{**RESIDENT, "resident_id": PERSON[:17]}] * 30)
+    delivered(folder).deliver(
+        "2021-11", registry=[RESIDENT] + [{**RESIDENT, "resident_id": PERSON[:17]}] * 30
+    )
     done = jifen(folder, "run", "--month", "2021-10")
     assert (done.returncode, "已发布" in done.stdout) == (ExitCode.DONE, True), done.stderr
     yield folder
@@ -60,7 +64,9 @@ def test_the_month_is_there_for_people_and_for_analysts(folder: Path) -> None:
     done = jifen(folder, "sql", "--csv", "SELECT count(*) AS people FROM latest_scores")
     assert done.stdout == "people\n1\n"
     assert jifen(folder, "verify").stdout == "核对无误：1 个版本，最新的是 2021-10 r1\n"
-    assert jifen(folder, "verify", "--month", "2021-09").returncode == ExitCode.USAGE  # nothing there: nothing is sound
+    assert (
+        jifen(folder, "verify", "--month", "2021-09").returncode == ExitCode.USAGE
+    )  # nothing there: nothing is sound
     assert "2021-10" in jifen(folder, "status").stdout
 
 
@@ -75,7 +81,9 @@ def test_a_spoilt_month_exits_12_and_the_published_one_stays(folder: Path) -> No
 def test_a_month_does_not_need_somebody_who_reads_along(folder: Path) -> None:
     """The reader of a pipe has left: the run goes on. A full disk under the log is told as one, and costs no month."""
     command = [str(Path(sys.executable).parent / "jifen"), "run", "--month", "2021-10"]
-    running = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert running.stdout and running.stderr
     running.stdout.close()
     assert (running.stderr.read(), running.wait()) == ("", ExitCode.DONE)
@@ -93,7 +101,9 @@ def test_a_second_run_on_the_same_root_is_refused(folder: Path) -> None:
     assert done.returncode == ExitCode.LOCKED
 
 
-def test_illustrative_values_are_refused_unless_they_are_allowed(folder: Path, tmp_path: Path) -> None:
+def test_illustrative_values_are_refused_unless_they_are_allowed(
+    folder: Path, tmp_path: Path
+) -> None:
     (tmp_path / "jifen.toml").write_text(SETTINGS.split("[policy]")[0], encoding="utf-8")
     assert jifen(tmp_path, "run", "--month", "2021-10").returncode == ExitCode.DECLARATIONS
     checked = jifen(tmp_path, "check")
@@ -120,26 +130,37 @@ def test_illustrative_values_are_refused_unless_they_are_allowed(folder: Path, t
         "synth --residents 9 --months 2021-10 --out x --seed -1": "--seed 不可小于 0",
     }.items(),
 )
-def test_a_wrong_command_exits_2_with_a_sentence_and_the_way_out(tmp_path: Path, line: str, told: str) -> None:
+def test_a_wrong_command_exits_2_with_a_sentence_and_the_way_out(
+    tmp_path: Path, line: str, told: str
+) -> None:
     done = jifen(tmp_path, *line.split())
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
-    what, todo = done.stderr.splitlines()
-    assert what == told and todo.startswith("  处理：")
+    what, hint = done.stderr.splitlines()
+    assert what == told and hint.startswith("  处理：")
 
 
-@pytest.mark.parametrize(("line", "meant"), [("statu", "status"), ("run --mont 2021-10", "--month")])
-def test_a_slip_of_the_pen_in_a_command_is_told_what_was_meant(tmp_path: Path, line: str, meant: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "meant"), [("statu", "status"), ("run --mont 2021-10", "--month")]
+)
+def test_a_slip_of_the_pen_in_a_command_is_told_what_was_meant(
+    tmp_path: Path, line: str, meant: str
+) -> None:
     assert f"是否应为 {meant}？" in jifen(tmp_path, *line.split()).stderr
 
 
 @pytest.mark.parametrize(
-    ("told_in", "shown_in"), [("ascii", "utf-8"), ("iso-8859-1", "utf-8"), ("utf-8", "utf-8"), ("gb18030", "gb18030")]
+    ("told_in", "shown_in"),
+    [("ascii", "utf-8"), ("iso-8859-1", "utf-8"), ("utf-8", "utf-8"), ("gb18030", "gb18030")],
 )
-def test_a_terminal_that_cannot_write_chinese_gets_utf_8(tmp_path: Path, told_in: str, shown_in: str) -> None:
+def test_a_terminal_that_cannot_write_chinese_gets_utf_8(
+    tmp_path: Path, told_in: str, shown_in: str
+) -> None:
     for line, stream in (("status", "stdout"), ("nonsense", "stderr")):
         command = [str(Path(sys.executable).parent / "jifen"), line]
         environment = {**os.environ, "PYTHONIOENCODING": told_in}
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, timeout=60
+        )
         shown = getattr(done, stream).decode(shown_in)
         assert "还没有任何月份" in shown if line == "status" else "没有命令 nonsense" in shown
 
@@ -147,7 +168,9 @@ def test_a_terminal_that_cannot_write_chinese_gets_utf_8(tmp_path: Path, told_in
 def test_every_mistake_of_a_writer_is_told_at_once_with_file_line_and_key(tmp_path: Path) -> None:
     for name in ("points", "services", "reminders"):
         shutil.copytree(OWN_DECLARATIONS / name, tmp_path / "policy" / name)
-    (tmp_path / "jifen.toml").write_text(SETTINGS.replace("[paths]", '[paths]\npolicy = "policy"'), encoding="utf-8")
+    (tmp_path / "jifen.toml").write_text(
+        SETTINGS.replace("[paths]", '[paths]\npolicy = "policy"'), encoding="utf-8"
+    )
     city = tmp_path / "policy" / "points" / "city.yaml"
     text = (
         city.read_text(encoding="utf-8")
@@ -157,7 +180,8 @@ def test_every_mistake_of_a_writer_is_told_at_once_with_file_line_and_key(tmp_pa
     city.write_text(text, encoding="utf-8")
     district = tmp_path / "policy" / "points" / "330203.yaml"
     district.write_text(
-        district.read_text(encoding="utf-8").replace("award:mentoring", "no_such_fact", 1), encoding="utf-8"
+        district.read_text(encoding="utf-8").replace("award:mentoring", "no_such_fact", 1),
+        encoding="utf-8",
     )
     done = jifen(tmp_path, "check")
     assert done.returncode == ExitCode.DECLARATIONS
@@ -169,7 +193,9 @@ def test_every_mistake_of_a_writer_is_told_at_once_with_file_line_and_key(tmp_pa
 
 def test_damage_is_found_and_exits_15(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy", symlinks=True)
-    scores = next((tmp_path / "copy" / "root" / "months" / "2021-10" / "r1" / "scores").glob("*.parquet"))
+    scores = next(
+        (tmp_path / "copy" / "root" / "months" / "2021-10" / "r1" / "scores").glob("*.parquet")
+    )
     content = bytearray(scores.read_bytes())
     content[len(content) // 2] ^= 1
     scores.write_bytes(content)

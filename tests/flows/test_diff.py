@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from expectations.problems import ExitCode, JifenError
-from flows.diffing import show_difference
+from expectations.errors import ExitCode, JifenError
+from flows.commands.diff import show_difference
 from flows.settings import OWN_DECLARATIONS
 from tests.synthetic_city import MONTHS, synthetic_city
 from tests.world import World, national_id
@@ -19,8 +19,15 @@ from tests.world import World, national_id
 STAYS, MOVES, LEAVES, COMES = (national_id(f"3302031985010{n}003") for n in (1, 2, 3, 4))
 
 
-def resident(resident_id: str, district: str = "330203", since: str = "2020-10-31") -> dict[str, str]:
-    return {"resident_id": resident_id, "residence_district": district, "registered_on": since, "status": "resident"}
+def resident(
+    resident_id: str, district: str = "330203", since: str = "2020-10-31"
+) -> dict[str, str]:
+    return {
+        "resident_id": resident_id,
+        "residence_district": district,
+        "registered_on": since,
+        "status": "resident",
+    }
 
 
 def compared(world: World, before: str, after: str) -> dict[str, Any]:
@@ -30,7 +37,9 @@ def compared(world: World, before: str, after: str) -> dict[str, Any]:
     return found
 
 
-def test_two_revisions_of_a_month_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_revisions_of_a_month_by_hand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     world = World(tmp_path, only=("registry",))
     world.deliver("2022-10", registry=[resident(STAYS), resident(MOVES), resident(LEAVES)])
     world.run("2022-10")
@@ -41,12 +50,29 @@ def test_two_revisions_of_a_month_by_hand(tmp_path: Path, capsys: pytest.Capture
     found = compared(world, "2022-10/r1", "2022-10")
     assert (found["before"], found["after"]) == ("2022-10/r1", "2022-10/r2")
     assert found["people"] == [
-        {"district": "330203", "before": 3, "after": 2, "arrived": 1, "left": 1, "moved_in": 0, "moved_out": 1},
-        {"district": "330205", "before": 0, "after": 1, "arrived": 0, "left": 0, "moved_in": 1, "moved_out": 0},
+        {
+            "district": "330203",
+            "before": 3,
+            "after": 2,
+            "arrived": 1,
+            "left": 1,
+            "moved_in": 0,
+            "moved_out": 1,
+        },
+        {
+            "district": "330205",
+            "before": 0,
+            "after": 1,
+            "arrived": 0,
+            "left": 0,
+            "moved_in": 1,
+            "moved_out": 0,
+        },
     ]
     # four months earlier: 4 x 0.25 points more for one of the two who are in both
     assert found["points"] == [
-        {"item": item, "up": 1, "down": 0, "mean": "1.00"} for item in ("residence", "province", "common", "total")
+        {"item": item, "up": 1, "down": 0, "mean": "1.00"}
+        for item in ("residence", "province", "common", "total")
     ]
     assert found["policy"] == []
     assert found["deliveries"] == [
@@ -61,18 +87,25 @@ def test_two_revisions_of_a_month_by_hand(tmp_path: Path, capsys: pytest.Capture
 def test_two_months_of_a_whole_city_agree_with_counting_by_hand() -> None:
     world = synthetic_city()
     found = compared(world, *MONTHS)
-    then, now = ({row["resident_key"]: row for row in world.table(month, "scores")} for month in MONTHS)
+    then, now = (
+        {row["resident_key"]: row for row in world.table(month, "scores")} for month in MONTHS
+    )
     assert sum(line["arrived"] for line in found["people"]) == len(now.keys() - then.keys())
     assert sum(line["left"] for line in found["people"]) == len(then.keys() - now.keys())
     expected = {}
     for item in [name for name in next(iter(now.values())) if name.endswith("_points")]:
-        changes = [(now[key][item] or Decimal(0)) - (then[key][item] or Decimal(0)) for key in then.keys() & now.keys()]
+        changes = [
+            (now[key][item] or Decimal(0)) - (then[key][item] or Decimal(0))
+            for key in then.keys() & now.keys()
+        ]
         moved = [change for change in changes if change]
         if moved:
             up = sum(change > 0 for change in moved)
             mean = f"{sum(moved, Decimal(0)) / len(moved):.2f}"
             expected[item.removesuffix("_points")] = (up, len(moved) - up, mean)
-    assert {line["item"]: (line["up"], line["down"], line["mean"]) for line in found["points"]} == expected
+    assert {
+        line["item"]: (line["up"], line["down"], line["mean"]) for line in found["points"]
+    } == expected
 
 
 def test_a_title_is_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +113,9 @@ def test_a_title_is_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     for name in ("services", "reminders", "reference"):
         shutil.copytree(OWN_DECLARATIONS / name, tmp_path / "policy" / name)
     city = tmp_path / "policy" / "points" / "city.yaml"
-    titled = city.read_text(encoding="utf-8").replace("title: 居住年限\n", 'title: "居住[b]年限[/b][/]"\n', 1)
+    titled = city.read_text(encoding="utf-8").replace(
+        "title: 居住年限\n", 'title: "居住[b]年限[/b][/]"\n', 1
+    )
     city.write_text(titled, encoding="utf-8")
     world = World(tmp_path, only=("registry",), policy=tmp_path / "policy")
     for month, since in (("2022-10", "2020-10-31"), ("2022-11", "2020-06-30")):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from expectations.problems import JifenError
+from expectations.errors import JifenError
 from tests.held_city import (
     NOVEMBER,
     OCTOBER,
@@ -24,7 +24,7 @@ from tests.held_city import (
     verdict,
 )
 from tests.world import World
-from transforms.drift import Limit, delivered_rows
+from transforms.comparison.drift import Limit, count_delivered_rows
 
 
 @pytest.fixture
@@ -40,7 +40,9 @@ def page(error: JifenError) -> str:
 def test_the_first_month_is_not_held_and_says_that_there_is_nothing_to_compare() -> None:
     revision = october_town().revision(OCTOBER)
     assert (revision.manifest["held"], revision.manifest["accepted"]) == ([], None)
-    assert "上月没有发布" in verdict((revision.path / "report" / "index.html").read_text(encoding="utf-8"))
+    assert "上月没有发布" in verdict(
+        (revision.path / "report" / "index.html").read_text(encoding="utf-8")
+    )
 
 
 def test_an_ordinary_month_passes_by_itself_and_was_compared(town: World) -> None:
@@ -55,7 +57,10 @@ def test_an_ordinary_month_passes_by_itself_and_was_compared(town: World) -> Non
 def test_a_department_that_delivers_a_tenth_is_named_first(town: World) -> None:
     a_tenth_of_education(town)
     error = held(town)
-    assert "学历与职业技能（教育、人社）交付的行数：40 行 → 4 行（−90.0 %）" in error.what.splitlines()[1]
+    assert (
+        "学历与职业技能（教育、人社）交付的行数：40 行 → 4 行（−90.0 %）"
+        in error.what.splitlines()[1]
+    )
     top = verdict(page(error))
     assert "待核，未发布" in top and "请教育、人社核对是否交全" in top and "--accept" in top
     assert top.index("交付的行数") < top.index("文化程度")
@@ -86,7 +91,9 @@ def test_a_points_table_that_moves_the_mean_is_held_and_named(town: World, tmp_p
     assert "积分表“全市”2021-09-08 版的内容与上月所用的不同（更正）" in page(error)
 
 
-def test_a_new_version_of_the_tables_is_shown_at_the_top_and_holds_nothing_but_rows(tmp_path: Path) -> None:
+def test_a_new_version_of_the_tables_is_shown_at_the_top_and_holds_nothing_but_rows(
+    tmp_path: Path,
+) -> None:
     town = first_month(tmp_path / "town", "2022-03")
     town.deliver("2022-04", registry=registry(), education=degrees(PEOPLE[:4]))
     error = held(town, "2022-04")
@@ -106,16 +113,31 @@ def test_a_new_version_of_the_tables_is_shown_at_the_top_and_holds_nothing_but_r
         (2000, 2100, False), (2000, 2101, True),
     ],
 )  # fmt: skip
-def test_a_change_is_too_large_only_over_both_limits(before: int, after: int, exceeded: bool) -> None:
+def test_a_change_is_too_large_only_over_both_limits(
+    before: int, after: int, exceeded: bool
+) -> None:
     assert Limit(0.05, 50).exceeded(Decimal(before), Decimal(after)) is exceeded
 
 
 def test_the_first_increment_with_its_history_is_no_measure_of_a_month() -> None:
     def says(month: str, *rows: int) -> dict[str, Any]:
-        received = [{"source": "volunteer", "month": f"2021-{9 + n}", "received": r} for n, r in enumerate(rows, 1)]
+        received = [
+            {"source": "volunteer", "month": f"2021-{9 + n}", "received": r}
+            for n, r in enumerate(rows, 1)
+        ]
         return {"month": month, "accounts": received}
 
     months = [says("2021-10", 6000), says("2021-11", 6000, 20), says("2021-12", 6000, 20, 2)]
-    assert [delivered_rows(month, "volunteer", "increment") for month in months] == [None, 20, 2]
-    assert [delivered_rows(month, "volunteer", "snapshot") for month in months] == [6000, 20, 2]
-    assert delivered_rows(says("2021-12", 6000, 20), "volunteer", "increment") is None  # December did not come
+    assert [count_delivered_rows(month, "volunteer", "increment") for month in months] == [
+        None,
+        20,
+        2,
+    ]
+    assert [count_delivered_rows(month, "volunteer", "snapshot") for month in months] == [
+        6000,
+        20,
+        2,
+    ]
+    assert (
+        count_delivered_rows(says("2021-12", 6000, 20), "volunteer", "increment") is None
+    )  # December did not come

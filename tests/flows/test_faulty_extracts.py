@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.synth.extracts import make_extracts
+from data.synthetic.write import generate_extracts
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from flows.publish import published_months
-from flows.root import file_hash
 from flows.settings import Drift
-from flows.verify import verify
+from flows.storage.publish import list_published_months
+from flows.storage.root import hash_file
+from flows.storage.verify import verify_root
 from tests.world import SOURCES, World, national_id, read_rows
-from transforms.engine import EngineSettings
+from transforms.engine.session import EngineSettings
 
 MONTH = "2024-03"
 
@@ -28,7 +28,7 @@ MONTH = "2024-03"
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("faulty")
     world = World(folder)
-    make_extracts(
+    generate_extracts(
         1500,
         [Month.parse(MONTH)],
         world.inbox,
@@ -49,14 +49,25 @@ def planted(world: World, kind: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_every_planted_bad_value_is_in_quarantine_with_its_reason(world: World, source: str) -> None:
-    found = {(row["file"], row["record"]): set(row["reasons"]) for row in world.kept("quarantine", source)}
+def test_every_planted_bad_value_is_in_quarantine_with_its_reason(
+    world: World, source: str
+) -> None:
+    found = {
+        (row["file"], row["record"]): set(row["reasons"])
+        for row in world.kept("quarantine", source)
+    }
     wanted = [row for row in planted(world, "refused") if row["source"] == source]
     assert wanted
     missing = [
-        (row["planted"], row["column"], row["reason"], found.get((Path(row["file"]).name, int(row["record"]))))
+        (
+            row["planted"],
+            row["column"],
+            row["reason"],
+            found.get((Path(row["file"]).name, int(row["record"]))),
+        )
         for row in wanted
-        if f"{row['column']}:{row['reason']}" not in found.get((Path(row["file"]).name, int(row["record"])), set())
+        if f"{row['column']}:{row['reason']}"
+        not in found.get((Path(row["file"]).name, int(row["record"])), set())
     ]
     assert not missing
 
@@ -64,7 +75,9 @@ def test_every_planted_bad_value_is_in_quarantine_with_its_reason(world: World, 
 @pytest.mark.parametrize("source", SOURCES)
 def test_nothing_but_what_was_planted_is_refused(world: World, source: str) -> None:
     wanted = {
-        (Path(row["file"]).name, int(row["record"])) for row in planted(world, "refused") if row["source"] == source
+        (Path(row["file"]).name, int(row["record"]))
+        for row in planted(world, "refused")
+        if row["source"] == source
     }
     assert {(row["file"], row["record"]) for row in world.kept("quarantine", source)} == wanted
 
@@ -78,20 +91,28 @@ def test_a_slip_in_the_registry_costs_nobody_their_place(world: World) -> None:
 
 def test_the_planted_doubles_are_superseded(world: World) -> None:
     wanted = Counter(row["source"] for row in planted(world, "superseded"))
-    accounts = {account["source"]: account for account in world.revision(MONTH).manifest["accounts"]}
+    accounts = {
+        account["source"]: account for account in world.revision(MONTH).manifest["accounts"]
+    }
     assert wanted
     assert {source: accounts[source]["superseded"] for source in wanted} == wanted
 
 
-def test_received_is_clean_plus_quarantined_plus_superseded_and_the_files_say_so_too(world: World) -> None:
+def test_received_is_clean_plus_quarantined_plus_superseded_and_the_files_say_so_too(
+    world: World,
+) -> None:
     accounts = world.revision(MONTH).manifest["accounts"]
     assert {account["source"] for account in accounts} == set(SOURCES)
     for account in accounts:
-        assert account["received"] == account["clean"] + account["quarantined"] + account["superseded"]
+        assert (
+            account["received"] == account["clean"] + account["quarantined"] + account["superseded"]
+        )
         place = f"{account['source']}/received={MONTH}/d1"
         assert len(read_rows(world.root.path / "clean" / place)) == account["clean"]
         assert len(read_rows(world.root.path / "quarantine" / place)) == account["quarantined"]
-        receipt = json.loads((world.root.raw / MONTH / account["source"] / "d1" / "receipt.json").read_text())
+        receipt = json.loads(
+            (world.root.raw / MONTH / account["source"] / "d1" / "receipt.json").read_text()
+        )
         assert receipt["rows"] == account["received"]
 
 
@@ -113,7 +134,9 @@ def test_rows_about_strangers_are_kept_and_counted(world: World) -> None:
 # --- files that are no good ---
 
 GUARDIAN = national_id("51010219850101101")
-CHILDREN = [national_id(f"3302032016{1 + n // 28:02d}{1 + n % 28:02d}00{n % 10}") for n in range(100)]
+CHILDREN = [
+    national_id(f"3302032016{1 + n // 28:02d}{1 + n % 28:02d}00{n % 10}") for n in range(100)
+]
 HEADER = "child_id,guardian_id,enrolled"
 ROWS = [f"{child},{GUARDIAN},kindergarten" for child in CHILDREN]
 GOOD = "\n".join([HEADER, *ROWS, ""])
@@ -131,7 +154,13 @@ def parquet_of_all() -> bytes:
 
 def spoilt_ids(share: int) -> str:
     return "\n".join(
-        [HEADER, *(row.replace("3302", "3399", 1)[1:] if n < share else row for n, row in enumerate(ROWS))]
+        [
+            HEADER,
+            *(
+                row.replace("3302", "3399", 1)[1:] if n < share else row
+                for n, row in enumerate(ROWS)
+            ),
+        ]
     )
 
 
@@ -165,7 +194,14 @@ READ_ALL_THE_SAME = {
 def town(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A town with October published; November waits for its children."""
     world = World(tmp_path_factory.mktemp("town"), only=("registry", "children"))
-    registry = [{"resident_id": GUARDIAN, "residence_district": "330203", "status": "resident", "name": "欧阳家长"}]
+    registry = [
+        {
+            "resident_id": GUARDIAN,
+            "residence_district": "330203",
+            "status": "resident",
+            "name": "欧阳家长",
+        }
+    ]
     for month in ("2021-10", "2021-11"):
         world.deliver(month, registry=registry)
     world.run("2021-10")
@@ -181,7 +217,7 @@ def deliver_children(town: World, kind: str, content: bytes) -> None:
 @pytest.mark.parametrize("what", NO_GOOD)
 def test_a_file_that_is_no_good_stops_the_month_and_quotes_nobody(town: World, what: str) -> None:
     kind, content, code = NO_GOOD[what]
-    before = verify(town.root, town.root.key()), published_months(town.root)
+    before = verify_root(town.root, town.root.key()), list_published_months(town.root)
     deliver_children(town, kind, content)
     with pytest.raises(JifenError) as caught:
         town.run("2021-11")
@@ -189,7 +225,11 @@ def test_a_file_that_is_no_good_stops_the_month_and_quotes_nobody(town: World, w
     assert caught.value.code == code, told
     assert "children" in told and "处理：" in told
     assert not [known for known in (GUARDIAN, *CHILDREN) if known in told]
-    assert (verify(town.root, town.root.key()), published_months(town.root)) == before == ([], [Month.parse("2021-10")])
+    assert (
+        (verify_root(town.root, town.root.key()), list_published_months(town.root))
+        == before
+        == ([], [Month.parse("2021-10")])
+    )
 
 
 def test_after_all_that_good_files_of_every_shape_make_the_same_month(town: World) -> None:
@@ -197,14 +237,22 @@ def test_after_all_that_good_files_of_every_shape_make_the_same_month(town: Worl
     for content in READ_ALL_THE_SAME.values():
         deliver_children(town, "csv", content)
         town.run("2021-11")
-        (account,) = [one for one in town.revision("2021-11").manifest["accounts"] if one["source"] == "children"]
+        (account,) = [
+            one
+            for one in town.revision("2021-11").manifest["accounts"]
+            if one["source"] == "children"
+        ]
         assert account["clean"] == 100
         base = town.revision("2021-11").path
-        files = [file for name in ("scores", "facts", "eligibility") for file in sorted((base / name).iterdir())]
-        made.append([file_hash(file) for file in files])
+        files = [
+            file
+            for name in ("scores", "facts", "eligibility")
+            for file in sorted((base / name).iterdir())
+        ]
+        made.append([hash_file(file) for file in files])
     assert len(made) == 4 and all(one == made[0] for one in made)
     assert town.revision("2021-11").number == 4
-    assert verify(town.root, town.root.key()) == []
+    assert verify_root(town.root, town.root.key()) == []
 
 
 def test_a_source_of_ten_times_its_size_is_held_and_named(tmp_path: Path) -> None:
@@ -218,4 +266,4 @@ def test_a_source_of_ten_times_its_size_is_held_and_named(tmp_path: Path) -> Non
     with pytest.raises(JifenError) as caught:
         world.run("2021-11")
     assert caught.value.code == ExitCode.HELD and "随迁子女" in caught.value.what
-    assert published_months(world.root) == [Month.parse("2021-10")]
+    assert list_published_months(world.root) == [Month.parse("2021-10")]

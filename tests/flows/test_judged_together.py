@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from expectations.problems import ExitCode, JifenError
+from expectations.errors import ExitCode, JifenError
 from tests.flows.test_months import PERSON, person
 from tests.world import World
 
@@ -25,7 +25,9 @@ def blocked(world: World, month: str = "2021-10") -> JifenError:
 
 def page(world: World) -> str:
     """The newest page that was kept of a month that is not published."""
-    return max(world.root.runs.glob("*.html"), key=lambda path: path.stat().st_mtime_ns).read_text(encoding="utf-8")
+    return max(world.root.runs.glob("*.html"), key=lambda path: path.stat().st_mtime_ns).read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.fixture
@@ -41,7 +43,9 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def test_all_that_is_wrong_is_told_at_once_and_what_cannot_be_read_decides_the_code(world: World) -> None:
+def test_all_that_is_wrong_is_told_at_once_and_what_cannot_be_read_decides_the_code(
+    world: World,
+) -> None:
     error = blocked(world)
     assert error.code == ExitCode.EXTRACT
     assert error.what.startswith("3 份交付缺少或未通过")
@@ -73,19 +77,27 @@ def test_the_page_shows_every_trouble_and_what_each_department_should_do(world: 
     assert PERSON not in text
 
 
-def test_what_is_clean_stays_clean_and_the_next_run_takes_only_what_was_mended(world: World) -> None:
+def test_what_is_clean_stays_clean_and_the_next_run_takes_only_what_was_mended(
+    world: World,
+) -> None:
     blocked(world)
-    clean = {path.parts[-3] for path in (world.root.path / "clean").glob("*/*/d1") if (path / "account.json").exists()}
+    clean = {
+        path.parts[-3]
+        for path in (world.root.path / "clean").glob("*/*/d1")
+        if (path / "account.json").exists()
+    }
     assert "housing" in clean and not clean & {"education", "patents", "volunteer"}
     world.deliver("2021-10", registry=[person()], housing=[HOME])
     told: list[str] = []
-    world.run("2021-10", tell=told.append)
+    world.run("2021-10", report_progress=told.append)
     cleaned = {line.split()[-1] for line in told if line.startswith("清洗")}
     assert cleaned == {"education", "patents", "volunteer"}
     assert world.revision("2021-10").number == 1
 
 
-def test_one_trouble_is_told_as_it_is_and_refused_rows_alone_are_a_failed_gate(tmp_path: Path) -> None:
+def test_one_trouble_is_told_as_it_is_and_refused_rows_alone_are_a_failed_gate(
+    tmp_path: Path,
+) -> None:
     world = World(tmp_path)
     world.deliver("2021-10", registry=[person()], education=[])
     error = blocked(world)
@@ -97,6 +109,8 @@ def test_every_month_of_a_first_delivery_is_judged(tmp_path: Path) -> None:
     world = World(tmp_path)
     for month in ("2021-10", "2021-11"):
         world.deliver(month, registry=[person()])
-        (world.inbox / month / "patents.csv").write_text("patent_no,resident_id,kind,status\n" * int(month[-1] + "1"))
+        (world.inbox / month / "patents.csv").write_text(
+            "patent_no,resident_id,kind,status\n" * int(month[-1] + "1")
+        )
     error = blocked(world, "2021-11")
     assert error.code == ExitCode.GATE and error.what.startswith("2 份交付缺少或未通过")

@@ -23,15 +23,15 @@ import json, sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from flows.prefect_home import start_server_early
+from flows.orchestration.server import start_server_early
 start_server_early(Path(sys.argv[1]))
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from flows import monthly
-from flows.outcome import Outcome, failed
+from expectations.errors import ExitCode, JifenError
+from flows.orchestration import flow
+from flows.pipeline.result import RunResult, failed
 
 PLANTED = sys.argv[2:]
-monthly.PULL_RETRY_SECONDS[:] = [0.0, 0.0]
+flow.PULL_RETRY_SECONDS[:] = [0.0, 0.0]
 
 @dataclass
 class Step:
@@ -65,9 +65,9 @@ def attempt(month, *steps):
             counts.update({step.name: attempt(step, run) for step in steps})
         except Exception as error:
             return failed(month, error)
-        return Outcome(month, "published", residents=12345)
+        return RunResult(month, "published", residents=12345)
 
-    outcome = monthly.run_with_prefect(work, Month.parse(month), ended.append)
+    outcome = flow.run_with_prefect(work, Month.parse(month), ended.append)
     error = outcome.error
     return {
         "counts": counts, "done": run["done"], "tries": run.get("tries"), "ended": [one.facts() for one in ended],
@@ -170,7 +170,10 @@ def test_a_held_month_is_a_failed_flow_run_too(told: Told) -> None:
 
 
 def test_the_end_of_every_run_is_told_once_by_its_state(told: Told) -> None:
-    ended = {name: [(one["state"], one["exit_code"]) for one in told.outcomes[name]["ended"]] for name in told.outcomes}
+    ended = {
+        name: [(one["state"], one["exit_code"]) for one in told.outcomes[name]["ended"]]
+        for name in told.outcomes
+    }
     assert ended == {
         "passing": [("published", 0)],
         "blocked": [("blocked", 12)],

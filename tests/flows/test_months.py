@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from data.synth.extracts import make_extracts
+from data.synthetic.write import generate_extracts
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from flows.month import MAKING
-from flows.status import stale_months
-from flows.verify import verify
+from flows.commands.status import find_stale_months
+from flows.pipeline.stages import COMPUTE_STAGES
+from flows.storage.verify import verify_root
 from tests.world import SOURCES, World, national_id, read_rows
-from transforms.engine import EngineSettings
+from transforms.engine.session import EngineSettings
 
 PERSON = national_id("51010219850101101")
 DEGREE = {
@@ -26,16 +26,31 @@ DEGREE = {
     "awarded_on": "2010-06-30",
 }
 SYNTHETIC = [Month.parse("2024-03"), Month.parse("2024-04")]
-COMPARED = ("scores", "facts", "eligibility", "changes", "restricted", "reminders", "exports", "policy", "sql")
+COMPARED = (
+    "scores",
+    "facts",
+    "eligibility",
+    "changes",
+    "restricted",
+    "reminders",
+    "exports",
+    "policy",
+    "sql",
+)
 
 
 def person(**other: str) -> dict[str, str]:
-    given = {"resident_id": PERSON, "residence_district": "330203", "registered_on": "2020-01-15", "status": "resident"}
+    given = {
+        "resident_id": PERSON,
+        "residence_district": "330203",
+        "registered_on": "2020-01-15",
+        "status": "resident",
+    }
     return {**given, **other}
 
 
 def deliver_synthetic(world: World, spill: Path, residents: int = 600) -> None:
-    make_extracts(
+    generate_extracts(
         residents, SYNTHETIC, world.inbox, sources=SOURCES, reference=world.settings.paths.reference,
         settings=EngineSettings("1GB", 2), spill=spill, progress=lambda line: None,
     )  # fmt: skip
@@ -45,7 +60,10 @@ def test_common_points_do_not_move_when_only_districts_change(tmp_path: Path) ->
     world = World(tmp_path)
     deliver_synthetic(world, tmp_path / "spill", 300)
     world.run("2024-03")
-    people = {row["resident_id"]: row["resident_key"] for row in world.table("2024-03", "restricted/identities")}
+    people = {
+        row["resident_id"]: row["resident_key"]
+        for row in world.table("2024-03", "restricted/identities")
+    }
     before = {row["resident_key"]: row["common_points"] for row in world.table("2024-03", "scores")}
     moved = {"residence_district": "居住区县", "district": "区县"}
     for source in SOURCES:
@@ -65,9 +83,15 @@ def _move_everyone(path: Path, columns: dict[str, str], *, skip: bool) -> None:
     if skip:
         return
     for file in sorted(path.rglob("*.parquet")) if path.is_dir() else [path]:
-        read = f"read_parquet('{file}')" if file.suffix == ".parquet" else f"read_csv('{file}', all_varchar = true)"
+        read = (
+            f"read_parquet('{file}')"
+            if file.suffix == ".parquet"
+            else f"read_csv('{file}', all_varchar = true)"
+        )
         with duckdb.connect() as connection:
-            names = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()]
+            names = [
+                row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()
+            ]
             where = [
                 name
                 for name in names
@@ -77,7 +101,9 @@ def _move_everyone(path: Path, columns: dict[str, str], *, skip: bool) -> None:
                 continue
             replaced = ", ".join(f"'330225' AS \"{name}\"" for name in where)
             form = "FORMAT parquet" if file.suffix == ".parquet" else "FORMAT csv, HEADER"
-            connection.execute(f"COPY (SELECT * REPLACE ({replaced}) FROM {read}) TO '{file}.new' ({form})")
+            connection.execute(
+                f"COPY (SELECT * REPLACE ({replaced}) FROM {read}) TO '{file}.new' ({form})"
+            )
         Path(f"{file}.new").rename(file)
 
 
@@ -97,19 +123,19 @@ def test_a_changed_delivery_makes_a_second_revision_and_later_months_stale(tmp_p
     world.deliver("2021-11", registry=[person()])
     world.run("2021-10")
     world.run("2021-11")
-    assert stale_months(world.root, list(SOURCES)) == []
+    assert find_stale_months(world.root, list(SOURCES)) == []
     world.deliver("2021-10", registry=[person()], education=[DEGREE])
     world.run("2021-10")
     assert world.revision("2021-10").number == 2
     package = world.revision("2021-10").path / "exports" / "330203" / "manifest.json"
     assert json.loads(package.read_bytes())["revision"] == 2
     assert (world.root.raw / "2021-10" / "education" / "d2").is_dir()
-    assert stale_months(world.root, list(SOURCES)) == [Month.parse("2021-11")]
+    assert find_stale_months(world.root, list(SOURCES)) == [Month.parse("2021-11")]
     assert world.score("2021-10", PERSON)["education_points"] == 18
     world.run("2021-11")
     assert world.revision("2021-11").number == 2
-    assert stale_months(world.root, list(SOURCES)) == []
-    assert verify(world.root, world.root.key()) == []
+    assert find_stale_months(world.root, list(SOURCES)) == []
+    assert verify_root(world.root, world.root.key()) == []
 
 
 def blocked(world: World, month: str, **options: Any) -> JifenError:
@@ -122,7 +148,9 @@ def blocked(world: World, month: str, **options: Any) -> JifenError:
 def test_too_many_bad_rows_block_the_month_and_nothing_is_published(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry",))
     good = [
-        person(resident_id=national_id(f"330203197001{day:02d}{n:03d}")) for day in range(1, 29) for n in range(1, 40)
+        person(resident_id=national_id(f"330203197001{day:02d}{n:03d}"))
+        for day in range(1, 29)
+        for n in range(1, 40)
     ]
     world.deliver("2021-10", registry=good + [person(resident_id="330203")] * 25)
     error = blocked(world, "2021-10")
@@ -243,7 +271,9 @@ def test_the_parts_of_a_folder_are_one_extract_and_the_later_part_wins(tmp_path:
     folder.mkdir()
     (world.inbox / "2021-10" / "registry.csv").unlink()
     for name, district in (("b.csv", "330205"), ("a.csv", "330203")):
-        (folder / name).write_text(f"resident_id,residence_district,status\n{PERSON},{district},resident\n")
+        (folder / name).write_text(
+            f"resident_id,residence_district,status\n{PERSON},{district},resident\n"
+        )
     world.run("2021-10")
     assert world.score("2021-10", PERSON)["district"] == "330205"
     assert len(read_rows(world.root.path / "clean" / "registry")) == 1
@@ -252,9 +282,12 @@ def test_the_parts_of_a_folder_are_one_extract_and_the_later_part_wins(tmp_path:
 def test_every_step_says_that_it_begins(tmp_path: Path) -> None:
     world, told = World(tmp_path), []
     world.deliver(
-        "2021-10", registry=[{"resident_id": national_id("33020319900101001"), "residence_district": "330203"}]
+        "2021-10",
+        registry=[
+            {"resident_id": national_id("33020319900101001"), "residence_district": "330203"}
+        ],
     )
-    world.run("2021-10", tell=told.append)
-    titles = [step.title for step in MAKING]
+    world.run("2021-10", report_progress=told.append)
+    titles = [step.title for step in COMPUTE_STAGES]
     assert [line for line in told if line in titles] == titles and all(titles)
     assert sum(line.startswith("清洗 2021-10 ") for line in told) == len(world.house.sources)

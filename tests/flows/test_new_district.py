@@ -17,7 +17,9 @@ def test_a_new_district_is_one_row_and_one_file(tmp_path: Path) -> None:
         shutil.copytree(OWN_DECLARATIONS / name, policy / name)
     shutil.copytree(OWN_DECLARATIONS / "reference", reference)
     table = (policy / "points" / "330203.yaml").read_text(encoding="utf-8")
-    (policy / "points" / "330299.yaml").write_text(table.replace("330203", "330299"), encoding="utf-8")
+    (policy / "points" / "330299.yaml").write_text(
+        table.replace("330203", "330299"), encoding="utf-8"
+    )
     with (reference / "districts.csv").open("a", encoding="utf-8") as rows:
         rows.write("330299,新设区,Xinshe,\n")
     world = World(tmp_path, only=("registry", "local_awards"), policy=policy, reference=reference)

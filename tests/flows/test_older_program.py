@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from flows.root import canonical_json
+from flows.storage.root import to_canonical_json
 from tests.held_city import NOVEMBER, OCTOBER, copied, degrees, october_town, registry
 from tests.world import World
 
@@ -16,14 +16,19 @@ def without_figures(town: World) -> None:
     says = json.loads(path.read_bytes())
     del says["figures"]
     path.chmod(0o644)
-    path.write_bytes(canonical_json(says))
+    path.write_bytes(to_canonical_json(says))
 
 
-def test_the_month_is_published_and_its_report_says_why_nothing_was_compared(tmp_path: Path) -> None:
+def test_the_month_is_published_and_its_report_says_why_nothing_was_compared(
+    tmp_path: Path,
+) -> None:
     town = copied(october_town(), tmp_path / "town")
     without_figures(town)
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     run = town.run(NOVEMBER)
     assert run.changes == []
     text = (town.revision(NOVEMBER).path / "report" / "index.html").read_text(encoding="utf-8")
-    assert f"上月由旧版程序发布，没有留下可比的数字；要比对，请先重新运行 {OCTOBER}" in text.split("</section>")[0]
+    assert (
+        f"上月由旧版程序发布，没有留下可比的数字；要比对，请先重新运行 {OCTOBER}"
+        in text.split("</section>")[0]
+    )

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows import onward
+from flows.storage import incremental_state
 from tests.world import Rows, World, national_id
 
 PERSON = national_id("33020619800101001")
@@ -65,7 +65,12 @@ def without(rows: Rows, month: str) -> Rows:
 
 @pytest.mark.parametrize(
     ("trouble", "taken_up", "months"),
-    [(lambda world: None, True, 11), (lose, False, 11), (damage, False, 11), (deliver_again, False, 10)],
+    [
+        (lambda world: None, True, 11),
+        (lose, False, 11),
+        (damage, False, 11),
+        (deliver_again, False, 10),
+    ],
     ids=["nothing", "lost", "damaged", "delivered_again"],
 )
 def test_the_facts_are_those_of_the_whole_history_whatever_became_of_what_was_handed_on(
@@ -75,14 +80,22 @@ def test_the_facts_are_those_of_the_whole_history_whatever_became_of_what_was_ha
     world.deliver("2021-10", registry=[RESIDENT], social_security=OCTOBER)
     world.run("2021-10")
     (october,) = world.table("2021-10", "facts")
-    assert (october["pension_months"], october["pension_run_months"], october["pension_gap_months"]) == (9, 5, 1)
+    assert (
+        october["pension_months"],
+        october["pension_run_months"],
+        october["pension_gap_months"],
+    ) == (9, 5, 1)
     trouble(world)
     world.deliver("2021-11", registry=[RESIDENT], social_security=NOVEMBER)
     run = world.run("2021-11")
-    assert bool(onward.handed_on(run)) is taken_up
+    assert bool(incremental_state.load_previous_state(run)) is taken_up
     (november,) = world.table("2021-11", "facts")
     # 1995-07, January to August, October and November: the run is broken by September.
-    assert (november["pension_months"], november["pension_run_months"], november["pension_gap_months"]) == (
+    assert (
+        november["pension_months"],
+        november["pension_run_months"],
+        november["pension_gap_months"],
+    ) == (
         months,
         2,
         0,
@@ -120,13 +133,19 @@ def test_who_was_known_the_month_before_keeps_a_pseudonym_that_is_that_of_their_
     tmp_path: Path, trouble: Callable[[World], None]
 ) -> None:
     world = World(tmp_path, only=("registry", "social_security"))
-    world.deliver("2021-10", registry=[RESIDENT], social_security=[posting("2021-09", "2021-09-20")])
+    world.deliver(
+        "2021-10", registry=[RESIDENT], social_security=[posting("2021-09", "2021-09-20")]
+    )
     world.run("2021-10")
     trouble(world)
     both = [RESIDENT, {**RESIDENT, "resident_id": NEWCOMER}]
     world.deliver("2021-11", registry=both, social_security=[posting("2021-10", "2021-10-20")])
     run = world.run("2021-11")
-    keys = {row["resident_id"]: row["resident_key"] for row in world.table("2021-11", "restricted/identities")}
+    keys = {
+        row["resident_id"]: row["resident_key"]
+        for row in world.table("2021-11", "restricted/identities")
+    }
     assert keys == {
-        person: hmac.new(run.key, person.encode(), "sha256").hexdigest()[:32] for person in (PERSON, NEWCOMER)
+        person: hmac.new(run.key, person.encode(), "sha256").hexdigest()[:32]
+        for person in (PERSON, NEWCOMER)
     }

@@ -11,13 +11,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from expectations.problems import ExitCode
-from flows.cli import app
+from expectations.errors import ExitCode
+from flows.cli.app import app
 from tests.flows.test_cli import delivered, jifen
 
 
 def test_status_of_an_empty_root_says_which_root_it_looked_at(tmp_path: Path) -> None:
-    assert f"（根目录 {tmp_path / 'elsewhere'}）" in jifen(tmp_path, "--root", "elsewhere", "status").stdout
+    assert (
+        f"（根目录 {tmp_path / 'elsewhere'}）"
+        in jifen(tmp_path, "--root", "elsewhere", "status").stdout
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,9 @@ def test_several_bad_deliveries_end_in_sentences_and_nothing_else(spoilt: Path) 
 
 def test_one_bad_delivery_tells_the_whole_setting_in_status(spoilt: Path) -> None:
     delivered(spoilt)
-    (spoilt / "inbox" / "2021-10" / "education.csv").write_bytes("证书编号,公民身份号码\n".encode("gb18030"))
+    (spoilt / "inbox" / "2021-10" / "education.csv").write_bytes(
+        "证书编号,公民身份号码\n".encode("gb18030")
+    )
     done = jifen(spoilt, "run", "--month", "2021-10")
     assert "nanobind" not in done.stderr and "[sources.education]" in done.stderr
     assert "[sources.education]" in jifen(spoilt, "status", COLUMNS="400").stdout
@@ -74,13 +79,25 @@ def test_a_file_where_the_root_should_be_is_told(tmp_path: Path, command: tuple[
 def test_a_root_that_is_closed_to_this_user_is_told(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)
-    mortal = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+    mortal = (
+        ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+    )
     for root in (closed, closed / "var"):
-        command = [*mortal, str(Path(sys.executable).parent / "jifen"), "status", "--root", str(root)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+        command = [
+            *mortal,
+            str(Path(sys.executable).parent / "jifen"),
+            "status",
+            "--root",
+            str(root),
+        ]
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
+        )
         assert (done.returncode, done.stdout) == (ExitCode.OTHER, "")
-        what, where, todo = done.stderr.splitlines()
-        assert "没有权限" in what and f"位置：{closed}" in where and "检查文件夹的属主和权限" in todo
+        what, where, hint = done.stderr.splitlines()
+        assert (
+            "没有权限" in what and f"位置：{closed}" in where and "检查文件夹的属主和权限" in hint
+        )
 
 
 def test_no_help_is_cut_off_at_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,14 @@ from pathlib import Path
 import duckdb
 from pydantic import BaseModel
 
-from expectations.declarations import load_sources
-from expectations.problems import ExitCode
-from flows.house import PROJECT
+from expectations.errors import ExitCode
+from expectations.source_loader import load_sources
+from flows.project import PROJECT_FOLDER
 from flows.settings import Settings, load_settings
 
-MANUAL = (PROJECT / "docs" / "guides" / "operators" / "README.md").read_text(encoding="utf-8")
+MANUAL = (PROJECT_FOLDER / "docs" / "guides" / "operators" / "README.md").read_text(
+    encoding="utf-8"
+)
 DELIVERIES = {"全量": "snapshot", "增量": "increment"}
 
 
@@ -41,7 +43,11 @@ def test_the_sources_of_the_manual_are_the_declared_ones() -> None:
     assert listed.keys() == sources.keys()
     for name, (title, department, delivery, lacking) in listed.items():
         source = sources[name]
-        assert (title, department, DELIVERIES[delivery]) == (source.title, source.department, source.delivery)
+        assert (title, department, DELIVERIES[delivery]) == (
+            source.title,
+            source.department,
+            source.delivery,
+        )
         carried = re.search(r"最多 (\d+) 个月", lacking)
         assert (int(carried[1]) if carried else 0) == source.carry_forward
 
@@ -52,12 +58,12 @@ def test_the_manual_says_what_to_do_about_every_exit_code() -> None:
 
 
 def test_the_rows_refused_become_the_table_that_the_manual_promises(tmp_path: Path) -> None:
-    (script,) = re.findall(r"/usr/local/jifen/bin/python - <<'END'\n(.*?)\nEND\n", MANUAL, re.DOTALL)
+    (script,) = re.findall(
+        r"/usr/local/jifen/bin/python - <<'END'\n(.*?)\nEND\n", MANUAL, re.DOTALL
+    )
     folder = tmp_path / "var" / "quarantine" / "education" / "received=2024-04" / "d1"
     folder.mkdir(parents=True)
-    row = (
-        "SELECT 'education.csv' AS file, 7 AS record, ['level:missing', 'kind:missing'] AS reasons, '{\"a\": 1}' AS raw"
-    )
+    row = "SELECT 'education.csv' AS file, 7 AS record, ['level:missing', 'kind:missing'] AS reasons, '{\"a\": 1}' AS raw"
     duckdb.sql(f"COPY ({row}) TO '{folder / 'rows.parquet'}' (FORMAT parquet)")
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
     written = (tmp_path / "退回.csv").read_bytes()

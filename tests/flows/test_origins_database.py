@@ -12,11 +12,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from flows.pull import Delivery, deliveries, note_rows, pull_up_to
-from flows.root import Root
+from flows.extract.pull import Delivery, list_deliveries, pull_up_to, record_row_count
 from flows.settings import Settings, SourceSettings
+from flows.storage.root import Root
 from tests.flows.pulling import settings_of
 from tests.flows.servers import Postgres
 
@@ -26,7 +26,11 @@ ROWS = int(os.environ.get("JIFEN_PULL_ROWS", 200_000))
 
 @pytest.fixture
 def database(postgres: Postgres) -> Iterator[Postgres]:
-    postgres.execute("DROP SCHEMA IF EXISTS out CASCADE", "CREATE SCHEMA out", "GRANT USAGE ON SCHEMA out TO reader")
+    postgres.execute(
+        "DROP SCHEMA IF EXISTS out CASCADE",
+        "CREATE SCHEMA out",
+        "GRANT USAGE ON SCHEMA out TO reader",
+    )
     postgres.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA out GRANT SELECT ON TABLES TO reader")
     yield postgres
 
@@ -53,7 +57,9 @@ def refused(root: Root, database: Postgres, **asked: str) -> JifenError:
     return caught.value
 
 
-def test_every_type_arrives_as_the_text_that_a_file_would_hold(root: Root, database: Postgres) -> None:
+def test_every_type_arrives_as_the_text_that_a_file_would_hold(
+    root: Root, database: Postgres
+) -> None:
     database.execute(
         """CREATE TABLE out."c_2021-10" AS SELECT 'P1'::varchar(9) AS text, 'x'::char(3) AS padded, 7::bigint AS whole,
         1000.5000::numeric(18,4) AS amount, -3::numeric AS bare, 0.10::numeric AS share, 2.5::float8 AS float,
@@ -84,7 +90,9 @@ def test_every_type_arrives_as_the_text_that_a_file_would_hold(root: Root, datab
     ]
 
 
-def test_the_receipt_says_what_was_asked_of_whom_without_user_or_password(root: Root, database: Postgres) -> None:
+def test_the_receipt_says_what_was_asked_of_whom_without_user_or_password(
+    root: Root, database: Postgres
+) -> None:
     database.execute('CREATE TABLE out."c_2021-10" AS SELECT 1 AS a')
     [delivery] = pull(root, database)
     receipt = (delivery.folder / "receipt.json").read_text()
@@ -101,17 +109,22 @@ def test_the_same_rows_are_the_same_delivery_whatever_their_order_and_that_of_th
     database.execute(f'CREATE TABLE out."c_2021-10" AS {rows}')
     [first] = pull(root, database)
     database.execute(
-        'DROP TABLE out."c_2021-10"', f'CREATE TABLE out."c_2021-10" AS SELECT c, b, a FROM ({rows}) t ORDER BY b'
+        'DROP TABLE out."c_2021-10"',
+        f'CREATE TABLE out."c_2021-10" AS SELECT c, b, a FROM ({rows}) t ORDER BY b',
     )
     assert pull(root, database) == []
     database.execute('UPDATE out."c_2021-10" SET c = 9 WHERE a = 1')
     [second] = pull(root, database)
     assert second.number == 2 and second.content != first.content
     table = pq.read_table(second.parts[0]).to_pylist()
-    assert table == sorted(table, key=lambda row: [(value is not None, value or "") for value in row.values()])
+    assert table == sorted(
+        table, key=lambda row: [(value is not None, value or "") for value in row.values()]
+    )
 
 
-def test_a_query_is_asked_with_the_month_and_can_write_nothing(root: Root, database: Postgres) -> None:
+def test_a_query_is_asked_with_the_month_and_can_write_nothing(
+    root: Root, database: Postgres
+) -> None:
     database.execute(
         "CREATE TABLE out.all AS SELECT m AS month, i AS a FROM unnest(ARRAY['2021-10', '2021-11']) m, generate_series(1, 3) i",
         "GRANT INSERT, DELETE ON out.all TO reader",
@@ -120,14 +133,18 @@ def test_a_query_is_asked_with_the_month_and_can_write_nothing(root: Root, datab
     [delivery] = pull(root, database, NOVEMBER, query=query)
     assert {row["month"] for row in pq.read_table(delivery.parts[0]).to_pylist()} == {"2021-11"}
     error = refused(
-        root, database, query="WITH gone AS (DELETE FROM out.all RETURNING *) SELECT '{month}', * FROM gone"
+        root,
+        database,
+        query="WITH gone AS (DELETE FROM out.all RETURNING *) SELECT '{month}', * FROM gone",
     )
     assert "SQLSTATE" in error.what
     [again] = pull(root, database, OCTOBER, query=query)
     assert len(pq.read_table(again.parts[0])) == 3
 
 
-def test_a_month_whose_table_is_not_there_has_not_come_and_one_without_rows_has(root: Root, database: Postgres) -> None:
+def test_a_month_whose_table_is_not_there_has_not_come_and_one_without_rows_has(
+    root: Root, database: Postgres
+) -> None:
     assert pull(root, database) == []
     database.execute('CREATE TABLE out."c_2021-10" (a int, b text)')
     [delivery] = pull(root, database)
@@ -145,7 +162,7 @@ def test_an_older_month_that_has_come_with_rows_is_not_asked_for_again_an_empty_
     given = settings(root, database)
     for month, rows in ((OCTOBER, 1), (NOVEMBER, 0)):
         [delivery] = pull_up_to(root, given, ["credit"], month)
-        note_rows(delivery, rows)
+        record_row_count(delivery, rows)
     database.execute('UPDATE out."c_2021-10" SET a = 2', 'INSERT INTO out."c_2021-11" VALUES (2)')
     new = pull_up_to(root, given, ["credit"], DECEMBER)
     assert [(str(found.month), found.number) for found in new] == [("2021-11", 2), ("2021-12", 1)]
@@ -157,9 +174,16 @@ def test_what_the_database_will_not_do_is_told_without_its_words(
     root: Root, database: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database.execute("CREATE TABLE out.\"c_2021-10\" AS SELECT '33020319900101001X'::text AS a")
-    database.execute("CREATE SCHEMA IF NOT EXISTS closed", 'CREATE TABLE IF NOT EXISTS closed."c_2021-10" (a int)')
+    database.execute(
+        "CREATE SCHEMA IF NOT EXISTS closed",
+        'CREATE TABLE IF NOT EXISTS closed."c_2021-10" (a int)',
+    )
     assert "没有权限" in refused(root, database, table="closed.c_{month}").what
-    for query in ("SELEC '{month}'", 'SELECT nothing FROM out."c_{month}"', 'SELECT a::int FROM out."c_{month}"'):
+    for query in (
+        "SELEC '{month}'",
+        'SELECT nothing FROM out."c_{month}"',
+        'SELECT a::int FROM out."c_{month}"',
+    ):
         error = refused(root, database, query=query)
         assert "SQLSTATE" in error.what and "33020319900101001X" not in f"{error}{error.__cause__}"
     assert "重名" in refused(root, database, query='SELECT a, a FROM out."c_{month}"').what
@@ -167,7 +191,9 @@ def test_what_the_database_will_not_do_is_told_without_its_words(
     assert "拒绝登录" in refused(root, database).what
 
 
-def test_many_postings_are_pulled_in_bounded_memory(root: Root, database: Postgres, tmp_path: Path) -> None:
+def test_many_postings_are_pulled_in_bounded_memory(
+    root: Root, database: Postgres, tmp_path: Path
+) -> None:
     """JIFEN_PULL_ROWS=2000000 for the size of half a month."""
     database.execute(
         f"""CREATE TABLE out."c_2021-10" AS SELECT (330203199001010000 + i::bigint * 7919 % {ROWS})::text AS resident_id,
@@ -182,9 +208,9 @@ def test_many_postings_are_pulled_in_bounded_memory(root: Root, database: Postgr
 import resource, sys, time
 from pathlib import Path
 from expectations.month import Month
-from flows.origins.database import Database
-from flows.pull import pull_up_to
-from flows.root import open_root
+from flows.extract.postgres import Database
+from flows.extract.pull import pull_up_to
+from flows.storage.root import open_root
 from flows.settings import load_settings
 settings = load_settings(Path(sys.argv[1]))
 before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
@@ -192,9 +218,13 @@ before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, round(time.perf_counter() - started, 1))
 """
     child = [sys.executable, "-c", code, str(tmp_path / "jifen.toml")]
-    grown, seconds = subprocess.run(child, capture_output=True, text=True, check=True).stdout.split()
-    [delivery] = deliveries(root, "credit")
-    print(f"{ROWS:,} rows: {grown} MiB more at the peak, {seconds} s, {delivery.receipt['parts'][0]['bytes']:,} bytes")
+    grown, seconds = subprocess.run(
+        child, capture_output=True, text=True, check=True
+    ).stdout.split()
+    [delivery] = list_deliveries(root, "credit")
+    print(
+        f"{ROWS:,} rows: {grown} MiB more at the peak, {seconds} s, {delivery.receipt['parts'][0]['bytes']:,} bytes"
+    )
     assert pq.read_metadata(delivery.parts[0]).num_rows == ROWS
     assert int(grown) < 900
     assert not (root.tmp / "sort" / "credit").exists()

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from flows.origins import database, remote
-from flows.pull import Delivery, deliveries, pull_up_to
-from flows.root import Root
+from flows.extract import postgres, remote
+from flows.extract.pull import Delivery, list_deliveries, pull_up_to
 from flows.settings import SourceSettings, load_settings
+from flows.storage.root import Root
 from tests.flows.pulling import settings_of
 from tests.flows.servers import S3, Line, Postgres, Sftp, line_to
 from tests.world import SOURCES, World, national_id, write_csv
@@ -44,7 +44,9 @@ class Served:
 
 @pytest.fixture(params=["sftp", "s3", "postgres"])
 def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setenv("JIFEN_CREDIT_PASSWORD", "s3cret/@:" if request.param == "postgres" else "s3cret")
+    monkeypatch.setenv(
+        "JIFEN_CREDIT_PASSWORD", "s3cret/@:" if request.param == "postgres" else "s3cret"
+    )
     server: Sftp | S3 | Postgres = request.getfixturevalue(request.param)
     with line_to(server.port) as line:
         yield Served(line, on_offer(server, line))
@@ -62,7 +64,9 @@ def on_offer(server: Sftp | S3 | Postgres, line: Line) -> SourceSettings:
     if isinstance(server, S3):
         for name in PARTS:
             server.put(f"2021-10/{name}", os.urandom(PART))
-        return SourceSettings(origin="s3://reader@platform/{month}", endpoint=f"http://127.0.0.1:{line.port}")
+        return SourceSettings(
+            origin="s3://reader@platform/{month}", endpoint=f"http://127.0.0.1:{line.port}"
+        )
     server.trust(Path(os.environ["HOME"]), line.port)
     for name in PARTS:
         (server.files / "2021-10").mkdir(exist_ok=True)
@@ -79,18 +83,22 @@ def test_a_fault_ends_the_pull_and_the_next_one_finishes_it(
     [undisturbed] = served.pull(elsewhere)
     FAULTS[fault](served.line)
     with monkeypatch.context() as patch:
-        for module in (remote, database):
+        for module in (remote, postgres):
             patch.setattr(module, "PATIENCE_SECONDS", 3.0)
         with pytest.raises(JifenError) as caught:
             served.pull(root)
     assert caught.value.code == ExitCode.EXTRACT
-    assert isinstance(caught.value.__cause__, (ConnectionError, TimeoutError))  # what Prefect tries again
+    assert isinstance(
+        caught.value.__cause__, (ConnectionError, TimeoutError)
+    )  # what Prefect tries again
     assert "s3cret" not in str(caught.value) and "reader" not in str(caught.value)
-    assert deliveries(root, "credit") == [] and list(root.raw.rglob("*")) == []
+    assert list_deliveries(root, "credit") == [] and list(root.raw.rglob("*")) == []
     served.line.open()
     [delivery] = served.pull(root)
     assert delivery.content == undisturbed.content
-    assert [path.read_bytes() for path in delivery.parts] == [path.read_bytes() for path in undisturbed.parts]
+    assert [path.read_bytes() for path in delivery.parts] == [
+        path.read_bytes() for path in undisturbed.parts
+    ]
     assert served.pull(root) == []
     assert list((root.tmp / "pull").iterdir()) == []
 
@@ -131,18 +139,23 @@ def test_a_file_that_changed_after_the_line_was_cut_is_fetched_again_and_one_tha
         [delivery] = served.pull(root)
     assert [path.name for path in delivery.parts] == ["1.csv", "3.csv"]
     assert delivery.parts[0].read_bytes() == b"other"
-    assert sorted(path.name for path in delivery.folder.iterdir()) == ["1.csv", "3.csv", "receipt.json"]
+    assert sorted(path.name for path in delivery.folder.iterdir()) == [
+        "1.csv",
+        "3.csv",
+        "receipt.json",
+    ]
 
 
 RUN = """
 import sys
-from flows import cli, prefect_home
+from flows.cli import app
+from flows.orchestration import server
 from pathlib import Path
-prefect_home.settle(Path(sys.argv[1]))
-from flows import monthly
-monthly.PULL_RETRY_SECONDS[:] = [0.0, 0.0]
+server.configure_environment(Path(sys.argv[1]))
+from flows.orchestration import flow
+flow.PULL_RETRY_SECONDS[:] = [0.0, 0.0]
 sys.argv = ["jifen", "--config", sys.argv[2], "run", "--month", "2021-10"]
-cli.main()
+app.main()
 """
 
 
@@ -151,7 +164,11 @@ def test_a_run_tries_three_times_then_exits_11_and_the_next_run_publishes_the_mo
 ) -> None:
     monkeypatch.setenv("JIFEN_REGISTRY_PASSWORD", "s3cret")
     world = World(tmp_path)
-    person = {"resident_id": national_id("51010219850101101"), "residence_district": "330203", "status": "resident"}
+    person = {
+        "resident_id": national_id("51010219850101101"),
+        "residence_district": "330203",
+        "status": "resident",
+    }
     world.deliver("2021-10")
     (world.inbox / "2021-10" / "registry.csv").unlink()
     columns = [*SOURCES["registry"].columns, "remarks"]  # long enough to be cut in the middle
@@ -169,7 +186,11 @@ def test_a_run_tries_three_times_then_exits_11_and_the_next_run_publishes_the_mo
         failed = subprocess.run(command, capture_output=True, text=True)
         assert failed.returncode == ExitCode.EXTRACT, failed.stderr
         assert line.connections == 3
-        assert "连接" in failed.stderr and "Traceback" not in failed.stderr and "Task" not in failed.stderr
+        assert (
+            "连接" in failed.stderr
+            and "Traceback" not in failed.stderr
+            and "Task" not in failed.stderr
+        )
         assert list(world.root.published.iterdir()) == []
         line.open()
         world.settings = load_settings(config)

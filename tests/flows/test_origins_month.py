@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import xlsxwriter
 
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from flows.pull import pull_up_to
-from flows.receiving import cleaning_job
+from flows.commands.status import find_stale_months
+from flows.extract.pull import pull_up_to
+from flows.pipeline.ingest import build_cleaning_job
 from flows.settings import SourceSettings
-from flows.status import stale_months
 from tests.flows.servers import S3, Postgres, Sftp
 from tests.world import SOURCES, Rows, World, national_id, no_key_twice, write_csv
-from transforms.clean.cleaning import clean_delivery
-from transforms.engine import EngineSettings, open_engine
+from transforms.clean.delivery import clean_delivery
+from transforms.engine.session import EngineSettings, open_engine
 
 PEOPLE = [national_id(f"510102198501011{n:02d}") for n in range(10, 40)]
 COMPARED = ("scores", "facts", "eligibility", "restricted", "sql")
@@ -26,7 +26,12 @@ COMPARED = ("scores", "facts", "eligibility", "restricted", "sql")
 
 def registry(people: list[str]) -> Rows:
     return [
-        {"resident_id": person, "residence_district": "330203", "registered_on": "2015-01-15", "status": "resident"}
+        {
+            "resident_id": person,
+            "residence_district": "330203",
+            "registered_on": "2015-01-15",
+            "status": "resident",
+        }
         for person in people
     ]
 
@@ -111,11 +116,16 @@ def test_the_month_from_every_kind_of_origin_is_the_month_from_files(
 ) -> None:
     months = ("2021-10", "2021-11")
     given_here = ("registry", "social_security", "credit", "education")
-    files, origins = World(tmp_path / "files", only=given_here), World(tmp_path / "origins", only=given_here)
+    files, origins = (
+        World(tmp_path / "files", only=given_here),
+        World(tmp_path / "origins", only=given_here),
+    )
     origins.root.key_file.write_bytes(files.root.key_file.read_bytes() if files.root.key() else b"")
     from_elsewhere(
         origins,
-        registry=SourceSettings(origin=f"sftp://reader@127.0.0.1:{sftp.port}/out/{{month}}/registry_*.csv"),
+        registry=SourceSettings(
+            origin=f"sftp://reader@127.0.0.1:{sftp.port}/out/{{month}}/registry_*.csv"
+        ),
         social_security=SourceSettings(origin=postgres.uri("reader"), table="ss_{month}"),
         credit=SourceSettings(
             origin="s3://reader@platform/{month}",
@@ -124,7 +134,11 @@ def test_the_month_from_every_kind_of_origin_is_the_month_from_files(
         ),
         education=SourceSettings(origin=str(tmp_path / "share" / "edu-{month}.xlsx")),
     )
-    for source, secret in (("REGISTRY", "s3cret"), ("CREDIT", "s3cret"), ("SOCIAL_SECURITY", "s3cret/@:")):
+    for source, secret in (
+        ("REGISTRY", "s3cret"),
+        ("CREDIT", "s3cret"),
+        ("SOCIAL_SECURITY", "s3cret/@:"),
+    ):
         monkeypatch.setenv(f"JIFEN_{source}_PASSWORD", secret)
     (tmp_path / "share").mkdir()
     for month in months:
@@ -138,10 +152,14 @@ def test_the_month_from_every_kind_of_origin_is_the_month_from_files(
             world.deliver(month, **given)
         without_files(origins, *given)
         write_csv(
-            sftp.files / "out" / month / "registry_1.csv", list(SOURCES["registry"].columns), registry(PEOPLE[:9])
+            sftp.files / "out" / month / "registry_1.csv",
+            list(SOURCES["registry"].columns),
+            registry(PEOPLE[:9]),
         )
         write_csv(
-            sftp.files / "out" / month / "registry_2.csv", list(SOURCES["registry"].columns), registry(PEOPLE[9:])
+            sftp.files / "out" / month / "registry_2.csv",
+            list(SOURCES["registry"].columns),
+            registry(PEOPLE[9:]),
         )
         in_table(postgres, month, given["social_security"])
         events = honours(month, kind="市级表彰")
@@ -149,7 +167,9 @@ def test_the_month_from_every_kind_of_origin_is_the_month_from_files(
         s3.put(f"{month}/part-2.csv", as_csv("credit", events[4:]))
         with xlsxwriter.Workbook(tmp_path / "share" / f"edu-{month}.xlsx") as book:
             sheet = book.add_worksheet()
-            for number, row in enumerate([list(SOURCES["education"].columns), *(row.values() for row in degrees())]):
+            for number, row in enumerate(
+                [list(SOURCES["education"].columns), *(row.values() for row in degrees())]
+            ):
                 sheet.write_row(number, 0, row)
         files.run(month)
         origins.run(month)
@@ -163,7 +183,9 @@ def test_last_months_rows_block_and_rows_that_change_are_a_second_delivery(
 ) -> None:
     monkeypatch.setenv("JIFEN_SOCIAL_SECURITY_PASSWORD", "s3cret/@:")
     world = World(tmp_path, only=("registry", "social_security"))
-    from_elsewhere(world, social_security=SourceSettings(origin=postgres.uri("reader"), table="ss_{month}"))
+    from_elsewhere(
+        world, social_security=SourceSettings(origin=postgres.uri("reader"), table="ss_{month}")
+    )
     for month in ("2021-10", "2021-11"):
         world.deliver(month, registry=registry(PEOPLE))
         without_files(world, "social_security")
@@ -177,8 +199,10 @@ def test_last_months_rows_block_and_rows_that_change_are_a_second_delivery(
     in_table(postgres, "2021-10", postings("2021-10")[2:])
     world.run("2021-10")
     assert world.revision("2021-10").number == 2
-    assert sorted(row["pension_months"] for row in world.table("2021-10", "facts")) == [0] + [1] * (len(PEOPLE) - 1)
-    assert stale_months(world.root, list(SOURCES)) == [Month.parse("2021-11")]
+    assert sorted(row["pension_months"] for row in world.table("2021-10", "facts")) == [0] + [1] * (
+        len(PEOPLE) - 1
+    )
+    assert find_stale_months(world.root, list(SOURCES)) == [Month.parse("2021-11")]
 
 
 def test_of_two_rows_with_one_key_in_a_database_the_one_whose_text_is_greater_wins(
@@ -186,10 +210,14 @@ def test_of_two_rows_with_one_key_in_a_database_the_one_whose_text_is_greater_wi
 ) -> None:
     monkeypatch.setenv("JIFEN_CREDIT_PASSWORD", "s3cret/@:")
     world = World(tmp_path)
-    from_elsewhere(world, credit=SourceSettings(origin=postgres.uri("reader"), table="credit_{month}"))
+    from_elsewhere(
+        world, credit=SourceSettings(origin=postgres.uri("reader"), table="credit_{month}")
+    )
     event = honours("2021-10")[0]
     rows = [{**event, "status": "void"}, {**event, "status": "valid"}]
-    values = ", ".join("(" + ", ".join(f"'{value}'" for value in row.values()) + ")" for row in rows)
+    values = ", ".join(
+        "(" + ", ".join(f"'{value}'" for value in row.values()) + ")" for row in rows
+    )
     postgres.execute(
         'DROP TABLE IF EXISTS "credit_2021-10"',
         f'CREATE TABLE "credit_2021-10" AS SELECT * FROM (VALUES {values}) v ({", ".join(event)})',
@@ -197,9 +225,13 @@ def test_of_two_rows_with_one_key_in_a_database_the_one_whose_text_is_greater_wi
     )
     [delivery] = pull_up_to(world.root, world.settings, ["credit"], Month.parse("2021-10"))
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as connection:
-        job = cleaning_job(world.house, delivery)
+        job = build_cleaning_job(world.house, delivery)
         account = clean_delivery(
-            connection, job, world.root.path, tmp_path / "work", no_key_twice(connection, job.source)
+            connection,
+            job,
+            world.root.path,
+            tmp_path / "work",
+            no_key_twice(connection, job.source),
         )
     assert (account.received, account.clean, account.superseded) == (2, 1, 1)
     assert [row["status"] for row in world.kept("clean", "credit")] == ["void"]

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from flows.origins import open_origin
-from flows.origins.remote import Remote
-from flows.pull import Delivery, deliveries, pull_up_to
-from flows.root import Root
+from flows.extract import open_connector
+from flows.extract.pull import Delivery, list_deliveries, pull_up_to
+from flows.extract.remote import Remote
 from flows.settings import Settings, SourceSettings
+from flows.storage.root import Root
 from tests.flows.pulling import names, settings_of
 from tests.flows.servers import S3, Line, Sftp, line_to
 
@@ -64,20 +64,28 @@ class Far:
 
     def settings(self, path: str) -> Settings:
         if isinstance(self.server, S3):
-            return settings(self.root, f"s3://reader@platform/out/{path}", f"http://127.0.0.1:{self.line.port}")
+            return settings(
+                self.root, f"s3://reader@platform/out/{path}", f"http://127.0.0.1:{self.line.port}"
+            )
         return settings(self.root, f"sftp://reader@127.0.0.1:{self.line.port}/out/{path}")
 
     def pull(self, path: str, month: Month = OCTOBER) -> list[Delivery]:
         return pull_up_to(self.root, self.settings(path), ["credit"], month)
 
 
-def test_a_file_is_received_byte_for_byte_and_its_receipt_keeps_the_address_without_user(far: Far) -> None:
+def test_a_file_is_received_byte_for_byte_and_its_receipt_keeps_the_address_without_user(
+    far: Far,
+) -> None:
     content = os.urandom(9 << 20)  # more than one read
     far.put("2021-10/c.csv", content)
     [delivery] = far.pull("{month}/c.csv")
     assert delivery.parts[0].read_bytes() == content
     [part] = delivery.receipt["parts"]
-    assert part["sha256"] == hashlib.sha256(content).hexdigest() and part["bytes"] == len(content) and part["version"]
+    assert (
+        part["sha256"] == hashlib.sha256(content).hexdigest()
+        and part["bytes"] == len(content)
+        and part["version"]
+    )
     receipt = (delivery.folder / "receipt.json").read_text()
     assert "/out/2021-10/c.csv" in json.loads(receipt)["origin"]
     assert "reader" not in receipt and "s3cret" not in receipt
@@ -87,7 +95,9 @@ def test_a_file_is_received_byte_for_byte_and_its_receipt_keeps_the_address_with
 def test_a_folder_and_a_glob_are_taken_in_byte_order_without_hidden_files(far: Far) -> None:
     for name in ("b.csv", "a/z.csv", "a-1.csv", "é.csv", ".b.csv.swp", ".tmp/c.csv"):
         far.put(f"2021-10/{name}", name.encode())
-    assert [names(found) for found in far.pull("{month}")] == [["a-1.csv", "a/z.csv", "b.csv", "é.csv"]]
+    assert [names(found) for found in far.pull("{month}")] == [
+        ["a-1.csv", "a/z.csv", "b.csv", "é.csv"]
+    ]
     for name in ("c_2021-11_2.csv", "c_2021-11_1.csv", "d_2021-11_1.csv"):
         far.put(name, name.encode())
     [globbed] = far.pull("c_{month}_*.csv", NOVEMBER)
@@ -119,7 +129,7 @@ def test_an_unchanged_file_is_not_fetched_again_and_a_changed_one_is_the_next_de
     assert [found.number for found in far.pull("{month}/c.csv", NOVEMBER)] == [2]
     far.put("2021-10/c.csv", b"two", at=2)  # delivered again as it was
     assert far.pull("{month}/c.csv") == []
-    assert [found.number for found in deliveries(far.root, "credit")] == [2]
+    assert [found.number for found in list_deliveries(far.root, "credit")] == [2]
 
 
 def test_of_an_origin_every_month_since_its_first_delivery_is_tried(far: Far) -> None:
@@ -128,7 +138,10 @@ def test_of_an_origin_every_month_since_its_first_delivery_is_tried(far: Far) ->
     path = "{month}/c.csv"
 
     def received(month: Month) -> list[str]:
-        return [str(found.month) for found in pull_up_to(far.root, far.settings(path), ["credit"], month)]
+        return [
+            str(found.month)
+            for found in pull_up_to(far.root, far.settings(path), ["credit"], month)
+        ]
 
     assert received(OCTOBER) == ["2021-10"]
     far.put("2021-11/c.csv", b"late")
@@ -137,14 +150,16 @@ def test_of_an_origin_every_month_since_its_first_delivery_is_tried(far: Far) ->
     assert received(DECEMBER) == ["2021-09"]
 
 
-def test_a_part_that_comes_shorter_than_it_is_said_to_be_is_not_kept(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_comes_shorter_than_it_is_said_to_be_is_not_kept(
+    far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
     far.put("2021-10/c.csv", b"whole")
     with monkeypatch.context() as patch:
         patch.setattr(Remote, "_chunks", lambda *_: iter([b"who"]))
         with pytest.raises(JifenError, match="大小或校验值") as caught:
             far.pull("{month}/c.csv")
     assert isinstance(caught.value.__cause__, ConnectionError)
-    assert deliveries(far.root, "credit") == []
+    assert list_deliveries(far.root, "credit") == []
 
 
 # --- SFTP ---
@@ -172,7 +187,11 @@ def test_a_key_file_with_a_passphrase_opens_the_door_and_a_wrong_password_does_n
     monkeypatch.setenv("JIFEN_CREDIT_PASSWORD", "wr0ng")
     with pytest.raises(JifenError) as caught:
         pull_up_to(root, given, ["credit"], OCTOBER)
-    assert "没有权限" in caught.value.what and caught.value.__cause__ is None and "wr0ng" not in str(caught.value)
+    assert (
+        "没有权限" in caught.value.what
+        and caught.value.__cause__ is None
+        and "wr0ng" not in str(caught.value)
+    )
     (tmp_path / "password").write_text("s3cret\n")
     monkeypatch.delenv("JIFEN_CREDIT_PASSWORD")
     monkeypatch.setenv("JIFEN_CREDIT_PASSWORD_FILE", str(tmp_path / "password"))
@@ -183,11 +202,18 @@ def test_a_key_file_with_a_passphrase_opens_the_door_and_a_wrong_password_does_n
         pull_up_to(root, given, ["credit"], OCTOBER)
 
 
-def test_a_link_in_a_folder_of_the_server_brings_in_nothing(root: Root, sftp: Sftp, password: None) -> None:
+def test_a_link_in_a_folder_of_the_server_brings_in_nothing(
+    root: Root, sftp: Sftp, password: None
+) -> None:
     (sftp.files / "2021-10").mkdir()
     (sftp.files / "2021-10" / "c.csv").symlink_to("../secret.csv")
     with pytest.raises(JifenError, match="不是普通文件"):
-        pull_up_to(root, settings(root, f"sftp://reader@127.0.0.1:{sftp.port}/{{month}}"), ["credit"], OCTOBER)
+        pull_up_to(
+            root,
+            settings(root, f"sftp://reader@127.0.0.1:{sftp.port}/{{month}}"),
+            ["credit"],
+            OCTOBER,
+        )
 
 
 # --- S3 ---
@@ -236,8 +262,13 @@ def test_an_address_that_nothing_installed_understands_says_so(root: Root) -> No
 
 def test_the_libraries_of_other_origins_are_not_loaded_for_the_inbox(root: Root) -> None:
     code = (
-        "import sys; from flows.pull import pull_up_to; "
+        "import sys; from flows.extract.pull import pull_up_to; "
         "print([name for name in ('fsspec', 's3fs', 'sshfs', 'adbc_driver_postgresql') if name in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
-    assert open_origin(root, "credit", None).offer(OCTOBER) is None
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )
+    assert open_connector(root, "credit", None).offer(OCTOBER) is None

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from expectations.problems import ExitCode
+from expectations.errors import ExitCode
 from tests.reports.leaks import Person, leaks, leaks_below, sought
 from tests.reports.modes import wrong_modes
 from tests.world import STRANGER, World, national_id
@@ -35,7 +35,14 @@ mean_points_min = 99.0
 [gate]
 quarantine_limit = 0.5
 """
-IDENTIFIED = {"inbox", "raw", "clean", "quarantine", "defects", "tmp"}  # tmp: spill, and months in the making
+IDENTIFIED = {
+    "inbox",
+    "raw",
+    "clean",
+    "quarantine",
+    "defects",
+    "tmp",
+}  # tmp: spill, and months in the making
 IN_REVISION = {"restricted", "reminders", "exports"}
 DICE = random.Random(7)
 SURNAMES, GIVEN = ["欧阳", "上官", "司马", "诸葛", "尉迟", "公孙"], "澹璟珩翊霁岫淼湜懿翀昶晟"
@@ -44,11 +51,11 @@ Rows = list[dict[str, str]]
 
 def person(number: int) -> Person:
     """Somebody as nobody else is: born in 1985 or so, a name of four characters."""
-    body = (
-        f"3{DICE.randrange(10**5):05d}19{DICE.randrange(80, 99)}{DICE.randrange(1, 13):02d}{DICE.randrange(1, 28):02d}"
-    )
+    body = f"3{DICE.randrange(10**5):05d}19{DICE.randrange(80, 99)}{DICE.randrange(1, 13):02d}{DICE.randrange(1, 28):02d}"
     name = SURNAMES[number % len(SURNAMES)] + "".join(DICE.sample(GIVEN, 2))
-    return Person(national_id(f"{body}{DICE.randrange(1000):03d}"), name, f"139{DICE.randrange(10**8):08d}")
+    return Person(
+        national_id(f"{body}{DICE.randrange(1000):03d}"), name, f"139{DICE.randrange(10**8):08d}"
+    )
 
 
 PEOPLE = [person(number) for number in range(30)]
@@ -86,7 +93,8 @@ def deliver(town: World, month: str, registry: Rows, levels: Sequence[str] = ("b
 
     def about(key: str, places: int, /, **common: str) -> Rows:
         return [
-            {**common, key: f"{key}-{month}-{n}", "resident_id": p.resident_id} for n, p in enumerate(PEOPLE[:places])
+            {**common, key: f"{key}-{month}-{n}", "resident_id": p.resident_id}
+            for n, p in enumerate(PEOPLE[:places])
         ]
 
     who = PEOPLE[0]
@@ -124,7 +132,9 @@ def deliver(town: World, month: str, registry: Rows, levels: Sequence[str] = ("b
     )  # fmt: skip
     children = town.inbox / month / "children.csv"  # a column whose title is somebody
     lines = children.read_text(encoding="utf-8").splitlines()
-    children.write_text("\n".join([f"{lines[0]},{who.name}", *(f"{line}," for line in lines[1:])]), encoding="utf-8")
+    children.write_text(
+        "\n".join([f"{lines[0]},{who.name}", *(f"{line}," for line in lines[1:])]), encoding="utf-8"
+    )
 
 
 @dataclass
@@ -181,9 +191,16 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     everybody = [row(who) for who in PEOPLE]
     deliver(town, OCTOBER, everybody + bad_rows())
     office.jifen("run", "--month", OCTOBER)
-    deliver(town, NOVEMBER, everybody + bad_rows() + [row(REFUSED[4], status=str(REFUSED[4].name))] * 80)
+    deliver(
+        town, NOVEMBER, everybody + bad_rows() + [row(REFUSED[4], status=str(REFUSED[4].name))] * 80
+    )
     office.jifen("run", "--month", NOVEMBER, code=ExitCode.GATE)
-    deliver(town, NOVEMBER, [*everybody[1:], row(PEOPLE[0], residence_district="330203")], ("bachelor", "doctor"))
+    deliver(
+        town,
+        NOVEMBER,
+        [*everybody[1:], row(PEOPLE[0], residence_district="330203")],
+        ("bachelor", "doctor"),
+    )
     office.kill_at("scores", "run", "--month", NOVEMBER)
     assert leaks_below(folder, SOUGHT, may_hold_people) == []
     office.jifen("run", "--month", NOVEMBER)
@@ -192,7 +209,9 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     office.jifen("status")
     office.jifen("sql", "SELECT * FROM latest_scores JOIN latest_facts USING (resident_key)")
     office.jifen("diff", OCTOBER, NOVEMBER)
-    with office.start("explain", "--resident", "-", "--records") as process:  # what it prints is about somebody
+    with office.start(
+        "explain", "--resident", "-", "--records"
+    ) as process:  # what it prints is about somebody
         assert "总分" in process.communicate(PEOPLE[1].resident_id)[0]
     yield office
     os.umask(before)
@@ -217,7 +236,9 @@ def test_nobody_is_in_anything_else(found: list[str]) -> None:
 
 def test_nobody_is_in_what_was_printed(office: Office) -> None:
     assert len(office.said) == 2 * 8 and all(office.said[::2])
-    assert [leaks(text.encode(), SOUGHT) for text in office.said if leaks(text.encode(), SOUGHT)] == []
+    assert [
+        leaks(text.encode(), SOUGHT) for text in office.said if leaks(text.encode(), SOUGHT)
+    ] == []
 
 
 def test_nothing_is_open_to_others_though_the_umask_was(office: Office) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_home import GRACE_SECONDS
+from flows.orchestration.server import GRACE_SECONDS
 from tests.flows.programs import child
 
 
@@ -36,7 +36,7 @@ def running(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     program = """
 import os, sys
 from pathlib import Path
-from flows.prefect_home import await_server, start_server_early
+from flows.orchestration.server import await_server, start_server_early
 start_server_early(Path(sys.argv[1]))
 await_server()
 print(os.environ["PREFECT_API_URL"], flush=True)
@@ -59,11 +59,15 @@ def test_the_server_dies_with_a_killed_run(running: tuple[subprocess.Popen[str],
     assert not listening(port)
 
 
-def test_strangers_on_the_machine_cannot_use_the_server(running: tuple[subprocess.Popen[str], int]) -> None:
+def test_strangers_on_the_machine_cannot_use_the_server(
+    running: tuple[subprocess.Popen[str], int],
+) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
             urllib.request.Request(
-                f"http://127.0.0.1:{running[1]}/api/flow_runs/filter", b"{}", {"content-type": "application/json"}
+                f"http://127.0.0.1:{running[1]}/api/flow_runs/filter",
+                b"{}",
+                {"content-type": "application/json"},
             )
         )
     assert refused.value.code == 401
@@ -74,8 +78,8 @@ def test_a_server_that_cannot_start_is_an_error_with_a_way_out(tmp_path: Path) -
     program = """
 import sys
 from pathlib import Path
-from expectations.problems import JifenError
-from flows.prefect_home import await_server, start_server_early
+from expectations.errors import JifenError
+from flows.orchestration.server import await_server, start_server_early
 start_server_early(Path(sys.argv[1]))
 try:
     await_server()
@@ -91,10 +95,10 @@ def test_the_operators_own_server_is_left_alone(tmp_path: Path) -> None:
     program = """
 import os, sys
 from pathlib import Path
-from flows import prefect_home
-prefect_home.start_server_early(Path(sys.argv[1]))
-prefect_home.await_server()
-print(os.environ["PREFECT_API_URL"], prefect_home._server)
+from flows.orchestration import server
+server.start_server_early(Path(sys.argv[1]))
+server.await_server()
+print(os.environ["PREFECT_API_URL"], server._server)
 """
     ended = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
@@ -110,15 +114,15 @@ def test_the_server_waits_only_for_tasks_that_it_has_not_recorded(tmp_path: Path
     program = """
 import sys, time, uuid
 from pathlib import Path
-from flows import prefect_home
+from flows.orchestration import server
 for tasks in (0, 1):
-    prefect_home.start_server_early(Path(sys.argv[1]))
-    prefect_home.await_server()
+    server.start_server_early(Path(sys.argv[1]))
+    server.await_server()
     for _ in range(tasks):
-        prefect_home.note_task(str(uuid.uuid4()))
-    server, asked = prefect_home._server, time.monotonic()
-    prefect_home.stop_server()
-    print(server.returncode, time.monotonic() - asked)
+        server.count_task(str(uuid.uuid4()))
+    process, asked = server._server, time.monotonic()
+    server.stop_server()
+    print(process.returncode, time.monotonic() - asked)
 """
     with child(program, str(tmp_path)) as process:
         assert process.stdout is not None

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from expectations.problems import ExitCode
+from expectations.errors import ExitCode
 from tests.flows.test_cli import PERSON, RESIDENT, delivered, jifen
 
 HIDDEN_CURSOR = "\x1b[?25l"
@@ -25,11 +25,15 @@ HIDDEN_CURSOR = "\x1b[?25l"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A good month in the inbox, and a spoilt one after it."""
     folder = tmp_path_factory.mktemp("terminal")
-    delivered(folder).deliver("2021-11", registry=[RESIDENT] + [{**RESIDENT, "resident_id": PERSON[:17]}] * 30)
+    delivered(folder).deliver(
+        "2021-11", registry=[RESIDENT] + [{**RESIDENT, "resident_id": PERSON[:17]}] * 30
+    )
     return folder
 
 
-def on_terminal(folder: Path, *arguments: str, typed: str = "", killed_at: str = "") -> tuple[int, str]:
+def on_terminal(
+    folder: Path, *arguments: str, typed: str = "", killed_at: str = ""
+) -> tuple[int, str]:
     """Run the command on a terminal of its own, 120 wide: exit code, and all that was written to it.
 
     `typed`: what is typed at the first prompt. `killed_at`: what is awaited before the process is killed.
@@ -37,9 +41,18 @@ def on_terminal(folder: Path, *arguments: str, typed: str = "", killed_at: str =
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
     command = [str(Path(sys.executable).parent / "jifen"), *arguments]
-    given = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    given = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("COLUMNS", "LINES", "NO_COLOR")
+    }
     process = subprocess.Popen(
-        command, cwd=folder, env={**given, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs
+        command,
+        cwd=folder,
+        env={**given, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
     )
     os.close(theirs)
     written = b""
@@ -81,7 +94,10 @@ def test_the_live_line_counts_the_steps_and_leaves_only_the_plain_lines(folder: 
     code, written = on_terminal(folder, "backfill", "--months", "2021-10:2021-11")
     assert code == ExitCode.GATE
     shown = re.sub(r"\x1b\[[0-9;]*m", "", written)
-    told = [re.findall(rf"━ +(\d+)/12 {month} (\S+) +\d:\d\d:\d\d", shown) for month in ("2021-10", "2021-11")]
+    told = [
+        re.findall(rf"━ +(\d+)/12 {month} (\S+) +\d:\d\d:\d\d", shown)
+        for month in ("2021-10", "2021-11")
+    ]
     assert {("4", "指标数据"), ("9", "区县导出"), ("12", "发布")} <= set(told[0])
     assert set(told[1]) <= {("1", "接收数据"), ("2", "检查和清洗")} and told[1]
     assert re.search(r"准备 .*\d:\d\d:\d\d", shown.split("2021-10 开始")[0])
@@ -94,12 +110,21 @@ def test_the_live_line_counts_the_steps_and_leaves_only_the_plain_lines(folder: 
     assert lines[published - 1 : published + 2 : 2] == ["  发布", "2021-11 开始"]
 
 
-def test_where_there_is_no_terminal_there_are_the_plain_lines_and_nothing_else(folder: Path) -> None:
+def test_where_there_is_no_terminal_there_are_the_plain_lines_and_nothing_else(
+    folder: Path,
+) -> None:
     piped = jifen(folder, "run", "--month", "2021-11", FORCE_COLOR="1", TERM="xterm")
     assert piped.returncode == ExitCode.GATE
     told = piped.stdout.splitlines(keepends=True)
-    assert told[0] == "2021-11 开始\n" and told[-1].startswith("  报告：") and told[-1].endswith(".html\n")
-    assert set(told[1:-1]) <= {"  清洗 2021-11 registry\n", "  2021-11 registry 未通过\n"} and told[1:-1]
+    assert (
+        told[0] == "2021-11 开始\n"
+        and told[-1].startswith("  报告：")
+        and told[-1].endswith(".html\n")
+    )
+    assert (
+        set(told[1:-1]) <= {"  清洗 2021-11 registry\n", "  2021-11 registry 未通过\n"}
+        and told[1:-1]
+    )
     assert "\x1b" not in piped.stdout + piped.stderr
 
 
@@ -118,6 +143,8 @@ def test_an_id_is_typed_unseen_on_a_terminal_and_read_in_silence_from_a_pipe(fol
     assert code == ExitCode.DONE and written.startswith("公民身份号码: ") and PERSON not in written
     command = [str(Path(sys.executable).parent / "jifen"), "explain"]
     for given in (command, [*command, "--resident", "-"]):
-        done = subprocess.run(given, cwd=folder, input=f"{PERSON}\n", capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            given, cwd=folder, input=f"{PERSON}\n", capture_output=True, text=True, check=False
+        )
         assert (done.returncode, done.stderr) == (ExitCode.DONE, "")
         assert done.stdout.splitlines() == seen(written)[0][1:-1]

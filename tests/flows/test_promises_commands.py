@@ -16,15 +16,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from expectations.problems import ExitCode, JifenError
-from flows.checking import refuse_missing_keys
-from flows.cli import app, main
-from flows.house import load_house
-from flows.options import OPTIONS
-from flows.root import file_hash
+from expectations.errors import ExitCode, JifenError
+from flows.cli.app import app, main
+from flows.cli.options import OPTIONS
+from flows.commands.check import refuse_missing_keys
+from flows.project import load_project
 from flows.settings import OWN_DECLARATIONS, Exports, load_settings
+from flows.storage.root import hash_file
 from tests.world import World, national_id
-from transforms.engine import PARQUET, EngineSettings, open_engine, quoted
+from transforms.engine.session import PARQUET, EngineSettings, open_engine, sql_literal
 
 PERSON = national_id("33020319850101101")
 RESIDENT = {"resident_id": PERSON, "residence_district": "330203", "status": "resident"}
@@ -42,15 +42,23 @@ def test_run_time_data_has_a_place_of_its_own_that_git_does_not_see(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("JIFEN_ROOT", raising=False)
     assert load_settings(None).paths.root == tmp_path / "var"
-    assert "var/" in (OWN_DECLARATIONS.parent / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert (
+        "var/" in (OWN_DECLARATIONS.parent / ".gitignore").read_text(encoding="utf-8").splitlines()
+    )
 
 
 def test_row_groups_are_neither_small_nor_large(tmp_path: Path) -> None:
     with open_engine(EngineSettings("200MB", 2), tmp_path / "spill") as connection:
-        connection.execute(f"COPY (FROM range(700000)) TO {quoted(tmp_path / 'a.parquet')} ({PARQUET})")
+        connection.execute(
+            f"COPY (FROM range(700000)) TO {sql_literal(tmp_path / 'a.parquet')} ({PARQUET})"
+        )
     told = pq.read_metadata(tmp_path / "a.parquet")
     *full, rest = [told.row_group(n).num_rows for n in range(told.num_row_groups)]
-    assert all(100_000 <= rows <= 500_000 for rows in full) and sum(full) + rest == 700_000 and rest <= 500_000
+    assert (
+        all(100_000 <= rows <= 500_000 for rows in full)
+        and sum(full) + rest == 700_000
+        and rest <= 500_000
+    )
 
 
 def test_another_reference_table_or_other_code_makes_another_revision(
@@ -64,7 +72,7 @@ def test_another_reference_table_or_other_code_makes_another_revision(
         rows.write("2021,9-99-99-99,试验工\n")
     world.run("2021-10")
     assert world.revision("2021-10").number == 2
-    monkeypatch.setattr("flows.run.code_hash", lambda *places: "another")
+    monkeypatch.setattr("flows.pipeline.context.code_hash", lambda *places: "another")
     world.run("2021-10")
     assert world.revision("2021-10").number == 3
 
@@ -73,8 +81,10 @@ def test_a_district_without_a_key_ends_the_run_when_keys_are_required(tmp_path: 
     world = World(tmp_path, only=("registry",))
     world.settings = world.settings.model_copy(update={"exports": Exports(require_encryption=True)})
     world.deliver("2021-10", registry=[RESIDENT])
-    with pytest.raises(JifenError, match="330203 海曙区"):  # `jifen run` asks the same before its first step
-        refuse_missing_keys(load_house(world.settings))
+    with pytest.raises(
+        JifenError, match="330203 海曙区"
+    ):  # `jifen run` asks the same before its first step
+        refuse_missing_keys(load_project(world.settings))
     with pytest.raises(JifenError, match="330203 海曙区") as refused:
         world.run("2021-10")
     assert refused.value.code == ExitCode.DECLARATIONS
@@ -87,7 +97,19 @@ def commands() -> dict[str, Any]:
 
 def test_every_command_explains_itself_and_shows_an_example() -> None:
     assert commands().keys() == {
-        *("demo", "synth", "run", "backfill", "serve", "status", "explain", "simulate", "diff", "sql", "check"),
+        *(
+            "demo",
+            "synth",
+            "run",
+            "backfill",
+            "serve",
+            "status",
+            "explain",
+            "simulate",
+            "diff",
+            "sql",
+            "check",
+        ),
         *("verify", "catalogue"),
     }
     overview = CliRunner().invoke(app, ["--help"]).stdout
@@ -97,7 +119,9 @@ def test_every_command_explains_itself_and_shows_an_example() -> None:
         assert f"例：jifen {name}" in helped
 
 
-@pytest.mark.parametrize("given", [["--allow-missing", "patents"], ["--allow-missing", "patents= "], ["--accept", " "]])
+@pytest.mark.parametrize(
+    "given", [["--allow-missing", "patents"], ["--allow-missing", "patents= "], ["--accept", " "]]
+)
 def test_a_reason_cannot_be_left_out(given: list[str], tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["run", "--month", "2021-10", "--root", str(tmp_path), *given])
     assert isinstance(done.exception, JifenError) and done.exception.code == ExitCode.USAGE
@@ -111,21 +135,31 @@ def test_an_error_is_told_in_three_lines_and_traced_only_for_debug(
     monkeypatch.setattr(sys, "argv", ["jifen", *command])
     with pytest.raises(SystemExit) as ended:
         main()
-    what, where, todo = capsys.readouterr().err.splitlines()
+    what, where, hint = capsys.readouterr().err.splitlines()
     assert ended.value.code == ExitCode.USAGE and "没有分析目录" in what
-    assert where.startswith(f"  位置：{tmp_path}") and todo.startswith("  处理：") and "jifen run" in todo
+    assert (
+        where.startswith(f"  位置：{tmp_path}")
+        and hint.startswith("  处理：")
+        and "jifen run" in hint
+    )
     monkeypatch.setattr(sys, "argv", ["jifen", "--debug", *command])
     with pytest.raises(JifenError):
         main()
 
 
-def test_every_mistake_in_the_reference_tables_is_told_at_once_with_its_place(tmp_path: Path) -> None:
+def test_every_mistake_in_the_reference_tables_is_told_at_once_with_its_place(
+    tmp_path: Path,
+) -> None:
     shutil.copytree(OWN_DECLARATIONS / "reference", tmp_path / "reference")
     wrong = {
         "districts": ("330299,新设区,Xinshe,age2", "recipient", "应为 age 公钥或留空"),
         "community_rents": ("330203,甲小区,2021-13,900", "from_month", "应为月份 YYYY-MM"),
         "shortage_occupations": ("21,9-99-99-99,试验工", "year", "应为四位年份"),
-        "school_calendar": ("330203,2030,primary,2030-02-30,2030-07-01", "opens_on", "应为存在的日期 YYYY-MM-DD"),
+        "school_calendar": (
+            "330203,2030,primary,2030-02-30,2030-07-01",
+            "opens_on",
+            "应为存在的日期 YYYY-MM-DD",
+        ),
         "award_quotas": ("甲村,2021", "(行)", "应为 3 列"),
     }
     for name, (row, _, _) in wrong.items():
@@ -143,7 +177,9 @@ def test_every_mistake_in_the_reference_tables_is_told_at_once_with_its_place(tm
 @pytest.mark.timeout(900)
 def test_the_demonstration_runs_two_months_by_itself_in_a_root_of_its_own(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "jifen"), "demo", "--residents", "30"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=880, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=880, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "积分最高的一位" in done.stdout and "看这里" in done.stdout
     root = tmp_path / "var" / "demo"
@@ -156,10 +192,20 @@ def test_synthetic_extracts_are_the_same_again_and_planted_faults_are_listed_bes
     monkeypatch.chdir(tmp_path)
     made = []
     for out in ("a", "b"):
-        options = ["--residents", "10", "--months", "2024-03:2024-03", "--out", out, "--seed", "3", "--faults"]
+        options = [
+            "--residents",
+            "10",
+            "--months",
+            "2024-03:2024-03",
+            "--out",
+            out,
+            "--seed",
+            "3",
+            "--faults",
+        ]
         assert CliRunner().invoke(app, ["synth", *options]).exit_code == 0
         files = sorted(path for path in Path(out).rglob("*") if path.is_file())
-        made.append({str(path.relative_to(out)): file_hash(path) for path in files})
+        made.append({str(path.relative_to(out)): hash_file(path) for path in files})
     assert made[0] == made[1] and len(made[0]) > 10
     with next(Path("a").rglob("planted.csv")).open(encoding="utf-8-sig", newline="") as planted:
         assert len(list(csv.DictReader(planted))) > 10

@@ -56,13 +56,20 @@ CORRECTED: dict[str, tuple[list[dict[str, str]], Mapping[str, Any], int]] = {
         3,
     ),
 }  # fmt: skip
-CORRECTED_PEOPLE = {what: national_id(f"330203199001{n + 1:02d}001") for n, what in enumerate(CORRECTED)}
+CORRECTED_PEOPLE = {
+    what: national_id(f"330203199001{n + 1:02d}001") for n, what in enumerate(CORRECTED)
+}
 LEFT, DEAD = national_id("51010219870101101"), national_id("51010219880101101")
 STRANGER = FILLERS["children"]["guardian_id"]
 
 
 def award(number: str, who: str, day: str, points: str, **more: str) -> dict[str, str]:
-    common = {"district": "330203", "indicator": "mentoring", "grantor_kind": "village", "grantor_id": "V"}
+    common = {
+        "district": "330203",
+        "indicator": "mentoring",
+        "grantor_kind": "village",
+        "grantor_id": "V",
+    }
     return {
         "award_id": number,
         "resident_id": who,
@@ -118,8 +125,15 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def test_each_guardian_has_the_child_and_a_stranger_has_none(town: World) -> None:
-    assert {one for one, known in facts(town).items() if known["children_due_primary"]} == {PERSON, OTHER}
-    due = [row["children_due"] for row in town.table(OCTOBER, "restricted/facts") if row["children_due"]]
+    assert {one for one, known in facts(town).items() if known["children_due_primary"]} == {
+        PERSON,
+        OTHER,
+    }
+    due = [
+        row["children_due"]
+        for row in town.table(OCTOBER, "restricted/facts")
+        if row["children_due"]
+    ]
     assert due == [[{"child": CHILD, "level": "primary", "enrolment_year": 2022}]] * 2
     assert town.revision(OCTOBER).manifest["unmatched"]["children"] == 1
 
@@ -129,7 +143,9 @@ def test_who_left_or_died_is_not_scored_and_their_rows_are_unmatched(town: World
     assert town.revision(OCTOBER).manifest["unmatched"]["housing"] == 2
 
 
-def test_awards_are_counted_against_the_quota_by_date_then_number_whoever_they_are_for(town: World) -> None:
+def test_awards_are_counted_against_the_quota_by_date_then_number_whoever_they_are_for(
+    town: World,
+) -> None:
     assert {row["award_id"] for row in town.table(OCTOBER, "restricted/over_quota")} == {"A9", "A5"}
     assert {entry["key"]: entry["points"] for entry in facts(town)[PERSON]["awards"]} == {
         "330203:mentoring": 1 + 5 + 9,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from expectations.errors import DeclarationError, ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import DeclarationError, ExitCode, JifenError
-from flows.checking import check_house
-from flows.running import run_scheduled
+from flows.commands.check import check_project
+from flows.pipeline.runner import run_scheduled
 from flows.settings import OWN_DECLARATIONS, Settings
 from tests.world import World, national_id
 
@@ -20,7 +20,13 @@ PERSON = national_id("36010219800315202")
 RESIDENT = {
     "resident_id": PERSON, "name": "例甲", "residence_district": "330212", "registered_on": "2001-09-01", "status": "resident",
 }  # fmt: skip
-POSTING = {"resident_id": PERSON, "insurance": "pension", "district": "330212", "employer_id": "E", "kind": "paid"}
+POSTING = {
+    "resident_id": PERSON,
+    "insurance": "pension",
+    "district": "330212",
+    "employer_id": "E",
+    "kind": "paid",
+}
 RENTAL = {
     "record_id": "H1", "resident_id": PERSON, "tenure": "rented", "district": "330212", "community": "没有租金的小区",
     "registered": "是", "from_on": "2020-01-01",
@@ -30,7 +36,11 @@ AWARD = {
     "on_date": "2022-01-01", "status": "valid",
 }  # fmt: skip
 MONTHS = [str(month) for month in Month.span(Month.parse("2016-01"), Month.parse("2022-04"))]
-CITY, SERVICE, REMINDER = "points/city.yaml", "services/health_check.yaml", "reminders/permit_endorsement.yaml"
+CITY, SERVICE, REMINDER = (
+    "points/city.yaml",
+    "services/health_check.yaml",
+    "reminders/permit_endorsement.yaml",
+)
 Change = tuple[str, str, str]  # file, what stands there, what is written instead
 
 
@@ -39,8 +49,17 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> World:
     """April 2022: a tenant who reaches the rent subsidy, in a community of which no rent is known."""
     world = World(tmp_path_factory.mktemp("writer"))
     insured = [{**POSTING, "month": month, "posted_on": f"{month}-20"} for month in MONTHS]
-    awards = [{**AWARD, "award_id": code, "indicator": code} for code in ("nobodys_code", "another", "training")]
-    world.deliver("2022-04", registry=[RESIDENT], social_security=insured, housing=[RENTAL], local_awards=awards)
+    awards = [
+        {**AWARD, "award_id": code, "indicator": code}
+        for code in ("nobodys_code", "another", "training")
+    ]
+    world.deliver(
+        "2022-04",
+        registry=[RESIDENT],
+        social_security=insured,
+        housing=[RENTAL],
+        local_awards=awards,
+    )
     world.run("2022-04")
     return world
 
@@ -56,7 +75,9 @@ def amended(published: World, tmp_path: Path) -> Callable[..., Settings]:
             path = tmp_path / "policy" / file
             text = path.read_text(encoding="utf-8")
             assert was in text, was
-            path.write_text(text[::-1].replace(was[::-1], becomes[::-1], 1)[::-1], encoding="utf-8")  # the last one
+            path.write_text(
+                text[::-1].replace(was[::-1], becomes[::-1], 1)[::-1], encoding="utf-8"
+            )  # the last one
         paths = published.settings.paths.model_copy(update={"policy": tmp_path / "policy"})
         return published.settings.model_copy(update={"paths": paths})
 
@@ -65,18 +86,28 @@ def amended(published: World, tmp_path: Path) -> Callable[..., Settings]:
 
 def told(settings: Settings) -> str:
     lines: list[str] = []
-    check_house(settings, lines.append, strict=False)
+    check_project(settings, lines.append, strict=False)
     return "\n".join(lines)
 
 
 def elsewhere(settings: Settings, folder: Path) -> Settings:
     """The same for a root in which nothing is published."""
-    return settings.model_copy(update={"paths": settings.paths.model_copy(update={"root": folder / "root"})})
+    return settings.model_copy(
+        update={"paths": settings.paths.model_copy(update={"root": folder / "root"})}
+    )
 
 
 DEARER: tuple[Change, ...] = (
-    (CITY, "levels: {level_1: 10, level_2: 10, level_3: 8,", "levels: {level_1: 10, level_2: 10, level_3: 9,"),
-    (CITY, "level_5: 3, level_4: 5, level_3: 8, level_2: 10", "level_5: 3, level_4: 5, level_3: 9, level_2: 10"),
+    (
+        CITY,
+        "levels: {level_1: 10, level_2: 10, level_3: 8,",
+        "levels: {level_1: 10, level_2: 10, level_3: 9,",
+    ),
+    (
+        CITY,
+        "level_5: 3, level_4: 5, level_3: 8, level_2: 10",
+        "level_5: 3, level_4: 5, level_3: 9, level_2: 10",
+    ),
 )
 EASIER: tuple[Change, ...] = (
     (SERVICE, "points: {threshold: 50}", "points: {threshold: 40}"),
@@ -89,7 +120,9 @@ REASONS: tuple[Change, ...] = (
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"), [(DEARER, "city 2022-04-01"), (EASIER, "health_check 2021-09-08")], ids=["points", "services"]
+    ("changes", "named"),
+    [(DEARER, "city 2022-04-01"), (EASIER, "health_check 2021-09-08")],
+    ids=["points", "services"],
 )
 def test_a_version_that_decided_a_published_month_cannot_change_without_a_reason(
     changes: tuple[Change, ...], named: str, amended: Callable[..., Settings]
@@ -98,8 +131,12 @@ def test_a_version_that_decided_a_published_month_cannot_change_without_a_reason
     with pytest.raises(JifenError) as refused:
         told(settings)
     assert refused.value.code is ExitCode.DECLARATIONS
-    assert f"{named} 已改动（用于 2022-04）" in str(refused.value) and "amends" in refused.value.todo
-    outcome = run_scheduled(settings, lambda line: None, Month.parse("2022-05"), lambda step, run: step.work(run))
+    assert (
+        f"{named} 已改动（用于 2022-04）" in str(refused.value) and "amends" in refused.value.hint
+    )
+    outcome = run_scheduled(
+        settings, lambda line: None, Month.parse("2022-05"), lambda step, run: step.work(run)
+    )
     assert (outcome.code, outcome.report) == (ExitCode.DECLARATIONS, None)
     assert outcome.error and "不得改动" in outcome.error.what
 
@@ -124,11 +161,15 @@ def test_a_changed_version_is_told_once_with_the_months_it_decided(
         assert f"（用于 {known.get(str(month), '')}" in refused.value.what
 
 
-def test_with_a_reason_it_may_and_a_version_that_decided_nothing_needs_none(amended: Callable[..., Settings]) -> None:
+def test_with_a_reason_it_may_and_a_version_that_decided_nothing_needs_none(
+    amended: Callable[..., Settings],
+) -> None:
     assert "无误" in told(amended(*DEARER, *EASIER, *REASONS))
     before = "levels: {level_5: 2, level_4: 4, level_3: 8, level_2: 12, level_1: 15}"
     example = "examples: {null: 0, level_5: 2, level_4: 4, level_3: 8, level_2: 12, level_1: 15}"
-    unused = [(CITY, text, text.replace("level_1: 15", "level_1: 16")) for text in (before, example)]
+    unused = [
+        (CITY, text, text.replace("level_1: 15", "level_1: 16")) for text in (before, example)
+    ]
     assert "无误" in told(amended(*unused))  # the table of 2021
 
 
@@ -154,15 +195,23 @@ def test_a_reason_serves_one_change(
     file, was, becomes = reason
     with pytest.raises(JifenError, match="已改动（用于 2022-04）"):
         told(elsewhere(amended(*changes, *further, reason), tmp_path))
-    told(elsewhere(amended(*changes, *further, (file, was, becomes.replace("更正", "再次更正"))), tmp_path))
+    told(
+        elsewhere(
+            amended(*changes, *further, (file, was, becomes.replace("更正", "再次更正"))), tmp_path
+        )
+    )
 
 
-def test_a_version_that_decided_a_published_month_cannot_go(amended: Callable[..., Settings]) -> None:
+def test_a_version_that_decided_a_published_month_cannot_go(
+    amended: Callable[..., Settings],
+) -> None:
     with pytest.raises(JifenError, match="health_check 2021-09-08 不见了"):
         told(amended((SERVICE, "  - from: 2021-09-08\n", "  - from: 2021-09-09\n")))
 
 
-def test_check_runs_the_examples_of_tables_services_and_reminders(amended: Callable[..., Settings]) -> None:
+def test_check_runs_the_examples_of_tables_services_and_reminders(
+    amended: Callable[..., Settings],
+) -> None:
     settings = amended(DEARER[0], EASIER[0], (REMINDER, "as_of + 45", "as_of + 46"))
     with pytest.raises(DeclarationError) as refused:
         told(settings)
@@ -183,9 +232,16 @@ def test_check_tells_what_the_bureau_must_set_and_what_is_seldom_meant(
         assert f"  {line}" in said
     assert "  rent_subsidy 2021-09-08 conditions 公租房租赁补贴" in said
     assert "city 2022-04-01 education" not in said and "请留意" not in said
-    district, each = "points/330203.yaml", "each: {pro_rata: true, points: 1}     # 赋多少分计多少分"
+    district, each = (
+        "points/330203.yaml",
+        "each: {pro_rata: true, points: 1}     # 赋多少分计多少分",
+    )
     bands = (district, each, "bands: [{from: 0, to: 5, points: 0}, {from: 6, points: 15}]")
-    examples = (district, "{null: 0, 0.5: 0.5, 14: 14, 15: 15, 25: 15}", "{null: 0, 5: 0, 5.5: 0, 6: 15}")
+    examples = (
+        district,
+        "{null: 0, 0.5: 0.5, 14: 14, 15: 15, 25: 15}",
+        "{null: 0, 5: 0, 5.5: 0, 6: 15}",
+    )
     said = told(elsewhere(amended(bands, examples), tmp_path))
     assert "请留意：330203.yaml：2021-09-08 版 mentoring：5 与 6 之间的数值不得分" in said
 
@@ -195,20 +251,41 @@ def test_a_table_names_only_services_that_there_are(amended: Callable[..., Setti
     with pytest.raises(DeclarationError) as refused:
         told(settings)
     (problem,) = refused.value.problems
-    assert (problem.file.name, problem.key, problem.meant) == ("city.yaml", "effect.4", "是否应为 rent_subsidy？")
+    assert (problem.file.name, problem.key, problem.meant) == (
+        "city.yaml",
+        "effect.4",
+        "是否应为 rent_subsidy？",
+    )
     assert "effect:" in problem.file.read_text(encoding="utf-8").splitlines()[problem.line - 1]
 
 
 def test_the_report_repeats_what_cannot_be_scored_yet(published: World) -> None:
-    page = (published.revision("2022-04").path / "report" / "index.html").read_text(encoding="utf-8")
-    for words in ("投资纳税", "尚无税务部门数据来源", "离开本市扣减的居住年限", "尚无离甬期间的数据来源"):
+    page = (published.revision("2022-04").path / "report" / "index.html").read_text(
+        encoding="utf-8"
+    )
+    for words in (
+        "投资纳税",
+        "尚无税务部门数据来源",
+        "离开本市扣减的居住年限",
+        "尚无离甬期间的数据来源",
+    ):
         assert words in page
 
 
-def test_without_a_rent_the_amount_is_null_the_tenant_stays_eligible_and_the_report_says_so(published: World) -> None:
-    (subsidy,) = [row for row in published.table("2022-04", "eligibility") if row["service"] == "rent_subsidy"]
-    assert (subsidy["eligible"], subsidy["points_short"], subsidy["monthly_amount"]) == (True, 0, None)
-    page = (published.revision("2022-04").path / "report" / "index.html").read_text(encoding="utf-8")
+def test_without_a_rent_the_amount_is_null_the_tenant_stays_eligible_and_the_report_says_so(
+    published: World,
+) -> None:
+    (subsidy,) = [
+        row for row in published.table("2022-04", "eligibility") if row["service"] == "rent_subsidy"
+    ]
+    assert (subsidy["eligible"], subsidy["points_short"], subsidy["monthly_amount"]) == (
+        True,
+        0,
+        None,
+    )
+    page = (published.revision("2022-04").path / "report" / "index.html").read_text(
+        encoding="utf-8"
+    )
     assert "公租房租赁补贴：1 人达标，但金额算不出（例如小区没有平均租金），涉及 1 个小区。" in page
 
 
@@ -219,6 +296,6 @@ def test_awards_that_no_table_knows_are_kept_and_counted(published: World) -> No
     assert {entry["key"] for entry in facts["awards"]} > {"330212:nobodys_code", "330212:another"}
     revision = published.revision("2022-04")
     assert revision.manifest["unknown_keys"] == {"local_awards": len(unknown)} and len(unknown) >= 2
-    assert f"有 {len(unknown)} 项用了区县积分表都没有的代码" in (revision.path / "report/index.html").read_text(
-        encoding="utf-8"
-    )
+    assert f"有 {len(unknown)} 项用了区县积分表都没有的代码" in (
+        revision.path / "report/index.html"
+    ).read_text(encoding="utf-8")

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from expectations.yaml_file import YamlFile
-from flows.house import HOUSE_SOURCES, load_house
-from flows.origins.offer import hidden
-from flows.run import Run
+from expectations.yaml_document import YamlDocument
+from flows.extract.base import is_hidden
+from flows.pipeline.context import RunContext
+from flows.project import HOUSE_SOURCES, load_project
 from flows.settings import OWN_DECLARATIONS, SourceSettings
 from tests.flows.programs import child
 from tests.test_borders import HOUSE, imported
@@ -23,17 +23,31 @@ PERSON, OTHER = national_id("51010219850101101"), national_id("51010219860101101
 
 
 def person(resident_id: str = PERSON, **other: str) -> dict[str, str]:
-    return {"resident_id": resident_id, "residence_district": "330203", "status": "resident", **other}
+    return {
+        "resident_id": resident_id,
+        "residence_district": "330203",
+        "status": "resident",
+        **other,
+    }
 
 
 def service(number: str, day: str) -> dict[str, str]:
-    event = {"event_id": number, "resident_id": PERSON, "kind": "service", "quantity": "3", "status": "valid"}
+    event = {
+        "event_id": number,
+        "resident_id": PERSON,
+        "kind": "service",
+        "quantity": "3",
+        "status": "valid",
+    }
     return {**event, "on_date": day}
 
 
 def facts(world: World, month: str = OCTOBER) -> dict[str, dict[str, Any]]:
     """Everybody's facts, by resident_id."""
-    people = {row["resident_key"]: row["resident_id"] for row in world.table(month, "restricted/identities")}
+    people = {
+        row["resident_key"]: row["resident_id"]
+        for row in world.table(month, "restricted/identities")
+    }
     return {people[row["resident_key"]]: row for row in world.table(month, "facts")}
 
 
@@ -46,7 +60,9 @@ def blocked(world: World, month: str) -> JifenError:
 # --- deliveries ---
 
 
-def test_an_increment_blocks_too_when_its_like_comes_later_for_an_earlier_month(tmp_path: Path) -> None:
+def test_an_increment_blocks_too_when_its_like_comes_later_for_an_earlier_month(
+    tmp_path: Path,
+) -> None:
     world = World(tmp_path, only=("registry", "volunteer"))
     early, late = [service("V1", "2021-09-02")], [service("V2", "2021-09-03")]
     world.deliver(OCTOBER, registry=[person()], volunteer=early)
@@ -57,7 +73,11 @@ def test_an_increment_blocks_too_when_its_like_comes_later_for_an_earlier_month(
     world.run(OCTOBER)
     for _ in range(2):  # every time, not only while it is cleaned
         error = blocked(world, NOVEMBER)
-        assert (error.code, "volunteer" in error.what, "2021-10" in error.what) == (ExitCode.GATE, True, True)
+        assert (error.code, "volunteer" in error.what, "2021-10" in error.what) == (
+            ExitCode.GATE,
+            True,
+            True,
+        )
     assert world.revision(NOVEMBER).number == 1
     world.deliver(OCTOBER, registry=[person()], volunteer=early)
     world.run(OCTOBER)
@@ -66,15 +86,23 @@ def test_an_increment_blocks_too_when_its_like_comes_later_for_an_earlier_month(
     assert facts(world, NOVEMBER)[PERSON]["service_hours_24m"] == 6
 
 
-def test_a_gap_stops_the_run_until_a_reason_is_given_and_what_is_carried_is_reported(tmp_path: Path) -> None:
+def test_a_gap_stops_the_run_until_a_reason_is_given_and_what_is_carried_is_reported(
+    tmp_path: Path,
+) -> None:
     world = World(tmp_path)
     for month in ("2021-09", OCTOBER, NOVEMBER):
         world.deliver(month, registry=[person()])
     (world.inbox / OCTOBER / "credit.csv").unlink()
     (world.inbox / NOVEMBER / "housing.csv").unlink()
-    (world.inbox / NOVEMBER / "patents.csv").write_text(",".join([*SOURCES["patents"].columns, "remarks"]) + "\n")
+    (world.inbox / NOVEMBER / "patents.csv").write_text(
+        ",".join([*SOURCES["patents"].columns, "remarks"]) + "\n"
+    )
     error = blocked(world, NOVEMBER)
-    assert (error.code, "credit" in error.what, OCTOBER in error.what) == (ExitCode.EXTRACT, True, True)
+    assert (error.code, "credit" in error.what, OCTOBER in error.what) == (
+        ExitCode.EXTRACT,
+        True,
+        True,
+    )
     world.run(NOVEMBER, allowed={"credit": "信用办停机"})
     manifest = world.revision(NOVEMBER).manifest
     assert manifest["missing"] == {"credit": {"months": [OCTOBER], "reason": "信用办停机"}}
@@ -106,34 +134,45 @@ def own_declarations(folder: Path, source: str, *changes: tuple[str, str]) -> Pa
     return policy
 
 
-def test_header_aliases_value_aliases_and_the_encoding_of_a_declaration_are_read(tmp_path: Path) -> None:
+def test_header_aliases_value_aliases_and_the_encoding_of_a_declaration_are_read(
+    tmp_path: Path,
+) -> None:
     policy = own_declarations(
         tmp_path,
         "education",
         ("carry_forward: 3", "carry_forward: 3\nencoding: gb18030"),
-        ("{title: 证书编号, type: text", "{title: 证书编号, headers: [毕业证号, diploma], type: text"),
+        (
+            "{title: 证书编号, type: text",
+            "{title: 证书编号, headers: [毕业证号, diploma], type: text",
+        ),
         ("bachelor: 本科", "bachelor: [本科, 大学本科, 学士]"),
     )
     world = World(tmp_path, only=("registry", "education"), policy=policy)
     world.deliver(OCTOBER, registry=[person(), person(OTHER)])
-    rows = (
-        f"毕业证号,颁发日期,公民身份号码,类别,等级\nA1,20100630,{PERSON},学历,大学本科\nA2,20100630,{OTHER},学历,学士\n"
-    )
+    rows = f"毕业证号,颁发日期,公民身份号码,类别,等级\nA1,20100630,{PERSON},学历,大学本科\nA2,20100630,{OTHER},学历,学士\n"
     (world.inbox / OCTOBER / "education.csv").write_bytes(rows.encode("gb18030"))
     world.run(OCTOBER)
     assert [known["degree"] for known in facts(world).values()] == ["bachelor", "bachelor"]
     settings = world.settings.model_dump() | {"sources": {"education": {"encoding": "utf-8"}}}
-    world.settings = type(world.settings).model_validate(settings)  # jifen.toml wins over the declaration
+    world.settings = type(world.settings).model_validate(
+        settings
+    )  # jifen.toml wins over the declaration
     assert "gb18030" in str(blocked(world, OCTOBER))
 
 
 def test_an_alias_for_what_nobody_declared_is_refused(tmp_path: Path) -> None:
     world = World(tmp_path)
-    for aliases in ({"kind": {"honor": ["表彰"]}}, {"sort": {"honour": ["表彰"]}}, {"event_id": {"a": ["b"]}}):
+    for aliases in (
+        {"kind": {"honor": ["表彰"]}},
+        {"sort": {"honour": ["表彰"]}},
+        {"event_id": {"a": ["b"]}},
+    ):
         sources = {"credit": SourceSettings(aliases=aliases)}
         with pytest.raises(JifenError) as caught:
-            load_house(world.settings.model_copy(update={"sources": sources}))
-        assert caught.value.code == ExitCode.DECLARATIONS and "[sources.credit]" in caught.value.where
+            load_project(world.settings.model_copy(update={"sources": sources}))
+        assert (
+            caught.value.code == ExitCode.DECLARATIONS and "[sources.credit]" in caught.value.where
+        )
 
 
 def test_no_source_is_special_in_code() -> None:
@@ -141,7 +180,8 @@ def test_no_source_is_special_in_code() -> None:
         (path.relative_to(HOUSE).as_posix(), name)
         for room in ("flows", "reports", "transforms", "expectations")
         for path in (HOUSE / room).rglob("*.py")
-        for name in SOURCES.keys() - {"children", "corrections"}  # these are words of other things, too
+        for name in SOURCES.keys()
+        - {"children", "corrections"}  # these are words of other things, too
         if f'"{name}"' in path.read_text(encoding="utf-8")
     }
     assert named == set()
@@ -150,7 +190,9 @@ def test_no_source_is_special_in_code() -> None:
 # --- what is open meanwhile ---
 
 
-def test_a_report_that_is_open_stays_whole_while_its_month_is_published_again(tmp_path: Path) -> None:
+def test_a_report_that_is_open_stays_whole_while_its_month_is_published_again(
+    tmp_path: Path,
+) -> None:
     world = World(tmp_path, only=("registry",))
     world.deliver(OCTOBER, registry=[person()])
     world.run(OCTOBER)
@@ -162,20 +204,26 @@ def test_a_report_that_is_open_stays_whole_while_its_month_is_published_again(tm
         world.run(OCTOBER)
         assert begun + opened.read() == whole
     assert world.revision(OCTOBER).number == 2 and page.read_text(encoding="utf-8") != whole
-    assert (world.root.months / OCTOBER / "r1" / "report" / "index.html").read_text(encoding="utf-8") == whole
+    assert (world.root.months / OCTOBER / "r1" / "report" / "index.html").read_text(
+        encoding="utf-8"
+    ) == whole
 
 
 # --- where libraries work, and what they may tell ---
 
 
-def test_the_engine_spills_in_the_root_and_prefect_lives_there_and_tells_nobody(tmp_path: Path) -> None:
+def test_the_engine_spills_in_the_root_and_prefect_lives_there_and_tells_nobody(
+    tmp_path: Path,
+) -> None:
     world = World(tmp_path)
-    run = Run(world.house, world.root, b"key", Month.parse(OCTOBER))
+    run = RunContext(world.house, world.root, b"key", Month.parse(OCTOBER))
     with run.engine() as connection:
-        (spill,) = connection.execute("SELECT current_setting('temp_directory')").fetchone() or ("",)
+        (spill,) = connection.execute("SELECT current_setting('temp_directory')").fetchone() or (
+            "",
+        )
     assert Path(spill).is_relative_to(world.root.path / "tmp")
     program = (
-        "import sys; from pathlib import Path; from flows.prefect_home import settle; settle(Path(sys.argv[1]))\n"
+        "import sys; from pathlib import Path; from flows.orchestration.server import configure_environment; configure_environment(Path(sys.argv[1]))\n"
         "from prefect.settings import get_current_settings; known = get_current_settings()\n"
         "print(known.home, known.server.analytics_enabled, known.telemetry.enable_resource_metrics, known.logging.to_api.enabled)"
     )
@@ -184,16 +232,23 @@ def test_the_engine_spills_in_the_root_and_prefect_lives_there_and_tells_nobody(
 
 
 def test_a_file_that_a_server_names_outside_its_folder_is_not_asked_for() -> None:
-    assert all(hidden(name) for name in ("../a.csv", "b/../../a.csv", ".a.csv", "b/.a.csv", ".."))
-    assert not any(hidden(name) for name in ("a.csv", "b/a.csv", "a..csv"))
+    assert all(
+        is_hidden(name) for name in ("../a.csv", "b/../../a.csv", ".a.csv", "b/.a.csv", "..")
+    )
+    assert not any(is_hidden(name) for name in ("a.csv", "b/a.csv", "a..csv"))
 
 
 # --- the second implementation ---
 
 
 def test_the_reference_shares_nothing_with_the_sql_but_the_declaration_models() -> None:
-    models = {"expectations.month", "expectations.source", "transforms.policy.rules", "transforms.policy.tables"}
-    models |= {"transforms.policy.facts", "transforms.services.models"}
+    models = {
+        "expectations.month",
+        "expectations.source_model",
+        "transforms.points.rules",
+        "transforms.points.models",
+    }
+    models |= {"transforms.expressions.fact_values", "transforms.services.models"}
     ours = ("expectations", "transforms", "flows", "reports", "data")
     used = {
         (path.name, name)
@@ -207,4 +262,4 @@ def test_the_reference_shares_nothing_with_the_sql_but_the_declaration_models() 
 
 def test_sources_are_read_from_yaml_only() -> None:
     assert {path.suffix for path in HOUSE_SOURCES.iterdir()} == {".yaml"}
-    assert {YamlFile(path).data["source"] for path in HOUSE_SOURCES.iterdir()} == set(SOURCES)
+    assert {YamlDocument(path).data["source"] for path in HOUSE_SOURCES.iterdir()} == set(SOURCES)

@@ -13,17 +13,33 @@ import pytest
 
 from tests.world import World, national_id
 
-PERSON = national_id("36010219800315202")  # born 15 March 1980 in Nanchang, Jiangxi: 41 in autumn 2021
-AWARD = {"resident_id": PERSON, "district": "330212", "indicator": "local_volunteer", "status": "valid"}
+PERSON = national_id(
+    "36010219800315202"
+)  # born 15 March 1980 in Nanchang, Jiangxi: 41 in autumn 2021
+AWARD = {
+    "resident_id": PERSON,
+    "district": "330212",
+    "indicator": "local_volunteer",
+    "status": "valid",
+}
 
 # indicator -> (points in October, points in November), each worked out by hand
 BY_HAND = {
     "age": ("8.00", "8.00"),  # 41 years: 36 to 45
-    "permit": ("18.00", "18.00"),  # held since 2012-03-20: 115 and 116 full months, 9 full years, 2 each
-    "social_insurance": ("25.00", "25.00"),  # 2008-01 to 2021-10 less all of 2013: 154 months, 0.2 each = 30.8, cap 25
+    "permit": (
+        "18.00",
+        "18.00",
+    ),  # held since 2012-03-20: 115 and 116 full months, 9 full years, 2 each
+    "social_insurance": (
+        "25.00",
+        "25.00",
+    ),  # 2008-01 to 2021-10 less all of 2013: 154 months, 0.2 each = 30.8, cap 25
     "education": ("12.00", "12.00"),  # junior college
     "skill": ("8.00", "8.00"),  # senior child-care certificate, level 3
-    "employment": ("10.00", "10.00"),  # contract since 2014-01-06: 93 and 94 months, 7 full years, 14, cap 10
+    "employment": (
+        "10.00",
+        "10.00",
+    ),  # contract since 2014-01-06: 93 and 94 months, 7 full years, 14, cap 10
     "housing": ("8.00", "8.00"),  # rented
     "shortage_post": ("0.00", "0.00"),  # her occupation is on no list
     "job_creation": ("0.00", "0.00"),
@@ -43,16 +59,33 @@ BY_HAND = {
     "bonus": ("21.00", "22.00"),  # 5 + 14 + 2, then 5 + 15 + 2
     "deduction": ("0.00", "0.00"),
     "common": ("110.00", "111.00"),
-    "d330212_registered_rental": ("4.00", "5.00"),  # since 2016-11-15: 59 full months on 31 October, 60 on 30 November
-    "d330212_local_volunteer": ("6.00", "6.00"),  # 4 and 2 from the district; the village without a quota gives nothing
+    "d330212_registered_rental": (
+        "4.00",
+        "5.00",
+    ),  # since 2016-11-15: 59 full months on 31 October, 60 on 30 November
+    "d330212_local_volunteer": (
+        "6.00",
+        "6.00",
+    ),  # 4 and 2 from the district; the village without a quota gives nothing
     "district": ("10.00", "11.00"),
     "total": ("120.00", "122.00"),
 }
 
 
 def _postings(first: tuple[int, int], last: tuple[int, int]) -> list[dict[str, str]]:
-    months = [(y, m) for y in range(2008, 2022) for m in range(1, 13) if first <= (y, m) <= last and y != 2013]
-    common = {"resident_id": PERSON, "district": "330212", "employer_id": "E1", "base": "4000", "kind": "paid"}
+    months = [
+        (y, m)
+        for y in range(2008, 2022)
+        for m in range(1, 13)
+        if first <= (y, m) <= last and y != 2013
+    ]
+    common = {
+        "resident_id": PERSON,
+        "district": "330212",
+        "employer_id": "E1",
+        "base": "4000",
+        "kind": "paid",
+    }
     return [
         {**common, "insurance": insurance, "month": f"{y}-{m:02d}", "posted_on": f"{y}-{m:02d}-20"}
         for y, m in months
@@ -137,7 +170,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.mark.parametrize(("month", "place"), [("2021-10", 0), ("2021-11", 1)])
-def test_every_indicator_of_the_published_case_is_what_the_hand_says(world: World, month: str, place: int) -> None:
+def test_every_indicator_of_the_published_case_is_what_the_hand_says(
+    world: World, month: str, place: int
+) -> None:
     score = world.score(month, PERSON)
     assert {name: str(score[f"{name}_points"]) for name in BY_HAND} == {
         name: points[place] for name, points in BY_HAND.items()
@@ -145,7 +180,9 @@ def test_every_indicator_of_the_published_case_is_what_the_hand_says(world: Worl
     assert score["policy_city"].isoformat() == "2021-09-08"
 
 
-def test_awards_of_other_districts_are_null_and_an_award_without_quota_is_listed(world: World) -> None:
+def test_awards_of_other_districts_are_null_and_an_award_without_quota_is_listed(
+    world: World,
+) -> None:
     score = world.score("2021-10", PERSON)
     assert score["d330211_village_award_points"] is None
     assert [row["award_id"] for row in world.table("2021-10", "restricted/over_quota")] == ["A3"]
@@ -164,8 +201,13 @@ def test_the_facts_behind_the_case(world: World) -> None:
 
 
 def test_the_changes_of_november_are_the_points_that_moved(world: World) -> None:
-    moved = {row["item"]: (str(row["before"]), str(row["after"])) for row in world.table("2021-11", "changes")}
-    assert moved == {name: (before, after) for name, (before, after) in BY_HAND.items() if before != after}
+    moved = {
+        row["item"]: (str(row["before"]), str(row["after"]))
+        for row in world.table("2021-11", "changes")
+    }
+    assert moved == {
+        name: (before, after) for name, (before, after) in BY_HAND.items() if before != after
+    }
 
 
 @pytest.mark.parametrize("month", ["2021-10", "2021-11"])
@@ -174,26 +216,45 @@ def test_404_yuan_a_month_from_an_average_rent_of_1010(world: World, month: str)
     assert rows["rent_subsidy"]["eligible"]
     assert rows["rent_subsidy"]["monthly_amount"] == 404
     assert rows["recuperation"]["eligible"]  # 80 points
-    assert rows["household_registration"]["points_short"] == {"2021-10": 0, "2021-11": 0}[month]  # 120 points in 2021
+    assert (
+        rows["household_registration"]["points_short"] == {"2021-10": 0, "2021-11": 0}[month]
+    )  # 120 points in 2021
 
 
 def test_october_and_november_together_are_808_yuan(world: World) -> None:
     paid = [
-        row for month in ("2021-10", "2021-11") for row in world.table(month, "eligibility") if row["monthly_amount"]
+        row
+        for month in ("2021-10", "2021-11")
+        for row in world.table(month, "eligibility")
+        if row["monthly_amount"]
     ]
     assert sum(row["monthly_amount"] for row in paid if row["eligible"]) == 808
 
 
 def test_the_report_says_what_the_subsidy_costs_a_month(world: World) -> None:
     page = (world.revision("2021-11").path / "report" / "index.html").read_text(encoding="utf-8")
-    lines = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in re.findall(r"<tr>(.*?)</tr>", page)]
-    assert ["公租房租赁补贴", "1", "1", "404", "404", ""] in lines  # people, last month; yuan, last month; unknown
+    lines = [
+        re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line)
+        for line in re.findall(r"<tr>(.*?)</tr>", page)
+    ]
+    assert [
+        "公租房租赁补贴",
+        "1",
+        "1",
+        "404",
+        "404",
+        "",
+    ] in lines  # people, last month; yuan, last month; unknown
 
 
 def test_she_is_told_once_by_a_masked_name_and_not_again_next_month(world: World) -> None:
     (told,) = world.table("2021-10", "reminders")
     assert (told["kind"], told["service"], told["added_in"]) == ("rent_subsidy", "rent_subsidy", 1)
-    assert (told["resident_id"], told["phone"], told["district"]) == (PERSON, "05740000000", "330212")
+    assert (told["resident_id"], told["phone"], told["district"]) == (
+        PERSON,
+        "05740000000",
+        "330212",
+    )
     assert "例**" in told["text"]
     assert "404" in told["text"]
     assert PERSON not in told["text"]
@@ -203,7 +264,9 @@ def test_she_is_told_once_by_a_masked_name_and_not_again_next_month(world: World
 def test_her_district_and_no_other_has_her_in_its_package(world: World) -> None:
     exports = world.revision("2021-10").path / "exports"
     holding = {
-        path.parent.name for path in exports.glob("*/scores.csv") if PERSON in path.read_text(encoding="utf-8-sig")
+        path.parent.name
+        for path in exports.glob("*/scores.csv")
+        if PERSON in path.read_text(encoding="utf-8-sig")
     }
     assert holding == {"330212"}
     reminded = (exports / "330212" / "reminders.csv").read_text(encoding="utf-8-sig")

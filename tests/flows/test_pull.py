@@ -12,14 +12,24 @@ from pathlib import Path
 
 import pytest
 
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from flows.pull import Delivery, deliveries, inbox_months, note_rows, pull_up_to
-from flows.root import Root
+from flows.extract.pull import (
+    Delivery,
+    list_deliveries,
+    list_inbox_months,
+    pull_up_to,
+    record_row_count,
+)
 from flows.settings import SourceSettings
+from flows.storage.root import Root
 from tests.flows.pulling import names, settings_of
 
-SEPTEMBER, OCTOBER, NOVEMBER = Month.parse("2021-09"), Month.parse("2021-10"), Month.parse("2021-11")
+SEPTEMBER, OCTOBER, NOVEMBER = (
+    Month.parse("2021-09"),
+    Month.parse("2021-10"),
+    Month.parse("2021-11"),
+)
 
 
 def offer(root: Root, name: str, content: bytes = b"a,b\n1,2\n", month: Month = OCTOBER) -> Path:
@@ -50,25 +60,37 @@ def test_a_file_is_kept_byte_for_byte_with_its_receipt(root: Root) -> None:
     file = offer(root, "registry.csv", content)
     [delivery] = pull(root)
     folder = root.raw / "2021-10" / "registry" / "d1"
-    assert (delivery.source, delivery.month, delivery.number, delivery.folder) == ("registry", OCTOBER, 1, folder)
-    assert delivery.parts == (folder / "registry.csv",) and delivery.parts[0].read_bytes() == content
+    assert (delivery.source, delivery.month, delivery.number, delivery.folder) == (
+        "registry",
+        OCTOBER,
+        1,
+        folder,
+    )
+    assert (
+        delivery.parts == (folder / "registry.csv",) and delivery.parts[0].read_bytes() == content
+    )
     receipt = json.loads((folder / "receipt.json").read_text())
     [part] = receipt["parts"]
     assert part["sha256"] == hashlib.sha256(content).hexdigest() and part["bytes"] == len(content)
     assert receipt["origin"] == str(file) and receipt["received_at"]
     assert delivery.receipt == receipt and delivery.content == receipt["content"]
-    assert deliveries(root, "registry") == [delivery]
+    assert list_deliveries(root, "registry") == [delivery]
     assert list((root.tmp / "pull").iterdir()) == []
 
 
-def test_parts_are_taken_in_the_byte_order_of_their_paths_and_hidden_ones_are_not(root: Root) -> None:
+def test_parts_are_taken_in_the_byte_order_of_their_paths_and_hidden_ones_are_not(
+    root: Root,
+) -> None:
     for name in ("b.csv", "a/z.csv", "a-1.csv", "B.csv", "é.csv", ".b.csv.swp", ".tmp/c.csv"):
         offer(root, f"postings/{name}", name.encode())
     [delivery] = pull(root, "postings")
     assert names(delivery) == ["B.csv", "a-1.csv", "a/z.csv", "b.csv", "é.csv"]
     hashes = [hashlib.sha256(name.encode()).hexdigest() for name in names(delivery)]
     assert [part["sha256"] for part in delivery.receipt["parts"]] == hashes
-    assert delivery.content == hashlib.sha256("".join(f"{item}\n" for item in hashes).encode()).hexdigest()
+    assert (
+        delivery.content
+        == hashlib.sha256("".join(f"{item}\n" for item in hashes).encode()).hexdigest()
+    )
 
 
 def test_only_the_sources_asked_for_are_taken(root: Root) -> None:
@@ -76,17 +98,25 @@ def test_only_the_sources_asked_for_are_taken(root: Root) -> None:
     offer(root, "education.xlsx", b"x")
     offer(root, "notes.csv")
     offer(root, ".education.csv")
-    assert [delivery.source for delivery in pull(root, "education", "patents", "registry")] == ["education", "registry"]
-    assert sorted(item.name for item in (root.raw / "2021-10").iterdir()) == ["education", "registry"]
+    assert [delivery.source for delivery in pull(root, "education", "patents", "registry")] == [
+        "education",
+        "registry",
+    ]
+    assert sorted(item.name for item in (root.raw / "2021-10").iterdir()) == [
+        "education",
+        "registry",
+    ]
 
 
 def test_nothing_on_offer_is_no_delivery(root: Root) -> None:
     (root.inbox / "2021-10" / "registry").mkdir(parents=True)
     assert pull(root) == [] and pull(root, month=NOVEMBER) == []
-    assert deliveries(root, "registry") == []
+    assert list_deliveries(root, "registry") == []
 
 
-def test_the_same_content_again_is_no_new_delivery_and_changed_content_is_the_next(root: Root) -> None:
+def test_the_same_content_again_is_no_new_delivery_and_changed_content_is_the_next(
+    root: Root,
+) -> None:
     offer(root, "registry.csv", b"one")
     pull(root)
     assert pull(root) == []
@@ -98,14 +128,14 @@ def test_the_same_content_again_is_no_new_delivery_and_changed_content_is_the_ne
     assert (root.raw / "2021-10/registry/d1/registry.csv").read_bytes() == b"one"
     offer(root, "registry.csv", b"one")
     assert [delivery.number for delivery in pull(root)] == [3]  # going back is a change, too
-    assert [delivery.number for delivery in deliveries(root, "registry")] == [3]
+    assert [delivery.number for delivery in list_deliveries(root, "registry")] == [3]
 
 
 def test_the_tenth_delivery_is_newer_than_the_ninth(root: Root) -> None:
     for number in range(1, 12):
         offer(root, "registry.csv", b"%d" % number)
         pull(root)
-    assert [delivery.number for delivery in deliveries(root, "registry")] == [11]
+    assert [delivery.number for delivery in list_deliveries(root, "registry")] == [11]
 
 
 def test_an_older_month_is_not_read_again_while_sizes_and_times_are_the_same(root: Root) -> None:
@@ -115,7 +145,9 @@ def test_an_older_month_is_not_read_again_while_sizes_and_times_are_the_same(roo
     known = json.loads(receipt.read_text())
     known["content"] = "not what a hash would give"
     receipt.write_text(json.dumps(known))
-    assert pull(root, month=NOVEMBER) == []  # by its times it is unchanged: its content was not looked at
+    assert (
+        pull(root, month=NOVEMBER) == []
+    )  # by its times it is unchanged: its content was not looked at
     assert [delivery.number for delivery in pull(root)] == [2]
     offer(root, "registry.csv", b"two")
     assert [delivery.number for delivery in pull(root, month=NOVEMBER)] == [3]
@@ -127,15 +159,19 @@ def test_deliveries_are_given_by_ascending_month(root: Root) -> None:
         pull(root, month=month)
     (root.inbox / "2021-13").mkdir()
     (root.inbox / "lost+found").mkdir()
-    assert [delivery.month for delivery in deliveries(root, "registry")] == [SEPTEMBER, OCTOBER, NOVEMBER]
-    assert inbox_months(root) == [SEPTEMBER, OCTOBER, NOVEMBER]
+    assert [delivery.month for delivery in list_deliveries(root, "registry")] == [
+        SEPTEMBER,
+        OCTOBER,
+        NOVEMBER,
+    ]
+    assert list_inbox_months(root) == [SEPTEMBER, OCTOBER, NOVEMBER]
 
 
 def test_the_number_of_rows_is_added_to_the_receipt(root: Root) -> None:
     offer(root, "registry.csv")
     [delivery] = pull(root)
-    assert note_rows(delivery, 7).receipt == {**delivery.receipt, "rows": 7}
-    assert deliveries(root, "registry")[0].receipt["rows"] == 7
+    assert record_row_count(delivery, 7).receipt == {**delivery.receipt, "rows": 7}
+    assert list_deliveries(root, "registry")[0].receipt["rows"] == 7
 
 
 # --- what is refused ---
@@ -206,7 +242,7 @@ def test_a_receipt_that_was_spoilt_is_damage_and_names_the_file(root: Root) -> N
     [delivery] = pull(root)
     (delivery.folder / "receipt.json").write_text("{")
     with pytest.raises(JifenError) as caught:
-        deliveries(root, "registry")
+        list_deliveries(root, "registry")
     assert caught.value.code == ExitCode.DAMAGE and "receipt.json" in caught.value.where
 
 
@@ -220,10 +256,10 @@ def test_a_kill_at_any_step_leaves_a_whole_delivery_or_none_and_the_next_pull_fi
         if not kill_at(step, lambda: pull(root)):
             break
         kills += 1
-        for delivery in deliveries(root, "registry"):
+        for delivery in list_deliveries(root, "registry"):
             assert [part.stat().st_size for part in delivery.parts] == [11000, 6000, 6000]
         pull(root)
-        [whole] = deliveries(root, "registry")
+        [whole] = list_deliveries(root, "registry")
         assert names(whole) == ["deep/p3.csv", "p1.csv", "p2.csv"]
         subprocess.run(["rm", "-r", str(root.raw / "2021-10")], check=True)
     assert kills >= 8

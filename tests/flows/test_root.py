@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from expectations.problems import ExitCode, JifenError
-from flows.root import Root, canonical_json, fingerprint, write_atomically
+from expectations.errors import ExitCode, JifenError
+from flows.storage.root import Root, fingerprint_key, to_canonical_json, write_atomically
 
 
 def mode(path: Path) -> int:
@@ -23,7 +23,9 @@ def mode(path: Path) -> int:
 def with_published_month(root: Root, key: bytes, month: str = "2021-10") -> None:
     revision = root.months / month / "r1"
     revision.mkdir(parents=True)
-    (revision / "manifest.json").write_bytes(canonical_json({"key_fingerprint": fingerprint(key)}))
+    (revision / "manifest.json").write_bytes(
+        to_canonical_json({"key_fingerprint": fingerprint_key(key)})
+    )
 
 
 def error_of(work: Callable[[], object]) -> JifenError:
@@ -36,13 +38,27 @@ def test_prepare_closes_folders_process_and_core_dumps(tmp_path: Path) -> None:
     root = Root(tmp_path / "var", tmp_path / "var" / "inbox")
     (tmp_path / "var" / "inbox").mkdir(parents=True, mode=0o777)
     script = (
-        "import os, resource, sys; from pathlib import Path; from flows.root import Root\n"
+        "import os, resource, sys; from pathlib import Path; from flows.storage.root import Root\n"
         "Root(Path(sys.argv[1]), Path(sys.argv[1], 'inbox')).prepare()\n"
         "print(os.umask(0), resource.getrlimit(resource.RLIMIT_CORE))"
     )
-    said = subprocess.run([sys.executable, "-c", script, str(root.path)], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", script, str(root.path)], capture_output=True, text=True, check=True
+    )
     assert said.stdout.split() == [str(0o077), "(0,", "0)"]
-    for name in ("", "inbox", "raw", "clean", "quarantine", "defects", "tmp", "runs", "prefect", "months", "published"):
+    for name in (
+        "",
+        "inbox",
+        "raw",
+        "clean",
+        "quarantine",
+        "defects",
+        "tmp",
+        "runs",
+        "prefect",
+        "months",
+        "published",
+    ):
         assert mode(root.path / name) == 0o700, name
 
 
@@ -80,12 +96,15 @@ def test_a_root_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_a_second_run_is_refused_and_told_who_holds_the_root(root: Root) -> None:
     script = (
-        "import sys; from pathlib import Path; from flows.root import Root\n"
+        "import sys; from pathlib import Path; from flows.storage.root import Root\n"
         "with Root(Path(sys.argv[1]), Path(sys.argv[1])).lock():\n"
         "    print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
-        [sys.executable, "-c", script, str(root.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(root.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert holder.stdin and holder.stdout and holder.stdout.readline() == "held\n"
     error = error_of(root.lock().__enter__)
@@ -123,7 +142,9 @@ def test_another_key_than_the_published_months_is_damage(root: Root) -> None:
 
 
 @pytest.mark.parametrize("damaged", [None, "{", "[]", "{}"])
-def test_the_key_is_held_against_the_newest_manifest_that_can_be_read(root: Root, damaged: str | None) -> None:
+def test_the_key_is_held_against_the_newest_manifest_that_can_be_read(
+    root: Root, damaged: str | None
+) -> None:
     """What is damaged `verify` lists, and cannot if the key is refused for it."""
     key = root.key()
     for month in ("2021-10", "2021-11"):
@@ -139,14 +160,18 @@ def test_the_key_is_held_against_the_newest_manifest_that_can_be_read(root: Root
 
 
 @pytest.mark.parametrize("content", [b"", b"ab" * 31, b"zz" * 32, "密".encode() * 32])
-def test_a_key_file_of_something_else_is_damage_and_is_not_shown(root: Root, content: bytes) -> None:
+def test_a_key_file_of_something_else_is_damage_and_is_not_shown(
+    root: Root, content: bytes
+) -> None:
     root.key_file.write_bytes(content)
     error = error_of(root.key)
     assert error.code == ExitCode.DAMAGE
     assert not content or content.decode() not in str(error)
 
 
-def test_the_key_may_lie_elsewhere(root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_may_lie_elsewhere(
+    root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JIFEN_KEY_FILE", str(tmp_path / "vault.key"))
     key = root.key()
     assert (tmp_path / "vault.key").read_text() == key.hex()
@@ -168,8 +193,10 @@ def test_a_kill_while_the_key_is_made_leaves_none_or_a_whole_one(
 
 def test_a_fingerprint_tells_keys_apart_without_telling_the_key() -> None:
     one, other = bytes(32), bytes(31) + b"\x01"
-    assert fingerprint(one) != fingerprint(other)
-    assert fingerprint(one) == fingerprint(bytes(32)) and one.hex()[:8] not in fingerprint(one)
+    assert fingerprint_key(one) != fingerprint_key(other)
+    assert fingerprint_key(one) == fingerprint_key(bytes(32)) and one.hex()[
+        :8
+    ] not in fingerprint_key(one)
 
 
 def test_the_access_log_grows_by_one_readable_line_for_each_use(root: Root) -> None:
@@ -193,5 +220,5 @@ def test_a_kill_while_a_file_is_replaced_leaves_the_old_or_the_new_one(
 
 
 def test_equal_records_are_written_as_equal_bytes() -> None:
-    assert canonical_json({"b": 1, "a": "张"}) == canonical_json({"a": "张", "b": 1})
-    assert "张".encode() in canonical_json(["张"])
+    assert to_canonical_json({"b": 1, "a": "张"}) == to_canonical_json({"a": "张", "b": 1})
+    assert "张".encode() in to_canonical_json(["张"])

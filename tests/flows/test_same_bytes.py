@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.app import app
 from tests.flows.test_months import COMPARED, SYNTHETIC, deliver_synthetic
 from tests.world import World
 
@@ -21,7 +21,9 @@ def test_the_same_inputs_give_the_same_bytes_whatever_the_machine_is_like(
     deliver_synthetic(one, tmp_path / "spill")
     for month in SYNTHETIC:
         one.run(str(month))
-    two = World(tmp_path / "district=330299" / "received=2020-01 [a]" / "城 *'r", threads=4, memory="2GB")
+    two = World(
+        tmp_path / "district=330299" / "received=2020-01 [a]" / "城 *'r", threads=4, memory="2GB"
+    )
     one.inbox.rename(two.inbox)
     two.root.key_file.write_text(one.root.key_file.read_text())
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
@@ -50,7 +52,12 @@ def _said(world: World) -> list[str]:
     first, last = map(str, SYNTHETIC)
     scored = {row["resident_key"]: row for row in world.table(last, "restricted/identities")}
     person = scored[min(scored)]["resident_id"]
-    commands = (["sql", question], ["diff", first, last], ["verify"], ["explain", "--resident", person, "--records"])
+    commands = (
+        ["sql", question],
+        ["diff", first, last],
+        ["verify"],
+        ["explain", "--resident", person, "--records"],
+    )
     root = ["--root", str(world.root.path)]
     done = [CliRunner().invoke(app, [*command, *root]) for command in commands]
     assert [one.exit_code for one in done] == [0] * len(commands), [one.output for one in done]

@@ -35,7 +35,9 @@ RESIDENT = {
     "resident_id": PERSON, "name": "例甲某人", "phone": "05748888888", "residence_district": "330203",
     "registered_on": "2019-01-15", "status": "resident",
 }  # fmt: skip
-OCTOBER = dt.datetime(2021, 10, 31, 19, 30, tzinfo=dt.UTC)  # in Ningbo it is November: October is the month before
+OCTOBER = dt.datetime(
+    2021, 10, 31, 19, 30, tzinfo=dt.UTC
+)  # in Ningbo it is November: October is the month before
 NOVEMBER = dt.datetime(2021, 12, 6, 19, 30, tzinfo=dt.UTC)
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
@@ -69,18 +71,27 @@ class Served:
     def due(self, moment: dt.datetime) -> str:
         """Have a run become due at a moment; its id."""
         state = {"type": "SCHEDULED", "state_details": {"scheduled_time": moment.isoformat()}}
-        return str(self.ask(f"/deployments/{self.deployment['id']}/create_flow_run", {"state": state})["id"])
+        return str(
+            self.ask(f"/deployments/{self.deployment['id']}/create_flow_run", {"state": state})[
+                "id"
+            ]
+        )
 
     def run(self, moment: dt.datetime) -> Any:
         """Have a run become due, and wait for its end."""
         return self.await_state(self.due(moment), *ENDED)
 
     def await_state(self, run: str, *wanted: str) -> Any:
-        return until(lambda: (seen := self.ask(f"/flow_runs/{run}"))["state_type"] in wanted and seen)
+        return until(
+            lambda: (seen := self.ask(f"/flow_runs/{run}"))["state_type"] in wanted and seen
+        )
 
     def commanded(self) -> list[dict[str, Any]]:
         """What the command was given on standard input, in its order."""
-        return [json.loads(line) for line in (self.folder / "told").read_text(encoding="utf-8").splitlines()]
+        return [
+            json.loads(line)
+            for line in (self.folder / "told").read_text(encoding="utf-8").splitlines()
+        ]
 
 
 def until(look: Callable[[], Any]) -> Any:
@@ -124,9 +135,13 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, webhook: tuple[str, list[dict[str, Any]]]) -> Iterator[Served]:
+def served(
+    tmp_path_factory: pytest.TempPathFactory, webhook: tuple[str, list[dict[str, Any]]]
+) -> Iterator[Served]:
     folder, port = tmp_path_factory.mktemp("served"), free_port()
-    (folder / "told.sh").write_text(f'#!/bin/sh\n(cat; echo) >> "{folder}/told"\n[ "$JIFEN_STATE" != failed ]\n')
+    (folder / "told.sh").write_text(
+        f'#!/bin/sh\n(cat; echo) >> "{folder}/told"\n[ "$JIFEN_STATE" != failed ]\n'
+    )
     (folder / "told.sh").chmod(0o700)
     (folder / "jifen.toml").write_text(
         '[paths]\nroot = "root"\ninbox = "inbox"\n[policy]\nallow_illustrative = true\n'
@@ -175,11 +190,16 @@ def deployed(served: Served) -> bool:
         return False
 
 
-def test_the_deployment_has_the_day_and_the_hour_of_the_city_and_runs_one_at_a_time(served: Served) -> None:
+def test_the_deployment_has_the_day_and_the_hour_of_the_city_and_runs_one_at_a_time(
+    served: Served,
+) -> None:
     deployment = served.deployment
     (schedule,) = deployment["schedules"]
     assert schedule["active"] and not deployment["paused"]
-    assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == ("30 3 7 * *", "Asia/Shanghai")
+    assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == (
+        "30 3 7 * *",
+        "Asia/Shanghai",
+    )
     assert deployment["global_concurrency_limit"]["limit"] == 1
     assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
     assert deployment["parameters"] == {}
@@ -187,11 +207,18 @@ def test_the_deployment_has_the_day_and_the_hour_of_the_city_and_runs_one_at_a_t
 
 def test_the_server_plans_the_coming_runs_by_itself(served: Served) -> None:
     """Its scheduler is one of the first things to break when a library beneath it changes."""
-    planned = {"deployments": {"id": {"any_": [served.deployment["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
-    runs = until(lambda: [run for run in served.ask("/flow_runs/filter", planned) if run["auto_scheduled"]])
+    planned = {
+        "deployments": {"id": {"any_": [served.deployment["id"]]}},
+        "sort": "EXPECTED_START_TIME_ASC",
+    }
+    runs = until(
+        lambda: [run for run in served.ask("/flow_runs/filter", planned) if run["auto_scheduled"]]
+    )
     starts = [dt.datetime.fromisoformat(run["expected_start_time"]) for run in runs]
     assert len(starts) >= 3 and all(start > dt.datetime.now(dt.UTC) for start in starts)
-    assert {(start.day, start.hour, start.minute) for start in starts} == {(6, 19, 30)}  # the 7th, 03:30 in Ningbo
+    assert {(start.day, start.hour, start.minute) for start in starts} == {
+        (6, 19, 30)
+    }  # the 7th, 03:30 in Ningbo
 
 
 def test_a_run_that_is_due_publishes_the_month_before_and_tells_it(served: Served) -> None:
@@ -207,7 +234,13 @@ def test_a_run_that_is_due_publishes_the_month_before_and_tells_it(served: Serve
     assert served.commanded()[-1] == told
     (page,) = served.ask("/artifacts/filter", {"artifacts": {"key": {"any_": ["month-2021-10"]}}})
     assert page["type"] == "markdown" and page["flow_run_id"] == run["id"]
-    for fact in ("2021-10 ✔ 已发布", "1 人计分", "| 流动人口登记 | 1 | 1 | 0 | 0 |", report.as_uri(), "| publish |"):
+    for fact in (
+        "2021-10 ✔ 已发布",
+        "1 人计分",
+        "| 流动人口登记 | 1 | 1 | 0 | 0 |",
+        report.as_uri(),
+        "| publish |",
+    ):
         assert fact in page["data"]
 
 
@@ -222,15 +255,24 @@ def test_a_failed_gate_leaves_a_failed_run_with_its_reason(served: Served) -> No
     assert not (served.root / "published" / "2021-11").exists()
 
 
-def test_a_run_is_refused_while_another_holds_the_root_and_a_failing_command_is_told_only(served: Served) -> None:
+def test_a_run_is_refused_while_another_holds_the_root_and_a_failing_command_is_told_only(
+    served: Served,
+) -> None:
     with World(served.folder).root.lock():
         run = served.run(OCTOBER)
     assert run["state_type"] == "FAILED"
     assert "另一个运行正占用" in run["state"]["message"] and "退出码：13" in run["state"]["message"]
     told = until(lambda: served.posted[-1]["month"] == "2021-10" and served.posted[-1])
     assert (told["state"], told["exit_code"]) == ("failed", 13)
-    until(lambda: "通知未送达（command：exit 1）" in (served.folder / "serve.log").read_text(encoding="utf-8"))
-    logged = [json.loads(line) for line in (served.root / "runs" / "notify.log").read_text().splitlines()]
+    until(
+        lambda: (
+            "通知未送达（command：exit 1）"
+            in (served.folder / "serve.log").read_text(encoding="utf-8")
+        )
+    )
+    logged = [
+        json.loads(line) for line in (served.root / "runs" / "notify.log").read_text().splitlines()
+    ]
     assert (logged[-1]["webhook"], logged[-1]["command"]) == ("ok", "exit 1")
 
 
@@ -238,12 +280,18 @@ def test_a_run_that_is_killed_is_told_by_the_process_that_served_it(served: Serv
     before = len(served.posted)
     run = served.due(OCTOBER)
     served.await_state(run, "RUNNING")
-    children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
+    children = (
+        Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
+    )
     killed = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(int(killed[0]), signal.SIGKILL)
     assert served.await_state(run, *ENDED)["state_type"] == "CRASHED"
     told = until(lambda: len(served.posted) > before and served.posted[-1])
-    assert (told["month"], told["state"], told["reason"]) == ("2021-10", "failed", "运行中断，没有完成")
+    assert (told["month"], told["state"], told["reason"]) == (
+        "2021-10",
+        "failed",
+        "运行中断，没有完成",
+    )
 
 
 def test_nothing_personal_reaches_prefect_the_log_or_a_message(served: Served) -> None:
@@ -272,9 +320,17 @@ def test_without_a_server_the_error_says_how_to_come_by_one(
 ) -> None:
     given = served.environment | changed
     done = subprocess.run(
-        [BIN / "jifen", "serve"], cwd=served.folder, env=given, capture_output=True, text=True, timeout=60, check=False
+        [BIN / "jifen", "serve"],
+        cwd=served.folder,
+        env=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 1 and reason in done.stderr
     assert "Traceback" not in done.stderr
     if "PREFECT_API_URL" in changed:
-        assert f"PREFECT_HOME={served.root}/prefect" in done.stderr and "server start" in done.stderr
+        assert (
+            f"PREFECT_HOME={served.root}/prefect" in done.stderr and "server start" in done.stderr
+        )

@@ -11,32 +11,49 @@ from pathlib import Path
 
 import pytest
 
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from flows import prefect_home
-from flows.notify import WEBHOOK, notify
-from flows.outcome import Outcome, failed
-from flows.root import Root, canonical_json
-from flows.running import run_months, run_scheduled
-from flows.serve import CITY_TIME, Schedule, known_schedule, month_before, schedule_of
+from flows.commands.serve import CITY_TIME, Schedule, find_due_month, load_schedule, parse_schedule
+from flows.commands.status import list_month_states
+from flows.orchestration import server
+from flows.pipeline.notify import WEBHOOK, notify
+from flows.pipeline.result import RunResult, failed
+from flows.pipeline.runner import run_months, run_scheduled
 from flows.settings import Notify, Settings, load_settings
-from flows.status import month_lines
-from tests.held_city import DECEMBER, NAME, NOVEMBER, OCTOBER, PEOPLE, PHONE, copied, degrees, october_town, registry
+from flows.storage.root import Root, to_canonical_json
+from tests.held_city import (
+    DECEMBER,
+    NAME,
+    NOVEMBER,
+    OCTOBER,
+    PEOPLE,
+    PHONE,
+    copied,
+    degrees,
+    october_town,
+    registry,
+)
 from tests.world import SOURCES, World
 
-BLOCKED = failed(Month.parse(OCTOBER), JifenError(ExitCode.GATE, "学历未通过检查", where="raw/d1", todo="请重新交付"))
+BLOCKED = failed(
+    Month.parse(OCTOBER),
+    JifenError(ExitCode.GATE, "学历未通过检查", where="raw/d1", hint="请重新交付"),
+)
 
 
 @pytest.fixture
 def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(prefect_home, "start_server_early", lambda root: None)
+    monkeypatch.setattr(server, "start_server_early", lambda root: None)
     return copied(october_town(), tmp_path / "town")
 
 
-def scheduled(town: World, month: str, settings: Settings | None = None) -> Outcome:
+def scheduled(town: World, month: str, settings: Settings | None = None) -> RunResult:
     """The month as the schedule runs it, its steps called plainly."""
     return run_scheduled(
-        settings or town.settings, lambda line: None, Month.parse(month), lambda step, run: step.function(run)
+        settings or town.settings,
+        lambda line: None,
+        Month.parse(month),
+        lambda step, run: step.function(run),
     )
 
 
@@ -49,27 +66,32 @@ def scheduled(town: World, month: str, settings: Settings | None = None) -> Outc
     ],
 )
 def test_the_month_before_is_told_by_the_citys_own_clock(moment: str, month: str) -> None:
-    assert str(month_before(dt.datetime.fromisoformat(moment))) == month
+    assert str(find_due_month(dt.datetime.fromisoformat(moment))) == month
 
 
 def test_a_schedule_knows_when_a_month_is_due() -> None:
-    schedule = schedule_of(28, "23:05")
+    schedule = parse_schedule(28, "23:05")
     assert schedule.cron == "5 23 28 * *"
     assert schedule.due(Month.parse("2023-12")) == dt.datetime(2024, 1, 28, 23, 5, tzinfo=CITY_TIME)
-    assert [str(schedule.newest_due(dt.date(2024, 3, day))) for day in (27, 28)] == ["2024-01", "2024-02"]
+    assert [str(schedule.newest_due(dt.date(2024, 3, day))) for day in (27, 28)] == [
+        "2024-01",
+        "2024-02",
+    ]
 
 
-@pytest.mark.parametrize(("day", "time"), [(0, "02:00"), (29, "02:00"), (5, "24:00"), (5, "2:00"), (5, "02:00:00")])
+@pytest.mark.parametrize(
+    ("day", "time"), [(0, "02:00"), (29, "02:00"), (5, "24:00"), (5, "2:00"), (5, "02:00:00")]
+)
 def test_a_day_or_time_that_cannot_be_is_a_usage_error(day: int, time: str) -> None:
     with pytest.raises(JifenError) as caught:
-        schedule_of(day, time)
+        parse_schedule(day, time)
     assert caught.value.code == ExitCode.USAGE
 
 
 def test_the_default_is_the_fifth_until_serve_was_told_otherwise(root: Root) -> None:
-    assert known_schedule(root) == Schedule(5, "02:00")
-    (root.runs / "schedule.json").write_bytes(canonical_json({"day": 9, "time": "06:30"}))
-    assert known_schedule(root) == Schedule(9, "06:30")
+    assert load_schedule(root) == Schedule(5, "02:00")
+    (root.runs / "schedule.json").write_bytes(to_canonical_json({"day": 9, "time": "06:30"}))
+    assert load_schedule(root) == Schedule(9, "06:30")
 
 
 # --- the outcome of a scheduled run ---
@@ -94,7 +116,9 @@ def test_a_published_month_is_left_alone_and_says_so(town: World) -> None:
     assert "没有变化" in outcome.markdown()
 
 
-def test_what_goes_wrong_before_the_first_step_is_an_outcome_too(town: World, tmp_path: Path) -> None:
+def test_what_goes_wrong_before_the_first_step_is_an_outcome_too(
+    town: World, tmp_path: Path
+) -> None:
     with town.root.lock():
         outcome = scheduled(town, OCTOBER)
     assert (outcome.state, outcome.code, outcome.report) == ("failed", ExitCode.LOCKED, None)
@@ -113,7 +137,7 @@ def test_errors_of_libraries_are_told_by_their_kind_only() -> None:
 # --- notifications ---
 
 
-def told(root: Root, way: Notify, outcome: Outcome = BLOCKED) -> list[str]:
+def told(root: Root, way: Notify, outcome: RunResult = BLOCKED) -> list[str]:
     lines: list[str] = []
     settings = Settings.model_validate({"paths": {"root": root.path, "inbox": root.inbox}})
     notify(settings.model_copy(update={"notify": way}), lines.append, outcome)
@@ -132,7 +156,11 @@ def test_a_command_gets_the_facts_twice_and_none_of_our_secrets(
     assert told(root, Notify(command=[str(script), "$(id); `id`"])) == []
     facts = json.loads((tmp_path / "body").read_text(encoding="utf-8"))
     assert facts == BLOCKED.facts()
-    assert (facts["state"], facts["exit_code"], facts["reason"]) == ("blocked", 12, "学历未通过检查（raw/d1）")
+    assert (facts["state"], facts["exit_code"], facts["reason"]) == (
+        "blocked",
+        12,
+        "学历未通过检查（raw/d1）",
+    )
     environment = (tmp_path / "environment").read_text(encoding="utf-8")
     assert "JIFEN_MONTH=2021-10\n" in environment and "JIFEN_STATE=blocked\n" in environment
     assert "hunter2" not in environment and "JIFEN_REVISION" not in environment
@@ -157,13 +185,22 @@ def test_a_message_that_cannot_be_delivered_is_told_and_logged_without_its_addre
     ]
     log = root.runs / "notify.log"
     (logged,) = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    assert (logged["webhook"], logged["command"], logged["month"]) == ("URLError", "FileNotFoundError", OCTOBER)
+    assert (logged["webhook"], logged["command"], logged["month"]) == (
+        "URLError",
+        "FileNotFoundError",
+        OCTOBER,
+    )
     assert "hunter2" not in log.read_text() and stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
     "line",
-    ['webhook = "ftp://host/hunter2"', 'webhook = "https://me:hunter2@host/"', "command = []", 'command = "hunter2"'],
+    [
+        'webhook = "ftp://host/hunter2"',
+        'webhook = "https://me:hunter2@host/"',
+        "command = []",
+        'command = "hunter2"',
+    ],
 )
 def test_what_cannot_be_told_to_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "jifen.toml").write_text(f"[notify]\n{line}\n", encoding="utf-8")
@@ -181,16 +218,22 @@ def test_a_run_that_cannot_even_begin_is_notified_too(town: World, tmp_path: Pat
         run_months(settings, [Month.parse(NOVEMBER)], {}, lambda line: None)
     assert caught.value.code == ExitCode.LOCKED
     facts = json.loads(told.read_bytes())
-    assert (facts["month"], facts["state"], facts["exit_code"]) == (NOVEMBER, "failed", ExitCode.LOCKED)
+    assert (facts["month"], facts["state"], facts["exit_code"]) == (
+        NOVEMBER,
+        "failed",
+        ExitCode.LOCKED,
+    )
 
 
-def test_a_server_that_does_not_answer_is_told_with_the_way_out(town: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_told_with_the_way_out(
+    town: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
-    prefect_home.stop_server()  # that of an earlier test of this process would be taken
+    server.stop_server()  # that of an earlier test of this process would be taken
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     with pytest.raises(JifenError) as caught:
         run_months(town.settings, [Month.parse(NOVEMBER)], {}, lambda line: None)
-    assert "Prefect 服务没有应答" in caught.value.what and "server start" in caught.value.todo
+    assert "Prefect 服务没有应答" in caught.value.what and "server start" in caught.value.hint
 
 
 # --- status ---
@@ -200,7 +243,7 @@ Lines = Callable[..., dict[str, str]]
 
 
 def status(town: World, today: str = "2021-12-04") -> dict[str, str]:
-    lines = month_lines(town.settings, dt.date.fromisoformat(today))
+    lines = list_month_states(town.settings, dt.date.fromisoformat(today))
     return {month: f"{state}|{number}|{told}" for month, state, number, _, told in lines}
 
 
@@ -218,7 +261,7 @@ def test_what_a_run_would_not_take_is_missing(town: World) -> None:
 def test_status_tells_what_is_due_missing_and_late_by_the_schedule(town: World) -> None:
     assert status(town)[OCTOBER] == "已发布|r1|各来源齐全"
     assert "应于 2021-12-05 02:00 前交齐，缺少：" in status(town)[NOVEMBER]
-    (town.root.runs / "schedule.json").write_bytes(canonical_json({"day": 3, "time": "06:30"}))
+    (town.root.runs / "schedule.json").write_bytes(to_canonical_json({"day": 3, "time": "06:30"}))
     assert "逾期 1 天，缺少：" in status(town)[NOVEMBER]
     assert "到期" not in status(town)[NOVEMBER] and DECEMBER not in status(town)
     assert "此后到 2022-01 各月也已到期" in status(town, "2022-02-03")[NOVEMBER]

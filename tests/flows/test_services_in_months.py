@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from expectations.month import Month
+from flows.commands.status import find_stale_months
 from flows.settings import OWN_DECLARATIONS
-from flows.status import stale_months
 from tests.world import SOURCES, World, national_id
 
 PERSON = national_id("33020319850101101")
@@ -66,7 +66,9 @@ def test_a_new_service_with_its_reminder_is_one_new_file(tmp_path: Path) -> None
     services = {row["service"]: row["eligible"] for row in world.table("2021-10", "eligibility")}
     assert services["library_card"]
     assert ("library_card", 1) in kinds(world, "2021-10")
-    texts = [row["text"] for row in world.table("2021-10", "reminders") if row["kind"] == "library_card"]
+    texts = [
+        row["text"] for row in world.table("2021-10", "reminders") if row["kind"] == "library_card"
+    ]
     assert texts == ["例**：您已可办理图书借阅。"]
 
 
@@ -91,7 +93,10 @@ def test_months_in_a_row_tell_each_cycle_once(world: World) -> None:
 def test_a_rerun_of_an_older_month_keeps_its_list(world: World) -> None:
     world.run("2021-10")
     world.run("2021-11")
-    world.deliver("2021-10", registry=[{**RESIDENT, "permit_valid_to": "2021-12-01", "permit_issued_on": "2021-10-01"}])
+    world.deliver(
+        "2021-10",
+        registry=[{**RESIDENT, "permit_valid_to": "2021-12-01", "permit_issued_on": "2021-10-01"}],
+    )
     world.run("2021-10")
     assert world.revision("2021-10").number == 2
     assert kinds(world, "2021-10") == [("permit_application", 1)]
@@ -102,7 +107,10 @@ def test_a_rerun_of_the_newest_month_adds_what_is_new_and_says_when(world: World
     world.deliver(
         "2021-10",
         registry=[{**RESIDENT, "permit_issued_on": "", "permit_valid_to": ""}],
-        social_security=[{**POSTING, "month": f"2021-{month:02d}", "posted_on": "2021-08-20"} for month in range(1, 9)],
+        social_security=[
+            {**POSTING, "month": f"2021-{month:02d}", "posted_on": "2021-08-20"}
+            for month in range(1, 9)
+        ],
     )
     world.run("2021-10")
     assert kinds(world, "2021-10") == [("insurance_gap", 2), ("permit_application", 1)]
@@ -128,10 +136,13 @@ def test_a_month_run_again_after_the_one_before_it_tells_what_is_new_since(tmp_p
     world.run("2022-02")
     assert world.table("2022-02", "changes") == []
     world.run("2022-01", last=False)
-    assert stale_months(world.root, list(SOURCES)) == [Month.parse("2022-02")]
+    assert find_stale_months(world.root, list(SOURCES)) == [Month.parse("2022-02")]
     world.run("2022-02")
-    assert world.table("2022-02", "changes") and world.revision("2022-02").manifest["compared_with"] == "2022-01/r1"
-    assert stale_months(world.root, list(SOURCES)) == []
+    assert (
+        world.table("2022-02", "changes")
+        and world.revision("2022-02").manifest["compared_with"] == "2022-01/r1"
+    )
+    assert find_stale_months(world.root, list(SOURCES)) == []
     world.run("2022-02")
     assert world.revision("2022-02").number == 2
 

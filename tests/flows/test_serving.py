@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from flows.pull import Delivery
-from flows.serving import Serving, serving, stale_increment
+from flows.extract.pull import Delivery
+from flows.pipeline.inputs import InputSet, reject_repeated_increment, select_inputs
 from tests.world import SOURCES
 
 
@@ -18,16 +18,20 @@ def received(*months: str, source: str = "housing", content: str = "") -> list[D
     return [Delivery(source, month, 1, Path(), content or str(month), (), {}) for month in parsed]
 
 
-def served(kind: str, carry: int, had: list[Delivery], month: str, source: str = "housing", **allowed: str) -> Serving:
+def served(
+    kind: str, carry: int, had: list[Delivery], month: str, source: str = "housing", **allowed: str
+) -> InputSet:
     declared = SOURCES[source].model_copy(update={"delivery": kind, "carry_forward": carry})
-    return serving(declared, had, Month.parse(month), allowed)
+    return select_inputs(declared, had, Month.parse(month), allowed)
 
 
-def months(serves: Serving) -> list[str]:
+def months(serves: InputSet) -> list[str]:
     return [str(delivery.month) for delivery in serves.deliveries]
 
 
-def missing(kind: str, carry: int, had: list[Delivery], month: str, source: str = "housing", **allowed: str) -> str:
+def missing(
+    kind: str, carry: int, had: list[Delivery], month: str, source: str = "housing", **allowed: str
+) -> str:
     with pytest.raises(JifenError) as caught:
         served(kind, carry, had, month, source, **allowed)
     assert caught.value.code == ExitCode.EXTRACT
@@ -54,7 +58,10 @@ def test_a_missing_month_names_source_months_and_the_way_out() -> None:
 def test_an_allowed_gap_is_recorded_with_its_reason() -> None:
     serves = served("increment", 0, received("2021-07", "2021-09"), "2021-10", housing="停机")
     assert months(serves) == ["2021-07", "2021-09"]
-    assert [str(month) for month in serves.missing] == ["2021-08", "2021-10"] and serves.reason == "停机"
+    assert [str(month) for month in serves.missing] == [
+        "2021-08",
+        "2021-10",
+    ] and serves.reason == "停机"
     whole = served("increment", 0, received("2021-10"), "2021-10", housing="停机")
     assert (whole.missing, whole.reason) == ((), None)
 
@@ -71,7 +78,10 @@ def test_a_snapshot_is_carried_forward_as_far_as_declared_and_no_further() -> No
 
 def test_an_old_snapshot_beyond_its_reach_does_not_serve_even_when_the_gap_is_allowed() -> None:
     serves = served("snapshot", 1, received("2021-07"), "2021-10", housing="停机")
-    assert serves.deliveries == () and [str(month) for month in serves.missing] == ["2021-09", "2021-10"]
+    assert serves.deliveries == () and [str(month) for month in serves.missing] == [
+        "2021-09",
+        "2021-10",
+    ]
 
 
 def test_a_past_gap_counts_even_though_the_snapshot_of_the_month_is_there() -> None:
@@ -84,12 +94,14 @@ def test_a_source_that_never_came_is_missing_and_may_be_allowed() -> None:
     assert "patents" in missing("increment", 0, [], "2021-10", "patents")
     assert "patents" in missing("increment", 0, received("2021-11"), "2021-10", "patents")
     serves = served("increment", 0, [], "2021-10", "patents", patents="尚未接入")
-    assert serves == Serving((), None, (Month.parse("2021-10"),), "尚未接入")
+    assert serves == InputSet((), None, (Month.parse("2021-10"),), "尚未接入")
 
 
 def test_the_registry_is_never_carried_nor_missing_in_the_month_itself() -> None:
     had = received("2021-08", "2021-10", source="registry")
-    assert "--allow-missing" not in missing("snapshot", 3, had, "2021-09", "registry", registry="停机")
+    assert "--allow-missing" not in missing(
+        "snapshot", 3, had, "2021-09", "registry", registry="停机"
+    )
     assert "registry" in missing("snapshot", 3, [], "2021-09", "registry", registry="停机")
     assert months(served("snapshot", 0, had, "2021-10", "registry", registry="停机")) == ["2021-10"]
 
@@ -98,8 +110,8 @@ def test_an_increment_equal_to_an_earlier_month_is_last_months_file() -> None:
     [old] = received("2021-09", content="same")
     [new] = received("2021-10", content="same")
     with pytest.raises(JifenError, match=r"2021-09.*以前月份的文件") as caught:
-        stale_increment([old, new], new, rows=3)
+        reject_repeated_increment([old, new], new, rows=3)
     assert caught.value.code == ExitCode.GATE
-    stale_increment([old, new], new, rows=0)  # nothing happened twice
-    stale_increment([old, new], old, rows=3)  # the earlier one is the original
-    stale_increment([old, *received("2021-10")], received("2021-10")[0], rows=3)
+    reject_repeated_increment([old, new], new, rows=0)  # nothing happened twice
+    reject_repeated_increment([old, new], old, rows=3)  # the earlier one is the original
+    reject_repeated_increment([old, *received("2021-10")], received("2021-10")[0], rows=3)

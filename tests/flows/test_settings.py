@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from expectations.problems import ExitCode, JifenError
+from expectations.errors import ExitCode, JifenError
 from flows.settings import load_settings
-from transforms.engine import EngineSettings
+from transforms.engine.session import EngineSettings
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,9 @@ def test_without_a_file_there_are_the_defaults_of_the_manual(tmp_path: Path) -> 
     }
 
 
-def test_the_file_of_the_working_directory_is_found_and_every_key_of_the_manual_is_known(tmp_path: Path) -> None:
+def test_the_file_of_the_working_directory_is_found_and_every_key_of_the_manual_is_known(
+    tmp_path: Path,
+) -> None:
     written(
         tmp_path,
         """
@@ -97,12 +99,17 @@ def test_paths_are_relative_to_the_file_not_to_the_working_directory(tmp_path: P
     assert settings.paths.inbox == tmp_path / "data" / "inbox"
 
 
-def test_option_wins_over_environment_wins_over_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_option_wins_over_environment_wins_over_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = written(tmp_path, '[paths]\nroot = "from-file"')
     monkeypatch.setenv("JIFEN_ROOT", str(tmp_path / "from-environment"))
     assert load_settings(file).paths.root == tmp_path / "from-environment"
     settings = load_settings(file, root=Path("from-option"), inbox=Path("drop"))
-    assert (settings.paths.root, settings.paths.inbox) == (tmp_path / "from-option", tmp_path / "drop")
+    assert (settings.paths.root, settings.paths.inbox) == (
+        tmp_path / "from-option",
+        tmp_path / "drop",
+    )
     assert load_settings(file, root=Path("o")).paths.inbox == tmp_path / "o" / "inbox"
 
 
@@ -146,7 +153,10 @@ def test_no_memory_at_all_cannot_be_meant(tmp_path: Path, memory: str) -> None:
 @pytest.mark.parametrize(
     ("table", "line"),
     [
-        *(("paths", f'{name} = ""') for name in ("root", "inbox", "policy", "reference", "analysts_group")),
+        *(
+            ("paths", f'{name} = ""')
+            for name in ("root", "inbox", "policy", "reference", "analysts_group")
+        ),
         ("paths", 'root = " "'),
         ("notify", 'webhook = ""'),
         ("notify", 'command = [""]'),
@@ -160,7 +170,8 @@ def test_an_empty_text_cannot_be_meant(tmp_path: Path, table: str, line: str) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["[engine\n", "[engine]\nthreads = 1\nthreads = 2\n", 'paths = "var"\n', "sources = 3\n"]
+    "text",
+    ["[engine\n", "[engine]\nthreads = 1\nthreads = 2\n", 'paths = "var"\n', "sources = 3\n"],
 )
 def test_what_is_no_settings_file_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
     assert "jifen.toml:" in refused(tmp_path, text)
@@ -181,7 +192,9 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path: Path, li
 
 
 def test_the_examples_of_the_manual_are_accepted(tmp_path: Path) -> None:
-    manual = (Path(__file__).parents[2] / "docs" / "guides" / "operators" / "extracts.md").read_text(encoding="utf-8")
+    manual = (
+        Path(__file__).parents[2] / "docs" / "guides" / "operators" / "extracts.md"
+    ).read_text(encoding="utf-8")
     sources = load_settings(written(tmp_path, manual.split("```toml\n")[1].split("```")[0])).sources
     assert {"housing", "credit", "volunteer", "social_security", "patents"} <= sources.keys()
 
@@ -196,7 +209,14 @@ def test_the_examples_of_the_manual_are_accepted(tmp_path: Path) -> None:
         'origin = "/mnt/{month}.csv"\ntable = "a"',
         'origin = "/mnt/{month}.csv"\nendpoint = "https://host"',
     ],
-    ids=["same place every month", "no table", "table and query", "no origin", "table of a file", "endpoint of a file"],
+    ids=[
+        "same place every month",
+        "no table",
+        "table and query",
+        "no origin",
+        "table of a file",
+        "endpoint of a file",
+    ],
 )
 def test_an_origin_that_cannot_be_meant_is_refused(tmp_path: Path, lines: str) -> None:
     assert "sources.credit" in refused(tmp_path, f"[sources.credit]\n{lines}\n")

@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from expectations.declarations import all_facts, load_sources
-from expectations.source import Fact, Source
+from expectations.source_loader import collect_facts, load_sources
+from expectations.source_model import Fact, Source
 from tests.spec.both_engines import Resident
-from transforms.policy.load import load_tables
-from transforms.policy.tables import PointsTable
+from transforms.points.load import load_tables
+from transforms.points.models import PointsTable
 
 HERE = Path(__file__).parent
 Given = Mapping[str, Any]
@@ -44,7 +44,7 @@ class Policy:
 
     @cached_property
     def facts(self) -> dict[str, Fact]:
-        return all_facts(self.sources)
+        return collect_facts(self.sources)
 
     @cached_property
     def tables(self) -> list[PointsTable]:

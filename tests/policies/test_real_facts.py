@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from expectations.declarations import load_sources
 from expectations.month import Month
-from expectations.source import Source
+from expectations.source_loader import load_sources
+from expectations.source_model import Source
 from tests.policies.policy import Policy
 from tests.policies.test_real_tables import POLICIES
 from tests.reference.facts import facts
@@ -20,18 +20,26 @@ from tests.reference.identity import check_character
 from tests.reference.making import DISTRICTS
 from tests.reference.values import Row, one_extract
 from tests.transforms.test_facts_against_reference import ARROW_TYPES, stored, write_reference
-from transforms.engine import EngineSettings, open_engine
-from transforms.make_facts import make_facts
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.facts.build import build_facts
 
 BORN = "33020319800229001"  # 29 February 1980
 PERSON = BORN + check_character(BORN)
 Rows = Mapping[str, Sequence[Mapping[str, str]]]
-CORRECTIONS = {"corrections": load_sources()["corrections"]}  # every house has objections; here nobody objects
+CORRECTIONS = {
+    "corrections": load_sources()["corrections"]
+}  # every house has objections; here nobody objects
 APPLICANT = {"residence_district": DISTRICTS[0], "status": "resident"}
 
 SHANGHAI: Rows = {
     "applications": [
-        {**APPLICANT, "spouse_local": "是", "married_on": "2012-12-31", "tax_per_year": "99999.99", "local_staff": "9"}
+        {
+            **APPLICANT,
+            "spouse_local": "是",
+            "married_on": "2012-12-31",
+            "tax_per_year": "99999.99",
+            "local_staff": "9",
+        }
     ],
     "qualifications": [
         {"certificate_no": "1", "level": "本科学历和学士学位"},
@@ -41,12 +49,21 @@ SHANGHAI: Rows = {
     "insurance": [
         {"month": "2018-11", "paid_on": "2018-11-20", "band": "from_200"},
         {"month": "2018-12", "paid_on": "2018-12-20", "band": "from_80"},
-        {"month": "2014-12", "paid_on": "2014-12-31", "band": "from_300"},  # a day too old for the last 48 months
+        {
+            "month": "2014-12",
+            "paid_on": "2014-12-31",
+            "band": "from_300",
+        },  # a day too old for the last 48 months
         {"month": "2015-01", "paid_on": "2015-01-01", "band": "below_80"},
     ],
     "jobs": [
         {"contract_no": "1", "kind": "public_service", "started_on": "2013-12-31"},
-        {"contract_no": "2", "kind": "suburb", "started_on": "2010-01-01", "ended_on": "2018-12-30"},
+        {
+            "contract_no": "2",
+            "kind": "suburb",
+            "started_on": "2010-01-01",
+            "ended_on": "2018-12-30",
+        },
     ],
     "records": [
         {"record_no": "1", "kind": "honour", "level": "general", "on_date": "2001-01-01"},
@@ -56,9 +73,18 @@ SHANGHAI: Rows = {
 }
 FOSHAN: Rows = {
     "applications": [
-        {**APPLICANT, "owns_home": "否", "unmarried": "是", "permit_since": "2011-12-31", "fund_months": "7"}
+        {
+            **APPLICANT,
+            "owns_home": "否",
+            "unmarried": "是",
+            "permit_since": "2011-12-31",
+            "fund_months": "7",
+        }
     ],
-    "qualifications": [{"certificate_no": "1", "level": "硕士"}, {"certificate_no": "2", "level": "初级职称"}],
+    "qualifications": [
+        {"certificate_no": "1", "level": "硕士"},
+        {"certificate_no": "2", "level": "初级职称"},
+    ],
     "insurance": [
         {"insurance": "养老", "place": "here", "month": "2016-11"},
         {"insurance": "养老", "place": "elsewhere", "month": "2016-11"},
@@ -66,9 +92,21 @@ FOSHAN: Rows = {
         {"insurance": "医疗", "place": "here", "month": "2016-12"},
     ],
     "deeds": [
-        {"record_no": "1", "kind": "honour", "level": "county", "place": "here", "on_date": "2012-01-01"},
+        {
+            "record_no": "1",
+            "kind": "honour",
+            "level": "county",
+            "place": "here",
+            "on_date": "2012-01-01",
+        },
         {"record_no": "2", "kind": "honour", "level": "county", "on_date": "2011-12-31"},
-        {"record_no": "3", "kind": "contest", "level": "nation", "prize": "prize_2", "on_date": "2015-05-01"},
+        {
+            "record_no": "3",
+            "kind": "contest",
+            "level": "nation",
+            "prize": "prize_2",
+            "on_date": "2015-05-01",
+        },
         {"record_no": "4", "kind": "service", "quantity": "49.5", "on_date": "2016-05-01"},
         {"record_no": "5", "kind": "service", "quantity": "0.5", "on_date": "2016-06-01"},
         {"record_no": "6", "kind": "detention", "on_date": "2014-01-01"},
@@ -89,7 +127,9 @@ CANADA: Rows = {
         *(
             {"language": "english", "rank": "first", "ability": ability, "clb": clb}
             for ability, clb in zip(
-                ("reading", "writing", "listening", "speaking"), ("clb_9", "clb_7", "clb_10", "clb_8"), strict=True
+                ("reading", "writing", "listening", "speaking"),
+                ("clb_9", "clb_7", "clb_10", "clb_8"),
+                strict=True,
             )
         ),
     ],
@@ -115,11 +155,15 @@ KNOWN: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def cleaned(sources: Mapping[str, Source], rows: Rows, month: Month) -> dict[str, list[tuple[Month, Row]]]:
+def cleaned(
+    sources: Mapping[str, Source], rows: Rows, month: Month
+) -> dict[str, list[tuple[Month, Row]]]:
     """Everything received in one month, every row sound."""
     found: dict[str, list[tuple[Month, Row]]] = {}
     for name, source in sources.items():
-        extract = one_extract(source, [{source.person: PERSON, **row} for row in rows.get(name, ())], month, DISTRICTS)
+        extract = one_extract(
+            source, [{source.person: PERSON, **row} for row in rows.get(name, ())], month, DISTRICTS
+        )
         assert not extract.refused and not extract.superseded, name
         found[name] = [(month, row) for row in extract.clean]
     return found
@@ -133,11 +177,15 @@ def served(
     for name, received in clean.items():
         arrays = {
             column: pa.array(
-                [stored(row[column], declared.type) for _, row in received], ARROW_TYPES.get(declared.type, pa.string())
+                [stored(row[column], declared.type) for _, row in received],
+                ARROW_TYPES.get(declared.type, pa.string()),
             )
             for column, declared in sources[name].columns.items()
         }
-        places = {"part": pa.array([0] * len(received)), "record": pa.array(range(1, len(received) + 1))}
+        places = {
+            "part": pa.array([0] * len(received)),
+            "record": pa.array(range(1, len(received) + 1)),
+        }
         target = folder / name / f"received={received[0][0]}" if received else folder / name
         target.mkdir(parents=True)
         pq.write_table(pa.table({**arrays, **places}), target / "rows.parquet")
@@ -146,7 +194,9 @@ def served(
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
-def test_facts_follow_from_the_rows_of_the_policys_own_sources(policy: Policy, tmp_path: Path) -> None:
+def test_facts_follow_from_the_rows_of_the_policys_own_sources(
+    policy: Policy, tmp_path: Path
+) -> None:
     sources = {**policy.sources, **CORRECTIONS}
     month = Month.of(policy.as_of)
     clean = cleaned(sources, ROWS[policy.name], month)
@@ -155,11 +205,13 @@ def test_facts_follow_from_the_rows_of_the_policys_own_sources(policy: Policy, t
         reference = write_reference(tmp_path / "reference", {})
         folders = served(tmp_path / "clean", sources, clean)
         target = tmp_path / "facts"
-        make_facts(
+        build_facts(
             engine, sources, folders, reference, [], month, b"key", target, tmp_path / "over_quota",
             onward=tmp_path / "onward",
         )  # fmt: skip
     (compiled,) = pq.read_table(target).to_pylist()
     known = KNOWN[policy.name]
     assert {name: plain[name] for name in known} == known
-    assert {name: compiled[name] for name in policy.facts} == {name: plain[name] for name in policy.facts}
+    assert {name: compiled[name] for name in policy.facts} == {
+        name: plain[name] for name in policy.facts
+    }

@@ -16,8 +16,8 @@ from tests.policies.foshan import by_hand as foshan
 from tests.policies.policy import Policy
 from tests.policies.shanghai import by_hand as shanghai
 from tests.spec.both_engines import by_reference, by_sql
-from transforms.policy.examples import check_examples
-from transforms.policy.load import gap_warnings
+from transforms.points.examples import check_examples
+from transforms.points.load import find_gaps
 
 POLICIES = [
     Policy("shanghai", dt.date(2018, 12, 31), shanghai.STEPS, shanghai.PEOPLE),
@@ -28,7 +28,9 @@ each_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: pol
 
 
 @each_policy
-def test_the_points_are_those_worked_out_by_hand(policy: Policy, engine: duckdb.DuckDBPyConnection) -> None:
+def test_the_points_are_those_worked_out_by_hand(
+    policy: Policy, engine: duckdb.DuckDBPyConnection
+) -> None:
     compiled = by_sql(engine, policy.tables, policy.facts, policy.residents)
     for (given, wanted), row in zip(policy.cases, compiled, strict=True):
         found = {name: row[name] for name in wanted}
@@ -36,11 +38,15 @@ def test_the_points_are_those_worked_out_by_hand(policy: Policy, engine: duckdb.
 
 
 @each_policy
-def test_both_engines_agree_on_every_column(policy: Policy, engine: duckdb.DuckDBPyConnection) -> None:
+def test_both_engines_agree_on_every_column(
+    policy: Policy, engine: duckdb.DuckDBPyConnection
+) -> None:
     compiled = by_sql(engine, policy.tables, policy.facts, policy.residents)
     plain = by_reference(policy.tables, policy.facts, policy.residents)
     for (given, _), row, wanted in zip(policy.cases, compiled, plain, strict=True):
-        differing = {name for name in row.keys() | wanted.keys() if row.get(name) != wanted.get(name)}
+        differing = {
+            name for name in row.keys() | wanted.keys() if row.get(name) != wanted.get(name)
+        }
         assert not differing, given
 
 
@@ -54,4 +60,4 @@ def test_every_indicator_is_met_by_hand(policy: Policy) -> None:
 @each_policy
 def test_the_examples_in_the_files_hold(policy: Policy, engine: duckdb.DuckDBPyConnection) -> None:
     assert check_examples(engine, policy.points, policy.tables, policy.facts) == []
-    assert gap_warnings(policy.tables, policy.facts) == []
+    assert find_gaps(policy.tables, policy.facts) == []

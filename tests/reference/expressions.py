@@ -164,7 +164,9 @@ class _Reader:
 
 def divided(left: Decimal, right: Decimal) -> Value:
     """A quotient: both sides with four decimals, the result with four, the rest cut off; None when dividing by 0."""
-    above, under = (Decimal(side).quantize(Decimal("0.0001"), ROUND_HALF_UP) for side in (left, right))
+    above, under = (
+        Decimal(side).quantize(Decimal("0.0001"), ROUND_HALF_UP) for side in (left, right)
+    )
     return None if under == 0 else (above / under).quantize(Decimal("0.0001"), ROUND_DOWN)
 
 

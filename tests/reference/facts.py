@@ -13,10 +13,18 @@ from decimal import Decimal
 from typing import Any
 
 from expectations.month import Month
-from expectations.source import COUNTED_UNITS, Fact, Source, Span
+from expectations.source_model import COUNTED_UNITS, Fact, Source, Span
 from tests.reference.expressions import evaluate
 from tests.reference.identity import birth_date
-from tests.reference.rows import Correction, Received, Tables, corrections, residents, running, standing
+from tests.reference.rows import (
+    Correction,
+    Received,
+    Tables,
+    corrections,
+    residents,
+    running,
+    standing,
+)
 from tests.reference.values import Row
 
 WHOLE_UNITS = {"years", "months", "count", "people"}
@@ -30,10 +38,15 @@ def facts(
     Counts and months are int or Decimal, months of the calendar their first day, maps dicts, lists sorted lists.
     """
     as_of = month.last_day
-    kept = {name: standing(source, clean.get(name, []), as_of, tables) for name, source in sources.items()}
+    kept = {
+        name: standing(source, clean.get(name, []), as_of, tables)
+        for name, source in sources.items()
+    }
     corrected = corrections(sources, kept, as_of)
     return {
-        person: Resident(sources, kept, person, as_of, tables, corrected.get(person, {})).all_facts()
+        person: Resident(
+            sources, kept, person, as_of, tables, corrected.get(person, {})
+        ).all_facts()
         for person in residents(sources, kept)
     }
 
@@ -63,7 +76,9 @@ class Resident:
             return correction.value == 1 if fact.unit == "yes_no" else correction.value
         if fact.derive:
             value = evaluate(fact.derive, _Facts(self))
-            return value is True if fact.unit == "yes_no" else value  # a person without the data has "no", never null
+            return (
+                value is True if fact.unit == "yes_no" else value
+            )  # a person without the data has "no", never null
         if fact.lookup:
             return self.looked_up(fact)
         return MEASURES[fact.measure or ""](self, source, fact)
@@ -96,12 +111,16 @@ class Resident:
             return False
         if fact.within:
             day = row[fact.within.of]
-            if day is None or not (Month.of(self.as_of) - fact.within.last_months).last_day < day <= self.as_of:
+            if (
+                day is None
+                or not (Month.of(self.as_of) - fact.within.last_months).last_day < day <= self.as_of
+            ):
                 return False
         if fact.turns and not turns(row[fact.turns.of], fact.turns.age, self.as_of):
             return False
         return not fact.listed or any(
-            line["year"] == str(self.as_of.year) and line[fact.listed.column] == row[fact.listed.column]
+            line["year"] == str(self.as_of.year)
+            and line[fact.listed.column] == row[fact.listed.column]
             for line in self.tables[fact.listed.table]
         )
 
@@ -127,7 +146,11 @@ def takes(fact: Fact, value: Decimal) -> bool:
 
 def picked(fact: Fact, rows: list[Row]) -> list[Row]:
     """The one greatest row where the fact is about one, else all."""
-    return [max(rows, key=lambda row: [row[name] for name in fact.pick])] if fact.pick and rows else rows
+    return (
+        [max(rows, key=lambda row: [row[name] for name in fact.pick])]
+        if fact.pick and rows
+        else rows
+    )
 
 
 def still_open(span: Span, row: Row, as_of: dt.date) -> bool:
@@ -215,7 +238,13 @@ def _full_years(resident: Resident, source: Source, fact: Fact) -> int:
 
 def _months(resident: Resident, source: Source, fact: Fact) -> list[Month]:
     """The distinct months that have come, in order."""
-    return sorted({m for row in resident.rows(source, fact) if (m := _of(fact, row)) <= Month.of(resident.as_of)})
+    return sorted(
+        {
+            m
+            for row in resident.rows(source, fact)
+            if (m := _of(fact, row)) <= Month.of(resident.as_of)
+        }
+    )
 
 
 def _distinct_months(resident: Resident, source: Source, fact: Fact) -> int:

@@ -31,7 +31,10 @@ def normal_id(text: str, received_last_day: dt.date) -> str | None:
     if re.fullmatch(r"[0-9]{15}", compact):
         longer = compact[:6] + "19" + compact[6:]
         compact = longer + check_character(longer)
-    if not re.fullmatch(r"[0-9]{17}[0-9X]", compact) or check_character(compact[:17]) != compact[17]:
+    if (
+        not re.fullmatch(r"[0-9]{17}[0-9X]", compact)
+        or check_character(compact[:17]) != compact[17]
+    ):
         return None
     try:
         born = birth_date(compact)

@@ -14,13 +14,24 @@ from random import Random
 from typing import Any
 
 from expectations.month import Month
-from expectations.source import Check, Column, Source
+from expectations.source_model import Check, Column, Source
 from tests.reference.facts import months_after
 from tests.reference.identity import BLANKS, check_character, full_width
 
 RawRow = dict[str, str]
 
-DISTRICTS = ("330203", "330205", "330206", "330211", "330212", "330213", "330225", "330226", "330281", "330282")
+DISTRICTS = (
+    "330203",
+    "330205",
+    "330206",
+    "330211",
+    "330212",
+    "330213",
+    "330225",
+    "330226",
+    "330281",
+    "330282",
+)
 TEXTS: dict[str, tuple[str, ...]] = {
     "employer_id": ("", "E1", "E2"),
     "occupation": ("4-01", "4-02", "6-99"),
@@ -28,7 +39,14 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "grantor_id": ("G1", "G2", "G3"),
     "indicator": ("village_award", "grid_award", "party_service", "mentoring", "unheard_of"),
 }
-INDICATOR_TARGETS = ("education", "age", "330211:village_award", "330225:party_service", "fact:unheard_of", "nothing")
+INDICATOR_TARGETS = (
+    "education",
+    "age",
+    "330211:village_award",
+    "330225:party_service",
+    "fact:unheard_of",
+    "nothing",
+)
 WINDOWS = (0, 1, 2, 3, 6, 12, 24, 60, 120)
 RUNS = (1, 1, 2, 5, 6, 7, 12, 13, 60, 119, 120, 121, 239, 240, 241, 250)
 BROKEN: dict[str, tuple[str, ...]] = {
@@ -54,10 +72,14 @@ class World:
     tables: Mapping[str, list[dict[str, str]]] = field(repr=False)
 
 
-def make_world(sources: Mapping[str, Source], month: Month, seeds: list[int], broken: float = 0.0) -> World:
+def make_world(
+    sources: Mapping[str, Source], month: Month, seeds: list[int], broken: float = 0.0
+) -> World:
     """One person per seed; seed 0 is somebody nobody but the registry has heard of."""
     months = {name: received_months(source, month) for name, source in sources.items()}
-    extracts: dict[str, dict[Month, list[RawRow]]] = {name: {m: [] for m in months[name]} for name in sources}
+    extracts: dict[str, dict[Month, list[RawRow]]] = {
+        name: {m: [] for m in months[name]} for name in sources
+    }
     for index, seed in enumerate(seeds):
         person = Person(Random(f"{seed}/{index}/{month}"), index, month, broken, sources)
         for name, source in sources.items():
@@ -75,15 +97,28 @@ def reference_tables(month: Month) -> dict[str, list[dict[str, str]]]:
     """Reference rows around the scoring month: rents before, at and after it, quotas for some grantors and years."""
     year = month.last_day.year
     rents = [
-        {"district": area, "community": place, "from_month": str(month + ahead), "average_rent": f"{1000 + ahead}.50"}
+        {
+            "district": area,
+            "community": place,
+            "from_month": str(month + ahead),
+            "average_rent": f"{1000 + ahead}.50",
+        }
         for area in DISTRICTS[:5]
         for place in ("甬江苑", "月湖，里")
         for ahead in (-20, -1, 0, 1)
     ]
-    jobs = [{"year": str(y), "occupation": code, "title": "职业"} for y, code in ((year, "4-01"), (year - 1, "4-02"))]
+    jobs = [
+        {"year": str(y), "occupation": code, "title": "职业"}
+        for y, code in ((year, "4-01"), (year - 1, "4-02"))
+    ]
     quotas = [
         {"grantor_id": grantor, "year": str(year - ago), "points": points}
-        for grantor, ago, points in (("G1", 0, "60"), ("G1", 1, "35.5"), ("G2", 0, "120"), ("G2", 2, "10"))
+        for grantor, ago, points in (
+            ("G1", 0, "60"),
+            ("G1", 1, "35.5"),
+            ("G2", 0, "120"),
+            ("G2", 2, "10"),
+        )
     ]
     return {"community_rents": rents, "shortage_occupations": jobs, "award_quotas": quotas}
 
@@ -95,7 +130,9 @@ def edge_day(random: Random, as_of: dt.date) -> dt.date:
         edge = months_after(as_of.replace(day=1), -random.choice(WINDOWS))
         return Month.of(edge).last_day + dt.timedelta(days=random.choice((-1, 0, 0, 1)))
     if kind < 0.6:
-        return random.choice((dt.date(2020, 2, 29), dt.date(as_of.year, 1, 1), dt.date(as_of.year - 5, 12, 31)))
+        return random.choice(
+            (dt.date(2020, 2, 29), dt.date(as_of.year, 1, 1), dt.date(as_of.year - 5, 12, 31))
+        )
     if kind < 0.7:
         return as_of - dt.timedelta(days=365 * random.randint(15, 30))
     return as_of - dt.timedelta(days=random.randint(0, 2000))
@@ -110,15 +147,23 @@ def make_id(random: Random, born: dt.date, index: int) -> str:
 class Person:
     """One made-up person, and the raw rows that departments hold about them."""
 
-    def __init__(self, random: Random, index: int, month: Month, broken: float, sources: Mapping[str, Source]) -> None:
+    def __init__(
+        self, random: Random, index: int, month: Month, broken: float, sources: Mapping[str, Source]
+    ) -> None:
         self.random, self.index, self.month, self.broken = random, index, month, broken
         self.as_of = month.last_day
-        self.favourite = min(edge_day(random, self.as_of), self.as_of)  # a day that comes again, so that ties are met
+        self.favourite = min(
+            edge_day(random, self.as_of), self.as_of
+        )  # a day that comes again, so that ties are met
         facts = [f"fact:{name}" for source in sources.values() for name in source.facts]
-        self.targets = random.sample((*facts, *INDICATOR_TARGETS), 2)  # few, so that corrections compete
+        self.targets = random.sample(
+            (*facts, *INDICATOR_TARGETS), 2
+        )  # few, so that corrections compete
         ages = (17, 18, 35, 36, 54, 55, 60, 61, random.randint(0, 90))
         anniversary = months_after(self.as_of, -12 * random.choice(ages))
-        self.id = make_id(random, anniversary + dt.timedelta(days=random.choice((-40, 0, 0, 1))), index)
+        self.id = make_id(
+            random, anniversary + dt.timedelta(days=random.choice((-40, 0, 0, 1))), index
+        )
 
     def rows(self, source: Source, *, nothing: bool) -> list[tuple[RawRow, dt.date]]:
         """Raw rows of a source about this person, each with the day from which it can have been received."""
@@ -136,11 +181,19 @@ class Person:
         values: dict[str, Any] = {}
         for name, column in source.columns.items():
             optional = not column.required and self.random.random() < 0.3
-            values[name] = given[name] if name in given else None if optional else self.value(source, name, values)
+            values[name] = (
+                given[name]
+                if name in given
+                else None
+                if optional
+                else self.value(source, name, values)
+            )
         days = [
             value
             for name, value in values.items()
-            if isinstance(value, dt.date) and not source.columns[name].future and value <= self.as_of
+            if isinstance(value, dt.date)
+            and not source.columns[name].future
+            and value <= self.as_of
         ]
         raw = {name: self.written(source.columns[name], value) for name, value in values.items()}
         return raw, max(days, default=self.as_of)
@@ -149,17 +202,32 @@ class Person:
         """Runs of paid months with gaps, ends before and after the scoring month, old ones, and reversals of some."""
         found = []
         for _ in range(self.random.choices((0, 1, 2, 3), (1, 4, 3, 3))[0]):
-            end = self.month - self.random.choice((-12, -1, 0, 0, 0, 1, 2, 3, 118, 119, 120, 238, 239, 240, 300))
-            length = self.random.choice(RUNS) if self.random.random() < 0.4 else self.random.choice(RUNS[:8])
+            end = self.month - self.random.choice(
+                (-12, -1, 0, 0, 0, 1, 2, 3, 118, 119, 120, 238, 239, 240, 300)
+            )
+            length = (
+                self.random.choice(RUNS)
+                if self.random.random() < 0.4
+                else self.random.choice(RUNS[:8])
+            )
             insurance = self.random.choice(("pension", "pension", "medical", "injury"))
-            account = {"insurance": insurance, "employer_id": self.random.choice(("E1", "E2", None))}
+            account = {
+                "insurance": insurance,
+                "employer_id": self.random.choice(("E1", "E2", None)),
+            }
             gaps = self.random.choice((0.0, 0.0, 0.03))
             for month in (end - back for back in range(length) if self.random.random() >= gaps):
                 day = edge_day(self.random, self.as_of)
-                found.append(self.row(source, **account, month=month, kind="paid", posted_on=min(day, self.as_of)))
+                found.append(
+                    self.row(
+                        source, **account, month=month, kind="paid", posted_on=min(day, self.as_of)
+                    )
+                )
                 if self.random.random() < 4 * gaps + 0.02:
                     near = min(self.as_of, day + dt.timedelta(days=self.random.choice((-1, 0, 1))))
-                    found.append(self.row(source, **account, month=month, kind="reversed", posted_on=near))
+                    found.append(
+                        self.row(source, **account, month=month, kind="reversed", posted_on=near)
+                    )
         return found
 
     def value(self, source: Source, name: str, values: Mapping[str, Any]) -> Any:
@@ -184,7 +252,8 @@ class Person:
             "integer": lambda: self.random.choice((0, 1, 4, 5, 6, 49, 50)),
             "yes_no": lambda: self.random.random() < 0.6,
             "set": lambda: self.random.choice(
-                [*column.values] + [next(iter(column.values))] * (3 if name in ("status", "decision") else 0)
+                [*column.values]
+                + [next(iter(column.values))] * (3 if name in ("status", "decision") else 0)
             ),
             "district": lambda: self.random.choice(DISTRICTS),
             "area": lambda: self.random.choice((*DISTRICTS[:5], "110101")),
@@ -195,7 +264,9 @@ class Person:
         """A text worth having in this column."""
         return str(
             self.random.choice(
-                self.targets if name == "target" else TEXTS.get(name, ("张三", "甲 乙", "=1+1", "丙\n丁"))
+                self.targets
+                if name == "target"
+                else TEXTS.get(name, ("张三", "甲 乙", "=1+1", "丙\n丁"))
             )
         )
 
@@ -214,12 +285,21 @@ class Person:
     def bounded(self, check: Check | None) -> Decimal:
         low = check.min if check and check.min is not None else Decimal(0)
         high = check.max if check and check.max is not None else Decimal(9999)
-        inside = (Decimal(self.random.randint(1, int(high) * 100)) / 100, low + Decimal("0.01"), high, Decimal(10))
+        inside = (
+            Decimal(self.random.randint(1, int(high) * 100)) / 100,
+            low + Decimal("0.01"),
+            high,
+            Decimal(10),
+        )
         return self.random.choice([value for value in inside if low <= value <= high])
 
     def child(self) -> str:
         born = dt.date(self.as_of.year - self.random.choice((5, 6, 7, 11, 12, 13)), 8, 31)
-        return make_id(self.random, min(born + dt.timedelta(days=self.random.choice((0, 0, 1, 200))), self.as_of), 7)
+        return make_id(
+            self.random,
+            min(born + dt.timedelta(days=self.random.choice((0, 0, 1, 200))), self.as_of),
+            7,
+        )
 
     def written(self, column: Column, value: Any) -> str:
         """A value as some department writes it; now and then broken, if this world has broken values."""
@@ -242,8 +322,18 @@ def spellings(column: Column, value: Any) -> list[str]:
         case Month():
             return [str(value), str(value).replace("-", "")]
         case Decimal():
-            return [f"{value:.2f}", *([f"{value:.0f}", f"{value:.1f}"] if value == value.to_integral() else [])]
+            return [
+                f"{value:.2f}",
+                *([f"{value:.0f}", f"{value:.1f}"] if value == value.to_integral() else []),
+            ]
     if column.type == "id":
         short = [value[:6] + value[8:17]] if value[6:8] == "19" else []
-        return [value, value, value.lower(), full_width(value), f"{value[:6]} {value[6:14]}\u3000{value[14:]}", *short]
+        return [
+            value,
+            value,
+            value.lower(),
+            full_width(value),
+            f"{value[:6]} {value[6:14]}\u3000{value[14:]}",
+            *short,
+        ]
     return [str(value), *column.values.get(value, [])] if column.type == "set" else [str(value)]

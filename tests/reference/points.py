@@ -14,8 +14,19 @@ from typing import Any
 
 from tests.reference.expressions import evaluate, holds
 from tests.reference.rows import Correction
-from transforms.policy.rules import Axis, Band, Each, PerYear, Range, Rule, Slope, Steps, Table, Tiers
-from transforms.policy.tables import AWARD, Indicator, Version
+from transforms.points.models import AWARD, Indicator, Version
+from transforms.points.rules import (
+    Axis,
+    Band,
+    Each,
+    PerYear,
+    Range,
+    Rule,
+    Slope,
+    Steps,
+    Table,
+    Tiers,
+)
 
 Facts = Mapping[str, Any]
 MOST = Decimal("999.99")  # a corrected indicator has 0 to this many points
@@ -38,12 +49,24 @@ def points(
         lived_in = code == district
         if lived_in:
             local = indicator_points(version, facts, district, as_of, corrections, f"{code}:")
-        columns |= {f"d{code}_{name}_points": local[name] if lived_in else None for name in version.indicators}
-    sections = {code: combined(city, code, section.cap, "sum", own) for code, section in city.sections.items()}
+        columns |= {
+            f"d{code}_{name}_points": local[name] if lived_in else None
+            for name in version.indicators
+        }
+    sections = {
+        code: combined(city, code, section.cap, "sum", own)
+        for code, section in city.sections.items()
+    }
     columns |= {f"{code}_points": value for code, value in sections.items()}
-    common = sum((-v if city.sections[code].subtract else v for code, v in sections.items()), Decimal(0))
+    common = sum(
+        (-v if city.sections[code].subtract else v for code, v in sections.items()), Decimal(0)
+    )
     given = district_points(districts.get(district), local)
-    return columns | {"common_points": common, "district_points": given, "total_points": common + given}
+    return columns | {
+        "common_points": common,
+        "district_points": given,
+        "total_points": common + given,
+    }
 
 
 def before(
@@ -75,12 +98,20 @@ def indicator_points(
 
 
 def district_points(version: Version | None, local: Mapping[str, Decimal]) -> Decimal:
-    return combined(version, "district", version.sections["district"].cap, "sum", local) if version else Decimal(0)
+    return (
+        combined(version, "district", version.sections["district"].cap, "sum", local)
+        if version
+        else Decimal(0)
+    )
 
 
-def combined(version: Version, parent: str, cap: Decimal | None, how: str, own: Mapping[str, Decimal]) -> Decimal:
+def combined(
+    version: Version, parent: str, cap: Decimal | None, how: str, own: Mapping[str, Decimal]
+) -> Decimal:
     """The sum or the highest of what stands directly in a section or group (inner groups first), at most the cap."""
-    inside = [own[code] for code, indicator in version.indicators.items() if indicator.section == parent]
+    inside = [
+        own[code] for code, indicator in version.indicators.items() if indicator.section == parent
+    ]
     inside += [
         combined(version, code, group.cap, group.combine, own)
         for code, group in version.groups.items()
@@ -107,7 +138,11 @@ def worth(indicator: Indicator, facts: Facts, district: str, as_of: dt.date) -> 
 
 def fact_value(fact: str, facts: Facts, district: str) -> Any:
     """The value of a fact; `award:x` is what the residence district granted under x, None when nothing."""
-    return facts["awards"].get(f"{district}:{fact.removeprefix(AWARD)}") if fact.startswith(AWARD) else facts[fact]
+    return (
+        facts["awards"].get(f"{district}:{fact.removeprefix(AWARD)}")
+        if fact.startswith(AWARD)
+        else facts[fact]
+    )
 
 
 def rounded(value: Fraction) -> Decimal:
@@ -119,7 +154,10 @@ def rounded(value: Fraction) -> Decimal:
 def ruled(rule: Rule, value: Any, facts: Facts, as_of: dt.date) -> Fraction:
     """What a rule gives for a value (families and two-way tables read their own facts); unknown gives nothing."""
     if rule.counts is not None:
-        return sum((Fraction(each) * Fraction(facts[fact] or 0) for fact, each in rule.counts.items()), Fraction(0))
+        return sum(
+            (Fraction(each) * Fraction(facts[fact] or 0) for fact, each in rule.counts.items()),
+            Fraction(0),
+        )
     if rule.table is not None:
         return _table(rule.table, facts)
     if value is None:
@@ -135,7 +173,11 @@ def _units(value: Fraction, unit: Decimal) -> int:
 
 def _within(span: Range, value: Decimal) -> bool:
     above = span.low is None or value >= span.low
-    return above and (span.high is None or value <= span.high) and (span.below is None or value < span.below)
+    return (
+        above
+        and (span.high is None or value <= span.high)
+        and (span.below is None or value < span.below)
+    )
 
 
 def _bands(bands: list[Band], value: Decimal) -> Fraction:
@@ -143,7 +185,9 @@ def _bands(bands: list[Band], value: Decimal) -> Fraction:
 
 
 def _slope(slope: Slope, value: Decimal) -> Fraction:
-    if (slope.low is not None and value < slope.low) or (slope.high is not None and value > slope.high):
+    if (slope.low is not None and value < slope.low) or (
+        slope.high is not None and value > slope.high
+    ):
         return Fraction(0)
     away = slope.start - value if slope.direction == "below" else value - slope.start
     return Fraction(slope.points) + Fraction(slope.each) * _units(Fraction(away), slope.unit)
@@ -192,7 +236,10 @@ def _flat(amount: Decimal, value: bool) -> Fraction:
 
 def _per_year(per_year: PerYear, hours: Mapping[int, Decimal], as_of: dt.date) -> Fraction:
     years = [year for year in hours if as_of.year - per_year.years < year <= as_of.year]
-    return sum((min(Fraction(per_year.cap), ruled(per_year.rule, hours[y], {}, as_of)) for y in years), Fraction(0))
+    return sum(
+        (min(Fraction(per_year.cap), ruled(per_year.rule, hours[y], {}, as_of)) for y in years),
+        Fraction(0),
+    )
 
 
 def _table(table: Table, facts: Facts) -> Fraction:

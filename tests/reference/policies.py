@@ -12,9 +12,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from expectations.source import COUNTED_UNITS, Fact
+from expectations.source_model import COUNTED_UNITS, Fact
 from tests.reference.facts import WHOLE_UNITS
-from transforms.policy.tables import Version
+from transforms.points.models import Version
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Text = dict[str, Any]
@@ -51,17 +51,27 @@ class Drawer:
 
     def ladder(self, fact: str) -> list[str]:
         declared = self.facts[fact]
-        return [rung[0] for rung in declared.ladder] + ([declared.otherwise] if declared.otherwise else [])
+        return [rung[0] for rung in declared.ladder] + (
+            [declared.otherwise] if declared.otherwise else []
+        )
 
     def marks(self, least: int, most: int) -> list[str]:
         """Ascending marks, some with decimals."""
-        found = self.draw(st.lists(st.sampled_from(MARKS), min_size=least, max_size=most, unique=True))
-        return [f"{mark}.5" if mark > 0 and self.draw(st.integers(0, 5)) == 0 else str(mark) for mark in sorted(found)]
+        found = self.draw(
+            st.lists(st.sampled_from(MARKS), min_size=least, max_size=most, unique=True)
+        )
+        return [
+            f"{mark}.5" if mark > 0 and self.draw(st.integers(0, 5)) == 0 else str(mark)
+            for mark in sorted(found)
+        ]
 
     def ranges(self, most: int) -> list[Text]:
         """Ranges that do not overlap: both ends included, or the end excluded, now and then open at an end."""
         marks = self.marks(2, 2 * most)
-        spans = [{"from": low, **self.end(high)} for low, high in zip(marks[::2], marks[1::2], strict=False)]
+        spans = [
+            {"from": low, **self.end(high)}
+            for low, high in zip(marks[::2], marks[1::2], strict=False)
+        ]
         if self.maybe():
             spans[0].pop("from")
         if self.maybe() and set(spans[-1]) != {"to"} and set(spans[-1]) != {"below"}:
@@ -74,11 +84,17 @@ class Drawer:
     # One method per rule form: (fact of the indicator or None, the rule's content).
 
     def bands(self) -> tuple[str | None, Any]:
-        return self.one(self.numbers), [{**span, "points": self.one(AMOUNTS)} for span in self.ranges(3)]
+        return self.one(self.numbers), [
+            {**span, "points": self.one(AMOUNTS)} for span in self.ranges(3)
+        ]
 
     def slope(self) -> tuple[str | None, Any]:
         sign = "-" if self.maybe() else ""
-        content = {"start": self.marks(1, 1)[0], "points": self.one(AMOUNTS), "each": sign + self.one(SMALL)}
+        content = {
+            "start": self.marks(1, 1)[0],
+            "points": self.one(AMOUNTS),
+            "each": sign + self.one(SMALL),
+        }
         content["direction"] = self.one(("below", "above"))
         if self.maybe():
             content["unit"] = self.one(("1", "2", "12", "0.5"))
@@ -94,7 +110,11 @@ class Drawer:
 
     def each(self) -> tuple[str | None, Any]:
         content = {"points": self.one(SMALL)}
-        content |= {"pro_rata": "true"} if self.maybe() else {"unit": self.one(("1", "2.5", "5", "12", "0.1"))}
+        content |= (
+            {"pro_rata": "true"}
+            if self.maybe()
+            else {"unit": self.one(("1", "2.5", "5", "12", "0.1"))}
+        )
         if self.maybe():
             content |= {"start": self.marks(1, 1)[0], "first": self.one(AMOUNTS)}
         return self.one(self.numbers), content
@@ -113,7 +133,9 @@ class Drawer:
 
     def by_count(self) -> tuple[str | None, Any]:
         most = self.draw(st.integers(1, 5))
-        return self.one(self.counts), {str(times): self.one(AMOUNTS) for times in range(1, most + 1)}
+        return self.one(self.counts), {
+            str(times): self.one(AMOUNTS) for times in range(1, most + 1)
+        }
 
     def flat(self) -> tuple[str | None, Any]:
         return self.one(self.switches), self.one(AMOUNTS)
@@ -125,12 +147,17 @@ class Drawer:
         return "service_hours_by_year", {"cap": self.one(CAPS), "years": years, "rule": rule}
 
     def family(self) -> tuple[str | None, Any]:
-        facts = self.draw(st.lists(st.sampled_from(self.counts), min_size=1, max_size=4, unique=True))
+        facts = self.draw(
+            st.lists(st.sampled_from(self.counts), min_size=1, max_size=4, unique=True)
+        )
         return None, {fact: self.one(AMOUNTS) for fact in facts}
 
     def table(self) -> tuple[str | None, Any]:
         (down, rows), (across, columns) = self.axis(), self.axis()
-        points = {row: {columns[0]: "3"} | {c: self.one(AMOUNTS) for c in columns if self.maybe()} for row in rows}
+        points = {
+            row: {columns[0]: "3"} | {c: self.one(AMOUNTS) for c in columns if self.maybe()}
+            for row in rows
+        }
         return None, {"down": down, "across": across, "points": points}
 
     def axis(self) -> tuple[Text, list[str]]:
@@ -144,8 +171,12 @@ class Drawer:
         """An expression that is true, false or unknown."""
         if depth and self.maybe():
             left, right = self.condition(depth - 1), self.condition(depth - 1)
-            return str(self.one((f"({left}) and ({right})", f"({left}) or ({right})", f"not ({left})")))
-        number, other, level, switch = (self.one(of) for of in (self.numbers, self.numbers, self.levels, self.switches))
+            return str(
+                self.one((f"({left}) and ({right})", f"({left}) or ({right})", f"not ({left})"))
+            )
+        number, other, level, switch = (
+            self.one(of) for of in (self.numbers, self.numbers, self.levels, self.switches)
+        )
         mark, sign = self.one(MARKS[1:]), self.one(("=", "<>", "<", "<=", ">", ">="))
         names = ", ".join(f"'{name}'" for name in self.ladder(level)[:3])
         return str(
@@ -183,11 +214,28 @@ class Drawer:
 
     def around(self, parent: str, found: Text) -> Text:
         """What stands around every rule."""
-        bounded = next(iter(found["rule"])) in ("bands", "levels", "steps", "by_count", "flat", "table")
+        bounded = next(iter(found["rule"])) in (
+            "bands",
+            "levels",
+            "steps",
+            "by_count",
+            "flat",
+            "table",
+        )
         if not bounded or self.maybe():
             found["cap"] = self.one((*CAPS, "0.125"))
-        found |= {guard: self.condition() for guard in ("when", "unless") if self.draw(st.integers(0, 3)) == 0}
-        texts = {"title": "指标", "basis": "条", "values": "illustrative", "evidence": "依据", "examples": {"0": "0"}}
+        found |= {
+            guard: self.condition()
+            for guard in ("when", "unless")
+            if self.draw(st.integers(0, 3)) == 0
+        }
+        texts = {
+            "title": "指标",
+            "basis": "条",
+            "values": "illustrative",
+            "evidence": "依据",
+            "examples": {"0": "0"},
+        }
         return {**found, **texts, "section": parent}
 
     def version(self, sections: Text, forms: list[str], awards: bool) -> Version:
@@ -195,16 +243,28 @@ class Drawer:
         groups: dict[str, Text] = {}
         for index in range(self.draw(st.integers(0, 3))):
             parent = self.one([*sections, *groups])
-            groups[f"g{index}"] = {"title": "组", "in": parent, "combine": self.one(("sum", "highest"))} | (
-                {"cap": self.one(CAPS)} if self.maybe() else {}
-            )
+            groups[f"g{index}"] = {
+                "title": "组",
+                "in": parent,
+                "combine": self.one(("sum", "highest")),
+            } | ({"cap": self.one(CAPS)} if self.maybe() else {})
         parents = [*sections, *groups]
         homes = parents + [self.one(parents) for _ in range(max(0, len(forms) - len(parents)))]
-        indicators = {f"i{n}": self.indicator(home, forms[n % len(forms)]) for n, home in enumerate(homes)}
+        indicators = {
+            f"i{n}": self.indicator(home, forms[n % len(forms)]) for n, home in enumerate(homes)
+        }
         if awards:
-            indicators |= {f"a{n}": self.around(self.one(parents), self.award(f"a{n}")) for n in range(2)}
+            indicators |= {
+                f"a{n}": self.around(self.one(parents), self.award(f"a{n}")) for n in range(2)
+            }
         return Version.model_validate(
-            {"from": "2021-09-08", "basis": "文", "sections": sections, "groups": groups, "indicators": indicators}
+            {
+                "from": "2021-09-08",
+                "basis": "文",
+                "sections": sections,
+                "groups": groups,
+                "indicators": indicators,
+            }
         )
 
 
@@ -239,5 +299,7 @@ def policies(draw: Draw, facts: Mapping[str, Fact]) -> Policy:
     districts = {}
     for code in (HOME, ELSEWHERE):
         district: Text = {"district": {"title": "个性分", "cap": drawer.one(CAPS)}}
-        districts[code] = drawer.version(district, [drawer.one(RULES), drawer.one(RULES)], awards=True)
+        districts[code] = drawer.version(
+            district, [drawer.one(RULES), drawer.one(RULES)], awards=True
+        )
     return Policy(city, districts)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from expectations.month import Month
-from expectations.source import Quota, Source, Span
+from expectations.source_model import Quota, Source, Span
 from tests.reference.values import Row
 
 Received = Sequence[tuple[Month, Row]]
@@ -49,7 +49,11 @@ def last_received(source: Source, received: Received) -> list[Row]:
 def standing(source: Source, received: Received, as_of: dt.date, tables: Tables) -> list[Row]:
     """The rows that count: the last copy of each record, not void, by the ledger's newest posting, within quota."""
     rows = last_received(source, received)
-    rows = [row for row in rows if all(row[column] == value for column, value in source.standing.items())]
+    rows = [
+        row
+        for row in rows
+        if all(row[column] == value for column, value in source.standing.items())
+    ]
     if source.ledger:
         rows = posted(source, rows)
     if source.quota:
@@ -64,19 +68,28 @@ def posted(source: Source, rows: Sequence[Row]) -> list[Row]:
     assert ledger is not None
     accounts: dict[Any, list[Row]] = {}
     for row in rows:
-        accounts.setdefault((row[source.person], *(row[name] for name in ledger.per)), []).append(row)
+        accounts.setdefault((row[source.person], *(row[name] for name in ledger.per)), []).append(
+            row
+        )
     deciding = []
     for postings in accounts.values():
         newest_day = max(row[ledger.newest] for row in postings)
         newest = [row for row in postings if row[ledger.newest] == newest_day]
-        tied = [row for row in newest if all(row[name] == value for name, value in ledger.tie.items())]
+        tied = [
+            row for row in newest if all(row[name] == value for name, value in ledger.tie.items())
+        ]
         deciding.append((tied or newest)[0])
-    return [row for row in deciding if all(row[name] == value for name, value in ledger.holds.items())]
+    return [
+        row for row in deciding if all(row[name] == value for name, value in ledger.holds.items())
+    ]
 
 
 def over_quota(quota: Quota, rows: Sequence[Row], as_of: dt.date, tables: Tables) -> list[Row]:
     """The rows whose running sum, per grantor and calendar year, whoever they are for, exceeds the quota (none: 0)."""
-    allowed = {(line[quota.per], int(line["year"])): Decimal(line[quota.of]) for line in tables[quota.table]}
+    allowed = {
+        (line[quota.per], int(line["year"])): Decimal(line[quota.of])
+        for line in tables[quota.table]
+    }
     bound = [row for row in rows if any(row[name] != value for name, value in quota.unless.items())]
     running: dict[Any, Decimal] = {}
     over = []

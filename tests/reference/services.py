@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
 
-from expectations.source import Fact
+from expectations.source_model import Fact
 from tests.reference.expressions import evaluate, holds
 from transforms.services.models import Reminder, Service, ServiceReminder, StandingReminder, Version
 
@@ -91,7 +91,10 @@ def _amount(version: Version, known: Mapping[str, Any]) -> Decimal | None:
 
 
 def listed(
-    residents: Iterable[Resident], services: Sequence[Service], standing: Iterable[StandingReminder], month: Month
+    residents: Iterable[Resident],
+    services: Sequence[Service],
+    standing: Iterable[StandingReminder],
+    month: Month,
 ) -> list[Row]:
     """The month's reminder list when it may tell something new: what was kept, then what was not told before."""
     kept = {row["reminder_id"] for row in month.kept}
@@ -103,13 +106,21 @@ def listed(
     ]
     return [
         *month.kept,
-        *({name: row[name] for name in row if name != "repeat"} for row in due if not _told(row, month)),
+        *(
+            {name: row[name] for name in row if name != "repeat"}
+            for row in due
+            if not _told(row, month)
+        ),
     ]
 
 
 def _told(row: Row, month: Month) -> bool:
     """Told in another month; with `repeat`, in one that is less than so many months away."""
-    away = [abs(_ordinal(month.as_of) - _ordinal(day)) for day, told in month.told if told == row["reminder_id"]]
+    away = [
+        abs(_ordinal(month.as_of) - _ordinal(day))
+        for day, told in month.told
+        if told == row["reminder_id"]
+    ]
     return bool(away) and (row["repeat"] is None or min(away) < row["repeat"])
 
 
@@ -117,7 +128,9 @@ def _ordinal(day: dt.date) -> int:
     return day.year * 12 + day.month
 
 
-def _standing(resident: Resident, standing: Iterable[StandingReminder], month: Month) -> Iterator[Row]:
+def _standing(
+    resident: Resident, standing: Iterable[StandingReminder], month: Month
+) -> Iterator[Row]:
     for reminder in standing:
         known = resident.known(month.as_of)
         if holds(reminder.who, known):
@@ -125,16 +138,21 @@ def _standing(resident: Resident, standing: Iterable[StandingReminder], month: M
 
 
 def _of_services(resident: Resident, services: Sequence[Service], month: Month) -> Iterator[Row]:
-    eligible = {row["service"]: row for row in decided(resident, services, month.as_of) if row["eligible"]}
+    eligible = {
+        row["service"]: row for row in decided(resident, services, month.as_of) if row["eligible"]
+    }
     for service in services:
         reminder = service.reminder
         if reminder is None or service.service not in eligible:
             continue
         if reminder.newly and (
-            month.eligible_before is None or (resident.resident_id, service.service) in month.eligible_before
+            month.eligible_before is None
+            or (resident.resident_id, service.service) in month.eligible_before
         ):
             continue
-        known = resident.known(month.as_of) | {"monthly_amount": eligible[service.service]["monthly_amount"]}
+        known = resident.known(month.as_of) | {
+            "monthly_amount": eligible[service.service]["monthly_amount"]
+        }
         for more in _children(resident, reminder, month):
             if reminder.who is None or holds(reminder.who, known | more):
                 yield _row(resident, reminder, service, known | more, month)
@@ -152,7 +170,11 @@ def _children(resident: Resident, reminder: ServiceReminder, month: Month) -> It
 
 
 def _row(
-    resident: Resident, reminder: Reminder, service: Service | None, known: Mapping[str, Any], month: Month
+    resident: Resident,
+    reminder: Reminder,
+    service: Service | None,
+    known: Mapping[str, Any],
+    month: Month,
 ) -> Row:
     cycle = (f"{service.service}:" if service else "") + _cycle(reminder, known)
     message = f"{reminder.kind}|{resident.resident_id}|{cycle}"
@@ -187,7 +209,11 @@ def _cycle(reminder: Reminder, known: Mapping[str, Any]) -> str:
 
 
 def _text(
-    resident: Resident, reminder: Reminder, service: Service | None, known: Mapping[str, Any], month: Month
+    resident: Resident,
+    reminder: Reminder,
+    service: Service | None,
+    known: Mapping[str, Any],
+    month: Month,
 ) -> str:
     words = {name: _said(value, month.facts.get(name)) for name, value in known.items()}
     words |= {"name": masked(resident.name), "district": month.districts[resident.district]}

@@ -9,13 +9,22 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from expectations.month import Month
-from expectations.source import Source
+from expectations.source_model import Source
 from tests.reference.making import World, make_world
 
 # Month-ends that differ: leap and plain Februaries, 30 and 31 days, year ends, either side of 31 August.
 MONTHS = [
     Month.parse(text)
-    for text in ("2021-10", "2022-02", "2024-02", "2021-12", "2022-01", "2022-04", "2022-08", "2022-09")
+    for text in (
+        "2021-10",
+        "2022-02",
+        "2024-02",
+        "2021-12",
+        "2022-01",
+        "2022-04",
+        "2022-08",
+        "2022-09",
+    )
 ]
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -38,7 +47,10 @@ def thorough(examples: int) -> settings:
 
 
 def worlds(
-    sources: Mapping[str, Source], people: int, broken: float = 0.0, months: Sequence[Month] = MONTHS
+    sources: Mapping[str, Source],
+    people: int,
+    broken: float = 0.0,
+    months: Sequence[Month] = MONTHS,
 ) -> st.SearchStrategy[World]:
     """All extracts of a scoring month about so many people. The first example of all is a world where nothing happens."""
     return st.builds(

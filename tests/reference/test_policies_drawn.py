@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from hypothesis import given
 
-from expectations.declarations import all_facts, load_sources
+from expectations.source_loader import collect_facts, load_sources
 from tests.reference.policies import Policy, policies
 from tests.reference.strategies import thorough
-from transforms.policy.rules import Each, Range, Rule, Slope, Steps, Tiers
-from transforms.policy.tables import Group, Indicator, Section, Version
+from transforms.points.models import Group, Indicator, Section, Version
+from transforms.points.rules import Each, Range, Rule, Slope, Steps, Tiers
 
 OPTIONAL = {
     Indicator: ("cap", "when", "unless", "at_most"),
@@ -44,20 +44,31 @@ def said(part: object) -> Iterator[str]:
         yield f"Slope {part.direction}"
     for kind, names in OPTIONAL.items():
         if isinstance(part, kind):
-            yield from (f"{kind.__name__} {name}" for name in names if getattr(part, name) not in (None, False))
+            yield from (
+                f"{kind.__name__} {name}"
+                for name in names
+                if getattr(part, name) not in (None, False)
+            )
 
 
 def test_every_rule_form_and_every_option_is_drawn() -> None:
     seen: set[str] = set()
 
     @thorough(40)
-    @given(policies(all_facts(load_sources())))
+    @given(policies(collect_facts(load_sources())))
     def look(policy: Policy) -> None:
         for version in (policy.city, *policy.districts.values()):
             seen.update(use for part in parts(version) for use in said(part))
 
     look()
-    modes = ("groups sum", "groups highest", "Steps sum", "Steps highest", "Tiers whole", "Tiers marginal")
+    modes = (
+        "groups sum",
+        "groups highest",
+        "Steps sum",
+        "Steps highest",
+        "Tiers whole",
+        "Tiers marginal",
+    )
     wanted = {*Rule.model_fields, *modes, "Slope below", "Slope above"}
     wanted |= {f"{kind.__name__} {name}" for kind, names in OPTIONAL.items() for name in names}
     assert seen == wanted

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from stdnum.cn import ric
 
-from expectations.declarations import load_sources
 from expectations.month import Month
+from expectations.source_loader import load_sources
 from tests.reference.facts import facts, full_months
 from tests.reference.identity import check_character, full_width, normal_id
 from tests.reference.rows import Tables
@@ -31,7 +31,9 @@ def reasons(source: str, **raw: str | None) -> set[str]:
 
 def known(month: Month = MONTH, tables: Tables = NO_TABLES, **rows: list[RawRow]) -> dict[str, Any]:
     """Facts of Anna, a resident, from raw rows received in the month scored."""
-    rows.setdefault("registry", [{"resident_id": ANNA, "residence_district": "330212", "status": "resident"}])
+    rows.setdefault(
+        "registry", [{"resident_id": ANNA, "residence_district": "330212", "status": "resident"}]
+    )
     clean = {
         name: [(MONTH, row) for row in one_extract(SOURCES[name], extract, MONTH, DISTRICTS).clean]
         for name, extract in rows.items()
@@ -39,7 +41,9 @@ def known(month: Month = MONTH, tables: Tables = NO_TABLES, **rows: list[RawRow]
     return facts(SOURCES, clean, month, tables)[ANNA]
 
 
-def posting(month: str, kind: str, on: str, employer: str = "E1", insurance: str = "pension") -> RawRow:
+def posting(
+    month: str, kind: str, on: str, employer: str = "E1", insurance: str = "pension"
+) -> RawRow:
     common = {"resident_id": ANNA, "district": "330212", "insurance": insurance}
     return {**common, "month": month, "kind": kind, "posted_on": on, "employer_id": employer}
 
@@ -113,13 +117,22 @@ def test_every_reason_is_found() -> None:
     }
     assert reasons("corrections", **case, decision="upheld") == {"value:missing"}
     assert reasons("corrections", **case, decision="rejected") == set()
-    assert reasons("corrections", **case, decision="rejected", valid_to="2029-12-31") == {"valid_to:too_early"}
+    assert reasons("corrections", **case, decision="rejected", valid_to="2029-12-31") == {
+        "valid_to:too_early"
+    }
     assert reasons("social_security", **posting("2022-10", "paid", "2021-10-01")) == set()
-    assert reasons("social_security", **posting("2022-11", "paid", "2021-10-01")) == {"month:in_future"}
+    assert reasons("social_security", **posting("2022-11", "paid", "2021-10-01")) == {
+        "month:in_future"
+    }
 
 
 def test_a_slip_that_is_forgiven_costs_the_value_only() -> None:
-    raw = {"resident_id": ANNA, "residence_district": "330212", "status": "在住", "updated_on": "tomorrow"}
+    raw = {
+        "resident_id": ANNA,
+        "residence_district": "330212",
+        "status": "在住",
+        "updated_on": "tomorrow",
+    }
     row = type_row(
         SOURCES["registry"],
         {**raw, "permit_issued_on": "2021-05-02", "permit_valid_to": "2021-05-01"},
@@ -127,8 +140,16 @@ def test_a_slip_that_is_forgiven_costs_the_value_only() -> None:
         DISTRICTS,
     )
     assert row.reasons == set()
-    assert row.defects == {"updated_on:bad_value", "permit_issued_on:too_early", "permit_valid_to:too_early"}
-    assert (row.values["permit_issued_on"], row.values["permit_valid_to"], row.values["status"]) == (
+    assert row.defects == {
+        "updated_on:bad_value",
+        "permit_issued_on:too_early",
+        "permit_valid_to:too_early",
+    }
+    assert (
+        row.values["permit_issued_on"],
+        row.values["permit_valid_to"],
+        row.values["status"],
+    ) == (
         None,
         None,
         "resident",
@@ -138,12 +159,28 @@ def test_a_slip_that_is_forgiven_costs_the_value_only() -> None:
 def test_the_newest_update_wins_in_the_registry_and_the_later_row_elsewhere() -> None:
     base = {"resident_id": ANNA, "residence_district": "330212", "status": "resident"}
     dates = ["2021-03-01", "2021-05-01", "", "2021-05-01", "2021-04-01"]
-    found = one_extract(SOURCES["registry"], [{**base, "updated_on": day} for day in dates], MONTH, DISTRICTS)
-    assert (len(found.clean), found.superseded, found.clean[0]["updated_on"]) == (1, [0, 1, 2, 4], dt.date(2021, 5, 1))
-    patent = {"patent_no": "p", "resident_id": ANNA, "kind": "design", "granted_on": "2021-01-01", "status": "valid"}
+    found = one_extract(
+        SOURCES["registry"], [{**base, "updated_on": day} for day in dates], MONTH, DISTRICTS
+    )
+    assert (len(found.clean), found.superseded, found.clean[0]["updated_on"]) == (
+        1,
+        [0, 1, 2, 4],
+        dt.date(2021, 5, 1),
+    )
+    patent = {
+        "patent_no": "p",
+        "resident_id": ANNA,
+        "kind": "design",
+        "granted_on": "2021-01-01",
+        "status": "valid",
+    }
     rows = [patent, {**patent, "kind": "invention"}, {**patent, "status": "gone"}]
     found = one_extract(SOURCES["patents"], rows, MONTH, DISTRICTS)
-    assert ([row["kind"] for row in found.clean], found.superseded, list(found.refused)) == (["invention"], [0], [2])
+    assert ([row["kind"] for row in found.clean], found.superseded, list(found.refused)) == (
+        ["invention"],
+        [0],
+        [2],
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +205,12 @@ def test_an_unknown_person_has_nothing() -> None:
         "degree", "skill", "honour_level", "pension_last_month", "pension_gap_months", "rental_district",
         "rental_community", "rental_rent", "market_rent", "permit_issued_on", "permit_valid_to",
     }  # fmt: skip
-    assert (found["age"], found["tenure"], found["insured_now"], found["awards"]) == (41, "none", False, {})
+    assert (found["age"], found["tenure"], found["insured_now"], found["awards"]) == (
+        41,
+        "none",
+        False,
+        {},
+    )
 
 
 def test_the_newest_posting_of_each_employer_decides() -> None:
@@ -186,29 +228,60 @@ def test_the_newest_posting_of_each_employer_decides() -> None:
             posting("2021-10", "paid", "2021-10-10", insurance="medical"),
         ]
     )
-    assert [found[f"pension_{name}"] for name in ("months", "gap_months", "run_months")] == [4, 2, 2]
+    assert [found[f"pension_{name}"] for name in ("months", "gap_months", "run_months")] == [
+        4,
+        2,
+        2,
+    ]
     assert (found["pension_last_month"], found["insured_now"]) == (dt.date(2021, 8, 1), False)
     assert found["medical_months"] == 1
 
 
 def test_windows_begin_after_the_last_day_of_the_month_before() -> None:
     def crime(on: str, **more: str) -> RawRow:
-        row = {"event_id": on, "resident_id": ANNA, "kind": "penalty", "level": "general", "on_date": on}
+        row = {
+            "event_id": on,
+            "resident_id": ANNA,
+            "kind": "penalty",
+            "level": "general",
+            "on_date": on,
+        }
         return {**row, "status": "valid", **more}
 
     found = known(
-        credit=[crime("2019-10-31"), crime("2019-11-01"), crime("2021-10-31"), crime("2021-10-30", status="void")]
+        credit=[
+            crime("2019-10-31"),
+            crime("2019-11-01"),
+            crime("2021-10-31"),
+            crime("2021-10-30", status="void"),
+        ]
     )
     assert found["penalties_24m"] == 2
     cleared = [crime(f"2021-0{n}-01", kind="dishonesty", level="serious", cleared_on=day)
                for n, day in enumerate(("2021-10-30", "2021-10-31", ""), 1)]  # fmt: skip
-    assert (known(credit=cleared)["dishonesty_serious"], known(credit=cleared)["frozen"]) == (1, True)
+    assert (known(credit=cleared)["dishonesty_serious"], known(credit=cleared)["frozen"]) == (
+        1,
+        True,
+    )
 
 
 def test_awards_count_while_the_running_sum_is_within_the_quota() -> None:
     def award(number: str, points: str, on: str, **more: str) -> RawRow:
-        row = {"award_id": number, "resident_id": ANNA, "district": "330211", "indicator": "x", "points": points}
-        return {**row, "on_date": on, "grantor_kind": "village", "grantor_id": "V", "status": "valid", **more}
+        row = {
+            "award_id": number,
+            "resident_id": ANNA,
+            "district": "330211",
+            "indicator": "x",
+            "points": points,
+        }
+        return {
+            **row,
+            "on_date": on,
+            "grantor_kind": "village",
+            "grantor_id": "V",
+            "status": "valid",
+            **more,
+        }
 
     quota = [{"grantor_id": "V", "year": "2021", "points": "10"}]
     found = known(
@@ -228,25 +301,54 @@ def test_awards_count_while_the_running_sum_is_within_the_quota() -> None:
 
 def test_of_the_corrections_that_hold_the_newest_counts_and_what_is_derived_follows() -> None:
     def case(number: str, value: str, decided: str, **more: str) -> RawRow:
-        row = {"case_id": number, "resident_id": ANNA, "target": "fact:dishonesty_serious", "decision": "upheld"}
+        row = {
+            "case_id": number,
+            "resident_id": ANNA,
+            "target": "fact:dishonesty_serious",
+            "decision": "upheld",
+        }
         return {**row, "value": value, "valid_from": "2021-10-31", "decided_on": decided, **more}
 
-    assert known(corrections=[case("1", "2", "2021-10-01"), case("2", "3", "2021-10-01")])["dishonesty_serious"] == 3
+    assert (
+        known(corrections=[case("1", "2", "2021-10-01"), case("2", "3", "2021-10-01")])[
+            "dishonesty_serious"
+        ]
+        == 3
+    )
     assert known(corrections=[case("1", "2", "2021-10-01")])["frozen"] is True
-    not_yet = [case("1", "1", "2021-10-01", valid_from="2021-11-01"), case("2", "1", "2021-10-01", decision="rejected")]
+    not_yet = [
+        case("1", "1", "2021-10-01", valid_from="2021-11-01"),
+        case("2", "1", "2021-10-01", decision="rejected"),
+    ]
     over = case("3", "1", "2021-10-01", valid_from="2021-01-01", valid_to="2021-10-30")
     assert known(corrections=[*not_yet, over])["dishonesty_serious"] == 0
-    assert known(corrections=[case("1", "0.5", "2021-10-01")])["dishonesty_serious"] == 0  # no number of records
-    assert known(corrections=[case("1", "1", "2021-10-01", target="fact:owns_home")])["owns_home"] is True
+    assert (
+        known(corrections=[case("1", "0.5", "2021-10-01")])["dishonesty_serious"] == 0
+    )  # no number of records
+    assert (
+        known(corrections=[case("1", "1", "2021-10-01", target="fact:owns_home")])["owns_home"]
+        is True
+    )
 
 
 def test_children_turn_six_or_twelve_by_the_coming_31_august() -> None:
     def child(born: str, enrolled: str) -> RawRow:
         first = f"330212{born}001"
-        return {"child_id": first + check_character(first), "guardian_id": ANNA, "enrolled": enrolled}
+        return {
+            "child_id": first + check_character(first),
+            "guardian_id": ANNA,
+            "enrolled": enrolled,
+        }
 
-    born_for_primary = ("20150831", "20150901", "20160831", "20160901")  # enrolment year 2022: the middle two
-    found = known(children=[*(child(born, "none") for born in born_for_primary), child("20100101", "primary")])
+    born_for_primary = (
+        "20150831",
+        "20150901",
+        "20160831",
+        "20160901",
+    )  # enrolment year 2022: the middle two
+    found = known(
+        children=[*(child(born, "none") for born in born_for_primary), child("20100101", "primary")]
+    )
     assert (found["children_due_primary"], found["children_due_junior_middle"]) == (2, 1)
     assert [(level, year) for _, level, year in found["children_due"]] == [
         ("junior_middle", 2022), ("primary", 2022), ("primary", 2022)
@@ -255,7 +357,13 @@ def test_children_turn_six_or_twelve_by_the_coming_31_august() -> None:
 
 def test_the_newest_rental_and_the_newest_rent_up_to_the_month_count() -> None:
     def home(number: str, begun: str, **more: str) -> RawRow:
-        row = {"record_id": number, "resident_id": ANNA, "tenure": "rented", "district": "330212", "registered": "是"}
+        row = {
+            "record_id": number,
+            "resident_id": ANNA,
+            "tenure": "rented",
+            "district": "330212",
+            "registered": "是",
+        }
         return {**row, "from_on": begun, "community": "甬江苑", **more}
 
     rents = [

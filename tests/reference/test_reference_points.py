@@ -12,8 +12,8 @@ import pytest
 from tests.reference.expressions import evaluate
 from tests.reference.points import before, points, rounded, ruled
 from tests.reference.rows import Correction
-from transforms.policy.rules import Rule
-from transforms.policy.tables import Version
+from transforms.points.models import Version
+from transforms.points.rules import Rule
 
 AS_OF = dt.date(2021, 10, 31)
 D = Decimal
@@ -43,7 +43,14 @@ D = Decimal
     ],
 )
 def test_expressions_have_three_values(text: str, value: Any) -> None:
-    names = {"a": D(5), "n": None, "b": False, "level": "master", "day": dt.date(2021, 11, 1), "as_of": AS_OF}
+    names = {
+        "a": D(5),
+        "n": None,
+        "b": False,
+        "level": "master",
+        "day": dt.date(2021, 11, 1),
+        "as_of": AS_OF,
+    }
     assert evaluate(text, names) == value
     assert (evaluate(text, names) is None) == (value is None)
 
@@ -55,8 +62,22 @@ def test_what_cannot_be_read_is_refused() -> None:
         evaluate("unheard_of", {})
 
 
-BANDS = {"bands": [{"from": "18", "to": "35", "points": "10"}, {"from": "36", "below": "40", "points": "8"}]}
-SLOPE = {"slope": {"start": "55", "points": "5", "each": "1", "direction": "below", "from": "18", "to": "60"}}
+BANDS = {
+    "bands": [
+        {"from": "18", "to": "35", "points": "10"},
+        {"from": "36", "below": "40", "points": "8"},
+    ]
+}
+SLOPE = {
+    "slope": {
+        "start": "55",
+        "points": "5",
+        "each": "1",
+        "direction": "below",
+        "from": "18",
+        "to": "60",
+    }
+}
 EACH = {"each": {"unit": "12", "points": "2"}}
 BLOOD = {"each": {"unit": "100", "points": "0.5", "start": "200", "first": "1"}}
 TIERS = {"unit": "12", "rates": [{"from": "1", "points": "4"}, {"from": "5", "points": "6"}]}
@@ -69,7 +90,15 @@ STEPS = {"36": "5", "120": "16", "60": "8"}
         (BANDS, {17: 0, 18: 10, 35: 10, D("35.5"): 0, 36: 8, D("39.99"): 8, 40: 0, None: 0}),
         (SLOPE, {17: 0, 18: 42, 54: 6, 55: 5, 60: 5, 61: 0, None: 0}),
         (
-            {"slope": {"start": "0", "points": "1", "each": "-2", "direction": "above", "unit": "1.5"}},
+            {
+                "slope": {
+                    "start": "0",
+                    "points": "1",
+                    "each": "-2",
+                    "direction": "above",
+                    "unit": "1.5",
+                }
+            },
             {3: -3, D("2.9"): -1},
         ),
         (EACH, {11: 0, 12: 2, 23: 2, 24: 4, -12: 0}),
@@ -98,9 +127,15 @@ def test_a_yearly_cap_holds_within_each_of_the_years() -> None:
 def test_families_and_two_way_tables_read_their_own_facts() -> None:
     family = Rule.model_validate({"counts": {"small": "10", "large": "30"}})
     assert ruled(family, None, {"small": 2, "large": None}, AS_OF) == 20
-    axes = {"down": {"fact": "degree"}, "across": {"fact": "age", "bands": {"young": {"below": "36"}}}}
+    axes = {
+        "down": {"fact": "degree"},
+        "across": {"fact": "age", "bands": {"young": {"below": "36"}}},
+    }
     table = Rule.model_validate({"table": {**axes, "points": {"master": {"young": "7"}}}})
-    found = [ruled(table, None, {"degree": d, "age": a}, AS_OF) for d, a in (("master", 35), ("master", 36), (None, 1))]
+    found = [
+        ruled(table, None, {"degree": d, "age": a}, AS_OF)
+        for d, a in (("master", 35), ("master", 36), (None, 1))
+    ]
     assert found == [7, 0, 0]
 
 
@@ -112,17 +147,32 @@ def test_halves_are_rounded_away_from_zero(exact: str, cents: str) -> None:
 
 
 def indicator(section: str, fact: str, rule: dict[str, Any], **around: str) -> dict[str, Any]:
-    texts = {"title": "指标", "basis": "条", "values": "illustrative", "evidence": "依据", "examples": {"0": "0"}}
+    texts = {
+        "title": "指标",
+        "basis": "条",
+        "values": "illustrative",
+        "evidence": "依据",
+        "examples": {"0": "0"},
+    }
     return {**texts, "section": section, "fact": fact, "rule": rule, **around}
 
 
 def version(sections: dict[str, Any], groups: dict[str, Any], **indicators: Any) -> Version:
-    said = {"from": "2021-09-08", "basis": "文", "sections": sections, "groups": groups, "indicators": indicators}
+    said = {
+        "from": "2021-09-08",
+        "basis": "文",
+        "sections": sections,
+        "groups": groups,
+        "indicators": indicators,
+    }
     return Version.model_validate(said)
 
 
 ONE_EACH = {"each": {"unit": "1", "points": "1"}}
-SECTIONS = {"base": {"title": "基础分", "cap": "20"}, "minus": {"title": "扣分", "subtract": "true"}}
+SECTIONS = {
+    "base": {"title": "基础分", "cap": "20"},
+    "minus": {"title": "扣分", "subtract": "true"},
+}
 GROUPS = {
     "either": {"title": "取高", "in": "base", "combine": "highest", "cap": "9"},
     "both": {"title": "合计", "in": "either", "combine": "sum", "cap": "8"},
@@ -137,7 +187,9 @@ CITY = version(
     e=indicator("minus", "y", ONE_EACH, unless="n > 0"),
 )
 DISTRICT = version(
-    {"district": {"title": "个性分", "cap": "3"}}, {}, gift=indicator("district", "award:gift", ONE_EACH)
+    {"district": {"title": "个性分", "cap": "3"}},
+    {},
+    gift=indicator("district", "award:gift", ONE_EACH),
 )
 DISTRICTS = {"330211": DISTRICT, "330212": DISTRICT}
 
@@ -147,16 +199,31 @@ def test_inner_caps_come_first_and_deductions_are_taken_off() -> None:
     found = points(CITY, DISTRICTS, facts, "330211", AS_OF)
     # a 10 -> 7.5; b 6; c min(10, 6) = 6; d 0, its condition is unknown; either max(6, 6) = 6; base 13.5; e counts: 6.
     assert [found[f"{code}_points"] for code in "abcde"] == [D("7.5"), 6, 6, 0, 6]
-    assert (found["base_points"], found["minus_points"], found["common_points"]) == (D("13.5"), 6, D("7.5"))
+    assert (found["base_points"], found["minus_points"], found["common_points"]) == (
+        D("13.5"),
+        6,
+        D("7.5"),
+    )
     assert (found["d330211_gift_points"], found["d330212_gift_points"]) == (5, None)
     assert (found["district_points"], found["total_points"]) == (3, D("10.5"))
-    assert points(CITY, DISTRICTS, {**facts, "n": D(1)}, "330211", AS_OF)["base_points"] == D("15.5")  # both 8
+    assert points(CITY, DISTRICTS, {**facts, "n": D(1)}, "330211", AS_OF)["base_points"] == D(
+        "15.5"
+    )  # both 8
 
 
 def test_a_corrected_indicator_has_its_points_before_the_caps() -> None:
     facts: dict[str, Any] = {"x": D(1), "y": None, "n": None, "awards": {}}
-    cases = {"a": Correction("1", D("19")), "b": Correction("2", D("9.5")), "330212:gift": Correction("3", D(2))}
+    cases = {
+        "a": Correction("1", D("19")),
+        "b": Correction("2", D("9.5")),
+        "330212:gift": Correction("3", D(2)),
+    }
     found = points(CITY, DISTRICTS, facts, "330211", AS_OF, cases)
-    assert (found["a_points"], found["c_points"], found["base_points"], found["total_points"]) == (19, 0, 20, 20)
+    assert (found["a_points"], found["c_points"], found["base_points"], found["total_points"]) == (
+        19,
+        0,
+        20,
+        20,
+    )
     assert before(CITY, DISTRICTS, facts, "330211", AS_OF)["a"] == 1
     assert points(CITY, DISTRICTS, facts, "330212", AS_OF, cases)["district_points"] == 2

@@ -8,15 +8,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from expectations.declarations import load_sources
 from expectations.month import Month
-from expectations.source import COUNTED_UNITS, Fact
+from expectations.source_loader import load_sources
+from expectations.source_model import COUNTED_UNITS, Fact
 from tests.reference.facts import facts
 from tests.reference.identity import check_character
 from tests.reference.values import one_extract
 from tests.transforms.test_facts_against_reference import write_clean, write_reference
-from transforms.engine import EngineSettings, open_engine
-from transforms.make_facts import make_facts
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.facts.build import build_facts
 
 MONTH = Month.parse("2021-10")
 DISTRICT = "330203"
@@ -27,13 +27,21 @@ PAPERS = {"title": "值", "meaning": "值", "meaning_en": "value"}
 
 def fact(unit: str) -> Fact:
     return Fact.model_validate(
-        {**PAPERS, "unit": unit, "measure": "value", "of": "jobs_created", "pick": ["started_on", "contract_id"]}
+        {
+            **PAPERS,
+            "unit": unit,
+            "measure": "value",
+            "of": "jobs_created",
+            "pick": ["started_on", "contract_id"],
+        }
     )
 
 
 SOURCES = {
     **{name: HOUSE[name] for name in ("registry", "corrections")},
-    "employment": HOUSE["employment"].model_copy(update={"facts": {f"in_{u}": fact(u) for u in sorted(COUNTED_UNITS)}}),
+    "employment": HOUSE["employment"].model_copy(
+        update={"facts": {f"in_{u}": fact(u) for u in sorted(COUNTED_UNITS)}}
+    ),
 }
 
 
@@ -41,7 +49,13 @@ SOURCES = {
 def test_nobodys_value_is_0_where_things_are_counted_and_null_where_it_is_a_price(
     created: str | None, tmp_path: Path
 ) -> None:
-    job = {"contract_id": "1", "resident_id": PERSON, "employer_id": "E", "occupation": "1", "started_on": "2020-01-01"}
+    job = {
+        "contract_id": "1",
+        "resident_id": PERSON,
+        "employer_id": "E",
+        "occupation": "1",
+        "started_on": "2020-01-01",
+    }
     raw: dict[str, list[Any]] = {
         "registry": [{"resident_id": PERSON, "residence_district": DISTRICT, "status": "resident"}],
         "employment": [] if created is None else [{**job, "jobs_created": created}],
@@ -54,12 +68,17 @@ def test_nobodys_value_is_0_where_things_are_counted_and_null_where_it_is_a_pric
     by_reference = facts(SOURCES, clean, MONTH, none)[PERSON]
     target = tmp_path / "facts"
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as engine:
-        served, reference = write_clean(tmp_path / "clean", clean), write_reference(tmp_path / "reference", none)
-        make_facts(
+        served, reference = (
+            write_clean(tmp_path / "clean", clean),
+            write_reference(tmp_path / "reference", none),
+        )
+        build_facts(
             engine, SOURCES, served, reference, [], MONTH, b"key", target, tmp_path / "over_quota",
             onward=tmp_path / "onward",
         )  # fmt: skip
     (by_sql,) = pq.read_table(target).to_pylist()
-    wanted = {f"in_{unit}": 3 if created else None if unit == "yuan" else 0 for unit in COUNTED_UNITS}
+    wanted = {
+        f"in_{unit}": 3 if created else None if unit == "yuan" else 0 for unit in COUNTED_UNITS
+    }
     assert {name: by_reference[name] for name in wanted} == wanted
     assert {name: by_sql[name] for name in wanted} == wanted

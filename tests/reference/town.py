@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from expectations.month import Month
-from expectations.source import Fact
+from expectations.source_model import Fact
 from tests.reference.services import Month as Told
 from tests.reference.services import Resident, Row, decided, listed
 from transforms.services.models import Service, StandingReminder
@@ -30,7 +30,9 @@ class PlainTown:
     lists: dict[Month, list[list[Row]]] = field(default_factory=dict)
     eligible: dict[Month, set[tuple[str, str]]] = field(default_factory=dict)
 
-    def publish(self, text: str, *residents: Resident, last: bool = True, send: bool = False) -> list[Row]:
+    def publish(
+        self, text: str, *residents: Resident, last: bool = True, send: bool = False
+    ) -> list[Row]:
         """Run a month with these residents; its reminder list, in the contract's order."""
         month = Month.parse(text)
         kept = self.lists[month][-1] if month in self.lists else []
@@ -63,4 +65,10 @@ class PlainTown:
 
 
 def _place(row: Row) -> tuple[Any, ...]:
-    return row["district"], row["kind"], row["service"] or "", row["resident_id"], row["reminder_id"]
+    return (
+        row["district"],
+        row["kind"],
+        row["service"] or "",
+        row["resident_id"],
+        row["reminder_id"],
+    )

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from expectations.month import Month
-from expectations.source import Check, Column, Source
+from expectations.source_model import Check, Column, Source
 from tests.reference.identity import normal_id, trimmed
 
 Row = dict[str, Any]
@@ -100,7 +100,9 @@ def within_check(check: Check, value: Any) -> str | None:
     """The code of the bound or list that the value breaks, or None."""
     if check.one_of is not None and not _listed(check.one_of, value):
         return "not_in_set"
-    too_low = (check.min is not None and value < check.min) or (check.above is not None and value <= check.above)
+    too_low = (check.min is not None and value < check.min) or (
+        check.above is not None and value <= check.above
+    )
     too_high = check.max is not None and value > check.max
     return "out_of_range" if too_low or too_high else None
 
@@ -126,7 +128,10 @@ def type_row(source: Source, raw: RawRow, received: Month, districts: Collection
         if text is None and column.required:
             wrong.append((name, "missing"))
     for name, column in source.columns.items():
-        wrong += [(name, code) for code in _misfits(column, name, row.values, trimmed(raw.get(name)), received)]
+        wrong += [
+            (name, code)
+            for code in _misfits(column, name, row.values, trimmed(raw.get(name)), received)
+        ]
     for name, code in wrong:
         if source.columns[name].on_bad == "null":
             row.values[name] = None
@@ -137,11 +142,15 @@ def type_row(source: Source, raw: RawRow, received: Month, districts: Collection
     return row
 
 
-def _misfits(column: Column, name: str, values: Row, text: str | None, received: Month) -> list[str]:
+def _misfits(
+    column: Column, name: str, values: Row, text: str | None, received: Month
+) -> list[str]:
     """What is wrong with a value that could be read, or with one that is absent where another column asks for it."""
     value = values[name]
     if value is None:
-        asked = column.required_when and all(values[other] == wanted for other, wanted in column.required_when.items())
+        asked = column.required_when and all(
+            values[other] == wanted for other, wanted in column.required_when.items()
+        )
         return ["missing"] if text is None and asked else []
     found = []
     if isinstance(value, dt.date) and not column.future and value > received.last_day:
@@ -156,7 +165,12 @@ def _compare(source: Source, row: Typed) -> None:
     """Two dates in the wrong order: the row is refused, or, where a slip is forgiven, neither date is believed."""
     for name, column in source.columns.items():
         other = column.not_before
-        if not other or row.values[name] is None or row.values[other] is None or row.values[name] >= row.values[other]:
+        if (
+            not other
+            or row.values[name] is None
+            or row.values[other] is None
+            or row.values[name] >= row.values[other]
+        ):
             continue
         if column.on_bad == "refuse":
             row.reasons.add(f"{name}:too_early")
@@ -165,7 +179,9 @@ def _compare(source: Source, row: Typed) -> None:
             row.defects.update({f"{name}:too_early", f"{other}:too_early"})
 
 
-def one_extract(source: Source, rows: Sequence[RawRow], received: Month, districts: Collection[str]) -> Extract:
+def one_extract(
+    source: Source, rows: Sequence[RawRow], received: Month, districts: Collection[str]
+) -> Extract:
     """Clean one delivery: every row ends up as clean, refused or superseded."""
     typed = [type_row(source, raw, received, districts) for raw in rows]
     winners: dict[Any, int] = {}

@@ -27,7 +27,10 @@ from urllib.parse import quote
 import duckdb
 
 DEPTH = 5  # of things inside things
-CLOSED = {b"\x28\xb5\x2f\xfd": "zstd", b"age-encryption.org": "age"}  # cannot be looked into: an error, never a pass
+CLOSED = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"age-encryption.org": "age",
+}  # cannot be looked into: an error, never a pass
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,11 @@ def leaks_below(folder: Path, people: Sought, skip: Callable[[Path], bool]) -> l
     found = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if path.is_symlink() or not path.is_file() or any(skip(part) for part in (relative, *relative.parents)):
+        if (
+            path.is_symlink()
+            or not path.is_file()
+            or any(skip(part) for part in (relative, *relative.parents))
+        ):
             continue
         told = leaks(path.read_bytes(), people) | leaks(str(relative).encode(), people)
         log = path.with_name(f"{path.name}-wal")
@@ -141,14 +148,22 @@ def _opened(content: bytes) -> Iterator[bytes]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             yield from map(archive.read, archive.namelist())
             yield "\n".join(archive.namelist()).encode()
-    for start, decompress in ((b"\x1f\x8b", gzip.decompress), (b"BZh", bz2.decompress), (b"\xfd7zXZ", lzma.decompress)):
+    for start, decompress in (
+        (b"\x1f\x8b", gzip.decompress),
+        (b"BZh", bz2.decompress),
+        (b"\xfd7zXZ", lzma.decompress),
+    ):
         if content.startswith(start):
             yield decompress(content)
 
 
 def _tables(content: bytes) -> list[str] | None:
     """Every value of a Parquet, DuckDB or SQLite file as text; None for anything else."""
-    for where, start, read in ((0, b"PAR1", _parquet), (8, b"DUCK", _duckdb), (0, b"SQLite format 3\0", _sqlite)):
+    for where, start, read in (
+        (0, b"PAR1", _parquet),
+        (8, b"DUCK", _duckdb),
+        (0, b"SQLite format 3\0", _sqlite),
+    ):
         if content[where:].startswith(start):
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "file"
@@ -159,7 +174,11 @@ def _tables(content: bytes) -> list[str] | None:
 
 def _parquet(file: Path) -> Iterator[str]:
     with duckdb.connect() as connection:
-        for query in ("FROM read_parquet(?)", "FROM parquet_kv_metadata(?)", "FROM parquet_metadata(?)"):
+        for query in (
+            "FROM read_parquet(?)",
+            "FROM parquet_kv_metadata(?)",
+            "FROM parquet_metadata(?)",
+        ):
             rows = connection.execute(query, [str(file)])
             yield from (str(column) for column in rows.description or [])
             yield from map(str, rows.fetchall())
@@ -188,7 +207,9 @@ def _sqlite(file: Path, log: Path | None = None) -> Iterator[str]:
         if log:
             shutil.copy(log, Path(folder) / "db-wal")
         with closing(sqlite3.connect(copy)) as connection:
-            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            names = connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table'"
+            ).fetchall()
             for (name,) in names:
                 for row in connection.execute(f'SELECT * FROM "{name}"'):
                     for value in row:

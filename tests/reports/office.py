@@ -29,6 +29,16 @@ def converted(files: list[Path], to: str, out: Path) -> list[Path]:
     """Open each file (a CSV as the dialog proposes) and save it as `to`; where the results are."""
     opening = [f"--infilter={CSV_DEFAULTS}"] if files[0].suffix == ".csv" else []
     profile = f"-env:UserInstallation={(out / 'profile').as_uri()}"
-    command = [soffice(), profile, "--headless", *opening, "--convert-to", to, "--outdir", str(out), *map(str, files)]
+    command = [
+        soffice(),
+        profile,
+        "--headless",
+        *opening,
+        "--convert-to",
+        to,
+        "--outdir",
+        str(out),
+        *map(str, files),
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
     return [out / f"{file.stem}.{to.split(':')[0]}" for file in files]

@@ -10,17 +10,17 @@ from typing import Any
 
 import pyrage
 
-from expectations.declarations import all_facts, load_sources
 from expectations.month import Month
-from expectations.reference import load_reference
-from reports.district_lists import Policy
-from reports.exports import District, write_exports
-from transforms.changes import write_changes
-from transforms.engine import PARQUET, EngineSettings, open_engine, quoted
-from transforms.policy.columns import score_columns
-from transforms.policy.load import load_tables
-from transforms.policy.tables import CITY
-from transforms.services.reminders import REMINDER_COLUMNS
+from expectations.reference_tables import load_reference
+from expectations.source_loader import collect_facts, load_sources
+from reports.packages.build import District, write_all_packages
+from reports.packages.lists import PackageTitles
+from transforms.comparison.changes import write_changes
+from transforms.engine.session import PARQUET, EngineSettings, open_engine, sql_literal
+from transforms.points.columns import list_score_columns
+from transforms.points.load import load_tables
+from transforms.points.models import CITY
+from transforms.reminders.build import REMINDER_COLUMNS
 
 PROJECT = Path(__file__).resolve().parents[2]
 MONTH = Month.parse("2021-11")
@@ -29,12 +29,14 @@ SERVICES = {"school_enrolment": "积分入学", "rent_subsidy": "公租房租赁
 REMINDERS = {"permit_endorsement": "居住证签注"}
 
 
-def policy() -> Policy:
+def policy() -> PackageTitles:
     """The project's own points tables, as in force in November 2021."""
-    facts = all_facts(load_sources())
-    tables = load_tables(PROJECT / "data/points", facts, load_reference(PROJECT / "data/reference").districts)
+    facts = collect_facts(load_sources())
+    tables = load_tables(
+        PROJECT / "data/points", facts, load_reference(PROJECT / "data/reference").districts
+    )
     versions = {table.authority: table.in_force(MONTH.last_day) for table in tables}
-    return Policy(versions.pop(CITY), versions, SERVICES, REMINDERS)
+    return PackageTitles(versions.pop(CITY), versions, SERVICES, REMINDERS)
 
 
 POLICY = policy()
@@ -59,7 +61,9 @@ class Person:
 def many(number: int, district: str, begin: int = 1, **points: str) -> list[Person]:
     """People about whom nothing is special."""
     return [
-        Person(f"{i:032x}", f"3302061980{i:08d}", district, f"李{i}", f"1390000{i:04d}", points=points)
+        Person(
+            f"{i:032x}", f"3302061980{i:08d}", district, f"李{i}", f"1390000{i:04d}", points=points
+        )
         for i in range(begin, begin + number)
     ]
 
@@ -77,11 +81,13 @@ def write_revision(
     ordered = sorted(people, key=lambda person: (person.district, person.key))
     handles = {
         "month": lambda p: f"DATE '{MONTH.first_day}'",
-        "resident_key": lambda p: quoted(p.key),
-        "district": lambda p: quoted(p.district),
+        "resident_key": lambda p: sql_literal(p.key),
+        "district": lambda p: sql_literal(p.district),
         "policy_city": lambda p: "DATE '2021-09-08'",
         "policy_district": lambda p: "DATE '2021-09-08'",
-        "corrected": lambda p: "CAST([] AS STRUCT(target VARCHAR, case_id VARCHAR, before DECIMAL(7,2))[])",
+        "corrected": lambda p: (
+            "CAST([] AS STRUCT(target VARCHAR, case_id VARCHAR, before DECIMAL(7,2))[])"
+        ),
     }
 
     def value(person: Person, column: str) -> str:
@@ -89,18 +95,29 @@ def write_revision(
             return handles[column](person)
         return f"CAST({person.points.get(column, 0)} AS DECIMAL(7,2))"
 
-    columns = score_columns(POLICY.city, POLICY.districts)
+    columns = list_score_columns(POLICY.city, POLICY.districts)
     scores = [[value(person, column) for column in columns] for person in ordered]
     write(folder / "scores", columns, scores)
     names = ["resident_key", "resident_id", "name", "phone", "district", "community"]
     identities = [
-        [literal(v) for v in (p.key, p.resident_id, p.name, p.phone, p.district, p.community)] for p in ordered
+        [literal(v) for v in (p.key, p.resident_id, p.name, p.phone, p.district, p.community)]
+        for p in ordered
     ]
     write(folder / "restricted" / "identities", names, identities)
     if eligibility is not None:
         kinds = ["VARCHAR", "VARCHAR", "VARCHAR", "BOOLEAN", "DECIMAL(7,2)", "DECIMAL(12,2)"]
-        columns = ["resident_key", "service", "district", "eligible", "points_short", "monthly_amount"]
-        rows = [[f"CAST({literal(v)} AS {k})" for v, k in zip(row, kinds, strict=True)] for row in eligibility]
+        columns = [
+            "resident_key",
+            "service",
+            "district",
+            "eligible",
+            "points_short",
+            "monthly_amount",
+        ]
+        rows = [
+            [f"CAST({literal(v)} AS {k})" for v, k in zip(row, kinds, strict=True)]
+            for row in eligibility
+        ]
         write(folder / "eligibility", columns, rows)
     if reminders is not None:
         write(folder / "reminders", list(REMINDER_COLUMNS), [reminder(row) for row in reminders])
@@ -108,12 +125,20 @@ def write_revision(
 
 
 def reminder(row: Mapping[str, Any]) -> list[str]:
-    given = {"reminder_id": "0", "added_in": 1, "month": MONTH.first_day, "kind": "permit_endorsement", **row}
-    return [f"CAST({literal(given.get(column))} AS {kind})" for column, kind in REMINDER_COLUMNS.items()]
+    given = {
+        "reminder_id": "0",
+        "added_in": 1,
+        "month": MONTH.first_day,
+        "kind": "permit_endorsement",
+        **row,
+    }
+    return [
+        f"CAST({literal(given.get(column))} AS {kind})" for column, kind in REMINDER_COLUMNS.items()
+    ]
 
 
 def literal(value: Any) -> str:
-    return "NULL" if value is None else quoted(str(value))
+    return "NULL" if value is None else sql_literal(str(value))
 
 
 def write(folder: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -122,7 +147,7 @@ def write(folder: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -
     values = ", ".join(f"({', '.join(row)})" for row in rows) or nothing
     with open_engine(SMALL, folder / "spill") as connection:
         table = f"(VALUES {values}) AS t({', '.join(columns)})"
-        target = quoted(folder / f"{folder.name}.parquet")
+        target = sql_literal(folder / f"{folder.name}.parquet")
         connection.execute(f"COPY (FROM {table} WHERE {bool(rows)}) TO {target} ({PARQUET})")
 
 
@@ -133,12 +158,12 @@ def export(
     *,
     settings: EngineSettings = SMALL,
     require_encryption: bool = False,
-    policy: Policy = POLICY,
+    policy: PackageTitles = POLICY,
 ) -> dict[str, int]:
     """Make the packages of a revision."""
     with open_engine(settings, revision.parent / "spill") as connection:
         moved = write_changes(connection, revision, before, MONTH, {}, revision / "changes").moved
-        return write_exports(
+        return write_all_packages(
             connection, revision, districts, policy, MONTH,
             moved=moved if before else None, number=2, require_encryption=require_encryption,
         )  # fmt: skip

@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from tests.reports.packages import PROJECT
 
-QUERIES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((PROJECT / "reports/queries").glob("*.sql"))}
+QUERIES = {
+    path.stem: path.read_text(encoding="utf-8")
+    for path in sorted((PROJECT / "reports/queries").glob("*.sql"))
+}

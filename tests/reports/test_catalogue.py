@@ -10,34 +10,50 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reports.catalogue import DICTIONARY, build_catalogue
-from transforms.engine import EngineSettings, open_engine, quoted
+from reports.catalogue.build import DICTIONARY, build_catalogue
+from transforms.engine.session import EngineSettings, open_engine, sql_literal
 
 
 def write(root: Path, file: str, select: str) -> None:
     path = root / "months" / file
     path.parent.mkdir(parents=True, exist_ok=True)
     with open_engine(EngineSettings("200MB", 1), root / "tmp") as connection:
-        connection.execute(f"COPY ({select}) TO {quoted(path)}")
+        connection.execute(f"COPY ({select}) TO {sql_literal(path)}")
 
 
 @contextmanager
 def opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_engine(EngineSettings("200MB", 1), file.parent / "tmp", file, read_only=True) as connection:
+    with open_engine(
+        EngineSettings("200MB", 1), file.parent / "tmp", file, read_only=True
+    ) as connection:
         yield connection
 
 
-def described(table: str, column: str, title: str, unit: str | None = None, meaning: str = "") -> dict[str, str | None]:
+def described(
+    table: str, column: str, title: str, unit: str | None = None, meaning: str = ""
+) -> dict[str, str | None]:
     row: dict[str, str | None] = dict.fromkeys(DICTIONARY)
-    return {**row, "table_name": table, "column_name": column, "title_zh": title, "unit": unit, "meaning_zh": meaning}
+    return {
+        **row,
+        "table_name": table,
+        "column_name": column,
+        "title_zh": title,
+        "unit": unit,
+        "meaning_zh": meaning,
+    }
 
 
 ROWS = [
     described("scores", "age_points", "年龄", "分", "年龄的得分"),
     described("scores", "gone_points", "已取消", "分"),
-    {**described("facts", "age", "年龄", "周岁 years", "不引号'也不中断"), "meaning_en": "Age on the scoring date"},
     {
-        **described("facts", "month", "月份", "月份（当月 1 日） month (its first day)", "计分的月份"),
+        **described("facts", "age", "年龄", "周岁 years", "不引号'也不中断"),
+        "meaning_en": "Age on the scoring date",
+    },
+    {
+        **described(
+            "facts", "month", "月份", "月份（当月 1 日） month (its first day)", "计分的月份"
+        ),
         "meaning_en": "The month scored",
     },
 ]
@@ -48,13 +64,22 @@ def root(tmp_path: Path) -> Path:
     """Two months under two policies (other columns); scores in two files; October was revised."""
     root = tmp_path / "it's a root"
     dated = "DATE '{}-01' AS month"
-    for month, revision, column in (("2021-10", "r2", "age_points"), ("2021-11", "r1", "residence_points")):
+    for month, revision, column in (
+        ("2021-10", "r2", "age_points"),
+        ("2021-11", "r1", "residence_points"),
+    ):
         for part, key in enumerate(("ab", "cd")):
             select = f"SELECT {dated.format(month)}, '{key}' AS resident_key, 1.5::DECIMAL(7,2) AS {column}"
             write(root, f"{month}/{revision}/scores/part-{part}.parquet", select)
         write(root, f"{month}/{revision}/facts/a.parquet", "SELECT 'ab' AS resident_key, 41 AS age")
-        write(root, f"{month}/{revision}/restricted/identities/a.parquet", "SELECT 'x' AS resident_id")
-    write(root, "2021-10/r1/scores/part-0.parquet", "SELECT DATE '2021-10-01' AS month, 'old' AS resident_key")
+        write(
+            root, f"{month}/{revision}/restricted/identities/a.parquet", "SELECT 'x' AS resident_id"
+        )
+    write(
+        root,
+        "2021-10/r1/scores/part-0.parquet",
+        "SELECT DATE '2021-10-01' AS month, 'old' AS resident_key",
+    )
     write(root, "2021-10/r2/changes/a.parquet", "SELECT 'ab' AS resident_key, 'age' AS indicator")
     return root
 
@@ -82,16 +107,30 @@ def test_views_hold_all_months_whatever_columns_their_policies_had(root: Path) -
 def test_every_view_has_a_month_even_where_the_files_have_none(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
     with opened(root / "catalogue.duckdb") as catalogue:
-        facts = catalogue.execute("SELECT month::VARCHAR, typeof(month), age FROM facts ORDER BY ALL").fetchall()
+        facts = catalogue.execute(
+            "SELECT month::VARCHAR, typeof(month), age FROM facts ORDER BY ALL"
+        ).fetchall()
     assert facts == [("2021-10-01", "DATE", 41), ("2021-11-01", "DATE", 41)]
 
 
-def test_views_exist_for_what_the_revisions_have_and_latest_is_the_newest_month_only(root: Path) -> None:
+def test_views_exist_for_what_the_revisions_have_and_latest_is_the_newest_month_only(
+    root: Path,
+) -> None:
     build_catalogue(root, in_force(root), ROWS)
     with opened(root / "catalogue.duckdb") as catalogue:
-        views = catalogue.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY ALL").fetchall()
-        assert [name for (name,) in views] == ["facts", "latest_facts", "latest_scores", "score_changes", "scores"]
-        assert catalogue.execute("SELECT DISTINCT month::VARCHAR FROM latest_scores").fetchall() == [("2021-11-01",)]
+        views = catalogue.execute(
+            "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
+        ).fetchall()
+        assert [name for (name,) in views] == [
+            "facts",
+            "latest_facts",
+            "latest_scores",
+            "score_changes",
+            "scores",
+        ]
+        assert catalogue.execute(
+            "SELECT DISTINCT month::VARCHAR FROM latest_scores"
+        ).fetchall() == [("2021-11-01",)]
         columns = catalogue.execute("DESCRIBE latest_scores").fetchall()
     assert [column[0] for column in columns] == ["month", "resident_key", "residence_points"]
 
@@ -104,12 +143,19 @@ def test_tables_and_columns_carry_their_meaning(root: Path) -> None:
                 "SELECT table_name || '.' || column_name, comment FROM duckdb_columns() WHERE comment IS NOT NULL"
             ).fetchall()
         )
-        tables = catalogue.execute("SELECT comment FROM duckdb_views() WHERE NOT internal").fetchall()
-        dictionary = catalogue.execute("SELECT table_name, column_name, meaning_zh FROM dictionary").fetchall()
+        tables = catalogue.execute(
+            "SELECT comment FROM duckdb_views() WHERE NOT internal"
+        ).fetchall()
+        dictionary = catalogue.execute(
+            "SELECT table_name, column_name, meaning_zh FROM dictionary"
+        ).fetchall()
     assert comments["scores.age_points"] == "年龄 [分]：年龄的得分"
     assert comments["facts.age"] == "年龄 [周岁]：不引号'也不中断 / Age on the scoring date [years]"
     assert comments["latest_facts.age"] == comments["facts.age"]
-    assert comments["facts.month"] == "月份 [月份（当月 1 日）]：计分的月份 / The month scored [month (its first day)]"
+    assert (
+        comments["facts.month"]
+        == "月份 [月份（当月 1 日）]：计分的月份 / The month scored [month (its first day)]"
+    )
     assert all(text for (text,) in tables) and len(tables) == 5
     assert len(dictionary) == 4 and ("facts", "age", "不引号'也不中断") in dictionary
 
@@ -121,11 +167,18 @@ def test_the_script_makes_the_same_catalogue(root: Path, tmp_path: Path) -> None
         made = connection.execute("SELECT * FROM scores ORDER BY ALL").fetchall()
         comments = connection.execute("SELECT count(comment) FROM duckdb_columns()").fetchone()
     with opened(root / "catalogue.duckdb") as catalogue:
-        assert catalogue.execute("SELECT * FROM scores ORDER BY ALL").fetchall() == made and len(made) == 4
-        assert catalogue.execute("SELECT count(comment) FROM duckdb_columns()").fetchone() == comments
+        assert (
+            catalogue.execute("SELECT * FROM scores ORDER BY ALL").fetchall() == made
+            and len(made) == 4
+        )
+        assert (
+            catalogue.execute("SELECT count(comment) FROM duckdb_columns()").fetchone() == comments
+        )
 
 
-def test_revision_folders_are_named_one_by_one_and_nothing_restricted_is_reachable(root: Path) -> None:
+def test_revision_folders_are_named_one_by_one_and_nothing_restricted_is_reachable(
+    root: Path,
+) -> None:
     build_catalogue(root, in_force(root), ROWS)
     script = (root / "catalogue.sql").read_text(encoding="utf-8")
     escaped = str(root).replace("'", "''")
@@ -142,7 +195,9 @@ def test_it_does_not_matter_where_a_reader_stands(root: Path, tmp_path: Path) ->
     assert said.stdout.count("'ab'") == 2
 
 
-def test_a_catalogue_for_another_mount_names_files_as_seen_there(root: Path, tmp_path: Path) -> None:
+def test_a_catalogue_for_another_mount_names_files_as_seen_there(
+    root: Path, tmp_path: Path
+) -> None:
     mount = tmp_path / "mnt"
     build_catalogue(root, in_force(root), ROWS, as_seen_from=mount)
     file = root / "catalogue.duckdb"
@@ -153,7 +208,9 @@ def test_a_catalogue_for_another_mount_names_files_as_seen_there(root: Path, tmp
     with opened(mount / "catalogue.duckdb") as catalogue:
         assert len(catalogue.execute("FROM scores").fetchall()) == 4
     script = (root / "catalogue.sql").read_text(encoding="utf-8")
-    assert str(root) not in script and "COMMENT ON COLUMN scores" in script and "DEFER" not in script
+    assert (
+        str(root) not in script and "COMMENT ON COLUMN scores" in script and "DEFER" not in script
+    )
 
 
 def test_a_root_without_published_months_has_a_dictionary(tmp_path: Path) -> None:
@@ -165,7 +222,10 @@ def test_a_root_without_published_months_has_a_dictionary(tmp_path: Path) -> Non
 def test_files_get_their_readers_before_they_are_seen(root: Path) -> None:
     shared: list[tuple[str, bool]] = []
     build_catalogue(
-        root, in_force(root), ROWS, share=lambda file: shared.append((file.name, (root / file.name).exists()))
+        root,
+        in_force(root),
+        ROWS,
+        share=lambda file: shared.append((file.name, (root / file.name).exists())),
     )
     assert shared == [("catalogue.duckdb", False), ("catalogue.sql", False)]
     assert not (root / "tmp" / "catalogue").exists()

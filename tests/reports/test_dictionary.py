@@ -8,39 +8,49 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from expectations.declarations import all_facts, load_sources
 from expectations.month import Month
-from expectations.reference import load_reference
-from expectations.source import Fact
-from reports.catalogue import DICTIONARY, VIEWS
-from reports.dictionary import Row, dictionary_markdown, dictionary_rows
-from transforms.changes import write_changes
-from transforms.engine import EngineSettings, open_engine, parquet_in, quoted
-from transforms.facts import coded
-from transforms.measures import FACT_TYPES
-from transforms.month_tables import published_columns
-from transforms.policy.compile import points_sql
-from transforms.policy.load import load_tables
-from transforms.policy.tables import CITY, PointsTable
+from expectations.reference_tables import load_reference
+from expectations.source_loader import collect_facts, load_sources
+from expectations.source_model import Fact
+from reports.catalogue.build import DICTIONARY, VIEWS
+from reports.catalogue.dictionary import Row, build_dictionary_rows, render_dictionary_markdown
+from transforms.comparison.changes import write_changes
+from transforms.engine.session import EngineSettings, open_engine, read_folder_sql, sql_literal
+from transforms.facts.measures import FACT_TYPES
+from transforms.facts.sql import public_column
+from transforms.outputs import list_published_columns
+from transforms.points.compile import points_sql
+from transforms.points.load import load_tables
+from transforms.points.models import CITY, PointsTable
 
 PROJECT = Path(__file__).resolve().parents[2]
 MONTHS = [Month.parse("2021-10"), Month.parse("2022-04")]  # one under each of the city's versions
 SOURCES = load_sources()
-FACTS = all_facts(SOURCES)
+FACTS = collect_facts(SOURCES)
 TABLES: dict[str, PointsTable] = {
     table.authority: table
-    for table in load_tables(PROJECT / "data/points", FACTS, load_reference(PROJECT / "data/reference").districts)
+    for table in load_tables(
+        PROJECT / "data/points", FACTS, load_reference(PROJECT / "data/reference").districts
+    )
 }
-ROWS = dictionary_rows(SOURCES, TABLES)
+ROWS = build_dictionary_rows(SOURCES, TABLES)
 
 
 def empty_facts(facts: dict[str, Fact]) -> str:
     """The fact table of a month without residents."""
     fixed = {"month": "DATE", "resident_key": "VARCHAR", "district": "VARCHAR"}
-    fixed |= {coded(name): FACT_TYPES[fact.unit] for name, fact in facts.items() if fact.unit == "points_by_key"}
+    fixed |= {
+        public_column(name): FACT_TYPES[fact.unit]
+        for name, fact in facts.items()
+        if fact.unit == "points_by_key"
+    }
     fixed["corrections"] = "STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12,2))[]"
     kinds = {**fixed, **{name: FACT_TYPES[fact.unit] for name, fact in facts.items()}}
-    return "SELECT " + ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in kinds.items()) + " WHERE false"
+    return (
+        "SELECT "
+        + ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in kinds.items())
+        + " WHERE false"
+    )
 
 
 def make_scores(connection: duckdb.DuckDBPyConnection, month: Month) -> None:
@@ -49,7 +59,9 @@ def make_scores(connection: duckdb.DuckDBPyConnection, month: Month) -> None:
     city = versions.pop(CITY)
     values = {"month": month.first_day, "as_of": month.last_day}
     connection.execute(f"CREATE OR REPLACE TEMP VIEW facts AS {empty_facts(FACTS)}")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE scores AS {points_sql(city, versions, FACTS)}", values)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE scores AS {points_sql(city, versions, FACTS)}", values
+    )
 
 
 @pytest.fixture(scope="module", params=MONTHS, ids=str)
@@ -61,19 +73,27 @@ def made(
     folder = tmp_path_factory.mktemp("month")
     with open_engine(EngineSettings("200MB", 1), folder / "spill") as connection:
         make_scores(connection, month)
-        published = ", ".join(f"{column} AS {name}" for column, name in published_columns(FACTS)["facts"].items())
+        published = ", ".join(
+            f"{column} AS {name}" for column, name in list_published_columns(FACTS)["facts"].items()
+        )
         connection.execute(f"CREATE TEMP TABLE facts_made AS SELECT {published} FROM facts")
         (folder / "scores").mkdir()
-        connection.execute(f"COPY scores TO {quoted(folder / 'scores' / 'scores.parquet')} (FORMAT parquet)")
+        connection.execute(
+            f"COPY scores TO {sql_literal(folder / 'scores' / 'scores.parquet')} (FORMAT parquet)"
+        )
         write_changes(connection, folder, folder, month, {}, folder / "changes")
-        connection.execute(f"CREATE TEMP VIEW changes AS FROM {parquet_in(folder / 'changes')}")
+        connection.execute(
+            f"CREATE TEMP VIEW changes AS FROM {read_folder_sql(folder / 'changes')}"
+        )
         named = {"scores": "scores", "facts": "facts_made", "score_changes": "changes"}
         yield {name: described(connection, table) for name, table in named.items()}
 
 
 def described(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
     columns = connection.execute(f"DESCRIBE {table}").fetchall()
-    return {name: kind.replace('"', "") for name, kind, *_ in columns}  # fields are quoted where SQL wants it
+    return {
+        name: kind.replace('"', "") for name, kind, *_ in columns
+    }  # fields are quoted where SQL wants it
 
 
 def entries(table: str) -> dict[str, Row]:
@@ -81,7 +101,9 @@ def entries(table: str) -> dict[str, Row]:
 
 
 @pytest.mark.parametrize("table", ["scores", "facts", "score_changes"])
-def test_every_column_of_a_month_has_an_entry_with_its_type(made: dict[str, dict[str, str]], table: str) -> None:
+def test_every_column_of_a_month_has_an_entry_with_its_type(
+    made: dict[str, dict[str, str]], table: str
+) -> None:
     known = entries(table)
     assert made[table] == {name: known[name]["type"] for name in made[table]}
 
@@ -102,7 +124,15 @@ def test_no_entry_is_for_a_column_that_no_month_has(tmp_path: Path) -> None:
 
 
 def test_eligibility_is_described_as_the_design_fixes_it() -> None:
-    fixed = ["month", "resident_key", "service", "district", "eligible", "points_short", "monthly_amount"]
+    fixed = [
+        "month",
+        "resident_key",
+        "service",
+        "district",
+        "eligible",
+        "points_short",
+        "monthly_amount",
+    ]
     assert list(entries("eligibility")) == fixed
 
 
@@ -131,15 +161,18 @@ def test_an_indicator_of_several_versions_tells_what_each_version_says() -> None
     text = entries("scores")["social_insurance_points"]["meaning_en"]
     assert "version 2021-09-08: from pension_months" in text and "at most 25" in text
     assert "version 2022-04-01: from pension_months" in text and "at most 30" in text
-    assert "null for residents of other districts" in entries("scores")["d330211_village_award_points"]["meaning_en"]
+    assert (
+        "null for residents of other districts"
+        in entries("scores")["d330211_village_award_points"]["meaning_en"]
+    )
 
 
 def test_the_committed_page_is_the_generated_one() -> None:
     committed = (PROJECT / "docs" / "reference" / "dictionary.md").read_text(encoding="utf-8")
-    assert committed == dictionary_markdown(ROWS), "run `make docs`"
+    assert committed == render_dictionary_markdown(ROWS), "run `make docs`"
 
 
 def test_the_page_shows_a_bar_in_a_text_without_breaking_its_table() -> None:
     row = {**ROWS[0], "meaning_zh": "甲|乙"}
-    line = dictionary_markdown([row]).splitlines()[-1]
+    line = render_dictionary_markdown([row]).splitlines()[-1]
     assert line.count("|") == len(DICTIONARY) and "甲&#124;乙" in line

@@ -15,8 +15,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reports.simulation_page import Frame, simulation_page
-from reports.summary import FEW, rounded
+from reports.packages.summary import FEW, round_people
+from reports.simulation import SimulationContext, render_simulation_page
 from tests.reports.browser import Browser
 from tests.reports.packages import HAISHU, YINZHOU, export, many, write, write_revision
 
@@ -38,8 +38,16 @@ def nines(text: str) -> list[str]:
 
 
 def test_a_nine_would_be_seen(browser: Browser, tmp_path: Path) -> None:
-    for body in ("<td>9</td>", "<p>9 人</p>", "<i style='width:9%'></i>", "<i data-n=9></i>", "<p>共九 &#57; 人</p>"):
-        (tmp_path / "page.html").write_text(f"<style>p {{ margin: 9px }}</style>{body}", encoding="utf-8")
+    for body in (
+        "<td>9</td>",
+        "<p>9 人</p>",
+        "<i style='width:9%'></i>",
+        "<i data-n=9></i>",
+        "<p>共九 &#57; 人</p>",
+    ):
+        (tmp_path / "page.html").write_text(
+            f"<style>p {{ margin: 9px }}</style>{body}", encoding="utf-8"
+        )
         assert nines(told(tmp_path / "page.html", browser)), body
 
 
@@ -47,14 +55,22 @@ def test_a_nine_would_be_seen(browser: Browser, tmp_path: Path) -> None:
 def summary(tmp_path: Path) -> Path:
     """鄞州: nine moved in, nine moved out, nine came, nine left, nine in a band of points, at a service, with a reminder."""
     stayed = many(100, "330212", total_points="30") + many(NINE, "330212", 200, total_points="70")
-    came, went, new, left = (many(NINE, "330212", start, total_points="30") for start in (300, 400, 500, 600))
+    came, went, new, left = (
+        many(NINE, "330212", start, total_points="30") for start in (300, 400, 500, 600)
+    )
     elsewhere = [[replace(one, district="330203") for one in group] for group in (came, went)]
     before = write_revision(tmp_path / "before", [*stayed, *elsewhere[0], *went, *left])
     eligible = [
-        (p.key, SERVICE, "330212", n < NINE, 0 if n < NINE else 5, None) for n, p in enumerate(stayed[: 2 * NINE])
+        (p.key, SERVICE, "330212", n < NINE, 0 if n < NINE else 5, None)
+        for n, p in enumerate(stayed[: 2 * NINE])
     ]
-    reminders = [{"resident_id": p.resident_id, "district": "330212", "text": "请办理"} for p in stayed[:NINE]]
-    now = write_revision(tmp_path / "r1", [*stayed, *came, *elsewhere[1], *new], eligible, reminders)
+    reminders = [
+        {"resident_id": p.resident_id, "district": "330212", "text": "请办理"}
+        for p in stayed[:NINE]
+    ]
+    now = write_revision(
+        tmp_path / "r1", [*stayed, *came, *elsewhere[1], *new], eligible, reminders
+    )
     export(now, [YINZHOU, HAISHU], before)
     return now / "exports"
 
@@ -74,7 +90,9 @@ def points_and_services(folder: Path, changed: int) -> tuple[Path, Path]:
     revision, result = folder / "r1", folder / "result"
     people = [(f"{d}{n:04d}", d) for d, number in CITY.items() for n in range(number)]
     gainers = [(key, d) for key, d in people if d == "330206" or int(key[6:]) < changed]
-    write(revision / "scores", ["resident_key", "district"], [[f"'{k}'", f"'{d}'"] for k, d in people])
+    write(
+        revision / "scores", ["resident_key", "district"], [[f"'{k}'", f"'{d}'"] for k, d in people]
+    )
     paid = ["resident_key", "service", "district", "eligible", "monthly_amount"]
     rows = [[f"'{k}'", f"'{SERVICE}'", f"'{d}'", "true", "404.00"] for k, d in gainers]
     write(revision / "eligibility", paid, rows)
@@ -92,9 +110,16 @@ def points_and_services(folder: Path, changed: int) -> tuple[Path, Path]:
 def simulated(folder: Path, changed: int) -> Path:
     revision, result = points_and_services(folder, changed)
     names = {"330212": "鄞州区", "330203": "海曙区", "330206": "北仑区"}
-    frame = Frame("2021-11", names, {"age": "年龄", "total": "总分"}, frozenset({"total"}), {SERVICE: "租房补贴"}, [])
+    frame = SimulationContext(
+        "2021-11",
+        names,
+        {"age": "年龄", "total": "总分"},
+        frozenset({"total"}),
+        {SERVICE: "租房补贴"},
+        [],
+    )
     with duckdb.connect() as connection:
-        page = simulation_page(connection, revision, result, frame)
+        page = render_simulation_page(connection, revision, result, frame)
     (folder / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
 
@@ -107,16 +132,23 @@ def test_nine_people_are_not_on_the_page_of_a_simulation(tmp_path: Path, browser
 def rows(text: str) -> dict[str, list[str]]:
     """First cell -> the others, of the table of services."""
     services = text.split("积分应用</h2>")[1]
-    lines = (re.findall(r"<t[hd]>(.*?)</t[hd]>", line) for line in re.findall(r"<tr>(.*?)</tr>", services))
+    lines = (
+        re.findall(r"<t[hd]>(.*?)</t[hd]>", line)
+        for line in re.findall(r"<tr>(.*?)</tr>", services)
+    )
     return {cells[0].strip("\u3000"): cells[1:] for cells in lines}
 
 
 @pytest.mark.parametrize("column", [3, 4])
-def test_money_of_nine_is_not_what_the_other_districts_leave_of_the_citys(tmp_path: Path, column: int) -> None:
+def test_money_of_nine_is_not_what_the_other_districts_leave_of_the_citys(
+    tmp_path: Path, column: int
+) -> None:
     """Exact sums would leave 9 x 404 yuan; what is told is off by up to five people's money in each cell."""
     found = rows(simulated(tmp_path, changed=104).read_text(encoding="utf-8"))
     assert found["北仑区"][column] == "—"
-    city, *others = (int(found[name][column].replace(",", "")) for name in ("租房补贴", "鄞州区", "海曙区"))
+    city, *others = (
+        int(found[name][column].replace(",", "")) for name in ("租房补贴", "鄞州区", "海曙区")
+    )
     each = (404, 414)[column - 3]
     assert (city, others) == (220 * each, [100 * each] * 2)
     assert city - sum(others) != NINE * each
@@ -130,12 +162,14 @@ def hidden(total: int, parts: Sequence[int]) -> set[int]:
 
 
 @pytest.mark.parametrize("others", [1, 2, 3])
-def test_a_hidden_cell_cannot_be_worked_out_from_a_total_and_up_to_three_others(others: int) -> None:
+def test_a_hidden_cell_cannot_be_worked_out_from_a_total_and_up_to_three_others(
+    others: int,
+) -> None:
     """Every way in which numbers can end: at least three numbers of people remain possible."""
     remaining = []
     for cell, *ends in product(range(1, FEW), *[range(100, 110)] * others):
-        parts = [rounded(end) or 0 for end in ends]
-        possible = hidden(rounded(sum(ends) + cell) or 0, parts)
+        parts = [round_people(end) or 0 for end in ends]
+        possible = hidden(round_people(sum(ends) + cell) or 0, parts)
         assert cell in possible
         remaining.append(len(possible))
     assert min(remaining) >= 3

@@ -12,21 +12,23 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from flows.cli import app
-from flows.explaining import declared_sources, explain_person, rules_of
+from flows.cli.app import app
+from flows.commands.explain import explain_person, load_declared_sources, load_published_rules
 from flows.settings import OWN_DECLARATIONS
-from reports.explain import explain, find_row
-from reports.explain_text import as_data, as_lines
+from reports.explain.compute import explain_row, find_person_row
+from reports.explain.text import format_explanation, to_json_data
 from tests.synthetic_city import synthetic_city
 from tests.world import World, national_id
-from transforms.engine import open_engine
-from transforms.policy.columns import points_column
+from transforms.engine.session import open_engine
+from transforms.points.columns import points_column_name
 
 PERSON = national_id("33020319900615302")
 GONE, REFUSED, UNKNOWN = (national_id(f"3302031985010{n}003") for n in (1, 2, 3))
-SUMS = {f"{name}_points" for name in ("province", "city", "deduction", "common", "district", "total")}
+SUMS = {
+    f"{name}_points" for name in ("province", "city", "deduction", "common", "district", "total")
+}
 CITY_TABLE = """
 authority: city
 title: 试验积分表
@@ -65,16 +67,22 @@ versions:
 def test_everybodys_explanation_is_the_published_row_and_adds_up(month: str) -> None:
     world = synthetic_city()
     revision = world.revision(month)
-    rules = rules_of(revision, declared_sources(world.settings))
-    eligible = {(r["resident_key"], r["service"]) for r in world.table(month, "eligibility") if r["eligible"]}
+    rules = load_published_rules(revision, load_declared_sources(world.settings))
+    eligible = {
+        (r["resident_key"], r["service"])
+        for r in world.table(month, "eligibility")
+        if r["eligible"]
+    }
     bitten = corrected = 0
     with open_engine(world.settings.engine_settings, world.root.tmp / "spill") as connection:
         for score in world.table(month, "scores"):
-            row = find_row(connection, revision.path, score["resident_key"])
+            row = find_person_row(connection, revision.path, score["resident_key"])
             assert row is not None
-            found = explain(connection, rules, revision.path, revision.manifest, row)
+            found = explain_row(connection, rules, revision.path, revision.manifest, row)
             assert found.doubts == []
-            assert {points_column(line.authority, line.code): line.points for line in found.lines} == {
+            assert {
+                points_column_name(line.authority, line.code): line.points for line in found.lines
+            } == {
                 name: points
                 for name, points in score.items()
                 if name.endswith("_points") and points is not None and name not in SUMS
@@ -83,7 +91,11 @@ def test_everybodys_explanation_is_the_published_row_and_adds_up(month: str) -> 
                 score[f"{name}_points"] for name in ("common", "district", "total")
             )
             assert sum(_sections(found.lines, found.sums, score), Decimal(0)) == found.total
-            reached = {(score["resident_key"], service.code) for service in found.services if service.reached}
+            reached = {
+                (score["resident_key"], service.code)
+                for service in found.services
+                if service.reached
+            }
             assert reached == {pair for pair in eligible if pair[0] == score["resident_key"]}
             bitten += sum(line.capped for line in found.lines)
             corrected += sum(line.correction is not None for line in found.lines)
@@ -94,7 +106,12 @@ def _sections(lines: list[Any], sums: list[Any], score: dict[str, Any]) -> Itera
     """Sections worked out here from the lines alone, each compared with its column; signed as they count."""
     for one in sums:
         added = sum(
-            (line.points for line in lines if (line.authority, line.within) == (one.authority, one.code)), Decimal(0)
+            (
+                line.points
+                for line in lines
+                if (line.authority, line.within) == (one.authority, one.code)
+            ),
+            Decimal(0),
         )
         capped = added if one.cap is None else min(added, one.cap)
         assert capped == score[f"{one.code}_points"] == one.points
@@ -119,7 +136,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         text = table.read_text(encoding="utf-8")
         table.write_text(re.sub("effect: .*", "effect: [health_check]", text), encoding="utf-8")
     world = World(folder, policy=policy)
-    resident = {"name": "例女士", "phone": "05740000000", "residence_district": "330212", "registered_on": "2019-10-31"}
+    resident = {
+        "name": "例女士",
+        "phone": "05740000000",
+        "residence_district": "330212",
+        "registered_on": "2019-10-31",
+    }
     world.deliver(
         "2021-10",
         registry=[
@@ -157,7 +179,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def told(world: World, resident_id: str, **options: Any) -> str:
     lines: list[str] = []
-    explain_person(world.settings, resident_id, None, lines.append, **{"as_json": False, "records": False, **options})
+    explain_person(
+        world.settings,
+        resident_id,
+        None,
+        lines.append,
+        **{"as_json": False, "records": False, **options},
+    )
     return "\n".join(lines)
 
 
@@ -165,7 +193,11 @@ def test_a_person_is_told_every_reason(world: World) -> None:
     data = json.loads(told(world, PERSON, as_json=True))
     lines = {line["code"]: line for line in data["lines"]}
     assert lines["age"]["evidence"] == "年龄 31 周岁"
-    assert (lines["age"]["rule_points"], lines["age"]["capped"], lines["age"]["points"]) == ("12.00", True, "9.50")
+    assert (lines["age"]["rule_points"], lines["age"]["capped"], lines["age"]["points"]) == (
+        "12.00",
+        True,
+        "9.50",
+    )
     assert lines["age"]["rule"] == "18 至 40 岁 12 分，其他 0 分；最高 9.5 分。"
     assert lines["education"]["evidence"] == "最高学历：本科"
     assert lines["education"]["basis"] == "第二条"
@@ -174,17 +206,32 @@ def test_a_person_is_told_every_reason(world: World) -> None:
         "9.00",
         "0.00",
     )  # 36 months as corrected
-    assert lines["housing"]["correction"] == {"case_id": "C1", "title": "住房", "before": "8.00", "after": "10.00"}
+    assert lines["housing"]["correction"] == {
+        "case_id": "C1",
+        "title": "住房",
+        "before": "8.00",
+        "after": "10.00",
+    }
     assert lines["local_volunteer"]["points"] == "0.00"  # over quota
     assert lines["registered_rental"]["points"] == "1.00"  # 21 months, one full year
-    assert [(c["title"], c["after"], c["case_id"]) for c in data["corrected_facts"]] == [("居住月数", "36", "C2")]
+    assert [(c["title"], c["after"], c["case_id"]) for c in data["corrected_facts"]] == [
+        ("居住月数", "36", "C2")
+    ]
     sums = {one["code"]: one for one in data["sums"]}
-    assert (sums["ability"]["before_cap"], sums["ability"]["capped"], sums["ability"]["points"]) == (
+    assert (
+        sums["ability"]["before_cap"],
+        sums["ability"]["capped"],
+        sums["ability"]["points"],
+    ) == (
         "18.00",
         True,
         "15",
     )
-    assert (sums["base"]["before_cap"], sums["base"]["capped"], sums["base"]["points"]) == ("34.50", True, "30.00")
+    assert (sums["base"]["before_cap"], sums["base"]["capped"], sums["base"]["points"]) == (
+        "34.50",
+        True,
+        "30.00",
+    )
     assert (data["common"], data["district_points"], data["total"]) == ("25.00", "1.00", "26.00")
     assert data["doubts"] == []
     assert data["compared_with"] is None
@@ -213,7 +260,9 @@ def test_the_terminal_says_the_same_in_sentences(world: World) -> None:
 
 def test_records_behind_the_facts_with_reasons_for_those_that_do_not_count(world: World) -> None:
     records = json.loads(told(world, PERSON, as_json=True, records=True))["records"]
-    found = {next(iter(record["values"].values())): record for record in records if not record["refused"]}
+    found = {
+        next(iter(record["values"].values())): record for record in records if not record["refused"]
+    }
     assert found["K1"]["facts"] == ["近24个月行政处罚次数"]
     assert found["K2"]["reasons"] == ["已作废"]
     assert found["A1"]["reasons"] == ["超出当年配额"]
@@ -221,7 +270,9 @@ def test_records_behind_the_facts_with_reasons_for_those_that_do_not_count(world
     assert found["D1"]["values"]["等级"] == "本科"
     assert {"K1", "K2", "A1", "D1", "S1", "H1", "C1", "C2"} <= found.keys()
     assert PERSON not in json.dumps(records, ensure_ascii=False)
-    (refused,) = (record for record in json.loads(told(world, REFUSED, as_json=True, records=True))["records"])
+    (refused,) = (
+        record for record in json.loads(told(world, REFUSED, as_json=True, records=True))["records"]
+    )
     assert (refused["refused"], refused["reasons"]) == (True, ["居住区县不在取值范围内"])
 
 
@@ -238,7 +289,9 @@ def test_without_a_score_it_says_why(world: World, resident_id: str, why: str) -
     assert (data["scored"], data["why"]) == (False, why)
 
 
-def test_the_id_is_read_as_the_cleaning_reads_it_and_refused_without_being_told(world: World) -> None:
+def test_the_id_is_read_as_the_cleaning_reads_it_and_refused_without_being_told(
+    world: World,
+) -> None:
     spelled = " " + PERSON.translate(str.maketrans("0123456789X", "０１２３４５６７８９x"))
     assert told(world, spelled) == told(world, PERSON)
     wrong = PERSON[:17] + ("0" if PERSON[17] != "0" else "1")
@@ -255,7 +308,10 @@ def test_every_use_is_noted_by_resident_key_only(world: World) -> None:
     told(world, PERSON)
     told(world, UNKNOWN)
     entries = [json.loads(line) for line in log.read_text().splitlines()[before:]]
-    keys = {row["resident_id"]: row["resident_key"] for row in world.table("2021-10", "restricted/identities")}
+    keys = {
+        row["resident_id"]: row["resident_key"]
+        for row in world.table("2021-10", "restricted/identities")
+    }
     assert [entry["action"] for entry in entries] == ["explain", "explain"]
     assert entries[0]["resident_key"] == keys[PERSON]
     assert PERSON not in log.read_text() and UNKNOWN not in log.read_text()
@@ -263,27 +319,31 @@ def test_every_use_is_noted_by_resident_key_only(world: World) -> None:
 
 def test_the_command_takes_the_id_from_stdin_and_knows_what_is_published(world: World) -> None:
     root = ["--root", str(world.root.path)]
-    given = CliRunner().invoke(app, ["explain", "--resident", "-", "--month", "2021-10", *root], input=f"{PERSON}\n")
+    given = CliRunner().invoke(
+        app, ["explain", "--resident", "-", "--month", "2021-10", *root], input=f"{PERSON}\n"
+    )
     assert (given.exit_code, "总分 26.00" in given.stdout) == (0, True)
     with pytest.raises(JifenError) as refused:
-        explain_person(world.settings, PERSON, Month.parse("2021-11"), print, as_json=False, records=False)
+        explain_person(
+            world.settings, PERSON, Month.parse("2021-11"), print, as_json=False, records=False
+        )
     assert (refused.value.code, refused.value.what) == (ExitCode.USAGE, "2021-11 没有发布")
 
 
 def test_a_published_number_that_does_not_follow_from_the_rules_is_told(world: World) -> None:
     revision = world.revision("2021-10")
-    rules = rules_of(revision, declared_sources(world.settings))
+    rules = load_published_rules(revision, load_declared_sources(world.settings))
     key = world.score("2021-10", PERSON)["resident_key"]
     altered = rules.tables["city"].model_copy(deep=True)
     altered.versions[0].sections["base"].__dict__["cap"] = Decimal(29)
     rules.tables["city"] = altered  # type: ignore[index]
     with open_engine(world.settings.engine_settings, world.root.tmp / "spill") as connection:
-        row = find_row(connection, revision.path, key)
+        row = find_person_row(connection, revision.path, key)
         assert row is not None
-        found = explain(connection, rules, revision.path, revision.manifest, row)
+        found = explain_row(connection, rules, revision.path, revision.manifest, row)
     assert found.doubts == [
         "基础分：各项合计应为 29.00 分，发布的是 30.00 分",
         "总分：各部分合计应为 25.00 分，发布的是 26.00 分",
     ]
-    assert any(line.startswith("！") for line in as_lines(found, "2021-10"))
-    assert as_data(found)["total"] == "26.00"
+    assert any(line.startswith("！") for line in format_explanation(found, "2021-10"))
+    assert to_json_data(found)["total"] == "26.00"

@@ -13,23 +13,48 @@ import duckdb
 import openpyxl
 import pytest
 
-from reports import exports
+from reports.packages import build
 from tests.reports.lists import read_csv
-from tests.reports.packages import HAISHU, POLICY, YINZHOU, Person, export, files, manifest, many, write_revision
-from transforms.engine import EngineSettings
+from tests.reports.packages import (
+    HAISHU,
+    POLICY,
+    YINZHOU,
+    Person,
+    export,
+    files,
+    manifest,
+    many,
+    write_revision,
+)
+from transforms.engine.session import EngineSettings
 
 ID, PHONE, ID_COLUMN = "330206198001010016", "057412345678", "公民身份号码"
 TRICKY = [
-    Person("a" * 32, ID, name="=1+1", phone=PHONE, points={"total_points": "-3.50", "deduction_points": "20"}),
+    Person(
+        "a" * 32,
+        ID,
+        name="=1+1",
+        phone=PHONE,
+        points={"total_points": "-3.50", "deduction_points": "20"},
+    ),
     Person("b" * 32, "33020619800101003X", name="@SUM(A1)", phone=None, community="-2\n二号楼"),
-    Person("c" * 32, "330206198001010059", name="'=平安", phone="+8613800000000", community='丁"香",苑'),
+    Person(
+        "c" * 32, "330206198001010059", name="'=平安", phone="+8613800000000", community='丁"香",苑'
+    ),
     Person("d" * 32, "330206198001010075", name=None, community=None),
 ]
 NOTE = "张**，请办理：\n一、签注；\n二、=登记"
 
 
 def tricky_reminder(**more: Any) -> dict[str, Any]:
-    return {"resident_id": ID, "name": "=1+1", "phone": PHONE, "district": "330212", "text": NOTE, **more}
+    return {
+        "resident_id": ID,
+        "name": "=1+1",
+        "phone": PHONE,
+        "district": "330212",
+        "text": NOTE,
+        **more,
+    }
 
 
 def raw(path: Path) -> list[list[str]]:
@@ -41,7 +66,10 @@ def raw(path: Path) -> list[list[str]]:
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     eligible = [("a" * 32, "rent_subsidy", "330212", True, 0, 404)]
-    reminders = [tricky_reminder(due_on="2021-12-24"), tricky_reminder(service="rent_subsidy", added_in=2)]
+    reminders = [
+        tricky_reminder(due_on="2021-12-24"),
+        tricky_reminder(service="rent_subsidy", added_in=2),
+    ]
     revision = write_revision(tmp_path / "r1", [*TRICKY, *many(1, "330203")], eligible, reminders)
     export(revision, [YINZHOU, HAISHU])
     return revision / "exports" / "330212"
@@ -66,8 +94,15 @@ def test_ids_and_phones_begin_with_one_tab_inside_quotes(package: Path) -> None:
 def test_text_that_could_run_gets_an_apostrophe_and_numbers_are_left_alone(package: Path) -> None:
     headers, *rows = raw(package / "scores.csv")
     assert [row[headers.index("姓名")] for row in rows] == ["'=1+1", "'@SUM(A1)", "''=平安", ""]
-    assert [row[headers.index("居住小区")] for row in rows] == ["东湖花园", "'-2\n二号楼", '丁"香",苑', ""]
-    assert rows[0][headers.index("总分")] == "-3.50" and rows[0][headers.index("扣分合计")] == "20.00"
+    assert [row[headers.index("居住小区")] for row in rows] == [
+        "东湖花园",
+        "'-2\n二号楼",
+        '丁"香",苑',
+        "",
+    ]
+    assert (
+        rows[0][headers.index("总分")] == "-3.50" and rows[0][headers.index("扣分合计")] == "20.00"
+    )
 
 
 def test_no_cell_of_any_csv_starts_a_formula_but_negative_numbers(package: Path) -> None:
@@ -113,8 +148,12 @@ def test_every_xlsx_cell_is_text_as_it_was(package: Path) -> None:
     assert second == dict_row(
         headers, 月份="2021年11月", 提醒事项="居住证签注", 服务="公租房租赁补贴", 首次列入版本="r2"
     )
-    assert {cell.data_type for row in sheet.iter_rows() for cell in row if cell.value is not None} <= {"s", "inlineStr"}
-    assert {cell.number_format for row in sheet.iter_rows() for cell in row if cell.value is not None} == {"@"}
+    assert {
+        cell.data_type for row in sheet.iter_rows() for cell in row if cell.value is not None
+    } <= {"s", "inlineStr"}
+    assert {
+        cell.number_format for row in sheet.iter_rows() for cell in row if cell.value is not None
+    } == {"@"}
 
 
 def dict_row(headers: list[str], **given: str) -> list[str | None]:
@@ -123,11 +162,15 @@ def dict_row(headers: list[str], **given: str) -> list[str | None]:
 
 
 def test_parquet_holds_the_same_with_plain_values(package: Path) -> None:
-    rows = duckdb.sql(f"SELECT resident_id, name, phone, total_points, month::VARCHAR FROM '{package}/scores.parquet'")
+    rows = duckdb.sql(
+        f"SELECT resident_id, name, phone, total_points, month::VARCHAR FROM '{package}/scores.parquet'"
+    )
     assert rows.fetchall()[0] == (ID, "=1+1", PHONE, Decimal("-3.50"), "2021-11-01")
 
 
-def test_a_clerk_sees_positive_indicators_sums_and_one_sum_of_deductions_only(package: Path) -> None:
+def test_a_clerk_sees_positive_indicators_sums_and_one_sum_of_deductions_only(
+    package: Path,
+) -> None:
     headers = raw(package / "scores.csv")[0]
     assert headers == [
         *("月份", ID_COLUMN, "姓名", "联系电话", "居住小区"),
@@ -158,11 +201,19 @@ def test_no_pseudonym_is_in_any_file_nor_told_by_the_order_of_the_rows(package: 
 def test_the_manifest_holds_for_every_file(package: Path) -> None:
     told = manifest(package)
     assert told.keys() == {"month", "revision", "district", "name", "files"}
-    assert (told["month"], told["revision"], told["district"], told["name"]) == ("2021-11", 2, "330212", "鄞州区")
+    assert (told["month"], told["revision"], told["district"], told["name"]) == (
+        "2021-11",
+        2,
+        "330212",
+        "鄞州区",
+    )
     assert told["files"].keys() == {path.name for path in files(package)} - {"manifest.json"}
     for name, facts in told["files"].items():
         content = (package / name).read_bytes()
-        assert facts["bytes"] == len(content) and facts["sha256"] == hashlib.sha256(content).hexdigest()
+        assert (
+            facts["bytes"] == len(content)
+            and facts["sha256"] == hashlib.sha256(content).hexdigest()
+        )
     rows = {name: facts["rows"] for name, facts in told["files"].items()}
     assert rows == {
         **{"scores.parquet": 4, "scores.csv": 4, "summary.html": 4, "eligibility.csv": 1},
@@ -215,7 +266,9 @@ def test_a_package_has_exactly_its_people_also_of_those_who_moved(tmp_path: Path
         assert {row[0] for row in in_parquet} == ids
 
 
-def test_eligibility_is_ranked_by_total_then_sections_and_says_what_is_lacking(tmp_path: Path) -> None:
+def test_eligibility_is_ranked_by_total_then_sections_and_says_what_is_lacking(
+    tmp_path: Path,
+) -> None:
     def person(number: int, total: str, base: str, off: str = "0") -> Person:
         points = {"total_points": total, "base_points": base, "deduction_points": off}
         return Person(f"{number:032x}", f"3302061980{number:08d}", points=points)
@@ -237,7 +290,8 @@ def test_eligibility_is_ranked_by_total_then_sections_and_says_what_is_lacking(t
     export(revision, [YINZHOU])
     listed = list(read_csv(revision / "exports" / "330212" / "eligibility.csv"))
     assert [
-        (r["服务"], r["排名"], str(r[ID_COLUMN])[-1], r["是否达标"], r["尚缺"], r["每月金额（元）"]) for r in listed
+        (r["服务"], r["排名"], str(r[ID_COLUMN])[-1], r["是否达标"], r["尚缺"], r["每月金额（元）"])
+        for r in listed
     ] == [
         ("积分入学", "1", "4", "是", None, None),
         ("积分入学", "2", "2", "是", None, None),
@@ -248,21 +302,33 @@ def test_eligibility_is_ranked_by_total_then_sections_and_says_what_is_lacking(t
     ]
 
 
-def test_long_lists_are_split_and_short_ones_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (exports.CSV_ROWS, exports.XLSX_ROWS) == (500_000, 100_000)
-    monkeypatch.setattr(exports, "CSV_ROWS", 4)
-    monkeypatch.setattr(exports, "XLSX_ROWS", 2)
+def test_long_lists_are_split_and_short_ones_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (build.CSV_ROWS, build.XLSX_ROWS) == (500_000, 100_000)
+    monkeypatch.setattr(build, "CSV_ROWS", 4)
+    monkeypatch.setattr(build, "XLSX_ROWS", 2)
     people = many(9, "330212")
-    reminders = [{"resident_id": p.resident_id, "district": "330212", "text": "请办理"} for p in people[:4]]
+    reminders = [
+        {"resident_id": p.resident_id, "district": "330212", "text": "请办理"} for p in people[:4]
+    ]
     revision = write_revision(tmp_path / "r1", people, [], reminders)
     export(revision, [YINZHOU])
     folder = revision / "exports" / "330212"
     rows = {name: facts["rows"] for name, facts in manifest(folder)["files"].items()}
     assert rows == {
-        **{"scores.parquet": 9, "scores-1.csv": 4, "scores-2.csv": 4, "scores-3.csv": 1, "summary.html": 9},
+        **{
+            "scores.parquet": 9,
+            "scores-1.csv": 4,
+            "scores-2.csv": 4,
+            "scores-3.csv": 1,
+            "summary.html": 9,
+        },
         **{"eligibility.csv": 0, "reminders.csv": 4, "reminders-1.xlsx": 2, "reminders-2.xlsx": 2},
     }
-    parts = [[row[ID_COLUMN] for row in read_csv(folder / f"scores-{part}.csv")] for part in (1, 2, 3)]
+    parts = [
+        [row[ID_COLUMN] for row in read_csv(folder / f"scores-{part}.csv")] for part in (1, 2, 3)
+    ]
     assert [len(part) for part in parts] == [4, 4, 1]
     assert [one for part in parts for one in part] == [person.resident_id for person in people]
 
@@ -279,9 +345,7 @@ def test_a_package_left_by_a_run_that_died_is_made_again(tmp_path: Path) -> None
 def test_the_same_bytes_whatever_threads_and_memory(tmp_path: Path) -> None:
     """Enough people that several threads write at once and the sort spills."""
     people = write_revision(tmp_path / "one", many(1, "330212"))
-    crowd = (
-        "SELECT * REPLACE (lpad(to_hex(hash(i)), 32, '0') AS resident_key{}) FROM '{}/*.parquet', range(150000) AS r(i)"
-    )
+    crowd = "SELECT * REPLACE (lpad(to_hex(hash(i)), 32, '0') AS resident_key{}) FROM '{}/*.parquet', range(150000) AS r(i)"
     for folder, more in (
         ("scores", ""),
         ("restricted/identities", ", '330206' || lpad(i::VARCHAR, 12, '0') AS resident_id"),
@@ -289,11 +353,15 @@ def test_the_same_bytes_whatever_threads_and_memory(tmp_path: Path) -> None:
         for run in ("a", "b"):
             target = tmp_path / run / folder
             target.mkdir(parents=True)
-            select = crowd.format(more, people / folder).replace("SELECT * ", "SELECT * EXCLUDE (i) ", 1)
+            select = crowd.format(more, people / folder).replace(
+                "SELECT * ", "SELECT * EXCLUDE (i) ", 1
+            )
             duckdb.sql(
                 f"COPY ({select} ORDER BY resident_key) TO '{target}/{target.name}.parquet' (ROW_GROUP_SIZE 20000)"
             )
     export(tmp_path / "a", [YINZHOU], settings=EngineSettings("1GB", 1))
     export(tmp_path / "b", [YINZHOU], settings=EngineSettings("120MB", 4))
-    first, second = ([path.read_bytes() for path in files(tmp_path / run / "exports")] for run in ("a", "b"))
+    first, second = (
+        [path.read_bytes() for path in files(tmp_path / run / "exports")] for run in ("a", "b")
+    )
     assert first == second and len(first) == 7

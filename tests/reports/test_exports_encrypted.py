@@ -11,22 +11,44 @@ import openpyxl
 import pyrage
 import pytest
 
-from expectations.problems import ExitCode, JifenError
-from reports import exports
-from reports.encrypt import delivered
+from expectations.errors import ExitCode, JifenError
+from reports.packages import build
+from reports.packages.encryption import open_for_delivery
 from tests.reports.lists import read_csv
-from tests.reports.packages import HAISHU, YINZHOU, export, files, manifest, many, new_key, write_revision
+from tests.reports.packages import (
+    HAISHU,
+    YINZHOU,
+    export,
+    files,
+    manifest,
+    many,
+    new_key,
+    write_revision,
+)
 
-LISTS = ["eligibility.csv", "reminders.csv", "reminders.xlsx", "scores.csv", "scores.parquet", "summary.html"]
+LISTS = [
+    "eligibility.csv",
+    "reminders.csv",
+    "reminders.xlsx",
+    "scores.csv",
+    "scores.parquet",
+    "summary.html",
+]
 
 
 @pytest.fixture
 def revision(tmp_path: Path) -> Path:
     people = [*many(30, "330212"), *many(20, "330203", begin=31)]
     reminders = [
-        {"resident_id": p.resident_id, "district": p.district, "name": p.name, "text": "请办理"} for p in people
+        {"resident_id": p.resident_id, "district": p.district, "name": p.name, "text": "请办理"}
+        for p in people
     ]
-    return write_revision(tmp_path / "r1", people, [(people[0].key, "rent_subsidy", "330212", True, 0, 404)], reminders)
+    return write_revision(
+        tmp_path / "r1",
+        people,
+        [(people[0].key, "rent_subsidy", "330212", True, 0, 404)],
+        reminders,
+    )
 
 
 def test_a_package_opens_with_its_districts_key_only(revision: Path) -> None:
@@ -39,13 +61,17 @@ def test_a_package_opens_with_its_districts_key_only(revision: Path) -> None:
             pyrage.decrypt(path.read_bytes(), [other])
 
 
-def test_what_is_opened_is_what_would_have_been_written_without_a_key(revision: Path, tmp_path: Path) -> None:
+def test_what_is_opened_is_what_would_have_been_written_without_a_key(
+    revision: Path, tmp_path: Path
+) -> None:
     identity, recipient = new_key()
     export(revision, [YINZHOU])
     plain = {path.name: path.read_bytes() for path in files(revision / "exports" / "330212")}
     export(revision, [replace(YINZHOU, recipient=recipient)])
     folder = revision / "exports" / "330212"
-    opened = {name: pyrage.decrypt((folder / f"{name}.age").read_bytes(), [identity]) for name in LISTS}
+    opened = {
+        name: pyrage.decrypt((folder / f"{name}.age").read_bytes(), [identity]) for name in LISTS
+    }
     assert {name: opened[name] for name in LISTS if name != "reminders.xlsx"} == {
         name: plain[name] for name in LISTS if name != "reminders.xlsx"
     }
@@ -53,7 +79,9 @@ def test_what_is_opened_is_what_would_have_been_written_without_a_key(revision: 
         openpyxl.load_workbook(io.BytesIO(book)).worksheets[0]
         for book in (opened["reminders.xlsx"], plain["reminders.xlsx"])
     ]
-    first, second = ([[cell.value for cell in row] for row in sheet.iter_rows()] for sheet in sheets)
+    first, second = (
+        [[cell.value for cell in row] for row in sheet.iter_rows()] for sheet in sheets
+    )
     assert first == second and len(first) == 31
     (tmp_path / "back.csv").write_bytes(opened["scores.csv"])
     assert len(list(read_csv(tmp_path / "back.csv"))) == 30
@@ -63,24 +91,34 @@ def test_nothing_but_the_manifest_is_readable_and_its_hashes_hold(revision: Path
     _, recipient = new_key()
     export(revision, [replace(YINZHOU, recipient=recipient), HAISHU])
     folder = revision / "exports" / "330212"
-    assert {path.name for path in files(folder)} == {"manifest.json", *(f"{name}.age" for name in LISTS)}
+    assert {path.name for path in files(folder)} == {
+        "manifest.json",
+        *(f"{name}.age" for name in LISTS),
+    }
     for path in files(folder):
         content = path.read_bytes()
         assert b"330206198" not in content and "李1".encode() not in content
         assert path.suffix == ".json" or content.startswith(b"age-encryption.org/v1")
     for name, facts in manifest(folder)["files"].items():
         content = (folder / name).read_bytes()
-        assert facts["bytes"] == len(content) and facts["sha256"] == hashlib.sha256(content).hexdigest()
-    assert (revision / "exports" / "330203" / "scores.csv").exists()  # a district without a key is not encrypted
+        assert (
+            facts["bytes"] == len(content)
+            and facts["sha256"] == hashlib.sha256(content).hexdigest()
+        )
+    assert (
+        revision / "exports" / "330203" / "scores.csv"
+    ).exists()  # a district without a key is not encrypted
 
 
-def test_no_file_of_the_package_is_ever_plain(revision: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_of_the_package_is_ever_plain(
+    revision: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Looked at whenever a file has been made, before it is closed off: only encrypted files and the pipe are there."""
     _, recipient = new_key()
     seen: list[set[str]] = []
-    write = exports.Package.write
+    write = build.Package.write
 
-    def watched(package: exports.Package, name: str, rows: int, make: object) -> None:
+    def watched(package: build.Package, name: str, rows: int, make: object) -> None:
         def making(target: Path) -> None:
             make(target)  # type: ignore[operator]
             assert target.is_relative_to("/dev/fd")
@@ -88,7 +126,7 @@ def test_no_file_of_the_package_is_ever_plain(revision: Path, monkeypatch: pytes
 
         write(package, name, rows, making)
 
-    monkeypatch.setattr(exports.Package, "write", watched)
+    monkeypatch.setattr(build.Package, "write", watched)
     export(revision, [replace(YINZHOU, recipient=recipient)])
     assert len(seen) == len(LISTS) and set.union(*seen) == {".age"}
 
@@ -120,5 +158,8 @@ def test_a_full_disk_ends_the_writing_with_its_own_error(tmp_path: Path) -> None
     """More than a pipe holds: the writer must not wait for ever for an encryption that has ended."""
     _, recipient = new_key()
     (tmp_path / "list.csv.age").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left"), delivered(tmp_path / "list.csv", recipient) as target:
+    with (
+        pytest.raises(OSError, match="No space left"),
+        open_for_delivery(tmp_path / "list.csv", recipient) as target,
+    ):
         target.write_bytes(b"x" * 10_000_000)

@@ -54,10 +54,15 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened(package: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+def opened(
+    package: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[dict[str, Any]]]:
     """The CSV lists as LibreOffice sees them: for each the rows, header -> cell."""
     files = sorted(package.glob("*.csv"))
-    return {made.stem: rows(made) for made in converted(files, "xlsx", tmp_path_factory.mktemp("opened"))}
+    return {
+        made.stem: rows(made)
+        for made in converted(files, "xlsx", tmp_path_factory.mktemp("opened"))
+    }
 
 
 def rows(workbook: Path) -> list[dict[str, Any]]:
@@ -66,7 +71,10 @@ def rows(workbook: Path) -> list[dict[str, Any]]:
     assert not [
         cell for line in lines for cell in line if cell.data_type not in ("s", "n", "d")
     ]  # "f" would be a formula
-    return [{str(head.value): cell.value for head, cell in zip(headers, line, strict=True)} for line in lines]
+    return [
+        {str(head.value): cell.value for head, cell in zip(headers, line, strict=True)}
+        for line in lines
+    ]
 
 
 def test_a_formula_would_be_seen(tmp_path: Path) -> None:
@@ -79,11 +87,15 @@ def test_a_formula_would_be_seen(tmp_path: Path) -> None:
 
 def test_every_cell_of_the_csv_is_where_it_belongs(opened: dict[str, list[dict[str, Any]]]) -> None:
     assert {name: len(lines) for name, lines in opened.items()} == dict.fromkeys(opened, len(NAMES))
-    assert len(opened) == 3 and all(line["月份"] == "2021年11月" for lines in opened.values() for line in lines)
+    assert len(opened) == 3 and all(
+        line["月份"] == "2021年11月" for lines in opened.values() for line in lines
+    )
 
 
 @pytest.mark.parametrize("name", ["scores", "eligibility", "reminders"])
-def test_ids_phones_names_and_numbers_are_right_in_the_csv(name: str, opened: dict[str, list[dict[str, Any]]]) -> None:
+def test_ids_phones_names_and_numbers_are_right_in_the_csv(
+    name: str, opened: dict[str, list[dict[str, Any]]]
+) -> None:
     lines = {str(line[ID]).strip(): line for line in opened[name]}
     for number, given in enumerate(NAMES):
         line = lines[resident_id(number)]
@@ -104,9 +116,11 @@ def test_the_workbook_is_right_and_none_of_its_cells_runs(package: Path, tmp_pat
     (made,) = converted([package / "reminders.xlsx"], TO_CSV, tmp_path)
     with made.open(encoding="utf-8", newline="") as text:
         lines = {line[ID]: line for line in csv.DictReader(text)}
-    assert {n: (lines[resident_id(n)]["姓名"], lines[resident_id(n)][PHONE]) for n in range(len(NAMES))} == {
-        n: (name, f"0574{n:08d}") for n, name in enumerate(NAMES)
-    }
+    assert {
+        n: (lines[resident_id(n)]["姓名"], lines[resident_id(n)][PHONE]) for n in range(len(NAMES))
+    } == {n: (name, f"0574{n:08d}") for n, name in enumerate(NAMES)}
     assert {line["内容"] for line in lines.values()} == {NOTE}
     (saved,) = converted([package / "reminders.xlsx"], "xlsx", tmp_path)
-    assert {row[ID]: row["姓名"] for row in rows(saved)} == {resident_id(n): name for n, name in enumerate(NAMES)}
+    assert {row[ID]: row["姓名"] for row in rows(saved)} == {
+        resident_id(n): name for n, name in enumerate(NAMES)
+    }

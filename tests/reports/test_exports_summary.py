@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.summary import rounded
+from reports.packages.summary import round_people
 from tests.reports.packages import YINZHOU, Person, export, many, write_revision
 
 
@@ -19,7 +19,10 @@ def page(revision: Path) -> str:
 
 def rows(text: str) -> dict[str, list[str]]:
     """First cell -> the other cells that say something."""
-    lines = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in re.findall(r"<tr>(.*?)</tr>", text)]
+    lines = [
+        re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line)
+        for line in re.findall(r"<tr>(.*?)</tr>", text)
+    ]
     return {cells[0]: [cell for cell in cells[1:] if "<i" not in cell] for cells in lines}
 
 
@@ -36,10 +39,14 @@ def revision(tmp_path: Path) -> Path:
         many(25, "330212", 200),
     )
     went, left = many(9, "330203", 300), many(12, "330212", 400)
-    before = write_revision(tmp_path / "before", [*stayed, *moved(came, "330203"), *moved(went, "330212"), *left])
+    before = write_revision(
+        tmp_path / "before", [*stayed, *moved(came, "330203"), *moved(went, "330212"), *left]
+    )
     eligible = [(p.key, "rent_subsidy", "330212", True, 0, 404) for p in stayed[:9]]
     eligible += [(p.key, "rent_subsidy", "330212", False, 5, None) for p in stayed[9:26]]
-    reminders = [{"resident_id": p.resident_id, "district": "330212", "text": "请办理"} for p in stayed[:9]]
+    reminders = [
+        {"resident_id": p.resident_id, "district": "330212", "text": "请办理"} for p in stayed[:9]
+    ]
     made = write_revision(tmp_path / "r1", [*stayed, *came, *new, *went], eligible, reminders)
     export(made, [YINZHOU], before)
     return made
@@ -65,7 +72,9 @@ def test_the_distribution_is_rounded_and_its_bars_say_no_more(revision: Path) ->
     text = page(revision)
     found = rows(text)
     assert (
-        found["0 至不足 20 分"] == ["30"] and found["20 至不足 40 分"] == ["40"] and found["40 至不足 60 分"] == ["10"]
+        found["0 至不足 20 分"] == ["30"]
+        and found["20 至不足 40 分"] == ["40"]
+        and found["40 至不足 60 分"] == ["10"]
     )
     assert found["低于 0 分"] == found["180 分以上"] == ["少于 10"]
     assert sorted(set(re.findall(r"width:(\d+)%", text)), key=int) == ["0", "25", "75", "100"]
@@ -82,7 +91,11 @@ def test_means_are_over_everyone_and_only_over_ten_or_more(revision: Path, tmp_p
 def test_no_planted_cell_of_nine_is_told(revision: Path) -> None:
     cells = {cell for cells in rows(page(revision)).values() for cell in cells}
     people = {cell for cell in cells if re.fullmatch("[0-9,]+", cell)}
-    assert "少于 10" in cells and people and all(number.endswith("0") and number != "0" for number in people)
+    assert (
+        "少于 10" in cells
+        and people
+        and all(number.endswith("0") and number != "0" for number in people)
+    )
 
 
 def test_nobody_is_named_and_nothing_is_loaded(revision: Path) -> None:
@@ -93,11 +106,14 @@ def test_nobody_is_named_and_nothing_is_loaded(revision: Path) -> None:
 def test_without_the_month_before_nothing_is_said_of_who_moved(tmp_path: Path) -> None:
     revision = write_revision(tmp_path / "r1", many(20, "330212"))
     export(revision, [YINZHOU])
-    assert "上月未发布" in page(revision) and "本月迁入（上月在市内其他区县）" not in rows(page(revision))
+    assert "上月未发布" in page(revision) and "本月迁入（上月在市内其他区县）" not in rows(
+        page(revision)
+    )
 
 
 @pytest.mark.parametrize(
-    ("people", "told"), [(0, None), (9, None), (10, 10), (14, 10), (15, 20), (99, 100), (1234, 1230)]
+    ("people", "told"),
+    [(0, None), (9, None), (10, 10), (14, 10), (15, 20), (99, 100), (1234, 1230)],
 )
 def test_rounding(people: int, told: int | None) -> None:
-    assert rounded(people) == told
+    assert round_people(people) == told

@@ -25,7 +25,9 @@ FAKE = "110101200001010009"  # people who are not sought
 
 
 def parquet(select: str) -> Callable[[Path], object]:
-    return lambda path: duckdb.sql(f"COPY ({select} FROM range(3000)) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+    return lambda path: duckdb.sql(
+        f"COPY ({select} FROM range(3000)) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+    )
 
 
 def database(*statements: str) -> Callable[[Path], object]:
@@ -65,9 +67,13 @@ def binary(content: bytes) -> Callable[[Path], object]:
 
 
 PLANTED: dict[str, Callable[[Path], object]] = {
-    "parquet, a string": parquet(f"SELECT CASE range WHEN 1500 THEN '{ID}' ELSE md5(range::VARCHAR) END AS a"),
+    "parquet, a string": parquet(
+        f"SELECT CASE range WHEN 1500 THEN '{ID}' ELSE md5(range::VARCHAR) END AS a"
+    ),
     "parquet, the same in every row": parquet(f"SELECT '{NAME}' AS a"),
-    "parquet, nested": parquet(f"SELECT [{{'case': 'K' || range, 'note': CASE range WHEN 7 THEN '{PHONE}' END}}] AS a"),
+    "parquet, nested": parquet(
+        f"SELECT [{{'case': 'K' || range, 'note': CASE range WHEN 7 THEN '{PHONE}' END}}] AS a"
+    ),
     "parquet, a number": parquet(f"SELECT range + {ID[:17]} - 1500 AS a"),
     "parquet, a column": parquet(f'SELECT range AS "{NAME}"'),
     "duckdb, a table": database(
@@ -104,7 +110,9 @@ def test_a_leak_is_found(kind: str, tmp_path: Path) -> None:
     assert leaks((tmp_path / "file").read_bytes(), SOUGHT)
     assert leaks_below(tmp_path, SOUGHT, lambda path: False)
     assert not leaks_below(
-        tmp_path, sought([Person("330206199912319998", "慕容无忌", "18867112233")]), lambda path: False
+        tmp_path,
+        sought([Person("330206199912319998", "慕容无忌", "18867112233")]),
+        lambda path: False,
     )
 
 

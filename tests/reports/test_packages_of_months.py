@@ -23,7 +23,14 @@ from tests.world import World, national_id, read_rows
 
 TO_JIANGBEI, TO_HAISHU, GONE = PEOPLE[:3], PEOPLE[24:26], PEOPLE[3]
 NEW = national_id("51010219850103001")
-LISTS = {"scores.csv", "scores.parquet", "eligibility.csv", "reminders.csv", "reminders.xlsx", "summary.html"}
+LISTS = {
+    "scores.csv",
+    "scores.parquet",
+    "eligibility.csv",
+    "reminders.csv",
+    "reminders.xlsx",
+    "summary.html",
+}
 ID = "公民身份号码"
 
 
@@ -32,7 +39,9 @@ def lived(month: str) -> dict[str, str]:
     people = {person: HAISHU if number < 24 else JIANGBEI for number, person in enumerate(PEOPLE)}
     if month == OCTOBER:
         return people
-    people |= dict.fromkeys(TO_JIANGBEI, JIANGBEI) | dict.fromkeys(TO_HAISHU, HAISHU) | {NEW: JIANGBEI}
+    people |= (
+        dict.fromkeys(TO_JIANGBEI, JIANGBEI) | dict.fromkeys(TO_HAISHU, HAISHU) | {NEW: JIANGBEI}
+    )
     del people[GONE]
     return people
 
@@ -50,7 +59,9 @@ class City:
     def opened(self, month: str, district: str) -> dict[str, bytes]:
         """What the district finds in its package: name without `.age` -> content."""
         files = sorted(self.folder(month, district).glob("*.age"))
-        return {file.stem: pyrage.decrypt(file.read_bytes(), [self.secrets[district]]) for file in files}
+        return {
+            file.stem: pyrage.decrypt(file.read_bytes(), [self.secrets[district]]) for file in files
+        }
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +81,12 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> City:
     person = registry()[0]
     for month in (OCTOBER, NOVEMBER):
         rows = [
-            {**person, "resident_id": who, "residence_district": district, "permit_valid_to": "2021-12-20"}
+            {
+                **person,
+                "resident_id": who,
+                "residence_district": district,
+                "permit_valid_to": "2021-12-20",
+            }
             for who, district in lived(month).items()
         ]
         world.deliver(month, registry=rows, education=degrees())
@@ -84,7 +100,9 @@ def listed(content: dict[str, bytes]) -> dict[str, list[str]]:
     for name in ("scores.csv", "eligibility.csv", "reminders.csv"):
         rows = csv.DictReader(io.StringIO(content[name].decode("utf-8-sig"), newline=""))
         found[name] = [str(row[ID]).removeprefix("\t") for row in rows]
-    headers, *lines = openpyxl.load_workbook(io.BytesIO(content["reminders.xlsx"])).worksheets[0].values
+    headers, *lines = (
+        openpyxl.load_workbook(io.BytesIO(content["reminders.xlsx"])).worksheets[0].values
+    )
     found["reminders.xlsx"] = [str(line[headers.index(ID)]) for line in lines]
     return found
 
@@ -108,7 +126,10 @@ def test_every_resident_is_in_the_package_of_their_district_and_in_no_other(
 
 
 def test_those_who_moved_are_reminded_by_where_they_live_now(city: City) -> None:
-    reminded = {district: {*listed(city.opened(NOVEMBER, district))["reminders.csv"]} for district in city.secrets}
+    reminded = {
+        district: {*listed(city.opened(NOVEMBER, district))["reminders.csv"]}
+        for district in city.secrets
+    }
     assert reminded[JIANGBEI] >= {*TO_JIANGBEI} and not reminded[JIANGBEI] & {*TO_HAISHU}
     assert reminded[HAISHU] >= {*TO_HAISHU} and not reminded[HAISHU] & {*TO_JIANGBEI, GONE}
 
@@ -130,21 +151,26 @@ def test_the_manifest_of_every_package_holds(city: City) -> None:
         assert {path.name for path in folder.iterdir()} == {*told, "manifest.json"}
         for name, facts in told.items():
             content = (folder / name).read_bytes()
-            assert (facts["bytes"], facts["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+            assert (facts["bytes"], facts["sha256"]) == (
+                len(content),
+                hashlib.sha256(content).hexdigest(),
+            )
         lists = listed(city.opened(NOVEMBER, district))
-        assert {name: told[f"{name}.age"]["rows"] for name in lists} == {name: len(ids) for name, ids in lists.items()}
+        assert {name: told[f"{name}.age"]["rows"] for name in lists} == {
+            name: len(ids) for name, ids in lists.items()
+        }
 
 
 LARGE = """
 import resource, sys
 from pathlib import Path
-from reports.encrypt import delivered
-from transforms.engine import EngineSettings, open_engine
+from reports.packages.encryption import open_for_delivery
+from transforms.engine.session import EngineSettings, open_engine
 target, recipient, rows = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 select = "SELECT i AS number, md5(i::VARCHAR) AS text, sha256(i::VARCHAR) AS more FROM range({}) AS t(i)"
 with open_engine(EngineSettings("200MB", 1), target.parent / "spill") as connection:
     def write(rows):
-        with delivered(target, recipient) as pipe:
+        with open_for_delivery(target, recipient) as pipe:
             connection.execute(f"COPY ({select.format(rows)}) TO '{pipe}' (FORMAT csv, USE_TMP_FILE false)")
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(write(100), write(rows))
@@ -155,7 +181,9 @@ def test_a_large_list_is_encrypted_while_it_is_written_in_little_memory(tmp_path
     identity, recipient = new_key()
     rows = 1_600_000
     command = [sys.executable, "-c", LARGE, str(tmp_path / "list.csv"), recipient, str(rows)]
-    small, large = map(int, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+    small, large = map(
+        int, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    )
     made = tmp_path / "list.csv.age"
     assert not (tmp_path / "list.csv").exists() and made.stat().st_size > 160 * 2**20
     assert large - small < 80  # MiB; the list is twice as large

@@ -10,15 +10,19 @@ from itertools import combinations, product
 
 import pytest
 
-from reports import page, simulation_page, summary
+from reports import simulation
+from reports.html import page
+from reports.packages import summary
 
 STYLES = {
     "run report": page.STYLE,
     "summary": page.STYLE + summary.STYLE,
-    "simulation": page.STYLE + summary.STYLE + simulation_page.MORE_STYLE,
+    "simulation": page.STYLE + summary.STYLE + simulation.MORE_STYLE,
 }
 TEXT, GRAPHICS = 4.5, 3.0
-DECORATION = "line"  # hairlines between rows and under headings: what they part is parted by space as well
+DECORATION = (
+    "line"  # hairlines between rows and under headings: what they part is parted by space as well
+)
 # Linear RGB as seen without red or green cones (Viénot, Brettel and Mollon 1999).
 SIGHT = {
     "protanopia": ((0.11238, 0.88762, 0.0), (0.11238, 0.88762, 0.0), (0.00401, -0.00401, 1.0)),
@@ -32,7 +36,9 @@ def colour(text: str) -> Colour:
     digits = text.removeprefix("#")
     whole = "".join(letter * 2 for letter in digits) if len(digits) == 3 else digits
     parts = (int(whole[place : place + 2], 16) / 255 for place in (0, 2, 4))
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
     return red, green, blue
 
 
@@ -60,7 +66,8 @@ def declared(style: str) -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("one", "two", "ratio"), [("#000", "#fff", 21.0), ("#777777", "#fff", 4.48), ("#fff", "#fff", 1.0)]
+    ("one", "two", "ratio"),
+    [("#000", "#fff", 21.0), ("#777777", "#fff", 4.48), ("#fff", "#fff", 1.0)],
 )
 def test_contrast_is_computed_as_wcag_says(one: str, two: str, ratio: float) -> None:
     assert contrast(one, two) == pytest.approx(ratio, abs=0.01)
@@ -71,7 +78,9 @@ def test_every_text_stands_out_from_every_background(name: str) -> None:
     style = STYLES[name]
     found = list(declared(style))
     inks = {value for _, prop, value in found if prop == "color"}
-    papers = {value for selector, prop, value in found if prop == "background" and selector != ".bar i"}
+    papers = {
+        value for selector, prop, value in found if prop == "background" and selector != ".bar i"
+    }
     assert len(inks) >= 3 and papers == {"#fff", palette(style)["pale"]}
     weak = [(ink, paper) for ink, paper in product(inks, papers) if contrast(ink, paper) < TEXT]
     assert not weak
@@ -84,9 +93,17 @@ def test_every_mark_stands_out_from_every_background(name: str) -> None:
     line = palette(style)[DECORATION]
     kinds = ("fill", "stroke", "outline", "border", "border-color", "background")
     papers = ("#fff", palette(style)["pale"])
-    marks = {(s, value) for s, prop, value in declared(style) if prop in kinds and value not in (*papers, line)}
+    marks = {
+        (s, value)
+        for s, prop, value in declared(style)
+        if prop in kinds and value not in (*papers, line)
+    }
     assert len({value for _, value in marks}) >= 3
-    assert not [(mark, paper) for mark, paper in product(marks, papers) if contrast(mark[1], paper) < GRAPHICS]
+    assert not [
+        (mark, paper)
+        for mark, paper in product(marks, papers)
+        if contrast(mark[1], paper) < GRAPHICS
+    ]
 
 
 def seen(text: str, kind: str) -> str:
@@ -94,7 +111,8 @@ def seen(text: str, kind: str) -> str:
     light = colour(text)
     parts = [sum(a * b for a, b in zip(row, light, strict=True)) for row in SIGHT[kind]]
     written = (
-        12.92 * p if p <= 0.0031308 else 1.055 * p ** (1 / 2.4) - 0.055 for p in (min(max(p, 0), 1) for p in parts)
+        12.92 * p if p <= 0.0031308 else 1.055 * p ** (1 / 2.4) - 0.055
+        for p in (min(max(p, 0), 1) for p in parts)
     )
     return "#" + "".join(f"{round(255 * part):02x}" for part in written)
 
@@ -127,11 +145,17 @@ def test_the_simulated_sight_does_confuse_red_and_green() -> None:
 def rule(style: str, selector: str) -> str:
     """What a selector says, wherever it stands in the sheet."""
     rules = re.findall(r"([^{}]+)\{([^{}]*)\}", style)
-    return " ".join(body for names, body in rules if selector in [name.strip() for name in names.split(",")])
+    return " ".join(
+        body for names, body in rules if selector in [name.strip() for name in names.split(",")]
+    )
 
 
-@pytest.mark.parametrize(("style", "solid", "hollow"), [(page.STYLE, ".now", ".then"), (page.STYLE, ".more", ".fewer")])
-def test_marks_of_one_chart_differ_in_shape_not_in_colour_alone(style: str, solid: str, hollow: str) -> None:
+@pytest.mark.parametrize(
+    ("style", "solid", "hollow"), [(page.STYLE, ".now", ".then"), (page.STYLE, ".more", ".fewer")]
+)
+def test_marks_of_one_chart_differ_in_shape_not_in_colour_alone(
+    style: str, solid: str, hollow: str
+) -> None:
     """In grey the two colours are nearly one: what is solid and what is hollow tells them apart."""
     colours = palette(style)
     assert contrast(colours["now"], colours["down"]) < GRAPHICS
@@ -141,12 +165,16 @@ def test_marks_of_one_chart_differ_in_shape_not_in_colour_alone(style: str, soli
 
 def test_bars_of_the_simulation_differ_in_shape_too_and_all_bars_are_printed() -> None:
     style = STYLES["simulation"]
-    assert "background: #fff" in rule(style, ".bar i.down") and "border: 2px solid var(--down)" in rule(
+    assert "background: #fff" in rule(
         style, ".bar i.down"
-    )
-    assert "background: var(--now)" in rule(style, ".bar i") and "print-color-adjust: exact" in rule(style, ".bar i")
+    ) and "border: 2px solid var(--down)" in rule(style, ".bar i.down")
+    assert "background: var(--now)" in rule(
+        style, ".bar i"
+    ) and "print-color-adjust: exact" in rule(style, ".bar i")
 
 
 def test_a_verdict_is_told_by_its_frame_and_in_words() -> None:
     """Published, held, blocked: one frame is double; the words are tried in a browser (test_run_report)."""
-    assert "border-style: double" in rule(page.STYLE, ".held") and "double" not in rule(page.STYLE, ".blocked")
+    assert "border-style: double" in rule(page.STYLE, ".held") and "double" not in rule(
+        page.STYLE, ".blocked"
+    )

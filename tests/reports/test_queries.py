@@ -15,9 +15,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from reports.catalogue import DICTIONARY, build_catalogue
+from reports.catalogue.build import DICTIONARY, build_catalogue
 from tests.reports.queries import QUERIES
-from transforms.engine import EngineSettings, open_engine, quoted
+from transforms.engine.session import EngineSettings, open_engine, sql_literal
 
 OCT, NOV = dt.date(2021, 10, 1), dt.date(2021, 11, 1)
 POINTS = "DECIMAL(7,2)"
@@ -57,7 +57,9 @@ CHANGES = """('ann', '330212', 'total', 55.50, 63.50), ('ann', '330212', 'age', 
 def tables(month: str) -> dict[str, str]:
     """Folder of a revision -> the rows of its table."""
     first = f"DATE '{month}-01' AS month"
-    corrected = "CAST(CASE WHEN key = 'ann' THEN [('fact:age', 'c1', NULL), ('age', 'c2', 5)] ELSE [] END"
+    corrected = (
+        "CAST(CASE WHEN key = 'ann' THEN [('fact:age', 'c1', NULL), ('age', 'c2', 5)] ELSE [] END"
+    )
     corrected += f" AS STRUCT(target VARCHAR, case_id VARCHAR, before {POINTS})[]) AS corrected"
     return {
         "scores": f"""SELECT {first}, key AS resident_key, district, common::{POINTS} AS common_points,
@@ -84,11 +86,15 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckD
         for month, revision in revisions:
             for folder, rows in tables(month).items():
                 (revision / folder).mkdir(parents=True)
-                connection.execute(f"COPY ({rows}) TO {quoted(revision / folder / 'a.parquet')}")
+                connection.execute(
+                    f"COPY ({rows}) TO {sql_literal(revision / folder / 'a.parquet')}"
+                )
     described: dict[str, str | None] = dict.fromkeys(DICTIONARY)
     age = {**described, "table_name": "scores", "column_name": "age_points", "title_zh": "年龄"}
     build_catalogue(root, revisions, [age])
-    with open_engine(settings, root / "tmp", root / "catalogue.duckdb", read_only=True) as connection:
+    with open_engine(
+        settings, root / "tmp", root / "catalogue.duckdb", read_only=True
+    ) as connection:
         yield connection
 
 
@@ -160,10 +166,14 @@ def test_answer(name: str, catalogue: duckdb.DuckDBPyConnection) -> None:
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_question_says_what_it_asks_in_both_languages(name: str) -> None:
     chinese, english, _ = QUERIES[name].split("\n", 2)
-    assert re.fullmatch(r"-- .*[\u4e00-\u9fff].*？", chinese) and re.fullmatch(r"-- [^\u4e00-\u9fff]+\?", english)
+    assert re.fullmatch(r"-- .*[\u4e00-\u9fff].*？", chinese) and re.fullmatch(
+        r"-- [^\u4e00-\u9fff]+\?", english
+    )
 
 
-def test_a_question_about_two_months_opens_no_other_months_files(catalogue: duckdb.DuckDBPyConnection) -> None:
+def test_a_question_about_two_months_opens_no_other_months_files(
+    catalogue: duckdb.DuckDBPyConnection,
+) -> None:
     variable, question = QUERIES["newly_eligible"].split(";\n", 1)
     catalogue.execute(variable)
     catalogue.execute("SET VARIABLE before = DATE '2021-09-01'")
@@ -172,7 +182,11 @@ def test_a_question_about_two_months_opens_no_other_months_files(catalogue: duck
 
 
 def test_the_analysts_guide_lists_every_question() -> None:
-    guide = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "analysts.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "analysts.md").read_text(
+        encoding="utf-8"
+    )
     english = {name: sql.splitlines()[1].removeprefix("-- ") for name, sql in QUERIES.items()}
-    missing = [name for name, question in english.items() if f"| `{name}` | {question} |" not in guide]
+    missing = [
+        name for name, question in english.items() if f"| `{name}` | {question} |" not in guide
+    ]
     assert not missing

@@ -8,8 +8,18 @@ from typing import Any
 
 import pytest
 
-from expectations.problems import ExitCode, JifenError
-from tests.held_city import NAME, NOVEMBER, PEOPLE, PHONE, copied, degrees, held, october_town, registry
+from expectations.errors import ExitCode, JifenError
+from tests.held_city import (
+    NAME,
+    NOVEMBER,
+    PEOPLE,
+    PHONE,
+    copied,
+    degrees,
+    held,
+    october_town,
+    registry,
+)
 from tests.reports.browser import Browser
 
 TAB, ENTER = ("Tab", 9), ("Enter", 13)
@@ -35,7 +45,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     october = october_town()
     good = copied(october, folder / "good")
-    good.deliver(NOVEMBER, registry=with_trouble(), education=[*degrees(PEOPLE[1:]), a_doctor(PEOPLE[0])])
+    good.deliver(
+        NOVEMBER, registry=with_trouble(), education=[*degrees(PEOPLE[1:]), a_doctor(PEOPLE[0])]
+    )
     good.run(NOVEMBER)
     kept_back = copied(october, folder / "held")
     kept_back.deliver(NOVEMBER, registry=registry(), education=degrees(PEOPLE[:4]))
@@ -70,9 +82,13 @@ def test_it_opens_without_network_complaint_or_sideways_scrolling(
     assert browser.evaluate(smallest) >= 13
 
 
-def test_the_browser_would_see_a_request_a_complaint_and_a_page_too_wide(browser: Browser, tmp_path: Path) -> None:
+def test_the_browser_would_see_a_request_a_complaint_and_a_page_too_wide(
+    browser: Browser, tmp_path: Path
+) -> None:
     page = tmp_path / "bad.html"
-    page.write_text("<img src='http://example.com/a.png'><script>nonsense()</script><div style='width:3000px'>x</div>")
+    page.write_text(
+        "<img src='http://example.com/a.png'><script>nonsense()</script><div style='width:3000px'>x</div>"
+    )
     browser.open(page, 390)
     assert "http://example.com/a.png" in browser.requests
     assert browser.complaints
@@ -80,7 +96,9 @@ def test_the_browser_would_see_a_request_a_complaint_and_a_page_too_wide(browser
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_verdict_is_on_the_first_screen_in_words(pages: dict[str, Path], browser: Browser, state: str) -> None:
+def test_the_verdict_is_on_the_first_screen_in_words(
+    pages: dict[str, Path], browser: Browser, state: str
+) -> None:
     browser.open(pages[state], 390, height=800)
     sign = "document.querySelector('.verdict strong')"
     assert browser.evaluate(f"{sign}.textContent") == WORDS[state]
@@ -92,7 +110,9 @@ def test_the_keyboard_reaches_everything(pages: dict[str, Path], browser: Browse
     browser.open(pages["published"], 1280)
     browser.press(*TAB)
     assert browser.evaluate("document.activeElement.className") == "skip"
-    assert browser.evaluate("document.activeElement.getBoundingClientRect().left") >= 0  # it shows itself
+    assert (
+        browser.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+    )  # it shows itself
     browser.press(*ENTER)
     assert browser.evaluate("location.hash") == "#main"
     details = browser.evaluate("document.querySelectorAll('details').length")
@@ -105,19 +125,23 @@ def test_the_keyboard_reaches_everything(pages: dict[str, Path], browser: Browse
         if opened == details:
             break
     assert opened == details >= 5
-    marks = "['header', 'nav', 'main', 'footer', 'h1'].map(n => document.querySelectorAll(n).length)"
+    marks = (
+        "['header', 'nav', 'main', 'footer', 'h1'].map(n => document.querySelectorAll(n).length)"
+    )
     assert browser.evaluate(marks) == [1, 1, 1, 1, 1]
 
 
 def test_every_chart_has_its_numbers_as_a_table(pages: dict[str, Path], browser: Browser) -> None:
     browser.open(pages["published"], 1280)
-    charts: list[dict[str, Any]] = browser.evaluate("""[...document.querySelectorAll('figure')].map(figure => ({
+    charts: list[dict[str, Any]] = (
+        browser.evaluate("""[...document.querySelectorAll('figure')].map(figure => ({
         caption: figure.querySelector('figcaption').textContent,
         hidden: figure.querySelector('div').getAttribute('aria-hidden'),
         numbers: [...figure.querySelectorAll('.value')].map(value => value.textContent),
         section: figure.closest('section').querySelector('h2').textContent,
         cells: [...figure.closest('section').querySelectorAll('td')].map(cell => cell.textContent),
     }))""")
+    )
     assert {chart["section"] for chart in charts} == {
         "收到的数据", "退回的数据", "积分分布", "积分变动", "积分应用与金额", "提醒", "用时",
     }  # fmt: skip
@@ -128,7 +152,9 @@ def test_every_chart_has_its_numbers_as_a_table(pages: dict[str, Path], browser:
             assert told and set(told) <= set(chart["cells"]), (chart["caption"], label)
 
 
-def test_everything_is_there_in_print(pages: dict[str, Path], browser: Browser, tmp_path: Path) -> None:
+def test_everything_is_there_in_print(
+    pages: dict[str, Path], browser: Browser, tmp_path: Path
+) -> None:
     browser.open(pages["published"], 1280)
     folded = "[...document.querySelectorAll('details table')].map(table => table.checkVisibility())"
     assert not any(browser.evaluate(folded))
@@ -141,11 +167,11 @@ def test_everything_is_there_in_print(pages: dict[str, Path], browser: Browser, 
     assert (tmp_path / "page.pdf").stat().st_size > 20_000
 
 
-def test_this_month_and_last_are_told_apart_without_colour(pages: dict[str, Path], browser: Browser) -> None:
+def test_this_month_and_last_are_told_apart_without_colour(
+    pages: dict[str, Path], browser: Browser
+) -> None:
     browser.open(pages["held"], 1280)
-    shape = (
-        "(kind => { const style = getComputedStyle(document.querySelector(kind)); return [style.fill, style.stroke] })"
-    )
+    shape = "(kind => { const style = getComputedStyle(document.querySelector(kind)); return [style.fill, style.stroke] })"
     now, then = browser.evaluate(f"['.now', '.then'].map({shape})")
     assert now[1] == "none" and then == ["rgb(255, 255, 255)", "rgb(29, 36, 48)"]
 
@@ -163,7 +189,9 @@ def test_refused_rows_are_told_by_source_and_reason(pages: dict[str, Path]) -> N
     assert f"{TROUBLED} 行，占 6.98 %（上月 0 行）" in refused
 
 
-def test_a_blocked_month_says_what_came_what_was_refused_and_what_to_do(pages: dict[str, Path]) -> None:
+def test_a_blocked_month_says_what_came_what_was_refused_and_what_to_do(
+    pages: dict[str, Path],
+) -> None:
     text = text_of(pages["blocked"])
     assert "学历与职业技能（education）2021-11 未通过检查" in text
     assert "请部门核对后重新提供" in text and "未发布任何内容" in text
@@ -181,7 +209,7 @@ def test_a_month_without_a_source_says_which_one(tmp_path: Path) -> None:
     (town.inbox / NOVEMBER / "patents.csv").unlink()
     told: list[str] = []
     with pytest.raises(JifenError):
-        town.run(NOVEMBER, tell=told.append)
+        town.run(NOVEMBER, report_progress=told.append)
     (page,) = town.root.runs.glob(f"*-{NOVEMBER}.html")
     assert f"报告：{page}" in told
     assert "专利（市场监管）|✖ 缺月|—|—" in rows(text_of(page))

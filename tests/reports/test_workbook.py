@@ -10,8 +10,8 @@ import openpyxl
 import pytest
 from openpyxl.utils.escape import unescape
 
-from reports.cells import ListColumn
-from reports.workbook import LONGEST, write_workbook
+from reports.packages.csv_cells import ListColumn
+from reports.packages.xlsx import LONGEST, write_workbook
 
 COLUMNS = [ListColumn("a", "甲"), ListColumn("b", "<乙> & 丙", "text")]
 TEXTS = [
@@ -20,12 +20,16 @@ TEXTS = [
 ]  # fmt: skip
 
 
-def book(target: Path, rows: list[tuple[str | None, str | None]], span: range | None = None) -> openpyxl.Workbook:
+def book(
+    target: Path, rows: list[tuple[str | None, str | None]], span: range | None = None
+) -> openpyxl.Workbook:
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE t (a VARCHAR, b VARCHAR)")
         if rows:
             connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
-        write_workbook(connection, "t", COLUMNS, span or range(len(rows)), dt.date(2024, 4, 30), target)
+        write_workbook(
+            connection, "t", COLUMNS, span or range(len(rows)), dt.date(2024, 4, 30), target
+        )
     return openpyxl.load_workbook(target)
 
 
@@ -44,10 +48,14 @@ def test_a_text_longer_than_a_cell_ends_in_dots(tmp_path: Path) -> None:
 
 
 def test_the_sheet_knows_its_size_and_keeps_its_header_in_sight(tmp_path: Path) -> None:
-    (sheet,) = book(tmp_path / "a.xlsx", [(str(n), None) for n in range(5_000)], range(1_000, 4_000)).worksheets
+    (sheet,) = book(
+        tmp_path / "a.xlsx", [(str(n), None) for n in range(5_000)], range(1_000, 4_000)
+    ).worksheets
     assert (sheet.dimensions, sheet.freeze_panes) == ("A1:B3001", "A2")
     assert [cell.value for cell in sheet[1]] == ["甲", "<乙> & 丙"]
-    assert [row[0] for row in sheet.iter_rows(min_row=2, values_only=True)] == [str(n) for n in range(1_000, 4_000)]
+    assert [row[0] for row in sheet.iter_rows(min_row=2, values_only=True)] == [
+        str(n) for n in range(1_000, 4_000)
+    ]
 
 
 def test_without_rows_there_is_a_header(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import duckdb
 
-from expectations.source import Fact
+from expectations.source_model import Fact
 from tests.reference import points as reference
 from tests.reference.rows import Correction
-from transforms.measures import FACT_TYPES
-from transforms.policy.compile import points_sql
-from transforms.policy.facts import HOURS_BY_YEAR, typed
-from transforms.policy.tables import AWARD, CITY, PointsTable
+from transforms.expressions.fact_values import HOURS_BY_YEAR, parse_fact_value
+from transforms.facts.measures import FACT_TYPES
+from transforms.points.compile import points_sql
+from transforms.points.models import AWARD, CITY, PointsTable
 
 Scores = Mapping[str, Decimal | None]
 LISTS = ("hours_by_year", "points_by_key", "children")
@@ -43,7 +43,9 @@ def by_sql(
     found: dict[int, Scores] = {}
     tables = list(tables)
     for as_of in {resident.as_of for resident in residents}:
-        due = {number: resident for number, resident in enumerate(residents) if resident.as_of == as_of}
+        due = {
+            number: resident for number, resident in enumerate(residents) if resident.as_of == as_of
+        }
         city, districts = _in_force(tables, as_of)
         targets = {target for resident in due.values() for target in resident.corrections}
         _fill(connection, due, facts)
@@ -52,7 +54,9 @@ def by_sql(
         names = [column[0] for column in scored.description or ()]
         for row in scored.fetchall():
             columns = dict(zip(names, row, strict=True))
-            found[int(columns["resident_key"])] = {n: v for n, v in columns.items() if n.endswith("_points")}
+            found[int(columns["resident_key"])] = {
+                n: v for n, v in columns.items() if n.endswith("_points")
+            }
         connection.execute("DROP TABLE temp.facts")
     return [found[number] for number in range(len(residents))]
 
@@ -78,11 +82,13 @@ def _values(resident: Resident, facts: Mapping[str, Fact]) -> dict[str, Any]:
             key = f"{resident.district}:{name.removeprefix(AWARD)}"
             values.setdefault("awards", []).append({"key": key, "points": Decimal(given)})
         else:
-            values[name] = typed(facts[name], given)
+            values[name] = parse_fact_value(facts[name], given)
     return values
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, due: Mapping[int, Resident], facts: Mapping[str, Fact]) -> None:
+def _fill(
+    connection: duckdb.DuckDBPyConnection, due: Mapping[int, Resident], facts: Mapping[str, Fact]
+) -> None:
     """The relation `facts`, one row per resident; the resident's number is the key."""
     columns = "".join(f", {name} {FACT_TYPES[fact.unit]}" for name, fact in facts.items())
     connection.execute(
@@ -90,18 +96,28 @@ def _fill(connection: duckdb.DuckDBPyConnection, due: Mapping[int, Resident], fa
     )
     rows = []
     for number, resident in due.items():
-        values = {name: [] for name, fact in facts.items() if fact.unit in LISTS} | _values(resident, facts)
-        held = [{"target": t, "case_id": "1", "value": value} for t, value in resident.corrections.items()]
-        rows.append([str(number), resident.district, *(values.get(name) for name in facts), held or None])
+        values = {name: [] for name, fact in facts.items() if fact.unit in LISTS} | _values(
+            resident, facts
+        )
+        held = [
+            {"target": t, "case_id": "1", "value": value}
+            for t, value in resident.corrections.items()
+        ]
+        rows.append(
+            [str(number), resident.district, *(values.get(name) for name in facts), held or None]
+        )
     one = f"({', '.join('?' * len(rows[0]))})"
     connection.execute(
-        f"INSERT INTO facts VALUES {', '.join([one] * len(rows))}", [value for row in rows for value in row]
+        f"INSERT INTO facts VALUES {', '.join([one] * len(rows))}",
+        [value for row in rows for value in row],
     )
 
 
 def _plain(tables: Iterable[PointsTable], facts: Mapping[str, Fact], resident: Resident) -> Scores:
     city, districts = _in_force(tables, resident.as_of)
-    known: dict[str, Any] = {name: {} if fact.unit in LISTS else None for name, fact in facts.items()}
+    known: dict[str, Any] = {
+        name: {} if fact.unit in LISTS else None for name, fact in facts.items()
+    }
     for name, value in _values(resident, facts).items():
         if facts[name].unit == HOURS_BY_YEAR:
             value = {entry["year"]: entry["hours"] for entry in value}

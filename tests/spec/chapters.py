@@ -18,22 +18,28 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any, Literal
 
-from expectations.declarations import all_facts, load_sources
-from expectations.reference import Reference, load_reference
-from expectations.yaml_file import YamlFile
+from expectations.reference_tables import Reference, load_reference
+from expectations.source_loader import collect_facts, load_sources
+from expectations.yaml_document import YamlDocument
 from tests.spec.both_engines import Resident
-from transforms.policy.facts import HOURS_BY_YEAR
-from transforms.policy.load import load_tables
-from transforms.policy.tables import AWARD, CITY, PointsTable
+from transforms.expressions.fact_values import HOURS_BY_YEAR
+from transforms.points.load import load_tables
+from transforms.points.models import AWARD, CITY, PointsTable
 
 HERE = Path(__file__).parent
 CITY_REFERENCE = HERE.parents[1] / "data" / "reference"
-FACTS = all_facts(load_sources())
+FACTS = collect_facts(load_sources())
 AS_OF = dt.date(2021, 10, 31)
 CORRECT = "correct:"
 LETTERS = "甲乙丙丁戊己庚辛壬癸子"  # people, in the columns `who`
 POINTS = "_points"
-LINE = {"title": "指标", "basis": "条款", "values": "illustrative", "evidence": "依据", "examples": [{"points": "0"}]}
+LINE = {
+    "title": "指标",
+    "basis": "条款",
+    "values": "illustrative",
+    "evidence": "依据",
+    "examples": [{"points": "0"}],
+}
 Row = Mapping[str, str]
 
 
@@ -56,7 +62,7 @@ class Case:
     @property
     def data(self) -> dict[str, Any]:
         """What is typed."""
-        file = YamlFile(self.fragment)
+        file = YamlDocument(self.fragment)
         assert not file.problems and isinstance(file.data, dict)
         return file.data
 
@@ -66,7 +72,9 @@ class Case:
         if "source" in self.data:
             return "extracts"
         columns = self.rows[0].keys()
-        return "reminders" if "run" in columns else "services" if "eligible" in columns else "points"
+        return (
+            "reminders" if "run" in columns else "services" if "eligible" in columns else "points"
+        )
 
     def reference(self, folder: Path) -> Reference:
         """The city's reference tables, copied to the folder; what the chapter brings stands in place of the city's own."""
@@ -78,7 +86,9 @@ class Case:
     @property
     def versions(self) -> dict[str, list[dict[str, Any]]]:
         """What is typed of points tables, by authority: a list of versions."""
-        typed_in = {key: value for key, value in self.data.items() if key not in ("source", "facts")}
+        typed_in = {
+            key: value for key, value in self.data.items() if key not in ("source", "facts")
+        }
         parts = typed_in if CITY in typed_in else {CITY: typed_in}
         return {authority: part.get("versions", [part]) for authority, part in parts.items()}
 
@@ -129,13 +139,20 @@ def tables(case: Case, folder: Path) -> list[PointsTable]:
             "effect": ["loan"],
         }
         filled = {**table, "versions": [_version(authority, version) for version in versions]}
-        (folder / f"{authority}.yaml").write_text(json.dumps(filled, ensure_ascii=False), encoding="utf-8")
+        (folder / f"{authority}.yaml").write_text(
+            json.dumps(filled, ensure_ascii=False), encoding="utf-8"
+        )
     return load_tables(folder, FACTS, case.versions.keys() - {CITY})
 
 
 def _version(authority: str, typed: Mapping[str, Any]) -> dict[str, Any]:
     section = "base" if authority == CITY else "district"
-    given = {"from": "2021-09-08", "basis": "示例", "sections": {section: {"title": "示例"}}, **typed}
+    given = {
+        "from": "2021-09-08",
+        "basis": "示例",
+        "sections": {section: {"title": "示例"}},
+        **typed,
+    }
     line = {**LINE, "section": section}
     given["indicators"] = {
         code: indicator if "as_in" in indicator else {**line, **indicator}
@@ -151,11 +168,17 @@ def residents(rows: Iterable[Row]) -> list[Resident]:
 
 def _resident(given: Row) -> Resident:
     return Resident(
-        facts={name: _value(name, cell) for name, cell in given.items() if name in FACTS or name.startswith(AWARD)},
+        facts={
+            name: _value(name, cell)
+            for name, cell in given.items()
+            if name in FACTS or name.startswith(AWARD)
+        },
         as_of=dt.date.fromisoformat(given["as_of"]) if "as_of" in given else AS_OF,
         district=given.get("district", "330203"),
         corrections={
-            name.removeprefix(CORRECT): Decimal(cell) for name, cell in given.items() if name.startswith(CORRECT)
+            name.removeprefix(CORRECT): Decimal(cell)
+            for name, cell in given.items()
+            if name.startswith(CORRECT)
         },
     )
 
@@ -169,9 +192,16 @@ def _value(name: str, cell: str) -> Any:
 
 def expected(row: Row) -> dict[str, Decimal | None]:
     """The points columns of a row; an empty one is null."""
-    return {name: Decimal(cell) if cell else None for name, cell in row.items() if name.endswith(POINTS)}
+    return {
+        name: Decimal(cell) if cell else None for name, cell in row.items() if name.endswith(POINTS)
+    }
 
 
 def understood(name: str) -> bool:
     """Whether a column of a table means something: nothing in a table is silently ignored."""
-    return name in FACTS or name in ("as_of", "district") or name.startswith((AWARD, CORRECT)) or name.endswith(POINTS)
+    return (
+        name in FACTS
+        or name in ("as_of", "district")
+        or name.startswith((AWARD, CORRECT))
+        or name.endswith(POINTS)
+    )

@@ -17,10 +17,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from expectations.declarations import load_sources
 from expectations.month import Month
-from expectations.reference import TABLES, Reference
-from expectations.source import Source
+from expectations.reference_tables import TABLES, Reference
+from expectations.source_loader import load_sources
+from expectations.source_model import Source
 from tests.reference.facts import facts
 from tests.reference.identity import check_character
 from tests.reference.points import points
@@ -29,11 +29,11 @@ from tests.reference.values import RawRow, one_extract
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row, tables
 from tests.transforms.services_town import KEY, resident
 from tests.transforms.test_facts_against_reference import write_clean
-from transforms.engine import EngineSettings, open_engine, parquet_in
-from transforms.make_facts import make_facts
-from transforms.policy.compile import points_sql
-from transforms.policy.facts import typed
-from transforms.policy.tables import CITY, Version
+from transforms.engine.session import EngineSettings, open_engine, read_folder_sql
+from transforms.expressions.fact_values import parse_fact_value
+from transforms.facts.build import build_facts
+from transforms.points.compile import points_sql
+from transforms.points.models import CITY, Version
 
 SOURCES = load_sources()
 Known = Mapping[str, Any]
@@ -66,27 +66,50 @@ class Deliveries:
 
 def understood(case: Case, name: str) -> bool:
     """Whether a column of a table means something."""
-    given = name in SOURCES[case.data["source"]].columns or name in ("who", "received", "born", "lives_in", "as_of")
+    given = name in SOURCES[case.data["source"]].columns or name in (
+        "who",
+        "received",
+        "born",
+        "lives_in",
+        "as_of",
+    )
     return given or name in expected(case, case.rows[0])
 
 
 def expected(case: Case, row: Row) -> dict[str, Any]:
     """The facts and points that a row of the table says."""
-    said = {name: cell for name, cell in row.items() if name not in SOURCES[case.data["source"]].columns}
-    found = {name: typed(FACTS[name], cell or None) for name, cell in said.items() if name in FACTS}
-    return found | {name: Decimal(cell) if cell else None for name, cell in said.items() if name.endswith(POINTS)}
+    said = {
+        name: cell for name, cell in row.items() if name not in SOURCES[case.data["source"]].columns
+    }
+    found = {
+        name: parse_fact_value(FACTS[name], cell or None)
+        for name, cell in said.items()
+        if name in FACTS
+    }
+    return found | {
+        name: Decimal(cell) if cell else None
+        for name, cell in said.items()
+        if name.endswith(POINTS)
+    }
 
 
 def known(case: Case, reference: Reference, folder: Path) -> Iterator[tuple[Row, Known, Known]]:
     """Each row of the table, with the facts and points of its person by SQL, and by the reference."""
     source = SOURCES[case.data["source"]]
     policies = tables(case, folder) if "indicators" in case.data or CITY in case.data else []
-    numbers = [LETTERS.index(row["who"]) if row.get("who") else number for number, row in enumerate(case.rows)]
+    numbers = [
+        LETTERS.index(row["who"]) if row.get("who") else number
+        for number, row in enumerate(case.rows)
+    ]
     people = [resident(number).resident_id for number in numbers]
     days = [dt.date.fromisoformat(row.get("as_of") or str(AS_OF)) for row in case.rows]
     for as_of in sorted(set(days)):
         deliveries = Deliveries(Month.of(as_of))
-        rows = [(who, row) for who, row, day in zip(people, case.rows, days, strict=True) if day == as_of]
+        rows = [
+            (who, row)
+            for who, row, day in zip(people, case.rows, days, strict=True)
+            if day == as_of
+        ]
         for number, (who, row) in enumerate(rows):
             _deliver(deliveries, source, who, number, row)
         policy = {table.authority: table.in_force(as_of) for table in policies}
@@ -100,30 +123,40 @@ def known(case: Case, reference: Reference, folder: Path) -> Iterator[tuple[Row,
 def _deliver(deliveries: Deliveries, source: Source, who: str, number: int, row: Row) -> None:
     if who not in deliveries.districts:
         deliveries.districts[who] = row.get("lives_in") or "330203"
-        lives = {"resident_id": who, "residence_district": deliveries.districts[who], "status": "resident"}
+        lives = {
+            "resident_id": who,
+            "residence_district": deliveries.districts[who],
+            "status": "resident",
+        }
         deliveries.add("registry", deliveries.month, lives)
     raw: dict[str, str | None] = dict.fromkeys(source.key, f"{number}")
     raw |= {name: cell for name, cell in row.items() if name in source.columns}
     if "born" in row:
         digits = f"330203{row['born'].replace('-', '')}001"
-        raw |= {name: digits + check_character(digits) for name, c in source.columns.items() if c.type == "id"}
+        raw |= {
+            name: digits + check_character(digits)
+            for name, c in source.columns.items()
+            if c.type == "id"
+        }
     received = Month.parse(row["received"]) if row.get("received") else deliveries.month
     if received <= deliveries.month:
         deliveries.add(source.source, received, {**raw, source.person: who})
 
 
-def _by_sql(deliveries: Deliveries, policy: Policy, reference: Reference, folder: Path) -> dict[str, Known]:
+def _by_sql(
+    deliveries: Deliveries, policy: Policy, reference: Reference, folder: Path
+) -> dict[str, Known]:
     served = write_clean(folder / "clean", deliveries.clean)
     target, month = folder / "facts", deliveries.month
     targets = {target for authority in policy for target in _targets(authority, policy[authority])}
     with open_engine(EngineSettings("500MB", 1), folder / "spill") as engine:
-        made = make_facts(
+        made = build_facts(
             engine, SOURCES, served, reference, targets, month, KEY, target, folder / "over_quota",
             onward=folder / "onward",
         )  # fmt: skip
         rows = {row["resident_key"]: row for row in pq.read_table(target).to_pylist()}
         if policy:
-            engine.execute(f"CREATE TEMP VIEW facts AS FROM {parquet_in(target)}")
+            engine.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(target)}")
             corrected = made.corrected.indicators
             statement = points_sql(policy[CITY], _districts(policy), FACTS, corrected=corrected)
             values = {"month": month.first_day, "as_of": month.last_day}
@@ -137,14 +170,22 @@ def _by_sql(deliveries: Deliveries, policy: Policy, reference: Reference, folder
 def _by_reference(deliveries: Deliveries, policy: Policy, reference: Reference) -> dict[str, Known]:
     month, clean = deliveries.month, deliveries.clean
     lines = {name: _lines(reference.folder / f"{name}.csv") for name in TABLES}
-    kept = {name: standing(source, clean.get(name, []), month.last_day, lines) for name, source in SOURCES.items()}
+    kept = {
+        name: standing(source, clean.get(name, []), month.last_day, lines)
+        for name, source in SOURCES.items()
+    }
     cases = corrections(SOURCES, kept, month.last_day)
     found = facts(SOURCES, clean, month, lines)
     if not policy:
         return dict(found)
     city, districts = policy[CITY], _districts(policy)
     return {
-        who: {**one, **points(city, districts, one, deliveries.districts[who], month.last_day, cases.get(who, {}))}
+        who: {
+            **one,
+            **points(
+                city, districts, one, deliveries.districts[who], month.last_day, cases.get(who, {})
+            ),
+        }
         for who, one in found.items()
     }
 

@@ -14,11 +14,17 @@ import duckdb
 from tests.spec.chapters import CORRECT, FACTS, HERE, POINTS, Case, Chapter, chapters
 from tests.spec.extracts import SOURCES
 from tests.spec.mistakes import Sound
-from transforms.engine import EngineSettings, open_engine
-from transforms.policy.tables import AWARD
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.points.models import AWARD
 
 PAGE = HERE.parents[1] / "docs" / "guides" / "policy-writers.md"
-SUMS = {"common": "共性分", "district": "个性分", "total": "总分", "base": "基础分", "bonus": "加分"}
+SUMS = {
+    "common": "共性分",
+    "district": "个性分",
+    "total": "总分",
+    "base": "基础分",
+    "bonus": "加分",
+}
 SUMS |= {"province": "省级指标", "city": "市级指标"}
 GIVEN = {
     "as_of": "计分日", "district": "居住区县", "lives_in": "居住区县", "who": "人", "name": "姓名", "run": "运行",
@@ -41,7 +47,11 @@ def manual(connection: duckdb.DuckDBPyConnection) -> str:
     parts = [HEAD, _contents(found)]
     for number, chapter in enumerate(found):
         parts.append(chapter.text.replace("# ", f"## {number}. ", 1))
-        parts += _cases(chapter) if not chapter.of_mistakes else _mistakes(Sound(chapter.folder), connection)
+        parts += (
+            _cases(chapter)
+            if not chapter.of_mistakes
+            else _mistakes(Sound(chapter.folder), connection)
+        )
     return "\n".join(parts)
 
 
@@ -85,13 +95,21 @@ def _heading(case: Case, name: str) -> str:
     if name.endswith(POINTS):
         code = name.removesuffix(POINTS)
         words = SUMS.get(code, f"{code} 得分")
-        return f"{name} {words}" if case.kind == "services" else words if case.kind == "reminders" else f"**{words}**"
+        return (
+            f"{name} {words}"
+            if case.kind == "services"
+            else words
+            if case.kind == "reminders"
+            else f"**{words}**"
+        )
     words = f"{name} {FACTS[name].title}"
     return f"**{words}**" if case.kind == "extracts" else words
 
 
 def _mistakes(sound: Sound, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    numbered = "\n".join(f"{number:3} {line}" for number, line in enumerate(sound.text.splitlines(), 1))
+    numbered = "\n".join(
+        f"{number:3} {line}" for number, line in enumerate(sound.text.splitlines(), 1)
+    )
     yield f"```text\n{numbered}\n```\n"
     with tempfile.TemporaryDirectory() as folder:
         for mistake in sound.mistakes:
@@ -103,7 +121,10 @@ def _mistakes(sound: Sound, connection: duckdb.DuckDBPyConnection) -> Iterator[s
 
 def main() -> None:
     """Write the page."""
-    with tempfile.TemporaryDirectory() as folder, open_engine(EngineSettings("500MB", 1), Path(folder)) as connection:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_engine(EngineSettings("500MB", 1), Path(folder)) as connection,
+    ):
         PAGE.write_text(manual(connection), encoding="utf-8")
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import duckdb
 
-from expectations.problems import DeclarationError, Problem
-from expectations.yaml_file import YamlFile
+from expectations.errors import DeclarationError, Diagnostic
+from expectations.yaml_document import YamlDocument
 from tests.spec.chapters import FACTS, HERE
 from tests.transforms.services_town import KNOWN, REFERENCE, SERVICES, TABLES
-from transforms.policy.examples import check_examples
-from transforms.policy.load import load_tables
+from transforms.points.examples import check_examples
+from transforms.points.load import load_tables
 from transforms.services.examples import check_reminder_examples, check_service_examples
 from transforms.services.load import load_reminders, load_services
 
@@ -31,11 +31,15 @@ class Sound:
     @property
     def mistakes(self) -> list[Mistake]:
         """The chapter's mistakes in their order."""
-        return [Mistake(self, **entry) for entry in YamlFile(self.folder / "mistakes.yaml").data]
+        return [
+            Mistake(self, **entry) for entry in YamlDocument(self.folder / "mistakes.yaml").data
+        ]
 
-    def refused(self, text: str, folder: Path, connection: duckdb.DuckDBPyConnection) -> list[Problem]:
+    def refused(
+        self, text: str, folder: Path, connection: duckdb.DuckDBPyConnection
+    ) -> list[Diagnostic]:
         """What `jifen check` says of such a declaration: mistakes of the writing, or else of the examples."""
-        given = YamlFile(self.folder / "sound.yaml").data
+        given = YamlDocument(self.folder / "sound.yaml").data
         name = next(str(given[key]) for key in ("authority", "service", "kind") if key in given)
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
         try:

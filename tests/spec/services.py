@@ -17,16 +17,24 @@ from typing import Any
 
 import duckdb
 
-from expectations.reference import Reference
+from expectations.reference_tables import Reference
 from tests.reference.services import Resident, decided
 from tests.reference.town import PlainTown
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row
-from tests.transforms.services_town import KEY, REFERENCE, TABLES, Town, child, eligibility, resident
-from transforms.measures import FACT_TYPES
-from transforms.policy.facts import typed
+from tests.transforms.services_town import (
+    KEY,
+    REFERENCE,
+    TABLES,
+    Town,
+    child,
+    eligibility,
+    resident,
+)
+from transforms.engine.statements import Statement, run_statement
+from transforms.expressions.fact_values import parse_fact_value
+from transforms.facts.measures import FACT_TYPES
 from transforms.services.load import load_reminders, load_services
 from transforms.services.models import Service, StandingReminder
-from transforms.steps import Step, run_step
 
 GIVEN = ("run", "who", "name", "as_of", "district")
 OUTCOMES = ("eligible", "points_short", "monthly_amount")
@@ -54,7 +62,12 @@ def declared(case: Case, folder: Path) -> Declared:
 
 
 def _standing(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {**PAPERS, "text": "{name}。", "examples": [{"as_of": str(AS_OF), "reminded": "false"}], **given}
+    return {
+        **PAPERS,
+        "text": "{name}。",
+        "examples": [{"as_of": str(AS_OF), "reminded": "false"}],
+        **given,
+    }
 
 
 def _service(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,11 +93,19 @@ def understood(name: str) -> bool:
 def person(row: Row, number: int) -> Resident:
     """The resident a row tells of. An empty cell is nothing known."""
     given = {name: cell for name, cell in row.items() if cell}
-    facts: dict[str, Any] = {name: [] if FACT_TYPES[f.unit].endswith("[]") else None for name, f in FACTS.items()}
-    facts |= {n: typed(FACTS[n], cell) for n, cell in given.items() if n in FACTS and n != "children_due"}
+    facts: dict[str, Any] = {
+        name: [] if FACT_TYPES[f.unit].endswith("[]") else None for name, f in FACTS.items()
+    }
+    facts |= {
+        n: parse_fact_value(FACTS[n], cell)
+        for n, cell in given.items()
+        if n in FACTS and n != "children_due"
+    }
     number = LETTERS.index(given["who"]) if "who" in given else number + len(LETTERS)
     due = [entry.split(":") for entry in given.get("children_due", "").split()]
-    facts["children_due"] = [child(number * 10 + place, level, int(year)) for place, (level, year) in enumerate(due)]
+    facts["children_due"] = [
+        child(number * 10 + place, level, int(year)) for place, (level, year) in enumerate(due)
+    ]
     for level in ("primary", "junior_middle"):
         facts[f"children_due_{level}"] = sum(one == level for one, _ in due)
     name = row["name"] or None if "name" in row else "张三"
@@ -93,16 +114,23 @@ def person(row: Row, number: int) -> Resident:
     return Resident(**{**vars(known), "points": {"total_points": Decimal(0), **points}})
 
 
-def outcomes(engine: duckdb.DuckDBPyConnection, services: Sequence[Service], rows: Sequence[Row]) -> Iterator[Any]:
+def outcomes(
+    engine: duckdb.DuckDBPyConnection, services: Sequence[Service], rows: Sequence[Row]
+) -> Iterator[Any]:
     """Of each row what the statement, and what the reference, says of the service; none: no row of eligibility."""
     for number, row in enumerate(rows):
         who, as_of = person(row, number), dt.date.fromisoformat(row.get("as_of") or str(AS_OF))
         statement = eligibility(engine, [who], services, as_of)
-        step = Step("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
-        run_step(engine, step, {"month": as_of.replace(day=1), "as_of": as_of})
-        found = engine.sql(f"SELECT {', '.join(OUTCOMES)} FROM decided").to_arrow_table().to_pylist()
+        step = Statement("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
+        run_statement(engine, step, {"month": as_of.replace(day=1), "as_of": as_of})
+        found = (
+            engine.sql(f"SELECT {', '.join(OUTCOMES)} FROM decided").to_arrow_table().to_pylist()
+        )
         engine.execute("DROP TABLE temp.scored")
-        yield found, [{name: one[name] for name in OUTCOMES} for one in decided(who, services, as_of)]
+        yield (
+            found,
+            [{name: one[name] for name in OUTCOMES} for one in decided(who, services, as_of)],
+        )
 
 
 def expected_outcome(row: Row) -> list[dict[str, Any]]:
@@ -110,7 +138,13 @@ def expected_outcome(row: Row) -> list[dict[str, Any]]:
     if not row["eligible"]:
         return []
     amounts = {name: Decimal(row[name]) if row.get(name) else None for name in OUTCOMES[1:]}
-    return [{"eligible": row["eligible"] == "true", **amounts, "points_short": amounts["points_short"] or Decimal(0)}]
+    return [
+        {
+            "eligible": row["eligible"] == "true",
+            **amounts,
+            "points_short": amounts["points_short"] or Decimal(0),
+        }
+    ]
 
 
 def runs(rows: Sequence[Row]) -> list[tuple[str, list[tuple[Row, Resident]]]]:

@@ -7,15 +7,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from expectations.declarations import HOUSE_SOURCES
-from expectations.yaml_file import YamlFile
+from expectations.source_loader import BUILTIN_SOURCES
+from expectations.yaml_document import YamlDocument
 from tests.spec import extracts, services
 from tests.spec.both_engines import by_reference, by_sql
 from tests.spec.chapters import FACTS, HERE, Case, chapters, expected, residents, tables, understood
 from tests.spec.manual import PAGE, manual
 from tests.spec.mistakes import Mistake, Sound, sound_declarations
 from tests.transforms.services_town import DATA, KNOWN
-from transforms.policy.rules import Rule
+from transforms.points.rules import Rule
 from transforms.services.examples import check_service_examples
 
 CASES = [case for chapter in chapters() for case in chapter.cases]
@@ -24,7 +24,9 @@ MISTAKES = [mistake for sound in sound_declarations() for mistake in sound.mista
 
 def of(kind: str) -> pytest.MarkDecorator:
     """For every case of a kind."""
-    return pytest.mark.parametrize("case", [c for c in CASES if c.kind == kind], ids=lambda case: case.name)
+    return pytest.mark.parametrize(
+        "case", [c for c in CASES if c.kind == kind], ids=lambda case: case.name
+    )
 
 
 @of("points")
@@ -47,7 +49,9 @@ def test_both_engines_decide_who_qualifies_as_the_manual_shows(
     assert all(map(services.understood, case.rows[0]))
     found, _ = services.declared(case, tmp_path)
     wanted = [services.expected_outcome(row) for row in case.rows]
-    for row, expecting, given in zip(case.rows, wanted, services.outcomes(engine, found, case.rows), strict=True):
+    for row, expecting, given in zip(
+        case.rows, wanted, services.outcomes(engine, found, case.rows), strict=True
+    ):
         assert given == (expecting, expecting), row
     if "examples" in str(case.data):
         assert check_service_examples(engine, tmp_path / "services", found, KNOWN) == []
@@ -56,10 +60,14 @@ def test_both_engines_decide_who_qualifies_as_the_manual_shows(
 @of("reminders")
 def test_both_engines_tell_whom_the_manual_shows(case: Case, tmp_path: Path) -> None:
     assert all(map(services.understood, case.rows[0]))
-    for rows, listed, plain in services.lists(case, case.reference(tmp_path / "reference"), tmp_path):
+    for rows, listed, plain in services.lists(
+        case, case.reference(tmp_path / "reference"), tmp_path
+    ):
         assert listed == plain
         said = [{"run": row["run"], **services.told(row, who, listed)} for row, who in rows]
-        assert said == [{name: row[name] for name in ("run", *services.TOLD) if name in row} for row, _ in rows]
+        assert said == [
+            {name: row[name] for name in ("run", *services.TOLD) if name in row} for row, _ in rows
+        ]
         assert {one["resident_id"] for one in listed} <= {who.resident_id for _, who in rows}
 
 
@@ -75,12 +83,17 @@ def test_both_engines_know_of_people_what_the_manual_shows(case: Case, tmp_path:
 
 def test_the_manual_shows_the_reminders_of_the_city_as_they_are() -> None:
     """The edges are those of the declarations in force, not of look-alikes."""
-    own = {path.stem: YamlFile(path).data for path in (DATA / "reminders").glob("*.yaml")}
-    own |= {path.stem: YamlFile(path).data["reminder"] for path in (DATA / "services").glob("*.yaml")}
+    own = {path.stem: YamlDocument(path).data for path in (DATA / "reminders").glob("*.yaml")}
+    own |= {
+        path.stem: YamlDocument(path).data["reminder"]
+        for path in (DATA / "services").glob("*.yaml")
+    }
     shown = set()
     for case in (case for case in CASES if case.kind == "reminders"):
         given = case.data
-        name, reminder = (given["kind"], given) if "who" in given else (given.get("service"), given["reminder"])
+        name, reminder = (
+            (given["kind"], given) if "who" in given else (given.get("service"), given["reminder"])
+        )
         if name in own:
             shown.add(name)
             assert reminder.items() <= own[name].items(), case.name
@@ -92,7 +105,7 @@ def test_the_manual_shows_the_reminders_of_the_city_as_they_are() -> None:
 
 def test_the_manual_shows_facts_as_their_source_declares_them() -> None:
     for case in (case for case in CASES if "facts" in case.data):
-        declared = YamlFile(HOUSE_SOURCES / f"{case.data['source']}.yaml").data["facts"]
+        declared = YamlDocument(BUILTIN_SOURCES / f"{case.data['source']}.yaml").data["facts"]
         for name, fact in case.data["facts"].items():
             assert fact.items() <= declared[name].items(), case.name
 
@@ -104,12 +117,18 @@ def test_every_rule_form_has_a_chapter_that_uses_it(tmp_path: Path) -> None:
         assert by_subject[form].cases
         for case in by_subject[form].cases:
             (table,) = tables(case, tmp_path)
-            assert form in {line.rule.form for line in table.versions[0].indicators.values()}, case.name
+            assert form in {line.rule.form for line in table.versions[0].indicators.values()}, (
+                case.name
+            )
 
 
 def test_nothing_in_a_chapter_is_left_unread() -> None:
     read = {case.fragment for case in CASES}
-    read |= {sound.folder / f"{name}.yaml" for sound in sound_declarations() for name in ("sound", "mistakes")}
+    read |= {
+        sound.folder / f"{name}.yaml"
+        for sound in sound_declarations()
+        for name in ("sound", "mistakes")
+    }
     assert set(HERE.glob("*/*.yaml")) == read
 
 
@@ -120,7 +139,9 @@ def test_the_declaration_that_the_mistakes_are_made_in_is_sound(
     assert sound.refused(sound.text, tmp_path, engine) == []
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake.sound.folder.name}/{mistake.title}")
+@pytest.mark.parametrize(
+    "mistake", MISTAKES, ids=lambda mistake: f"{mistake.sound.folder.name}/{mistake.title}"
+)
 def test_each_mistake_gives_one_message_with_its_key_and_what_was_meant(
     mistake: Mistake, engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
@@ -129,7 +150,9 @@ def test_each_mistake_gives_one_message_with_its_key_and_what_was_meant(
     assert found[0].found and found[0].meant and found[0].key
 
 
-def test_all_mistakes_of_a_table_are_told_at_once(engine: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_all_mistakes_of_a_table_are_told_at_once(
+    engine: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
     titles = {"重复的键", "区间重叠", "不认识的等级", "没有写明算法", "日期不存在", "values 写错"}
     sound = sound_declarations()[0]
     text = sound.text
@@ -138,5 +161,7 @@ def test_all_mistakes_of_a_table_are_told_at_once(engine: duckdb.DuckDBPyConnect
     assert len(sound.refused(text, tmp_path, engine)) == len(titles)
 
 
-def test_the_committed_manual_is_what_the_chapters_generate(engine: duckdb.DuckDBPyConnection) -> None:
+def test_the_committed_manual_is_what_the_chapters_generate(
+    engine: duckdb.DuckDBPyConnection,
+) -> None:
     assert PAGE.read_text(encoding="utf-8") == manual(engine), "run `make docs`"

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from tests.transforms.services_town import Town
-from transforms.engine import EngineSettings, open_engine
+from transforms.engine.session import EngineSettings, open_engine
 
 
 @pytest.fixture

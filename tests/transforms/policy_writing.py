@@ -11,12 +11,12 @@ from typing import Any
 
 import duckdb
 
-from expectations.problems import DeclarationError, Problem
-from expectations.reference import load_reference
-from expectations.source import Fact
-from transforms.policy.compile import points_sql
-from transforms.policy.load import load_tables
-from transforms.policy.tables import PointsTable, Version
+from expectations.errors import DeclarationError, Diagnostic
+from expectations.reference_tables import load_reference
+from expectations.source_model import Fact
+from transforms.points.compile import points_sql
+from transforms.points.load import load_tables
+from transforms.points.models import PointsTable, Version
 
 HOUSE_TABLES = Path(__file__).parents[2] / "data" / "points"
 HOUSE_DISTRICTS = load_reference(HOUSE_TABLES.parent / "reference").districts
@@ -25,7 +25,9 @@ AS_OF = dt.date(2021, 10, 31)
 
 
 def fact(unit: str, **more: Any) -> Fact:
-    return Fact(title="数据", unit=unit, meaning="义", meaning_en="meaning", measure="count", **more)  # type: ignore[arg-type]
+    return Fact(
+        title="数据", unit=unit, meaning="义", meaning_en="meaning", measure="count", **more
+    )  # type: ignore[arg-type]
 
 
 FACTS: dict[str, Fact] = {
@@ -56,11 +58,19 @@ Person = Mapping[str, Any]
 
 def line(rule: Mapping[str, Any], **around: Any) -> dict[str, Any]:
     """One indicator as its file would have it."""
-    frame = {"title": "指标", "section": "base", "basis": "第1条", "values": "illustrative", "evidence": "依据"}
+    frame = {
+        "title": "指标",
+        "section": "base",
+        "basis": "第1条",
+        "values": "illustrative",
+        "evidence": "依据",
+    }
     return {**frame, "rule": rule, "examples": [{"points": "0"}], **around}
 
 
-def version(indicators: Mapping[str, Any], sections: Mapping[str, Any] | None = None, **more: Any) -> Version:
+def version(
+    indicators: Mapping[str, Any], sections: Mapping[str, Any] | None = None, **more: Any
+) -> Version:
     return Version.model_validate(
         {
             "from": "2021-09-08",
@@ -80,30 +90,48 @@ def score(
     as_of: dt.date = AS_OF,
 ) -> list[dict[str, Any]]:
     """The scores of people given by some of their facts (`district` and `corrections` among them), in their order."""
-    columns = {"resident_key": "VARCHAR", "district": "VARCHAR", **{name: TYPES.get(name, "INTEGER") for name in FACTS}}
+    columns = {
+        "resident_key": "VARCHAR",
+        "district": "VARCHAR",
+        **{name: TYPES.get(name, "INTEGER") for name in FACTS},
+    }
     columns["corrections"] = "STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12, 2))[]"
     with duckdb.connect() as connection:
-        connection.execute(f"CREATE TABLE facts ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
+        connection.execute(
+            f"CREATE TABLE facts ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
+        )
         for number, person in enumerate(people):
-            row = {"district": DISTRICT, "by_year": [], "awards": [], **person, "resident_key": f"{number:06}"}
+            row = {
+                "district": DISTRICT,
+                "by_year": [],
+                "awards": [],
+                **person,
+                "resident_key": f"{number:06}",
+            }
             connection.execute(
-                f"INSERT INTO facts VALUES ({', '.join('?' * len(columns))})", [row.get(c) for c in columns]
+                f"INSERT INTO facts VALUES ({', '.join('?' * len(columns))})",
+                [row.get(c) for c in columns],
             )
         statement = points_sql(city, districts or {}, FACTS, corrected=corrected)
         found = connection.execute(statement, {"month": as_of.replace(day=1), "as_of": as_of})
         names = [column[0] for column in found.description or []]
         return sorted(
-            (dict(zip(names, row, strict=True)) for row in found.fetchall()), key=lambda r: str(r["resident_key"])
+            (dict(zip(names, row, strict=True)) for row in found.fetchall()),
+            key=lambda r: str(r["resident_key"]),
         )
 
 
-def points(rule: Mapping[str, Any], people: list[Person], as_of: dt.date = AS_OF, **around: Any) -> list[str]:
+def points(
+    rule: Mapping[str, Any], people: list[Person], as_of: dt.date = AS_OF, **around: Any
+) -> list[str]:
     """What one rule gives each of these people, as text ("10.00")."""
     scored = score(people, version({"x": line(rule, **around)}), as_of=as_of)
     return [str(row["x_points"]) for row in scored]
 
 
-def given(rule: Mapping[str, Any], fact_name: str, values: Mapping[Any, str], **around: Any) -> None:
+def given(
+    rule: Mapping[str, Any], fact_name: str, values: Mapping[Any, str], **around: Any
+) -> None:
     """Assert the points of each value of one fact (a text: exact decimals)."""
     people = [{fact_name: None if value is None else Decimal(str(value))} for value in values]
     wanted = [f"{Decimal(expected):.2f}" for expected in values.values()]
@@ -123,7 +151,7 @@ def load(folder: Path, districts: tuple[str, ...] = ()) -> list[PointsTable]:
     return load_tables(folder, FACTS, districts)
 
 
-def problems(folder: Path, districts: tuple[str, ...] = ()) -> list[Problem]:
+def problems(folder: Path, districts: tuple[str, ...] = ()) -> list[Diagnostic]:
     """What is wrong with the tables of a folder."""
     try:
         load(folder, districts)

@@ -14,28 +14,36 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from expectations.declarations import all_facts, load_sources
 from expectations.month import Month
-from expectations.reference import Reference, load_reference
+from expectations.reference_tables import Reference, load_reference
+from expectations.source_loader import collect_facts, load_sources
 from tests.reference.identity import check_character
 from tests.reference.services import Resident
-from transforms.engine import PARQUET, EngineSettings, open_engine, quoted
-from transforms.make_facts import load_reference_tables
-from transforms.measures import FACT_TYPES
-from transforms.policy.load import load_tables
-from transforms.services.checks import Known
-from transforms.services.compile import SHORT, eligibility_sql
-from transforms.services.load import load_reminders, load_services, services_in_force
+from transforms.engine.session import PARQUET, EngineSettings, open_engine, sql_literal
+from transforms.engine.statements import Statement, run_statement
+from transforms.expressions.namespace import build_service_names, list_points_columns_on
+from transforms.facts.build import load_reference_tables
+from transforms.facts.measures import FACT_TYPES
+from transforms.points.load import load_tables
+from transforms.reminders.build import (
+    ReminderDeclarations,
+    ReminderHistory,
+    ReminderResult,
+    may_add_reminders,
+    write_reminders,
+)
+from transforms.services.eligibility_sql import SHORT, eligibility_sql
+from transforms.services.load import load_reminders, load_services, select_services_in_force
 from transforms.services.models import Service, StandingReminder
-from transforms.services.names import expression_names, points_columns_on
-from transforms.services.reminders import Declared, MadeReminders, Published, tells, write_reminders
-from transforms.steps import Step, run_step
+from transforms.services.validate import ValidationScope
 
 DATA = Path(__file__).parents[2] / "data"
-FACTS = all_facts(load_sources())
+FACTS = collect_facts(load_sources())
 REFERENCE = load_reference(DATA / "reference")
-TABLES = {table.authority: table for table in load_tables(DATA / "points", FACTS, REFERENCE.districts)}
-KNOWN = Known(FACTS, TABLES, REFERENCE.districts)
+TABLES = {
+    table.authority: table for table in load_tables(DATA / "points", FACTS, REFERENCE.districts)
+}
+KNOWN = ValidationScope(FACTS, TABLES, REFERENCE.districts)
 SERVICES = load_services(DATA / "services", FACTS, TABLES, REFERENCE.districts)
 STANDING = load_reminders(DATA / "reminders", FACTS, REFERENCE.districts, SERVICES)
 KEY = b"a key of this test"
@@ -76,10 +84,16 @@ def resident_key(resident_id: str) -> str:
     return hmac.new(KEY, resident_id.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def make_scored(connection: duckdb.DuckDBPyConnection, residents: Sequence[Resident], points: Sequence[str]) -> None:
+def make_scored(
+    connection: duckdb.DuckDBPyConnection, residents: Sequence[Resident], points: Sequence[str]
+) -> None:
     """The relation `scored`, sorted as a month's is; sums that are not given are 0."""
     fixed = dict.fromkeys(("resident_id", "resident_key", "district", "name", "phone"), "VARCHAR")
-    types = fixed | {name: FACT_TYPES[fact.unit] for name, fact in FACTS.items()} | dict.fromkeys(points, SHORT)
+    types = (
+        fixed
+        | {name: FACT_TYPES[fact.unit] for name, fact in FACTS.items()}
+        | dict.fromkeys(points, SHORT)
+    )
     columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
     connection.execute(f"CREATE OR REPLACE TEMP TABLE scored ({columns})")
     rows = [
@@ -96,12 +110,18 @@ def make_scored(connection: duckdb.DuckDBPyConnection, residents: Sequence[Resid
 
 
 def eligibility(
-    connection: duckdb.DuckDBPyConnection, residents: Sequence[Resident], services: Sequence[Service], as_of: dt.date
+    connection: duckdb.DuckDBPyConnection,
+    residents: Sequence[Resident],
+    services: Sequence[Service],
+    as_of: dt.date,
 ) -> str:
     """Make `scored`, and return the statement of the month's eligibility."""
-    points = sorted(points_columns_on(TABLES, as_of))
+    points = sorted(list_points_columns_on(TABLES, as_of))
     make_scored(connection, residents, points)
-    return eligibility_sql(services_in_force(services, as_of), expression_names(FACTS, points, REFERENCE.districts))
+    return eligibility_sql(
+        select_services_in_force(services, as_of),
+        build_service_names(FACTS, points, REFERENCE.districts),
+    )
 
 
 @dataclass
@@ -113,40 +133,49 @@ class Town:
     standing: Sequence[StandingReminder] = field(default_factory=lambda: STANDING)
     reference: Reference = REFERENCE
     revisions: dict[Month, int] = field(default_factory=dict)
-    made: MadeReminders | None = None
+    made: ReminderResult | None = None
 
     def path(self, month: Month, revision: int, name: str) -> Path:
         return self.folder / str(month) / f"r{revision}" / f"{name}.parquet"
 
-    def publish(self, text: str, *residents: Resident, last: bool = True, send: bool = False) -> list[dict[str, Any]]:
+    def publish(
+        self, text: str, *residents: Resident, last: bool = True, send: bool = False
+    ) -> list[dict[str, Any]]:
         """Run a month with these residents; its reminder list."""
         month = Month.parse(text)
         revision = self.revisions.get(month, 0) + 1
         told = [self.path(other, n, "reminders") for other, newest in self.revisions.items()
                 for n in range(1, newest + 1) if other != month]  # fmt: skip
         before = month - 1
-        published = Published(
-            [self.path(before, self.revisions[before], "eligibility")] if before in self.revisions else [],
+        published = ReminderHistory(
+            [self.path(before, self.revisions[before], "eligibility")]
+            if before in self.revisions
+            else [],
             told,
             [self.path(month, revision - 1, "reminders")] if revision > 1 else [],
         )
-        mine, target = self.path(month, revision, "eligibility"), self.path(month, revision, "reminders")
+        mine, target = (
+            self.path(month, revision, "eligibility"),
+            self.path(month, revision, "reminders"),
+        )
         mine.parent.mkdir(parents=True)
         with open_engine(EngineSettings(memory="500MB"), self.folder / "spill") as engine:
             load_reference_tables(engine, self.reference)
             statement = eligibility(engine, residents, self.services, month.last_day)
-            copy = Step("eligibility", f"COPY ({statement}) TO {quoted(mine)} ({PARQUET})")
-            run_step(engine, copy, {"month": month.first_day, "as_of": month.last_day})
+            copy = Statement(
+                "eligibility", f"COPY ({statement}) TO {sql_literal(mine)} ({PARQUET})"
+            )
+            run_statement(engine, copy, {"month": month.first_day, "as_of": month.last_day})
             engine.execute("CREATE TEMP VIEW facts AS FROM scored")
             self.made = write_reminders(
                 engine,
-                Declared(self.services, self.standing, FACTS, REFERENCE.districts),
+                ReminderDeclarations(self.services, self.standing, FACTS, REFERENCE.districts),
                 [mine],
                 published,
                 month=month,
                 revision=revision,
                 key=KEY,
-                tell=tells(month, self.revisions, last=last, send=send),
+                allow_new=may_add_reminders(month, self.revisions, last=last, send=send),
                 target=target,
             )
         self.revisions[month] = revision

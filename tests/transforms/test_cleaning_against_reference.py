@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expectations.declarations import load_sources
 from expectations.month import Month
-from expectations.source import Source
+from expectations.source_loader import load_sources
+from expectations.source_model import Source
 from tests.reference.making import DISTRICTS, RawRow, World
 from tests.reference.strategies import PATIENCE, thorough, worlds
 from tests.reference.values import Extract, one_extract
 from tests.world import no_key_twice
-from transforms.clean.cleaning import Account, Job, clean_delivery
+from transforms.clean.delivery import CleaningJob, RowCounts, clean_delivery
 
 pytestmark = pytest.mark.timeout(PATIENCE)
 SOURCES = load_sources()
@@ -38,20 +38,29 @@ def deliver(folder: Path, source: Source, rows: list[RawRow], split: int) -> tup
         path = folder / f"p{index}.csv"
         with path.open("w", encoding="utf-8", newline="") as text:
             writer = csv.writer(text, quoting=csv.QUOTE_ALL)
-            writer.writerow([column.title if index == 0 else name for name, column in source.columns.items()])
+            writer.writerow(
+                [column.title if index == 0 else name for name, column in source.columns.items()]
+            )
             writer.writerows([[row[name] for name in source.columns] for row in some])
         parts.append(path)
     return tuple(parts)
 
 
 def cleaned(
-    engine: duckdb.DuckDBPyConnection, root: Path, source: Source, rows: list[RawRow], received: Month, split: int
-) -> tuple[Account, Job]:
+    engine: duckdb.DuckDBPyConnection,
+    root: Path,
+    source: Source,
+    rows: list[RawRow],
+    received: Month,
+    split: int,
+) -> tuple[RowCounts, CleaningJob]:
     """Run the real cleaning over a delivery, without the gate."""
     parts = deliver(root / "raw", source, rows, split)
-    job = Job(source, received, 1, parts, "utf-8", frozenset(DISTRICTS), "generated")
+    job = CleaningJob(source, received, 1, parts, "utf-8", frozenset(DISTRICTS), "generated")
     (job.folder(root, "clean") / "account.json").unlink(missing_ok=True)
-    return clean_delivery(engine, job, root, root / "tmp" / "work", no_key_twice(engine, source)), job
+    return clean_delivery(
+        engine, job, root, root / "tmp" / "work", no_key_twice(engine, source)
+    ), job
 
 
 def stored(source: Source, row: dict[str, Any]) -> tuple[Any, ...]:
@@ -66,15 +75,28 @@ def stored(source: Source, row: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def listed(engine: duckdb.DuckDBPyConnection, job: Job, root: Path, kind: str, column: str, split: int) -> Any:
+def listed(
+    engine: duckdb.DuckDBPyConnection,
+    job: CleaningJob,
+    root: Path,
+    kind: str,
+    column: str,
+    split: int,
+) -> Any:
     """Reasons or defects by the row's place in the delivery."""
-    rows = engine.execute(f"SELECT file, record, {column} FROM '{job.folder(root, kind)}/*.parquet'").fetchall()
+    rows = engine.execute(
+        f"SELECT file, record, {column} FROM '{job.folder(root, kind)}/*.parquet'"
+    ).fetchall()
     assert all(len(set(found)) == len(found) for _, _, found in rows), "a reason is listed twice"
-    return {record - 1 + (split if file == "p1.csv" else 0): set(found) for file, record, found in rows}
+    return {
+        record - 1 + (split if file == "p1.csv" else 0): set(found) for file, record, found in rows
+    }
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_every_row_ends_where_the_reference_puts_it(name: str, engine: duckdb.DuckDBPyConnection, root: Path) -> None:
+def test_every_row_ends_where_the_reference_puts_it(
+    name: str, engine: duckdb.DuckDBPyConnection, root: Path
+) -> None:
     source = SOURCES[name]
 
     @thorough(3)
@@ -93,8 +115,8 @@ def agree(
     engine: duckdb.DuckDBPyConnection,
     root: Path,
     source: Source,
-    job: Job,
-    account: Account,
+    job: CleaningJob,
+    account: RowCounts,
     wanted: Extract,
     split: int,
 ) -> None:
@@ -102,7 +124,9 @@ def agree(
     assert listed(engine, job, root, "quarantine", "reasons", split) == wanted.refused
     assert listed(engine, job, root, "defects", "defects", split) == wanted.defects
     columns = ", ".join(source.columns)
-    clean = engine.execute(f"SELECT {columns} FROM '{job.folder(root, 'clean')}/*.parquet' ORDER BY part, record")
+    clean = engine.execute(
+        f"SELECT {columns} FROM '{job.folder(root, 'clean')}/*.parquet' ORDER BY part, record"
+    )
     assert clean.fetchall() == [stored(source, row) for row in wanted.clean]
     counts = (account.clean, account.quarantined, account.superseded)
     assert counts == (len(wanted.clean), len(wanted.refused), len(wanted.superseded))

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms.column_copy import copy_columns
-from transforms.engine import PARQUET, quoted
+from transforms.engine.parquet_projection import copy_columns
+from transforms.engine.session import PARQUET, sql_literal
 
 ROWS = 300_000
 COLUMNS = {
@@ -26,7 +26,14 @@ COLUMNS = {
     "pair": "{'a': range % 3, 'b': [range % 11]}",
 }
 # The engine looks for the Bloom filter of a column behind a nested one in the wrong place: so not behind those.
-WANTED = {"few": "few", "many": "key", "level": "level", "listed": "entries", "nothing": "nothing", "pair": "pair"}
+WANTED = {
+    "few": "few",
+    "many": "key",
+    "level": "level",
+    "listed": "entries",
+    "nothing": "nothing",
+    "pair": "pair",
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +41,22 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Everything that facts are made of, in several row groups."""
     path = tmp_path_factory.mktemp("original") / "wide.parquet"
     columns = ", ".join(f"{sql} AS {name}" for name, sql in COLUMNS.items())
-    duckdb.sql(f"COPY (SELECT {columns} FROM range({ROWS})) TO {quoted(path)} ({PARQUET})")
+    duckdb.sql(f"COPY (SELECT {columns} FROM range({ROWS})) TO {sql_literal(path)} ({PARQUET})")
     assert pq.read_metadata(path).num_row_groups > 1
     return path
 
 
 def renamed(original: Path) -> str:
-    return f"SELECT {', '.join(f'{column} AS {name}' for column, name in WANTED.items())} FROM {quoted(original)}"
+    return f"SELECT {', '.join(f'{column} AS {name}' for column, name in WANTED.items())} FROM {sql_literal(original)}"
 
 
-def test_every_reader_sees_the_columns_under_their_new_names(original: Path, tmp_path: Path) -> None:
+def test_every_reader_sees_the_columns_under_their_new_names(
+    original: Path, tmp_path: Path
+) -> None:
     made = tmp_path / "new" / "some.parquet"
     copy_columns([original], made, WANTED)
     rows = "SELECT count(*), sum(CAST(hash(one) AS HUGEINT)) FROM ({}) AS one"
-    wanted, seen = renamed(original), f"FROM {quoted(made)}"
+    wanted, seen = renamed(original), f"FROM {sql_literal(made)}"
     assert duckdb.sql(rows.format(wanted)).fetchall() == duckdb.sql(rows.format(seen)).fetchall()
     assert duckdb.sql(f"DESCRIBE {wanted}").fetchall() == duckdb.sql(f"DESCRIBE {seen}").fetchall()
     whole = pq.read_table(original, columns=list(WANTED)).select(list(WANTED))
@@ -62,26 +71,33 @@ def test_row_groups_statistics_and_bloom_filters_come_along(original: Path, tmp_
         columns = "row_group_id, num_values, stats_min_value, stats_max_value, stats_null_count, compression, encodings"
         sizes = "total_compressed_size, bloom_filter_length"
         top = "split_part(path_in_schema, ',', 1)"
-        rows = duckdb.sql(f"SELECT {top}, {columns}, {sizes} FROM parquet_metadata({quoted(path)}) ORDER BY ALL")
+        rows = duckdb.sql(
+            f"SELECT {top}, {columns}, {sizes} FROM parquet_metadata({sql_literal(path)}) ORDER BY ALL"
+        )
         return rows.fetchall()
 
     new = {name: column for column, name in WANTED.items()}
     assert sorted((new[str(name)], *rest) for name, *rest in told(made)) == sorted(
         row for row in told(original) if row[0] in WANTED
     )
-    probe = f"SELECT bloom_filter_excludes FROM parquet_bloom_probe({quoted(made)}, 'few', {{}})"
+    probe = (
+        f"SELECT bloom_filter_excludes FROM parquet_bloom_probe({sql_literal(made)}, 'few', {{}})"
+    )
     assert all(excluded for (excluded,) in duckdb.sql(probe.format("'none'")).fetchall())
     assert not any(excluded for (excluded,) in duckdb.sql(probe.format("'3'")).fetchall())
     groups = [pq.read_metadata(made).row_group(number) for number in range(2)]
     assert all(
-        g.total_byte_size == sum(g.column(i).total_uncompressed_size for i in range(g.num_columns)) for g in groups
+        g.total_byte_size == sum(g.column(i).total_uncompressed_size for i in range(g.num_columns))
+        for g in groups
     )
 
 
 def test_all_columns_are_the_whole_file(original: Path, tmp_path: Path) -> None:
     """What is told of the file is read and written without a loss, down to the bytes."""
     copy_columns([original], tmp_path / "all.parquet", {name: name for name in COLUMNS})
-    copy_columns([tmp_path / "all.parquet"], tmp_path / "again.parquet", {name: name for name in COLUMNS})
+    copy_columns(
+        [tmp_path / "all.parquet"], tmp_path / "again.parquet", {name: name for name in COLUMNS}
+    )
     assert (tmp_path / "all.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
     assert pq.read_metadata(tmp_path / "all.parquet").schema == pq.read_metadata(original).schema
 
@@ -93,8 +109,15 @@ def test_files_that_are_alike_become_one_in_their_order(original: Path, tmp_path
     assert (two.metadata.num_rows, two.num_row_groups) == (2 * ROWS, 2 * one.num_row_groups)
     table = one.read()
     assert two.read().equals(pa.concat_tables([table, table]))
-    seen = duckdb.sql(f"SELECT few, key, entries FROM {quoted(tmp_path / 'two.parquet')} OFFSET {ROWS}").fetchall()
-    assert seen == duckdb.sql(f"SELECT few, key, entries FROM {quoted(tmp_path / 'one.parquet')}").fetchall()
+    seen = duckdb.sql(
+        f"SELECT few, key, entries FROM {sql_literal(tmp_path / 'two.parquet')} OFFSET {ROWS}"
+    ).fetchall()
+    assert (
+        seen
+        == duckdb.sql(
+            f"SELECT few, key, entries FROM {sql_literal(tmp_path / 'one.parquet')}"
+        ).fetchall()
+    )
 
 
 def test_what_another_writer_tells_of_its_pages_is_left_behind(tmp_path: Path) -> None:
@@ -103,9 +126,16 @@ def test_what_another_writer_tells_of_its_pages_is_left_behind(tmp_path: Path) -
     sorting = [pq.SortingColumn(0)]
     pq.write_table(table, tmp_path / "wide.parquet", write_page_index=True, sorting_columns=sorting)
     copy_columns([tmp_path / "wide.parquet"], tmp_path / "b.parquet", {"b": "text"})
-    assert pq.read_table(tmp_path / "b.parquet").column("text").to_pylist() == table.column("b").to_pylist()
+    assert (
+        pq.read_table(tmp_path / "b.parquet").column("text").to_pylist()
+        == table.column("b").to_pylist()
+    )
     group = pq.read_metadata(tmp_path / "b.parquet").row_group(0)
-    assert not group.sorting_columns and not group.column(0).has_column_index and not group.column(0).has_offset_index
+    assert (
+        not group.sorting_columns
+        and not group.column(0).has_column_index
+        and not group.column(0).has_offset_index
+    )
 
 
 def test_a_column_that_is_not_there_and_a_file_that_is_none(original: Path, tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 PROGRAM = """
 import sys
 from pathlib import Path
-from transforms.engine import EngineSettings, open_engine, two_at_once
+from transforms.engine.session import EngineSettings, open_engine, map_concurrently
 zone = "SELECT current_setting('TimeZone')"
 with open_engine(EngineSettings("500MB"), Path(sys.argv[1])) as connection:
-    print([connection.execute(zone).fetchall(), *two_at_once(connection, [1], lambda own, _: own.execute(zone).fetchall())])
+    print([connection.execute(zone).fetchall(), *map_concurrently(connection, [1], lambda own, _: own.execute(zone).fetchall())])
 """
 
 

@@ -14,18 +14,18 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
-from expectations.declarations import all_facts, load_sources
 from expectations.month import Month
-from expectations.reference import TABLES, Reference, load_reference
+from expectations.reference_tables import TABLES, Reference, load_reference
+from expectations.source_loader import collect_facts, load_sources
 from tests.reference.facts import facts
 from tests.reference.making import DISTRICTS, World
 from tests.reference.rows import last_received, over_quota, residents, standing, unmatched
 from tests.reference.strategies import MONTHS, PATIENCE, thorough, worlds
 from tests.reference.values import Row, one_extract
-from transforms.column_copy import copy_columns
-from transforms.engine import EngineSettings, open_engine
-from transforms.make_facts import MonthFacts, make_facts
-from transforms.month_tables import published_columns
+from transforms.engine.parquet_projection import copy_columns
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.facts.build import MonthFacts, build_facts
+from transforms.outputs import list_published_columns
 
 pytestmark = pytest.mark.timeout(PATIENCE)
 SOURCES = load_sources()
@@ -68,11 +68,15 @@ def write_clean(root: Path, clean: Clean) -> dict[str, list[Path]]:
             rows = [row for other, row in received if other == month]
             arrays = {
                 column: pa.array(
-                    [stored(row[column], declared.type) for row in rows], ARROW_TYPES.get(declared.type, pa.string())
+                    [stored(row[column], declared.type) for row in rows],
+                    ARROW_TYPES.get(declared.type, pa.string()),
                 )
                 for column, declared in columns.items()
             }
-            arrays |= {"part": pa.array([0] * len(rows)), "record": pa.array(range(1, len(rows) + 1))}
+            arrays |= {
+                "part": pa.array([0] * len(rows)),
+                "record": pa.array(range(1, len(rows) + 1)),
+            }
             folder = root / name / f"received={month}" / "d1"
             folder.mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.table(arrays), folder / "rows.parquet")
@@ -82,7 +86,10 @@ def write_clean(root: Path, clean: Clean) -> dict[str, list[Path]]:
 
 def write_reference(folder: Path, tables: Mapping[str, list[dict[str, str]]]) -> Reference:
     folder.mkdir(parents=True, exist_ok=True)
-    known = {**tables, "districts": [{"code": code, "name": code, "name_en": code} for code in DISTRICTS]}
+    known = {
+        **tables,
+        "districts": [{"code": code, "name": code, "name_en": code} for code in DISTRICTS],
+    }
     for name, (_, columns) in TABLES.items():
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as text:
             writer = csv.DictWriter(text, list(columns), restval="")
@@ -104,7 +111,7 @@ def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[
         handed = {path.name: path for path in before.iterdir()} if before else None
         shutil.rmtree(root / f"{month}", ignore_errors=True)
         with open_engine(EngineSettings(memory="500MB"), root / "spill") as engine:
-            return make_facts(
+            return build_facts(
                 engine, SOURCES, known, reference, ["education"], month, b"key", root / f"{month}",
                 root / "over_quota", before=handed, onward=root / "onward" / str(month),
             )  # fmt: skip
@@ -114,13 +121,17 @@ def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[
     at_once, published = [file.read_bytes() for file in files_of(table)], published_of(table)
     shutil.rmtree(root / "onward")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("transforms.steps.ROWS", 100)  # words of new postings are made in several parts,
+        patch.setattr(
+            "transforms.engine.statements.MAX_PARTITION_ROWS", 100
+        )  # words of new postings are made in several parts,
         make(world.month - 1, None)
         made = make(world.month, earlier)
         assert [file.read_bytes() for file in files_of(table)] == at_once
         shutil.rmtree(root / "onward" / str(world.month))
-        patch.setattr("transforms.steps.PEOPLE", 2)  # and so are those handed on,
-        patch.setattr("transforms.stretches.PEOPLE", 2)  # and the fact table
+        patch.setattr(
+            "transforms.engine.statements.MAX_BATCH_PEOPLE", 2
+        )  # and so are those handed on,
+        patch.setattr("transforms.engine.partitioning.PEOPLE", 2)  # and the fact table
         assert make(world.month, earlier) == made
         assert published_of(table) == published
     return made, pq.read_table(table).to_pylist()
@@ -133,7 +144,7 @@ def files_of(table: Path) -> list[Path]:
 def published_of(table: Path) -> list[pa.Table]:
     """What is published of a fact table, whatever files and row groups it lies in."""
     published = []
-    for columns in published_columns(all_facts(SOURCES)).values():
+    for columns in list_published_columns(collect_facts(SOURCES)).values():
         copy_columns(files_of(table), table.with_suffix(".parquet"), columns)
         published.append(pq.read_table(table.with_suffix(".parquet")))
     return published
@@ -166,18 +177,24 @@ def check_world(world: World) -> None:
     assert {row["resident_id"][:17] for row in rows} == {person[:17] for person in people}
     assert made.residents == len(rows) == len(wanted)
     others = {name: source for name, source in SOURCES.items() if not source.spine}
-    assert made.unmatched == {name: unmatched(source, clean[name], people) for name, source in others.items()}
+    assert made.unmatched == {
+        name: unmatched(source, clean[name], people) for name, source in others.items()
+    }
     assert made.over_quota == {"local_awards": count_over_quota(clean, world)}
     by_number = {person[:17]: (person, known) for person, known in wanted.items()}
     for row in rows:
         person, known = by_number[row["resident_id"][:17]]
         assert row["district"] == people[person]["residence_district"]
-        differing = {name: (value, row[name]) for name, value in known.items() if not same(value, row[name])}
+        differing = {
+            name: (value, row[name]) for name, value in known.items() if not same(value, row[name])
+        }
         assert not differing, f"resident {person}, fact: (reference, engine)"
 
 
 def count_over_quota(clean: Clean, world: World) -> int:
     source = SOURCES["local_awards"]
     assert source.quota
-    valid = standing(source.model_copy(update={"quota": None}), clean["local_awards"], world.month.last_day, {})
+    valid = standing(
+        source.model_copy(update={"quota": None}), clean["local_awards"], world.month.last_day, {}
+    )
     return len(over_quota(source.quota, valid, world.month.last_day, world.tables))

@@ -15,19 +15,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expectations.declarations import all_facts, load_sources
 from expectations.month import Month
-from expectations.source import COUNTED_UNITS, Fact
+from expectations.source_loader import collect_facts, load_sources
+from expectations.source_model import COUNTED_UNITS, Fact
 from tests.reference.facts import WHOLE_UNITS, enrolment_year
 from tests.reference.points import before, points
 from tests.reference.policies import ELSEWHERE, HOME, RULES, Policy, policies
 from tests.reference.rows import Correction
 from tests.reference.strategies import MONTHS, PATIENCE, SEEDS, thorough
-from transforms.policy.compile import points_sql
-from transforms.policy.rules import Rule
+from transforms.points.compile import points_sql
+from transforms.points.rules import Rule
 
 pytestmark = pytest.mark.timeout(PATIENCE)
-FACTS = all_facts(load_sources())
+FACTS = collect_facts(load_sources())
 RESIDENTS = 60
 AMOUNT = pa.decimal128(12, 2)
 SHAPES: dict[str, pa.DataType] = {
@@ -38,9 +38,13 @@ SHAPES: dict[str, pa.DataType] = {
     "month": pa.date32(),
     "hours_by_year": pa.list_(pa.struct([("year", pa.int32()), ("hours", AMOUNT)])),
     "points_by_key": pa.list_(pa.struct([("key", pa.string()), ("points", AMOUNT)])),
-    "children": pa.list_(pa.struct([("child", pa.string()), ("level", pa.string()), ("enrolment_year", pa.int32())])),
+    "children": pa.list_(
+        pa.struct([("child", pa.string()), ("level", pa.string()), ("enrolment_year", pa.int32())])
+    ),
 }
-CORRECTIONS = pa.list_(pa.struct([("target", pa.string()), ("case_id", pa.string()), ("value", AMOUNT)]))
+CORRECTIONS = pa.list_(
+    pa.struct([("target", pa.string()), ("case_id", pa.string()), ("value", AMOUNT)])
+)
 
 
 class Resident:
@@ -48,21 +52,34 @@ class Resident:
 
     def __init__(self, random: Random, policy: Policy, as_of: dt.date) -> None:
         self.random, self.as_of = random, as_of
-        said = policy.city.model_dump_json() + "".join(v.model_dump_json() for v in policy.districts.values())
-        self.edges = sorted({Decimal(text) for text in re.findall(r"\d+(?:\.\d+)?", said) if len(text) < 5})
+        said = policy.city.model_dump_json() + "".join(
+            v.model_dump_json() for v in policy.districts.values()
+        )
+        self.edges = sorted(
+            {Decimal(text) for text in re.findall(r"\d+(?:\.\d+)?", said) if len(text) < 5}
+        )
         self.district = random.choice((HOME, HOME, ELSEWHERE, "330203"))
         self.facts = {name: self.value(fact) for name, fact in FACTS.items()}
-        codes = [*policy.city.indicators, *(f"{d}:{c}" for d, v in policy.districts.items() for c in v.indicators)]
+        codes = [
+            *policy.city.indicators,
+            *(f"{d}:{c}" for d, v in policy.districts.items() for c in v.indicators),
+        ]
         targets = random.sample([*codes, "fact:age", "fact:frozen"], random.choice((0, 0, 1, 3)))
-        self.corrections = {target: Correction(f"C{n}", self.points()) for n, target in enumerate(sorted(targets))}
+        self.corrections = {
+            target: Correction(f"C{n}", self.points()) for n, target in enumerate(sorted(targets))
+        }
 
     def value(self, fact: Fact) -> Any:
         if fact.unit in COUNTED_UNITS:
-            return None if self.random.random() < 0.1 else self.number(whole=fact.unit in WHOLE_UNITS)
+            return (
+                None if self.random.random() < 0.1 else self.number(whole=fact.unit in WHOLE_UNITS)
+            )
         if fact.unit == "yes_no":
             return self.random.choice((True, False))
         if fact.unit in ("date", "month"):
-            return self.random.choice((None, dt.date(2021, 8, 31), dt.date(2021, 9, 1), self.soon()))
+            return self.random.choice(
+                (None, dt.date(2021, 8, 31), dt.date(2021, 9, 1), self.soon())
+            )
         if fact.unit == "hours_by_year":
             years = range(self.as_of.year - 6, self.as_of.year + 1)
             return {year: self.number(whole=False) for year in years if self.random.random() < 0.6}
@@ -74,8 +91,12 @@ class Resident:
         return self.random.choice([None, "x", *(rung[0] for rung in fact.ladder), fact.otherwise])
 
     def number(self, *, whole: bool) -> Decimal:
-        step = self.random.choice((Decimal(-1), Decimal("-0.01"), Decimal(0), Decimal(0), Decimal("0.01"), Decimal(1)))
-        value = max(Decimal(0), self.random.choice(self.edges) * self.random.choice((1, 1, 1, 2, 5)) + step)
+        step = self.random.choice(
+            (Decimal(-1), Decimal("-0.01"), Decimal(0), Decimal(0), Decimal("0.01"), Decimal(1))
+        )
+        value = max(
+            Decimal(0), self.random.choice(self.edges) * self.random.choice((1, 1, 1, 2, 5)) + step
+        )
         return value.to_integral_value() if whole else value.quantize(Decimal("0.01"))
 
     def soon(self) -> dt.date:
@@ -93,8 +114,13 @@ def relation(residents: list[Resident]) -> pa.Table:
     }
     for name, fact in FACTS.items():
         shape = SHAPES.get(fact.unit, pa.string())
-        columns[name] = pa.array([listed(resident.facts[name], shape) for resident in residents], shape)
-    held = [[(t, c.case_id, c.value) for t, c in resident.corrections.items()] or None for resident in residents]
+        columns[name] = pa.array(
+            [listed(resident.facts[name], shape) for resident in residents], shape
+        )
+    held = [
+        [(t, c.case_id, c.value) for t, c in resident.corrections.items()] or None
+        for resident in residents
+    ]
     return pa.table({**columns, "corrections": pa.array(held, CORRECTIONS)})
 
 
@@ -109,7 +135,12 @@ def scored(
     engine: duckdb.DuckDBPyConnection, policy: Policy, residents: list[Resident], month: Month
 ) -> list[dict[str, Any]]:
     """One row of scores per resident, in their order."""
-    targets = {target for resident in residents for target in resident.corrections if not target.startswith("fact:")}
+    targets = {
+        target
+        for resident in residents
+        for target in resident.corrections
+        if not target.startswith("fact:")
+    }
     statement = points_sql(policy.city, policy.districts, FACTS, corrected=targets)
     engine.register("facts", relation(residents))
     found = engine.execute(statement, {"month": month.first_day, "as_of": month.last_day})
@@ -131,20 +162,32 @@ def expected(policy: Policy, resident: Resident, month: Month) -> Mapping[str, A
 
 
 @thorough(12)
-@given(policies(FACTS), st.sampled_from(MONTHS), st.lists(SEEDS, min_size=RESIDENTS, max_size=RESIDENTS))
-def check_policy(engine: duckdb.DuckDBPyConnection, policy: Policy, month: Month, seeds: list[int]) -> None:
+@given(
+    policies(FACTS),
+    st.sampled_from(MONTHS),
+    st.lists(SEEDS, min_size=RESIDENTS, max_size=RESIDENTS),
+)
+def check_policy(
+    engine: duckdb.DuckDBPyConnection, policy: Policy, month: Month, seeds: list[int]
+) -> None:
     residents = [Resident(Random(seed), policy, month.last_day) for seed in seeds]
     rows = scored(engine, policy, residents, month)
     assert len(rows) == len(residents)
     for resident, row in zip(residents, rows, strict=True):
         wanted = expected(policy, resident, month)
-        differing = {name: (value, row[name]) for name, value in wanted.items() if row[name] != value}
-        assert not differing, f"column: (reference, engine)\n{explained(policy, resident, differing)}"
+        differing = {
+            name: (value, row[name]) for name, value in wanted.items() if row[name] != value
+        }
+        assert not differing, (
+            f"column: (reference, engine)\n{explained(policy, resident, differing)}"
+        )
 
 
 def explained(policy: Policy, resident: Resident, differing: Mapping[str, Any]) -> str:
     """The indicators behind the columns that differ, with the facts that they read."""
-    versions = {"": policy.city} | {f"d{code}_": version for code, version in policy.districts.items()}
+    versions = {"": policy.city} | {
+        f"d{code}_": version for code, version in policy.districts.items()
+    }
     lines = [f"district {resident.district}, corrections {resident.corrections}"]
     for prefix, version in versions.items():
         for code, indicator in version.indicators.items():
@@ -152,11 +195,15 @@ def explained(policy: Policy, resident: Resident, differing: Mapping[str, Any]) 
                 said = indicator.model_dump(
                     exclude_none=True, exclude={"title", "basis", "values", "evidence", "examples"}
                 )
-                lines.append(f"{prefix}{code}: {said} over { {name: resident.facts.get(name) for name in FACTS} }")
+                lines.append(
+                    f"{prefix}{code}: {said} over { {name: resident.facts.get(name) for name in FACTS} }"
+                )
     return "\n".join(lines)
 
 
-def test_the_statement_agrees_with_the_reference_to_the_cent(engine: duckdb.DuckDBPyConnection) -> None:
+def test_the_statement_agrees_with_the_reference_to_the_cent(
+    engine: duckdb.DuckDBPyConnection,
+) -> None:
     check_policy(engine)
 
 

@@ -7,7 +7,16 @@ from decimal import Decimal
 import duckdb
 import pytest
 
-from transforms.policy.expressions import DATE, NUMBER, TEXT, YES_NO, ExpressionError, Kind, condition, parse
+from transforms.expressions.language import (
+    DATE,
+    NUMBER,
+    TEXT,
+    YES_NO,
+    ExpressionError,
+    Kind,
+    parse_condition,
+    parse_expression,
+)
 
 NAMES = {
     "age": NUMBER,
@@ -26,7 +35,10 @@ NAMES = {
         ("age >= 18 and not frozen", "age >= 18 AND NOT frozen"),
         ("(age < 18 or age > 60) and frozen = false", "(age < 18 OR age > 60) AND frozen = FALSE"),
         ("tenure in ('rented', 'owned')", "tenure IN ('rented', 'owned')"),
-        ("valid_to between as_of + 1 and as_of + 45", "valid_to BETWEEN $as_of + 1 AND $as_of + 45"),
+        (
+            "valid_to between as_of + 1 and as_of + 45",
+            "valid_to BETWEEN $as_of + 1 AND $as_of + 45",
+        ),
         ("valid_to >= '2021-09-08'", "valid_to >= CAST('2021-09-08' AS DATE)"),
         ("valid_to is not null", "NOT valid_to IS NULL"),
         ("age * 2 - 1 <> -3", "age * 2 - 1 <> -3"),
@@ -34,7 +46,9 @@ NAMES = {
     ],
 )
 def test_what_the_language_says(text: str, sql: str) -> None:
-    assert condition(text, NAMES).sql(lambda name: "$as_of" if name == "as_of" else name) == sql
+    assert (
+        parse_condition(text, NAMES).sql(lambda name: "$as_of" if name == "as_of" else name) == sql
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,19 +85,22 @@ def test_what_the_language_says(text: str, sql: str) -> None:
 )
 def test_what_the_language_refuses(text: str, part: str) -> None:
     with pytest.raises(ExpressionError, match=part):
-        condition(text, NAMES)
+        parse_condition(text, NAMES)
 
 
 def test_an_expression_knows_its_names_and_its_kind() -> None:
-    expression = parse("rent * 0.4 + age", NAMES)
+    expression = parse_expression("rent * 0.4 + age", NAMES)
     assert (expression.names, expression.kind) == (frozenset({"rent", "age"}), NUMBER)
 
 
 @pytest.mark.parametrize(
-    ("age", "rent", "result"), [(1, "3", "0.3333"), (-7, "2", "-3.5"), (2, "0.3", "6.6666"), (1, "0", None)]
+    ("age", "rent", "result"),
+    [(1, "3", "0.3333"), (-7, "2", "-3.5"), (2, "0.3", "6.6666"), (1, "0", None)],
 )
-def test_division_is_exact_to_four_decimals_and_null_by_zero(age: int, rent: str, result: str | None) -> None:
-    sql = parse("age / rent", NAMES).sql()
+def test_division_is_exact_to_four_decimals_and_null_by_zero(
+    age: int, rent: str, result: str | None
+) -> None:
+    sql = parse_expression("age / rent", NAMES).sql()
     facts = f"SELECT {age} AS age, {rent}::DECIMAL(18, 2) AS rent"
     with duckdb.connect() as connection:
         row = connection.execute(f"SELECT {sql}, typeof({sql}) FROM ({facts})").fetchall()[0]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.transforms.policy_writing import DISTRICT, FACTS, SOUND, line, load, problems, write
-from transforms.policy.checks import indicator_mistakes
-from transforms.policy.load import gap_warnings
-from transforms.policy.tables import Indicator
+from transforms.points.load import find_gaps
+from transforms.points.models import Indicator
+from transforms.points.validate import validate_indicator
 
 AGE = "versions.0.indicators.age"
 SCHOOLING = "versions.0.indicators.schooling"
@@ -95,7 +95,9 @@ MISTAKES = {
 def test_each_mistake_gives_one_message_at_its_line(kind: str, tmp_path: Path) -> None:
     old, new, key, meant = MISTAKES[kind]
     text = (
-        SOUND.replace("base: {title: 基础分}\n", "base: {title: 基础分}\n          city: {title: 市}\n")
+        SOUND.replace(
+            "base: {title: 基础分}\n", "base: {title: 基础分}\n          city: {title: 市}\n"
+        )
         if "另一" in meant
         else SOUND
     )
@@ -106,19 +108,37 @@ def test_each_mistake_gives_one_message_at_its_line(kind: str, tmp_path: Path) -
     problem = found[0]
     assert meant in f"{problem.found}；{problem.meant}"
     assert problem.file == tmp_path / "city.yaml"
-    assert key.rsplit(".", 1)[-1].isdigit() or "缺少" in problem.found or key.rsplit(".")[-1] in lines[problem.line - 1]
+    assert (
+        key.rsplit(".", 1)[-1].isdigit()
+        or "缺少" in problem.found
+        or key.rsplit(".")[-1] in lines[problem.line - 1]
+    )
 
 
 YOUNG = {"young": {"below": "30"}, "older": {"from": "29"}}
-GRID = {"down": {"fact": "degree"}, "across": {"fact": "skill"}, "points": {"master": {"senior": "1"}}}
+GRID = {
+    "down": {"fact": "degree"},
+    "across": {"fact": "skill"},
+    "points": {"master": {"senior": "1"}},
+}
 EACH = {"each": {"unit": "1", "points": "1"}}
 
 
 @pytest.mark.parametrize(
     ("rule", "fact", "place", "meant"),
     [
-        ({"table": {**GRID, "down": {"fact": "degre"}}}, None, ("rule", "table", "down", "fact"), "degree"),
-        ({"table": {**GRID, "down": {"fact": "age"}}}, None, ("rule", "table", "down", "fact"), "年数"),
+        (
+            {"table": {**GRID, "down": {"fact": "degre"}}},
+            None,
+            ("rule", "table", "down", "fact"),
+            "degree",
+        ),
+        (
+            {"table": {**GRID, "down": {"fact": "age"}}},
+            None,
+            ("rule", "table", "down", "fact"),
+            "年数",
+        ),
         (
             {"table": {**GRID, "points": {"masters": {"senior": "1"}}}},
             None,
@@ -132,7 +152,13 @@ EACH = {"each": {"unit": "1", "points": "1"}}
             "senior",
         ),
         (
-            {"table": {**GRID, "across": {"fact": "age", "bands": YOUNG}, "points": {"master": {"young": "1"}}}},
+            {
+                "table": {
+                    **GRID,
+                    "across": {"fact": "age", "bands": YOUNG},
+                    "points": {"master": {"young": "1"}},
+                }
+            },
             None,
             ("rule", "table", "across", "bands", "older"),
             "重叠",
@@ -152,14 +178,21 @@ EACH = {"each": {"unit": "1", "points": "1"}}
         ({"per_year": {"cap": "5", "years": "5", "rule": EACH}}, "hours", ("fact",), "分年度小时"),
     ],
 )
-def test_mistakes_in_tables_and_years(rule: Any, fact: str | None, place: tuple[str, ...], meant: str) -> None:
+def test_mistakes_in_tables_and_years(
+    rule: Any, fact: str | None, place: tuple[str, ...], meant: str
+) -> None:
     indicator = Indicator.model_validate(line(rule, fact=fact))
-    found = [(where, f"{what}；{wanted}") for where, what, wanted in indicator_mistakes(indicator, "city", FACTS)]
+    found = [
+        (where, f"{what}；{wanted}")
+        for where, what, wanted in validate_indicator(indicator, "city", FACTS)
+    ]
     assert [where for where, _ in found] == [place]
     assert meant in found[0][1]
 
 
-def test_a_sound_table_has_no_problems_and_takes_over_what_a_later_version_leaves_out(tmp_path: Path) -> None:
+def test_a_sound_table_has_no_problems_and_takes_over_what_a_later_version_leaves_out(
+    tmp_path: Path,
+) -> None:
     write(tmp_path, SOUND)
     table = load(tmp_path)[0]
     before, after = (version.indicators["age"] for version in table.versions)
@@ -204,22 +237,22 @@ def test_a_file_that_is_no_table_gives_one_message(text: str, tmp_path: Path) ->
 
 def test_a_gap_between_bands_is_a_warning_on_facts_with_decimals_only(tmp_path: Path) -> None:
     write(tmp_path, SOUND)
-    assert gap_warnings(load(tmp_path), FACTS) == []
+    assert find_gaps(load(tmp_path), FACTS) == []
     hours = SOUND.replace("fact: age", "fact: hours").replace("{17: 0, 18: 10}", "{17.5: 0}")
     write(tmp_path, hours)
-    warnings = gap_warnings(load(tmp_path), FACTS)
+    warnings = find_gaps(load(tmp_path), FACTS)
     assert len(warnings) == 2 and "35 与 36" in warnings[0]
     write(tmp_path, hours.replace("from: 18, to: 35", "from: 18, below: 36"))
-    assert gap_warnings(load(tmp_path), FACTS) == []
+    assert find_gaps(load(tmp_path), FACTS) == []
 
 
 def test_a_gap_between_the_named_ranges_of_a_table_is_a_warning_too(tmp_path: Path) -> None:
     table = "{down: {fact: degree}, across: {fact: hours, bands: {many: {from: 6}, few: {to: 5}}}, points: {master: {few: 1}}}"
     write(tmp_path, SOUND.replace(DEGREE, f"rule: {{table: {table}}}"))
-    (warning,) = gap_warnings(load(tmp_path), FACTS)
+    (warning,) = find_gaps(load(tmp_path), FACTS)
     assert "2021-09-08 版 schooling：5 与 6 之间的数值不得分（hours 可有小数）" in warning
     write(tmp_path, SOUND.replace(DEGREE, f"rule: {{table: {table.replace('hours', 'events')}}}"))
-    assert gap_warnings(load(tmp_path), FACTS) == []
+    assert find_gaps(load(tmp_path), FACTS) == []
 
 
 def test_a_file_with_another_ending_is_told_its_ending(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def test_a_district_has_exactly_one_section(tmp_path: Path) -> None:
     assert problems(tmp_path, (DISTRICT,)) == []
     write(
         tmp_path,
-        DISTRICT_TABLE.replace("district: {", "base: {").replace("section: district", "section: base"),
+        DISTRICT_TABLE.replace("district: {", "base: {").replace(
+            "section: district", "section: base"
+        ),
         DISTRICT,
     )
     assert [problem.key for problem in problems(tmp_path, (DISTRICT,))] == ["versions.0.sections"]

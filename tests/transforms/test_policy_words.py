@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from expectations.declarations import load_sources
-from transforms.policy.rules import Rule
-from transforms.policy.words import condition_words, names_of, rule_words
+from expectations.source_loader import load_sources
+from transforms.points.describe import collect_titles, describe_condition, describe_rule
+from transforms.points.rules import Rule
 
-NAMES = names_of(load_sources())
+NAMES = collect_titles(load_sources())
 SENTENCES: dict[str, tuple[str | None, Any, str]] = {
     "bands": ("age", [{"from": "18", "to": "35", "points": "10"}, {"from": "36", "points": "8"}],
         "18 至 35 岁 10 分、36 岁及以上 8 分，其他 0 分"),
@@ -48,7 +48,7 @@ SENTENCES: dict[str, tuple[str | None, Any, str]] = {
 @pytest.mark.parametrize("form", Rule.model_fields)
 def test_every_rule_form_has_its_sentence(form: str) -> None:
     fact, content, sentence = SENTENCES[form]
-    assert rule_words(Rule.model_validate({form: content}), fact, NAMES) == sentence
+    assert describe_rule(Rule.model_validate({form: content}), fact, NAMES) == sentence
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_every_rule_form_has_its_sentence(form: str) -> None:
     ],
 )
 def test_a_condition_is_told_in_the_words_of_its_facts(condition: str, said: str) -> None:
-    assert condition_words(condition, NAMES) == said
+    assert describe_condition(condition, NAMES) == said

@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from expectations.declarations import load_sources
 from expectations.month import Month
-from expectations.source import Fact
+from expectations.source_loader import load_sources
+from expectations.source_model import Fact
 from tests.reference.identity import check_character
 from tests.reference.values import one_extract
 from tests.transforms.test_facts_against_reference import write_clean, write_reference
-from transforms.engine import EngineSettings, open_engine
-from transforms.make_facts import make_facts
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.facts.build import build_facts
 
 MONTH = Month.parse("2021-10")  # scored on 31 October 2021
 HOUSE = load_sources()
@@ -34,7 +34,10 @@ RENTS = [
     {"district": "330212", "community": "甬江苑", "from_month": month, "average_rent": rent}
     for month, rent in (("2021-10", "1010"), ("2021-09", "900"), ("2021-11", "2000"))
 ]
-LISTED = [{"year": year, "occupation": code, "title": "职业"} for year, code in (("2021", "4-01"), ("2020", "4-02"))]
+LISTED = [
+    {"year": year, "occupation": code, "title": "职业"}
+    for year, code in (("2021", "4-01"), ("2020", "4-02"))
+]
 TABLES = {"community_rents": RENTS, "shortage_occupations": LISTED, "award_quotas": []}
 
 
@@ -53,7 +56,12 @@ def paper(kind: str, level: str) -> Raw:
 
 
 def paid(*months: str, insurance: str = "pension") -> list[Raw]:
-    common = {"insurance": insurance, "district": "330203", "kind": "paid", "posted_on": "2021-10-20"}
+    common = {
+        "insurance": insurance,
+        "district": "330203",
+        "kind": "paid",
+        "posted_on": "2021-10-20",
+    }
     return [{**common, "month": month} for month in months]
 
 
@@ -255,7 +263,9 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str,
         for name in rows.keys() - {"born", "registry"}:
             source = SOURCES[name]
             for index, row in enumerate(rows[name]):
-                raw[name].append(dict.fromkeys(source.key, f"{number}-{index}") | {source.person: person} | row)
+                raw[name].append(
+                    dict.fromkeys(source.key, f"{number}-{index}") | {source.person: person} | row
+                )
     clean = {}
     for name, lines in raw.items():
         extract = one_extract(SOURCES[name], lines, MONTH, ["330203", "330211"])
@@ -264,8 +274,13 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str,
     folder = tmp_path_factory.mktemp("facts")
     target, left_out, onward = (folder / name for name in ("facts", "over_quota", "onward"))
     with open_engine(EngineSettings("500MB", 1), folder / "spill") as engine:
-        served, reference = write_clean(folder / "clean", clean), write_reference(folder / "reference", TABLES)
-        make_facts(engine, SOURCES, served, reference, [], MONTH, b"key", target, left_out, onward=onward)
+        served, reference = (
+            write_clean(folder / "clean", clean),
+            write_reference(folder / "reference", TABLES),
+        )
+        build_facts(
+            engine, SOURCES, served, reference, [], MONTH, b"key", target, left_out, onward=onward
+        )
     return {people[row["resident_id"][:17]]: row for row in pq.read_table(target).to_pylist()}
 
 
@@ -282,18 +297,29 @@ def test_every_fact_of_one_row_is_met_by_hand() -> None:
     assert {name for name in declared - told if not name.startswith("children_due")} == set()
 
 
-def test_rows_that_do_not_count_leave_what_a_person_without_rows_has(known: Mapping[str, Mapping[str, Any]]) -> None:
+def test_rows_that_do_not_count_leave_what_a_person_without_rows_has(
+    known: Mapping[str, Mapping[str, Any]],
+) -> None:
     names = [name for source in SOURCES.values() for name in source.facts]
     nobody = {name: known["nobody has heard of"][name] for name in names}
     assert {name: known["nothing that counts"][name] for name in names} == nobody
     assert {name for name in names if nobody[name] is None} == NULLS
-    assert all(nobody.pop(name) == [] for name in ("service_hours_by_year", "awards", "children_due"))
+    assert all(
+        nobody.pop(name) == [] for name in ("service_hours_by_year", "awards", "children_due")
+    )
     assert (nobody.pop("age"), nobody.pop("tenure")) == (41, "none")
-    assert {value for value in nobody.values() if value is not None} == {0}  # and no: the same in Python
+    assert {value for value in nobody.values() if value is not None} == {
+        0
+    }  # and no: the same in Python
 
 
 def test_nothing_but_an_end_or_a_correction_may_lie_ahead() -> None:
     """Other days after the scoring date are refused: what has not happened never comes to be counted."""
-    ahead = {f"{source.source}.{name}" for source in HOUSE.values() for name, c in source.columns.items() if c.future}
+    ahead = {
+        f"{source.source}.{name}"
+        for source in HOUSE.values()
+        for name, c in source.columns.items()
+        if c.future
+    }
     ends = {"registry.permit_valid_to", "employment.ended_on", "housing.to_on"}
     assert ahead == ends | {"corrections.valid_from", "corrections.valid_to"}

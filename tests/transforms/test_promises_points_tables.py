@@ -15,7 +15,7 @@ from tests.spec.both_engines import Resident, by_sql
 from tests.transforms.policy_writing import problems, write
 from tests.transforms.services_town import FACTS, TABLES
 from tests.transforms.test_policy_mistakes import SOUND
-from transforms.policy.tables import Version
+from transforms.points.models import Version
 
 OLD, NEW = dt.date(2021, 10, 31), dt.date(2022, 4, 30)
 
@@ -52,7 +52,15 @@ CITY_2022 = {
     "job_creation": "jobs_created 4=0 5=1 99=19 100=20 900=20",
 }
 BASE = ["age", "permit", "social_insurance", "education", "skill", "employment", "housing"]
-BONUS = ["shortage_post", "job_creation", "inventions", "honours", "volunteering", "blood", "donation"]
+BONUS = [
+    "shortage_post",
+    "job_creation",
+    "inventions",
+    "honours",
+    "volunteering",
+    "blood",
+    "donation",
+]
 DEDUCTION = ["dishonesty", "penalties", "detentions", "crimes"]
 PUBLISHED = ["education", "skill", "social_insurance", "residence", "employment"]
 
@@ -61,7 +69,11 @@ AWARDED = {
     "330203": {"deliberation": ("议事协商", 15), "mentoring": ("职业帮带", 15)},
     "330205": {"training": ("素质提升", 15)},
     "330206": {"rescue": ("抢险救灾", 20)},
-    "330211": {"enterprise_award": ("企业赋分", 10), "village_award": ("村社赋分", 10), "grid_award": ("网格赋分", 10)},
+    "330211": {
+        "enterprise_award": ("企业赋分", 10),
+        "village_award": ("村社赋分", 10),
+        "grid_award": ("网格赋分", 10),
+    },
     "330212": {"local_volunteer": ("公益积分", 20)},
     "330213": {"self_declaration": ("自主申报", 10), "skills_service": ("技能服务", 20)},
     "330225": {"party_service": ("党员服务", 15), "village_award": ("村社赋分", 15)},
@@ -70,13 +82,18 @@ AWARDED = {
     "330282": {"mediation": ("调解服务", 15), "association": ("和谐促进会", 15)},
 }
 OTHERS = {
-    ("330205", "service_24m"): ("志愿服务", "service_hours_24m 9.99=0 10=1 149.99=14 150=15 900=15"),
+    ("330205", "service_24m"): (
+        "志愿服务",
+        "service_hours_24m 9.99=0 10=1 149.99=14 150=15 900=15",
+    ),
     ("330206", "role_model"): ("先进典型", "honours_district 0=0 1=5 2=10 9=10"),
     ("330212", "registered_rental"): ("规范租住", "rental_months 11=0 12=1 119=9 120=10 900=10"),
 }
 
 
-def scored(engine: duckdb.DuckDBPyConnection, column: str, people: list[Resident]) -> list[Decimal | None]:
+def scored(
+    engine: duckdb.DuckDBPyConnection, column: str, people: list[Resident]
+) -> list[Decimal | None]:
     return [row[column] for row in by_sql(engine, TABLES.values(), FACTS, people)]
 
 
@@ -89,13 +106,17 @@ def cells(text: str) -> tuple[str, dict[str, Decimal]]:
     return fact, {value: Decimal(points) for value, points in given.items()}
 
 
-@pytest.mark.parametrize(("as_of", "table"), [(OLD, CITY_2021), (NEW, CITY_2022)], ids=["2021", "2022"])
+@pytest.mark.parametrize(
+    ("as_of", "table"), [(OLD, CITY_2021), (NEW, CITY_2022)], ids=["2021", "2022"]
+)
 def test_every_cell_of_the_citys_tables(
     as_of: dt.date, table: Mapping[str, str], engine: duckdb.DuckDBPyConnection
 ) -> None:
     for code, text in table.items():
         fact, given = cells(text)
-        found = scored(engine, f"{code}_points", [Resident({fact: value}, as_of) for value in given])
+        found = scored(
+            engine, f"{code}_points", [Resident({fact: value}, as_of) for value in given]
+        )
         assert dict(zip(given, found, strict=True)) == given, code
 
 
@@ -106,7 +127,12 @@ def hours(*years: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("column", "facts", "old", "new"),
     [
-        ("inventions", {"patents_invention": "1", "patents_utility_model": "1", "patents_design": "1"}, 14, 14),
+        (
+            "inventions",
+            {"patents_invention": "1", "patents_utility_model": "1", "patents_design": "1"},
+            14,
+            14,
+        ),
         ("inventions", {"patents_invention": "4"}, 20, 30),
         ("dishonesty", {"dishonesty_general": "2", "dishonesty_serious": "3"}, 110, 110),
         ("volunteering", {"service_hours_by_year": {"2021": "9.99"}}, 0, 0),
@@ -134,7 +160,11 @@ def test_every_indicator_stands_in_its_section_and_every_section_has_its_cap() -
         "base": (100, False), "bonus": (50, False), "deduction": (None, True)
     }  # fmt: skip
     province = ["age", "education", "skill", "social_insurance", "residence"]
-    assert standing(after) == {"province": province, "city": ["employment", "housing", *BONUS], "deduction": DEDUCTION}
+    assert standing(after) == {
+        "province": province,
+        "city": ["employment", "housing", *BONUS],
+        "deduction": DEDUCTION,
+    }
     assert {code: (s.cap, s.subtract) for code, s in after.sections.items()} == {
         "province": (100, False), "city": (150, False), "deduction": (None, True)
     }  # fmt: skip
@@ -143,7 +173,9 @@ def test_every_indicator_stands_in_its_section_and_every_section_has_its_cap() -
 def test_only_what_is_published_says_so_and_what_is_left_out_has_its_reason() -> None:
     """An indicator of which any value is illustrative is so altogether: age for its ends, housing for owned homes."""
     published = {
-        (authority, version.begins.year): [c for c, line in version.indicators.items() if line.values == "published"]
+        (authority, version.begins.year): [
+            c for c, line in version.indicators.items() if line.values == "published"
+        ]
         for authority, table in TABLES.items()
         for version in table.versions
     }
@@ -155,12 +187,16 @@ def test_only_what_is_published_says_so_and_what_is_left_out_has_its_reason() ->
 
 
 def test_the_districts_have_their_indicators_and_no_others() -> None:
-    wanted = {code: {name: title for name, (title, _) in lines.items()} for code, lines in AWARDED.items()}
+    wanted = {
+        code: {name: title for name, (title, _) in lines.items()} for code, lines in AWARDED.items()
+    }
     for (district, code), (title, _) in OTHERS.items():
         wanted[district][code] = title
     for place in (0, 1):
         found = {
-            code: {name: line.title for name, line in TABLES[code].versions[place].indicators.items()}
+            code: {
+                name: line.title for name, line in TABLES[code].versions[place].indicators.items()
+            }
             for code in AWARDED
         }
         assert found == wanted
@@ -184,18 +220,26 @@ def test_every_cell_of_a_district_that_is_no_award(
     place: tuple[str, str], as_of: dt.date, engine: duckdb.DuckDBPyConnection
 ) -> None:
     (district, code), (fact, given) = place, cells(OTHERS[place][1])
-    people = [Resident({fact: value, "rental_registered": "true"}, as_of, district) for value in given]
-    assert dict(zip(given, scored(engine, f"d{district}_{code}_points", people), strict=True)) == given
+    people = [
+        Resident({fact: value, "rental_registered": "true"}, as_of, district) for value in given
+    ]
+    assert (
+        dict(zip(given, scored(engine, f"d{district}_{code}_points", people), strict=True)) == given
+    )
     if code == "registered_rental":
         unregistered = Resident({fact: "900", "rental_registered": "false"}, as_of, district)
         assert scored(engine, f"d{district}_{code}_points", [unregistered]) == [0]
 
 
 @pytest.mark.parametrize(("as_of", "cap"), [(OLD, 30), (NEW, 50)])
-def test_a_district_gives_no_more_than_its_cap(as_of: dt.date, cap: int, engine: duckdb.DuckDBPyConnection) -> None:
+def test_a_district_gives_no_more_than_its_cap(
+    as_of: dt.date, cap: int, engine: duckdb.DuckDBPyConnection
+) -> None:
     """With every correction at its most, which the caps of the indicators do not bound."""
     corrections = {"330211:enterprise_award": Decimal(28), "330211:grid_award": Decimal(40)}
-    people = [Resident({}, as_of, "330211", dict(list(corrections.items())[:many])) for many in (1, 2)]
+    people = [
+        Resident({}, as_of, "330211", dict(list(corrections.items())[:many])) for many in (1, 2)
+    ]
     assert scored(engine, "district_points", people) == [28, cap]
 
 
@@ -204,7 +248,9 @@ def test_a_table_without_what_it_must_say_is_refused(key: str, tmp_path: Path) -
     lines = [line for line in SOUND.splitlines() if not line.startswith(f"    {key}:")]
     assert len(lines) == len(SOUND.splitlines()) - 1
     write(tmp_path, "\n".join(lines))
-    assert [(problem.key, "缺少" in problem.found) for problem in problems(tmp_path)] == [(key, True)]
+    assert [(problem.key, "缺少" in problem.found) for problem in problems(tmp_path)] == [
+        (key, True)
+    ]
 
 
 @pytest.mark.parametrize("key", ["title", "section", "basis", "values", "evidence", "rule"])
@@ -214,4 +260,6 @@ def test_an_indicator_without_what_it_must_say_is_refused(key: str, tmp_path: Pa
     end = SOUND.index("            cap:", start) if key == "rule" else SOUND.index("\n", start) + 1
     write(tmp_path, SOUND[:start] + SOUND[end:])
     found = problems(tmp_path)
-    assert [(one.key, "缺少" in one.found) for one in found] == [(f"versions.0.indicators.age.{key}", True)]
+    assert [(one.key, "缺少" in one.found) for one in found] == [
+        (f"versions.0.indicators.age.{key}", True)
+    ]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from expectations.declarations import load_sources
 from expectations.month import Month
+from expectations.source_loader import load_sources
 from tests.reference.services import Resident
 from tests.transforms.services_town import FACTS, KEY, REFERENCE, Town, resident
 from tests.transforms.test_facts_against_reference import write_clean
-from transforms.engine import EngineSettings, open_engine
-from transforms.make_facts import make_facts
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.facts.build import build_facts
 
 SOURCES = load_sources()
 PERSON = resident().resident_id
@@ -29,7 +29,9 @@ def row(source: str, **given: Any) -> dict[str, Any]:
 
 
 def registry(district: str) -> dict[str, Any]:
-    return row("registry", resident_id=PERSON, name="张三", residence_district=district, status="resident")
+    return row(
+        "registry", resident_id=PERSON, name="张三", residence_district=district, status="resident"
+    )
 
 
 def crime(status: str) -> dict[str, Any]:
@@ -46,31 +48,53 @@ def insured(month: Month) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def scored(folder: Path, month: Month, received: dict[str, list[tuple[Month, dict[str, Any]]]]) -> Resident:
+def scored(
+    folder: Path, month: Month, received: dict[str, list[tuple[Month, dict[str, Any]]]]
+) -> Resident:
     """The person as the month's fact statements know them, with 80 points."""
     served = write_clean(folder / "clean", received)
     target = folder / "facts"
     with open_engine(EngineSettings(memory="500MB"), folder / "spill") as engine:
-        make_facts(
+        build_facts(
             engine, SOURCES, served, REFERENCE, [], month, KEY, target, folder / "over_quota",
             onward=folder / "onward",
         )  # fmt: skip
         (known,) = pq.read_table(target).to_pylist()
     facts = {name: known[name] for name in FACTS}
-    return Resident(PERSON, known["district"], known["name"], known["phone"], facts, {"total_points": Decimal(80)})
+    return Resident(
+        PERSON,
+        known["district"],
+        known["name"],
+        known["phone"],
+        facts,
+        {"total_points": Decimal(80)},
+    )
 
 
-def test_a_voided_crime_opens_the_service_in_the_month_of_the_voiding_also_after_a_move(tmp_path: Path) -> None:
+def test_a_voided_crime_opens_the_service_in_the_month_of_the_voiding_also_after_a_move(
+    tmp_path: Path,
+) -> None:
     credit, insurance = [(OCTOBER, crime("valid"))], [(OCTOBER, insured(OCTOBER))]
-    in_october = {"registry": [(OCTOBER, registry("330206"))], "credit": credit, "social_security": insurance}
+    in_october = {
+        "registry": [(OCTOBER, registry("330206"))],
+        "credit": credit,
+        "social_security": insurance,
+    }
     in_november = {
         "registry": [(NOVEMBER, registry("330211"))],
         "credit": [*credit, (NOVEMBER, crime("void"))],
         "social_security": insurance,
     }
-    october, november = scored(tmp_path / "o", OCTOBER, in_october), scored(tmp_path / "n", NOVEMBER, in_november)
+    october, november = (
+        scored(tmp_path / "o", OCTOBER, in_october),
+        scored(tmp_path / "n", NOVEMBER, in_november),
+    )
     assert (october.facts["frozen"], november.facts["frozen"]) == (True, False)
     town = Town(tmp_path / "town")
     assert town.publish("2021-10", october) == []
     (told,) = town.publish("2021-11", november)
-    assert (told["kind"], told["service"], told["district"]) == ("service_reached", "recuperation", "330211")
+    assert (told["kind"], told["service"], told["district"]) == (
+        "service_reached",
+        "recuperation",
+        "330211",
+    )

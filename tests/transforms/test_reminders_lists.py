@@ -11,7 +11,7 @@ import hmac
 
 from expectations.month import Month
 from tests.transforms.services_town import KEY, Town, child, resident
-from transforms.services.reminders import REMINDER_COLUMNS
+from transforms.reminders.build import REMINDER_COLUMNS
 
 
 def test_a_list_tells_of_a_child_without_naming_it(town: Town) -> None:
@@ -26,7 +26,10 @@ def test_a_list_tells_of_a_child_without_naming_it(town: Town) -> None:
 
 
 def test_service_reached_compares_with_the_revision_in_force(town: Town) -> None:
-    short, reached = resident(1, "330206", "79", insured_now=True), resident(1, "330206", "80", insured_now=True)
+    short, reached = (
+        resident(1, "330206", "79", insured_now=True),
+        resident(1, "330206", "80", insured_now=True),
+    )
     town.publish("2021-10", short)
     town.publish("2021-10", reached)
     assert town.kinds("2021-11", reached) == []
@@ -48,5 +51,12 @@ def test_the_identity_is_a_keyed_hash_of_kind_resident_and_cycle(town: Town) -> 
 def test_a_list_has_its_columns_and_an_empty_one_too(town: Town) -> None:
     (row,) = town.publish("2021-10", resident(residence_months=6))
     assert list(row) == list(REMINDER_COLUMNS)
-    assert (row["added_in"], row["month"], row["service"], row["due_on"]) == (1, dt.date(2021, 10, 1), None, None)
-    assert town.publish("2021-11") == [] and town.path(Month.parse("2021-11"), 1, "reminders").exists()
+    assert (row["added_in"], row["month"], row["service"], row["due_on"]) == (
+        1,
+        dt.date(2021, 10, 1),
+        None,
+        None,
+    )
+    assert (
+        town.publish("2021-11") == [] and town.path(Month.parse("2021-11"), 1, "reminders").exists()
+    )

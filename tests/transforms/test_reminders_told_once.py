@@ -6,15 +6,17 @@ from pathlib import Path
 
 from expectations.month import Month
 from tests.transforms.services_town import STANDING, Town, resident
+from transforms.reminders.build import may_add_reminders
 from transforms.services.models import StandingReminder
-from transforms.services.reminders import tells
 
 NEWCOMER = resident(1, residence_months=6)
 SECOND = resident(2, residence_months=6)
 
 
 def repeating(months: int) -> list[StandingReminder]:
-    return [r.model_copy(update={"repeat": months}) for r in STANDING if r.kind == "permit_application"]
+    return [
+        r.model_copy(update={"repeat": months}) for r in STANDING if r.kind == "permit_application"
+    ]
 
 
 def test_a_rerun_keeps_the_list_and_marks_what_it_adds(town: Town) -> None:
@@ -22,7 +24,10 @@ def test_a_rerun_keeps_the_list_and_marks_what_it_adds(town: Town) -> None:
     again = town.publish("2021-10", NEWCOMER, SECOND)
     assert [row for row in again if row["added_in"] == 1] == first
     assert [row["resident_id"] for row in again if row["added_in"] == 2] == [SECOND.resident_id]
-    assert town.made and (town.made.listed, town.made.added) == ({"permit_application": 2}, {"permit_application": 1})
+    assert town.made and (town.made.listed, town.made.added) == (
+        {"permit_application": 2},
+        {"permit_application": 1},
+    )
 
 
 def test_a_rerun_keeps_what_no_longer_holds(town: Town) -> None:
@@ -45,9 +50,17 @@ def test_what_only_a_replaced_revision_told_is_told(town: Town) -> None:
 
 def test_tells_only_the_newest_month() -> None:
     october, november, december = Month.span(Month.parse("2021-10"), Month.parse("2021-12"))
-    assert tells(november, []) and tells(november, [october, november]) and tells(december, [october, november])
-    assert not tells(october, [october, november]) and not tells(november, [october], last=False)
-    assert tells(october, [november], send=True) and tells(october, [], last=False, send=True)
+    assert (
+        may_add_reminders(november, [])
+        and may_add_reminders(november, [october, november])
+        and may_add_reminders(december, [october, november])
+    )
+    assert not may_add_reminders(october, [october, november]) and not may_add_reminders(
+        november, [october], last=False
+    )
+    assert may_add_reminders(october, [november], send=True) and may_add_reminders(
+        october, [], last=False, send=True
+    )
 
 
 def test_repeat_looks_at_later_months_too(tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ from tests.transforms.services_town import (
 from transforms.services.models import Service, StandingReminder
 
 PEOPLE = 25
-STARTS = [Month.parse(text) for text in ("2021-10", "2021-12", "2022-02", "2022-03", "2024-01", "2024-02")]
+STARTS = [
+    Month.parse(text) for text in ("2021-10", "2021-12", "2022-02", "2022-03", "2024-01", "2024-02")
+]
 NAMES = ["张三", "欧阳修", "欧阳", "司马相如", "诸葛亮", "王", "麦麦提·艾力", None, ""]
 CALENDAR = {tuple(row[:3]): tuple(row[3:]) for row in REFERENCE.rows["school_calendar"]}
 # Values around the marks that the declarations set; None is unknown, which a month's facts have more rarely.
@@ -50,9 +52,30 @@ NEAR: dict[str, list[Any]] = {
     "dishonesty_general": [0, 0, 0, 1],
     "dishonesty_serious": [0, 0, 0, 1],
 }
-YES_NO = {"permit_held": 0.8, "insured_now": 0.8, "rental_registered": 0.8, "owns_home": 0.2, "frozen": 0.1}
+YES_NO = {
+    "permit_held": 0.8,
+    "insured_now": 0.8,
+    "rental_registered": 0.8,
+    "owns_home": 0.2,
+    "frozen": 0.1,
+}
 TOTALS = [
-    Decimal(text) for text in ("-3", "34.99", "35", "40", "44.5", "45", "50", "60", "65", "70", "80", "120", "150")
+    Decimal(text)
+    for text in (
+        "-3",
+        "34.99",
+        "35",
+        "40",
+        "44.5",
+        "45",
+        "50",
+        "60",
+        "65",
+        "70",
+        "80",
+        "120",
+        "150",
+    )
 ]
 
 
@@ -60,7 +83,10 @@ def somebody(number: int, seed: int, as_of: dt.date) -> Resident:
     """A resident made from one seed: most close to some edge."""
     dice = random.Random(f"{seed} {as_of}")
     facts = {name: dice.choice(values) for name, values in NEAR.items()}
-    facts |= {name: None if dice.random() < 0.05 else dice.random() < share for name, share in YES_NO.items()}
+    facts |= {
+        name: None if dice.random() < 0.05 else dice.random() < share
+        for name, share in YES_NO.items()
+    }
     facts["permit_valid_to"] = dice.choice(
         [None, *(as_of + dt.timedelta(days) for days in (-1, 0, 1, 44, 45, 46, 400))]
     )
@@ -68,7 +94,8 @@ def somebody(number: int, seed: int, as_of: dt.date) -> Resident:
     facts["pension_last_month"] = dice.choice([None, dt.date(2021, 8, 1), dt.date(2021, 9, 1)])
     year = as_of.year + (as_of.month > 8)
     due = [
-        child(number * 3 + n, dice.choice(["primary", "junior_middle"]), year) for n in range(dice.choice([0, 0, 1, 2]))
+        child(number * 3 + n, dice.choice(["primary", "junior_middle"]), year)
+        for n in range(dice.choice([0, 0, 1, 2]))
     ]
     facts["children_due"] = due
     facts["children_due_primary"] = sum(one["level"] == "primary" for one in due)
@@ -76,7 +103,12 @@ def somebody(number: int, seed: int, as_of: dt.date) -> Resident:
     person = resident(number, dice.choice(["330212", "330212", "330203", "330282"]), **facts)
     points = {"total_points": dice.choice(TOTALS), "common_points": Decimal("12.50")}
     return Resident(
-        **{**vars(person), "points": points, "name": dice.choice(NAMES), "phone": dice.choice(["13900000000", None])}
+        **{
+            **vars(person),
+            "points": points,
+            "name": dice.choice(NAMES),
+            "phone": dice.choice(["13900000000", None]),
+        }
     )
 
 
@@ -84,23 +116,36 @@ def varied(seed: int) -> tuple[Sequence[Service], Sequence[StandingReminder]]:
     """The city's declarations, some with `repeat`, so that its meaning is compared too."""
     dice = random.Random(seed)
     services = [
-        s.model_copy(update={"reminder": s.reminder.model_copy(update={"repeat": dice.choice([None, None, 1, 2])})})
+        s.model_copy(
+            update={
+                "reminder": s.reminder.model_copy(
+                    update={"repeat": dice.choice([None, None, 1, 2])}
+                )
+            }
+        )
         for s in SERVICES
         if s.reminder
     ]
-    return services, [r.model_copy(update={"repeat": dice.choice([None, None, 1, 2])}) for r in STANDING]
+    return services, [
+        r.model_copy(update={"repeat": dice.choice([None, None, 1, 2])}) for r in STANDING
+    ]
 
 
 @thorough(4)
 @given(st.sampled_from(STARTS), st.lists(SEEDS, min_size=PEOPLE, max_size=PEOPLE), SEEDS)
-def test_four_months_in_a_row_are_what_the_reference_says(start: Month, seeds: list[int], variant: int) -> None:
+def test_four_months_in_a_row_are_what_the_reference_says(
+    start: Month, seeds: list[int], variant: int
+) -> None:
     services, standing = varied(variant)
     plain = PlainTown(services, standing, KEY, FACTS, REFERENCE.districts, CALENDAR)
     with tempfile.TemporaryDirectory() as folder:
         town = Town(Path(folder), services, standing)
         for month in Month.span(start, start + 3):
             for revision in (1, 2):  # the re-run comes to other facts
-                people = [somebody(number, seed + revision, month.last_day) for number, seed in enumerate(seeds)]
+                people = [
+                    somebody(number, seed + revision, month.last_day)
+                    for number, seed in enumerate(seeds)
+                ]
                 assert town.publish(str(month), *people) == plain.publish(str(month), *people)
             assert published_eligibility(town, month) == eligibility(month, people, services)
 
@@ -110,7 +155,9 @@ def published_eligibility(town: Town, month: Month) -> list[dict[str, Any]]:
     return found
 
 
-def eligibility(month: Month, people: Sequence[Resident], services: Sequence[Service]) -> list[dict[str, Any]]:
+def eligibility(
+    month: Month, people: Sequence[Resident], services: Sequence[Service]
+) -> list[dict[str, Any]]:
     """The month's eligibility by the reference, in the contract's order."""
     wanted = [
         {"month": month.first_day, "resident_key": resident_key(who.resident_id), **row}

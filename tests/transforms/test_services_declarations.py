@@ -8,9 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from expectations.problems import DeclarationError, Problem
-from tests.transforms.services_town import DATA, FACTS, KNOWN, REFERENCE, SERVICES, STANDING, TABLES, Town, resident
-from transforms.engine import EngineSettings, open_engine
+from expectations.errors import DeclarationError, Diagnostic
+from tests.transforms.services_town import (
+    DATA,
+    FACTS,
+    KNOWN,
+    REFERENCE,
+    SERVICES,
+    STANDING,
+    TABLES,
+    Town,
+    resident,
+)
+from transforms.engine.session import EngineSettings, open_engine
 from transforms.services.examples import check_service_examples
 from transforms.services.load import load_reminders, load_services
 from transforms.services.models import Service, StandingReminder
@@ -36,21 +46,29 @@ def changed(tmp_path: Path, kind: str, name: str, *changes: tuple[str, str]) -> 
     return folder
 
 
-def refused(folder: Path) -> list[Problem]:
+def refused(folder: Path) -> list[Diagnostic]:
     with pytest.raises(DeclarationError) as error:
         services(folder) if folder.name == "services" else reminders(folder)
     assert error.value.code == 10
     return error.value.problems
 
 
-def test_a_child_is_reminded_by_the_child_or_two_of_one_guardian_would_bear_one_number(tmp_path: Path) -> None:
+def test_a_child_is_reminded_by_the_child_or_two_of_one_guardian_would_bear_one_number(
+    tmp_path: Path,
+) -> None:
     folder = changed(tmp_path, "services", "school_enrolment", ("cycle: child", "cycle: year"))
     assert [(one.key, one.found) for one in refused(folder)] == [("reminder.cycle", "year")]
 
 
-def test_every_service_and_standing_reminder_has_its_file_and_they_come_in_the_order_of_their_names() -> None:
-    assert [service.service for service in SERVICES] == sorted(path.stem for path in (DATA / "services").glob("*.yaml"))
-    assert [reminder.kind for reminder in STANDING] == sorted(path.stem for path in (DATA / "reminders").glob("*.yaml"))
+def test_every_service_and_standing_reminder_has_its_file_and_they_come_in_the_order_of_their_names() -> (
+    None
+):
+    assert [service.service for service in SERVICES] == sorted(
+        path.stem for path in (DATA / "services").glob("*.yaml")
+    )
+    assert [reminder.kind for reminder in STANDING] == sorted(
+        path.stem for path in (DATA / "reminders").glob("*.yaml")
+    )
     assert SERVICES and STANDING
 
 
@@ -68,7 +86,9 @@ def test_a_kind_of_reminder_belongs_to_services_or_stands_alone() -> None:
     assert of_services.isdisjoint(reminder.kind for reminder in STANDING)
 
 
-def test_of_the_rent_subsidy_the_forty_per_cent_and_the_district_are_published_and_the_rest_is_not() -> None:
+def test_of_the_rent_subsidy_the_forty_per_cent_and_the_district_are_published_and_the_rest_is_not() -> (
+    None
+):
     first = {service.service: service.versions[0] for service in SERVICES}
     assert first["rent_subsidy"].illustrative == ["conditions", "points"]
     assert first["school_enrolment"].illustrative == ["districts", "conditions", "points"]
@@ -91,16 +111,25 @@ def test_a_mistake_in_a_service_is_refused_at_its_place(
     problem = next(one for one in refused(folder) if one.key == key)
     assert problem.file == folder / "rent_subsidy.yaml"
     assert word in f"{problem.found}；{problem.meant}"
-    assert key.rsplit(".", 1)[-1] in problem.file.read_text(encoding="utf-8").splitlines()[problem.line - 1]
+    assert (
+        key.rsplit(".", 1)[-1]
+        in problem.file.read_text(encoding="utf-8").splitlines()[problem.line - 1]
+    )
 
 
 def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     folder = changed(
-        tmp_path, "services", "rent_subsidy", ("cycle: year", "cycle: x"), ("rounding: yuan}", "rounding: x}")
+        tmp_path,
+        "services",
+        "rent_subsidy",
+        ("cycle: year", "cycle: x"),
+        ("rounding: yuan}", "rounding: x}"),
     )
     other = folder / "health_check.yaml"
     other.write_text(
-        other.read_text().replace("permit_held,", "permit_hold,").replace("title: 免费体检", "titel: 免费体检")
+        other.read_text()
+        .replace("permit_held,", "permit_hold,")
+        .replace("title: 免费体检", "titel: 免费体检")
     )
     found = {(problem.file.stem, problem.key) for problem in refused(folder)}
     assert found == {
@@ -109,7 +138,9 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_versions_ascend_and_a_mistake_taken_over_is_told_once_where_it_stands(tmp_path: Path) -> None:
+def test_versions_ascend_and_a_mistake_taken_over_is_told_once_where_it_stands(
+    tmp_path: Path,
+) -> None:
     text = ("from: 2022-04-01", "from: 2021-09-08")
     (problem,) = refused(changed(tmp_path / "a", "services", "household_registration", text))
     assert problem.key == "versions.1.from" and "从早到晚" in problem.meant
@@ -132,7 +163,12 @@ def test_a_folder_that_is_not_there_is_no_empty_folder(tmp_path: Path) -> None:
 
 
 def test_a_standing_reminder_cannot_take_the_kind_of_a_service(tmp_path: Path) -> None:
-    folder = changed(tmp_path, "reminders", "permit_endorsement", ("kind: permit_endorsement", "kind: rent_subsidy"))
+    folder = changed(
+        tmp_path,
+        "reminders",
+        "permit_endorsement",
+        ("kind: permit_endorsement", "kind: rent_subsidy"),
+    )
     (folder / "permit_endorsement.yaml").rename(folder / "rent_subsidy.yaml")
     (problem,) = refused(folder)
     assert problem.key == "kind" and "某项服务" in problem.meant

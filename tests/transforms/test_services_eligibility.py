@@ -14,7 +14,7 @@ import sqlglot
 
 from tests.reference.services import Resident, decided
 from tests.transforms.services_town import (
-    DATA,
+    DATA,  # fmt: skip
     FACTS,
     KNOWN,
     REFERENCE,
@@ -25,21 +25,26 @@ from tests.transforms.services_town import (
     make_scored,
     resident,
     resident_key,
-)  # fmt: skip
-from transforms.policy.tables import CITY
-from transforms.services.compile import lacking_sql, scored_sql
+)
+from transforms.engine.statements import Statement, run_statement
+from transforms.expressions.namespace import build_service_names, list_points_columns_on
+from transforms.points.models import CITY
+from transforms.services.eligibility_sql import requirements_sql, scored_sql
 from transforms.services.examples import check_reminder_examples, check_service_examples
-from transforms.services.load import services_in_force
+from transforms.services.load import select_services_in_force
 from transforms.services.models import PointsNeeded, Service
-from transforms.services.names import expression_names, points_columns_on
-from transforms.steps import Step, run_step
 
 OCTOBER = dt.date(2021, 10, 31)
 RENTER = {
     "tenure": "rented", "rental_registered": True, "rental_district": "330212", "insured_now": True,
     "market_rent": Decimal(1010),
 }  # fmt: skip
-PARENT = {"children_due_primary": 1, "permit_held": True, "insured_now": True, "pension_run_months": 6}
+PARENT = {
+    "children_due_primary": 1,
+    "permit_held": True,
+    "insured_now": True,
+    "pension_run_months": 6,
+}
 
 
 def decide(
@@ -49,8 +54,8 @@ def decide(
     services: Sequence[Service] = SERVICES,
 ) -> list[dict[str, Any]]:
     statement = eligibility(connection, residents, services, as_of)
-    step = Step("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
-    run_step(connection, step, {"month": as_of.replace(day=1), "as_of": as_of})
+    step = Statement("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
+    run_statement(connection, step, {"month": as_of.replace(day=1), "as_of": as_of})
     return connection.sql("FROM decided").to_arrow_table().to_pylist()
 
 
@@ -83,8 +88,13 @@ def test_a_row_has_its_columns_with_their_types(connection: duckdb.DuckDBPyConne
         {"owns_home": True}, {"insured_now": False}, {"frozen": True}, {"frozen": None}, {"insured_now": None},
     ],
 )  # fmt: skip
-def test_who_lacks_more_than_points_has_no_row(connection: duckdb.DuckDBPyConnection, lacking: dict[str, Any]) -> None:
-    assert outcome(decide(connection, resident(1, "330212", "99", **RENTER | lacking)), "rent_subsidy") is None
+def test_who_lacks_more_than_points_has_no_row(
+    connection: duckdb.DuckDBPyConnection, lacking: dict[str, Any]
+) -> None:
+    assert (
+        outcome(decide(connection, resident(1, "330212", "99", **RENTER | lacking)), "rent_subsidy")
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +108,11 @@ def test_who_lacks_more_than_points_has_no_row(connection: duckdb.DuckDBPyConnec
     ],
 )  # fmt: skip
 def test_a_score_of_other_sums(
-    score: str, threshold: str, points: dict[str, str | None], wanted: Any, connection: duckdb.DuckDBPyConnection
+    score: str,
+    threshold: str,
+    points: dict[str, str | None],
+    wanted: Any,
+    connection: duckdb.DuckDBPyConnection,
 ) -> None:
     """Points of another district are 0 in a sum; the threshold is reached exactly or not at all."""
     (service,) = (service for service in SERVICES if service.service == "health_check")
@@ -110,26 +124,43 @@ def test_a_score_of_other_sums(
     found = decide(connection, who, services=declared)
     assert outcome(found, "health_check") == wanted
     (told,) = decided(who, declared, OCTOBER)
-    assert (told["eligible"], told["points_short"]) == (found[0]["eligible"], found[0]["points_short"])
+    assert (told["eligible"], told["points_short"]) == (
+        found[0]["eligible"],
+        found[0]["points_short"],
+    )
 
 
-def test_rows_are_sorted_by_district_resident_and_service(connection: duckdb.DuckDBPyConnection) -> None:
-    people = [resident(n, d, "70", insured_now=True, permit_held=True) for n, d in enumerate(["330282", "330203"] * 5)]
-    found = [(row["district"], row["resident_key"], row["service"]) for row in decide(connection, *people)]
+def test_rows_are_sorted_by_district_resident_and_service(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    people = [
+        resident(n, d, "70", insured_now=True, permit_held=True)
+        for n, d in enumerate(["330282", "330203"] * 5)
+    ]
+    found = [
+        (row["district"], row["resident_key"], row["service"])
+        for row in decide(connection, *people)
+    ]
     assert found == sorted(found) and len(found) == len(set(found)) == 20
     assert list(decide(connection, people[0])[0]) == [
         "month", "resident_key", "service", "district", "eligible", "points_short", "monthly_amount",
     ]  # fmt: skip
 
 
-def test_lacking_names_every_requirement_with_its_truth(connection: duckdb.DuckDBPyConnection) -> None:
+def test_lacking_names_every_requirement_with_its_truth(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
     who = resident(1, "330203", "55.5", **RENTER | {"insured_now": None, "owns_home": True})
-    points = sorted(points_columns_on(TABLES, OCTOBER))
+    points = sorted(list_points_columns_on(TABLES, OCTOBER))
     make_scored(connection, [who], points)
-    in_force = services_in_force(SERVICES, OCTOBER)
-    statement = lacking_sql(in_force, expression_names(FACTS, points, REFERENCE.districts))
+    in_force = select_services_in_force(SERVICES, OCTOBER)
+    statement = requirements_sql(in_force, build_service_names(FACTS, points, REFERENCE.districts))
     found = connection.execute(statement).fetchall()
-    subsidy = [(place, holds, lacking) for _, service, place, _, holds, lacking in found if service == "rent_subsidy"]
+    subsidy = [
+        (place, holds, lacking)
+        for _, service, place, _, holds, lacking in found
+        if service == "rent_subsidy"
+    ]
     assert subsidy == [
         (0, False, "居住区县未开展此项服务"),
         (1, True, "需租房居住"),
@@ -143,18 +174,28 @@ def test_lacking_names_every_requirement_with_its_truth(connection: duckdb.DuckD
     assert {service for _, service, *_ in found} == set(in_force)
 
 
-def test_facts_and_scores_of_different_residents_stop_the_run(connection: duckdb.DuckDBPyConnection) -> None:
+def test_facts_and_scores_of_different_residents_stop_the_run(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
     versions = {authority: table.in_force(OCTOBER) for authority, table in TABLES.items()}
-    points = sorted(points_columns_on(TABLES, OCTOBER))
+    points = sorted(list_points_columns_on(TABLES, OCTOBER))
     make_scored(connection, [resident(1), resident(2)], points)
-    connection.execute("CREATE TEMP VIEW facts AS SELECT resident_id, resident_key, district FROM scored")
+    connection.execute(
+        "CREATE TEMP VIEW facts AS SELECT resident_id, resident_key, district FROM scored"
+    )
     connection.execute("CREATE TEMP VIEW scores AS SELECT * FROM scored")
     side_by_side, joined = (scored_sql(versions, district) for district in ("330211", None))
     columns = connection.sql(side_by_side).columns
-    assert columns[:3] == ["resident_key", "resident_id", "district"] and sorted(columns[3:]) == points
+    assert (
+        columns[:3] == ["resident_key", "resident_id", "district"] and sorted(columns[3:]) == points
+    )
     assert CITY in versions
     assert connection.sql(joined).columns == columns
-    assert len(connection.execute(side_by_side).fetchall()) == len(connection.execute(joined).fetchall()) == 2
+    assert (
+        len(connection.execute(side_by_side).fetchall())
+        == len(connection.execute(joined).fetchall())
+        == 2
+    )
     connection.execute("CREATE OR REPLACE TEMP VIEW scores AS SELECT * FROM scored LIMIT 1")
     with pytest.raises(duckdb.Error, match="differ in their residents"):
         connection.execute(f"SELECT resident_key FROM ({side_by_side})").fetchall()
@@ -162,7 +203,9 @@ def test_facts_and_scores_of_different_residents_stop_the_run(connection: duckdb
 
 def test_the_statement_can_be_carried_to_spark(connection: duckdb.DuckDBPyConnection) -> None:
     statement = eligibility(connection, [resident()], SERVICES, OCTOBER)
-    spark = sqlglot.transpile(statement, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
+    spark = sqlglot.transpile(
+        statement, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE
+    )
     assert sqlglot.parse_one(spark[0], read="spark")
 
 

@@ -8,47 +8,60 @@ import duckdb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.steps import PEOPLE, Step
-from transforms.stretches import of_stretch, put_down, stretches
+from transforms.engine.partitioning import plan_district_batches, select_batch, spill_by_district
+from transforms.engine.statements import MAX_BATCH_PEOPLE, Statement
 
 DISTRICTS = ["330203", "330205", "330206", "330211", "330212"]
 
 
-@given(st.dictionaries(st.sampled_from(DISTRICTS), st.integers(0, 2 * PEOPLE)))
+@given(st.dictionaries(st.sampled_from(DISTRICTS), st.integers(0, 2 * MAX_BATCH_PEOPLE)))
 def test_districts_keep_their_order_and_fill_stretches_up(people: dict[str, int]) -> None:
-    found = stretches(people)
-    if sum(people.values()) <= PEOPLE:
+    found = plan_district_batches(people)
+    if sum(people.values()) <= MAX_BATCH_PEOPLE:
         assert found == [[]]
         return
     assert [district for stretch in found for district in stretch] == sorted(people)
     sizes = [sum(people[district] for district in stretch) for stretch in found]
-    assert all(size <= PEOPLE or len(stretch) == 1 for size, stretch in zip(sizes, found, strict=True))
+    assert all(
+        size <= MAX_BATCH_PEOPLE or len(stretch) == 1
+        for size, stretch in zip(sizes, found, strict=True)
+    )
     nexts = zip(sizes[:-1], found[1:], strict=True)
-    assert all(size + people[following[0]] > PEOPLE for size, following in nexts)
+    assert all(size + people[following[0]] > MAX_BATCH_PEOPLE for size, following in nexts)
 
 
 def test_a_reference_city_is_one_stretch() -> None:
-    assert stretches(dict.fromkeys(DISTRICTS, 1_020_000)) == [[]]
+    assert plan_district_batches(dict.fromkeys(DISTRICTS, 1_020_000)) == [[]]
 
 
-def test_a_table_put_down_is_read_by_stretch(engine: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_a_table_put_down_is_read_by_stretch(
+    engine: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
     engine.execute(
         "CREATE OR REPLACE TEMP TABLE residents AS SELECT i AS person, (330203 + i % 3)::VARCHAR AS district FROM range(9000) r(i)"
     )
-    engine.execute("CREATE TEMP TABLE found AS SELECT i * 2 AS person, i AS fact FROM range(9000) r(i)")
-    rows = Step("known", "SELECT found.*, district FROM found JOIN residents USING (person)")
+    engine.execute(
+        "CREATE TEMP TABLE found AS SELECT i * 2 AS person, i AS fact FROM range(9000) r(i)"
+    )
+    rows = Statement("known", "SELECT found.*, district FROM found JOIN residents USING (person)")
     wanted = engine.execute(
         f"SELECT person, fact FROM ({rows.sql}) WHERE district IN ('330203', '330205') ORDER BY ALL"
     ).fetchall()
-    put_down(engine, rows, {}, tmp_path)
-    found = engine.execute(f"SELECT person, fact FROM {of_stretch('known', ['330203', '330205'])} ORDER BY ALL")
+    spill_by_district(engine, rows, {}, tmp_path)
+    found = engine.execute(
+        f"SELECT person, fact FROM {select_batch('known', ['330203', '330205'])} ORDER BY ALL"
+    )
     assert found.fetchall() == wanted and len(wanted) == 3000
-    assert of_stretch("known", []) == "known"
+    assert select_batch("known", []) == "known"
 
 
-def test_of_a_table_of_strangers_nothing_is_put_down(engine: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    engine.execute("CREATE OR REPLACE TEMP TABLE residents AS SELECT 1 AS person, '330203' AS district")
+def test_of_a_table_of_strangers_nothing_is_put_down(
+    engine: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    engine.execute(
+        "CREATE OR REPLACE TEMP TABLE residents AS SELECT 1 AS person, '330203' AS district"
+    )
     engine.execute("CREATE TEMP TABLE facts_of_strangers AS SELECT 2 AS person, 3 AS fact")
     rows = "SELECT facts_of_strangers.*, district FROM facts_of_strangers JOIN residents USING (person)"
-    put_down(engine, Step("facts_of_strangers", rows), {}, tmp_path)
-    assert engine.execute(f"FROM {of_stretch('facts_of_strangers', ['330203'])}").fetchall() == []
+    spill_by_district(engine, Statement("facts_of_strangers", rows), {}, tmp_path)
+    assert engine.execute(f"FROM {select_batch('facts_of_strangers', ['330203'])}").fetchall() == []

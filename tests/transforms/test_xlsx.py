@@ -12,12 +12,12 @@ import duckdb
 import pytest
 import xlsxwriter
 
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from expectations.problems import ExitCode, JifenError
-from expectations.source import Source
+from expectations.source_model import Source
 from tests.world import SOURCES, national_id, no_key_twice
-from transforms.clean.cleaning import Account, Job, clean_delivery
-from transforms.clean.xlsx import WorkbookError, rows
+from transforms.clean.delivery import CleaningJob, RowCounts, clean_delivery
+from transforms.clean.xlsx_reader import WorkbookError, read_rows
 
 PERSON = national_id("33020319900101001")
 COLUMNS = ["patent_no", "resident_id", "kind", "granted_on", "status"]
@@ -36,11 +36,15 @@ def book(folder: Path, *table: Sequence[Any], name: str = "patents.xlsx") -> Pat
 
 def clean(
     connection: duckdb.DuckDBPyConnection, path: Path, source: Source = SOURCES["patents"]
-) -> tuple[Account, list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[RowCounts, list[dict[str, Any]], list[dict[str, Any]]]:
     """The account, the clean rows, and those in quarantine."""
     root = path.parent / "root"
-    job = Job(source, Month.parse("2021-10"), 1, (path,), "utf-8", frozenset({"330203"}), "inputs")
-    account = clean_delivery(connection, job, root, path.parent / "work", no_key_twice(connection, job.source))
+    job = CleaningJob(
+        source, Month.parse("2021-10"), 1, (path,), "utf-8", frozenset({"330203"}), "inputs"
+    )
+    account = clean_delivery(
+        connection, job, root, path.parent / "work", no_key_twice(connection, job.source)
+    )
     kept = []
     for kind in ("clean", "quarantine"):
         result = connection.execute("FROM read_parquet(?)", [f"{job.folder(root, kind)}/*.parquet"])
@@ -69,12 +73,45 @@ def changed(path: Path, name: str, change: Any) -> Path:
 
 
 def test_cells_are_read_as_the_texts_they_show(tmp_path: Path) -> None:
-    values = ["文", " 空格 ", "007", 7, 7.0, 404.5, 0.1 + 0.2, -3, True, False, None, "", 330203900101001]
-    dates = [dt.date(2021, 10, 5), dt.datetime(2021, 10, 5), dt.datetime(2021, 10, 5, 8, 30), dt.time(8, 30)]
-    _, (number, texts) = rows(book(tmp_path, ["a"], [*values, *dates, "#N/A", 1e20, "1E+20"]))
+    values = [
+        "文",
+        " 空格 ",
+        "007",
+        7,
+        7.0,
+        404.5,
+        0.1 + 0.2,
+        -3,
+        True,
+        False,
+        None,
+        "",
+        330203900101001,
+    ]
+    dates = [
+        dt.date(2021, 10, 5),
+        dt.datetime(2021, 10, 5),
+        dt.datetime(2021, 10, 5, 8, 30),
+        dt.time(8, 30),
+    ]
+    _, (number, texts) = read_rows(book(tmp_path, ["a"], [*values, *dates, "#N/A", 1e20, "1E+20"]))
     assert number == 2
     assert texts == [
-        *["文", " 空格 ", "007", "7", "7", "404.5", "0.3", "-3", "true", "false", None, None, "330203900101001"],
+        *[
+            "文",
+            " 空格 ",
+            "007",
+            "7",
+            "7",
+            "404.5",
+            "0.3",
+            "-3",
+            "true",
+            "false",
+            None,
+            None,
+            "330203900101001",
+        ],
         *["2021-10-05", "2021-10-05", "2021-10-05 08:30:00", "08:30:00", "#N/A", "1E+20", "1E+20"],
     ]
 
@@ -121,7 +158,9 @@ def test_a_number_of_a_record_that_excel_has_cut_would_pass_for_anothers(
     assert clean(connection, text)[1][0]["patent_no"] == "1E+17"
 
 
-def test_what_is_no_workbook_is_told_in_plain_words(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_what_is_no_workbook_is_told_in_plain_words(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
     path = tmp_path / "patents.xlsx"
     whole = book(tmp_path, COLUMNS, ["P1", PERSON, "design", "2020-01-05", "valid"]).read_bytes()
     path.write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(512))
@@ -133,7 +172,10 @@ def test_what_is_no_workbook_is_told_in_plain_words(connection: duckdb.DuckDBPyC
         package.writestr("readme.txt", "another kind of zip file")
     assert "xlsx" in refused(connection, path)
     path.write_bytes(whole)
-    for broken in (lambda sheet: sheet[: len(sheet) // 2], lambda sheet: sheet.replace(b"</row>", b"")):
+    for broken in (
+        lambda sheet: sheet[: len(sheet) // 2],
+        lambda sheet: sheet.replace(b"</row>", b""),
+    ):
         assert "xlsx" in refused(connection, changed(path, SHEET, broken))
         path.write_bytes(whole)
     assert "表头" in refused(connection, book(tmp_path))
@@ -142,13 +184,15 @@ def test_what_is_no_workbook_is_told_in_plain_words(connection: duckdb.DuckDBPyC
 def test_a_file_damaged_anywhere_is_refused_or_read_as_it_was(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    whole = book(tmp_path, COLUMNS, *([f"P{i}", PERSON, "design", "2020-01-05", "valid"] for i in range(50)))
-    content, sound = whole.read_bytes(), list(rows(whole))
+    whole = book(
+        tmp_path, COLUMNS, *([f"P{i}", PERSON, "design", "2020-01-05", "valid"] for i in range(50))
+    )
+    content, sound = whole.read_bytes(), list(read_rows(whole))
     outcomes = set()
     for place in range(0, len(content), 61):
         whole.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
         try:
-            outcomes.add(list(rows(whole)) == sound)
+            outcomes.add(list(read_rows(whole)) == sound)
         except WorkbookError:
             outcomes.add(True)
     assert outcomes == {True}
@@ -162,7 +206,11 @@ def test_a_bomb_of_entities_or_of_zeros_is_refused_before_it_bursts(
     filled = book(tmp_path, COLUMNS, ["P1", PERSON, "design", "2020-01-05", "valid"])
     original = filled.read_bytes()
     for part, place in ((SHEET, b"<v>0</v>"), (STRINGS, b"P1"), ("xl/workbook.xml", b"Sheet1")):
-        path = changed(filled, part, lambda xml, place=place: bomb + xml.replace(place, b"&e9;").partition(b"?>")[2])
+        path = changed(
+            filled,
+            part,
+            lambda xml, place=place: bomb + xml.replace(place, b"&e9;").partition(b"?>")[2],
+        )
         assert "xlsx" in refused(connection, path)
         filled.write_bytes(original)
     external = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e9 SYSTEM "file:///etc/hostname">]>'

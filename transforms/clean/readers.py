@@ -15,20 +15,22 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from expectations.problems import ExitCode, JifenError
-from expectations.source import Source
-from transforms.clean.identity import WHITE_SPACE
-from transforms.clean.xlsx import Cut, Row, WorkbookError, rows
-from transforms.engine import EngineSettings, open_engine, parquet
+from expectations.errors import ExitCode, JifenError
+from expectations.source_model import Source
+from transforms.clean.national_id import WHITE_SPACE
+from transforms.clean.xlsx_reader import Row, TruncatedNumber, WorkbookError, read_rows
+from transforms.engine.session import EngineSettings, open_engine, read_parquet_sql
 
-_BLOCK = 32 << 20  # a block must hold one whole record: larger than any field that a sane department sends
+_BLOCK = (
+    32 << 20
+)  # a block must hold one whole record: larger than any field that a sane department sends
 _BUFFER = 1 << 20  # of each column of a Parquet file: its row groups may be larger than memory
 _ROWS = 10_000  # at a time
 ROW_NUMBER = "file_row_number"  # what the engine calls it
 
 
 @dataclass
-class Part:
+class OpenPart:
     """One readable part of a delivery: a relation with `record` (1-based), and the text expression of each column.
 
     `rows`: how many it has; `last`: its last record (a sheet may have gaps). `stream`: what the relation reads is a stream
@@ -44,15 +46,24 @@ class Part:
     failure: list[Exception] = field(default_factory=list)
 
 
-def unreadable(source: Source, path: Path, why: str, todo: str = "请部门重新导出该文件") -> JifenError:
+def unreadable_error(
+    source: Source, path: Path, why: str, hint: str = "请部门重新导出该文件"
+) -> JifenError:
     return JifenError(
-        ExitCode.EXTRACT, f"{source.title}（{source.source}）的文件无法读取：{why}", where=path.name, todo=todo
+        ExitCode.EXTRACT,
+        f"{source.title}（{source.source}）的文件无法读取：{why}",
+        where=path.name,
+        hint=hint,
     )
 
 
 def open_part(
-    connection: duckdb.DuckDBPyConnection, source: Source, path: Path, encoding: str, among: str | None = None
-) -> Part:
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    path: Path,
+    encoding: str,
+    among: str | None = None,
+) -> OpenPart:
     """Make one raw file a relation of the connection. JifenError 11 if it cannot be read, 12 if a column is missing.
 
     `among`: a table of records (`record`); the relation holds these alone, of a file that has been read before.
@@ -69,25 +80,35 @@ def open_part(
     return part
 
 
-def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, among: str | None) -> Part:
+def _parquet(
+    connection: duckdb.DuckDBPyConnection, source: Source, path: Path, among: str | None
+) -> OpenPart:
     relation = _parquet_relation(path)
     try:
         metadata = pq.read_metadata(path)
-        headers = metadata.schema.to_arrow_schema().names  # the engine renames a title that stands twice
+        headers = (
+            metadata.schema.to_arrow_schema().names
+        )  # the engine renames a title that stands twice
         if ROW_NUMBER in map(str.lower, headers):
-            raise unreadable(source, path, f"列名 {ROW_NUMBER} 是读取程序自用的", "请部门改名或去掉这一列")
+            raise unreadable_error(
+                source, path, f"列名 {ROW_NUMBER} 是读取程序自用的", "请部门改名或去掉这一列"
+            )
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         found, undeclared = match_headers(source, path, headers)
         if not among:
-            _read_pages(path, [headers[i] for i in found.values()])
+            verify_parquet_pages(path, [headers[i] for i in found.values()])
     except (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError):
-        raise unreadable(source, path, "不是完整的 Parquet 文件") from None
-    columns = {i: (str(described[i][0]).replace('"', '""'), str(described[i][1])) for i in found.values()}
-    texts = "".join(f"""{as_text(f'"{name}"', kind)} AS c{i}, """ for i, (name, kind) in columns.items())
+        raise unreadable_error(source, path, "不是完整的 Parquet 文件") from None
+    columns = {
+        i: (str(described[i][0]).replace('"', '""'), str(described[i][1])) for i in found.values()
+    }
+    texts = "".join(
+        f"""{to_text_sql(f'"{name}"', kind)} AS c{i}, """ for i, (name, kind) in columns.items()
+    )
     if among:  # asked of the engine's own number, so that it unpacks no other rows
         relation += f" WHERE {ROW_NUMBER} IN (SELECT record - 1 FROM {among})"
     numbered = f"(SELECT {texts}{ROW_NUMBER} + 1 AS record FROM {relation})"
-    return Part(
+    return OpenPart(
         numbered,
         {name: f"c{i}" for name, i in found.items()},
         undeclared,
@@ -96,7 +117,7 @@ def _parquet(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, 
     )
 
 
-def _read_pages(path: Path, columns: list[str]) -> None:
+def verify_parquet_pages(path: Path, columns: list[str]) -> None:
     """Read every page of these columns once, for nothing but its size and its checksum; pa.ArrowException, OSError: damaged.
 
     The engine looks at neither: a page that unpacks to less than it should is filled up with what was read before it.
@@ -109,20 +130,22 @@ def _read_pages(path: Path, columns: list[str]) -> None:
 
 
 def _parquet_relation(path: Path) -> str:
-    return parquet(path, binary_as_string="true", **{ROW_NUMBER: "true"})
+    return read_parquet_sql(path, binary_as_string="true", **{ROW_NUMBER: "true"})
 
 
-def parquet_is_whole(path: Path) -> bool:
+def is_readable_parquet(path: Path) -> bool:
     """Whether the engine can read every value of a Parquet file: tells a damaged file from a full disk or too little memory."""
     with TemporaryDirectory() as aside, open_engine(EngineSettings(), Path(aside)) as connection:
         try:
-            connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM {_parquet_relation(path)}").fetchall()
+            connection.execute(
+                f"SELECT max(hash(COLUMNS(*))) FROM {_parquet_relation(path)}"
+            ).fetchall()
         except duckdb.Error:
             return False
     return True
 
 
-def as_text(value: str, kind: str) -> str:
+def to_text_sql(value: str, kind: str) -> str:
     """The text a typed value would have had: dates and timestamps at 00:00 as dates, decimals without idle zeros."""
     if kind == "VARCHAR":
         return value
@@ -134,7 +157,9 @@ def as_text(value: str, kind: str) -> str:
     return f"CAST({value} AS VARCHAR)"
 
 
-def _csv(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, encoding: str) -> Part:
+def _csv(
+    connection: duckdb.DuckDBPyConnection, source: Source, path: Path, encoding: str
+) -> OpenPart:
     headers = _csv_headers(source, path, encoding)
     found, undeclared = match_headers(source, path, headers)
     try:
@@ -147,20 +172,28 @@ def _csv(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, enco
             ),
         )
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise read_failure(source, path, error, encoding) from None
+        raise explain_read_failure(source, path, error, encoding) from None
     part, schema = _streamed(path, len(headers), found, undeclared)
-    connection.register(part.stream, pa.RecordBatchReader.from_batches(schema, _numbered(reader, schema, part)))
+    connection.register(
+        part.stream, pa.RecordBatchReader.from_batches(schema, _numbered(reader, schema, part))
+    )
     return part
 
 
-def _streamed(path: Path, width: int, found: dict[str, int], undeclared: list[str]) -> tuple[Part, pa.Schema]:
+def _streamed(
+    path: Path, width: int, found: dict[str, int], undeclared: list[str]
+) -> tuple[OpenPart, pa.Schema]:
     """A part that is read from a stream of batches, and their schema: `record`, then the columns by place."""
     stream = f"part_{abs(hash(path))}"
-    part = Part(stream, {name: f"c{i}" for name, i in found.items()}, undeclared, stream=stream)
-    return part, pa.schema([("record", pa.int64()), *((f"c{i}", pa.string()) for i in range(width))])
+    part = OpenPart(stream, {name: f"c{i}" for name, i in found.items()}, undeclared, stream=stream)
+    return part, pa.schema(
+        [("record", pa.int64()), *((f"c{i}", pa.string()) for i in range(width))]
+    )
 
 
-def _numbered(reader: pacsv.CSVStreamingReader, schema: pa.Schema, part: Part) -> Iterator[pa.RecordBatch]:
+def _numbered(
+    reader: pacsv.CSVStreamingReader, schema: pa.Schema, part: OpenPart
+) -> Iterator[pa.RecordBatch]:
     """Batches with record numbers. What goes wrong is kept aside: the engine's own message would quote people's data."""
     start = 1
     try:
@@ -177,52 +210,60 @@ def _numbered(reader: pacsv.CSVStreamingReader, schema: pa.Schema, part: Part) -
 def _csv_headers(source: Source, path: Path, encoding: str) -> list[str]:
     try:
         with path.open(encoding=encoding, newline="") as text:
-            if text.read(1) != "\ufeff":  # before a quote it would make the quote a part of the header
+            if (
+                text.read(1) != "\ufeff"
+            ):  # before a quote it would make the quote a part of the header
                 text.seek(0)
             headers = next(csv.reader(text), None)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise read_failure(source, path, error, encoding) from None
+        raise explain_read_failure(source, path, error, encoding) from None
     if not headers:
-        raise unreadable(source, path, "空文件，没有表头")
+        raise unreadable_error(source, path, "空文件，没有表头")
     return headers
 
 
-def read_failure(source: Source, path: Path, error: Exception, encoding: str) -> JifenError:
+def explain_read_failure(source: Source, path: Path, error: Exception, encoding: str) -> JifenError:
     """What pyarrow says, without the row that it quotes; or the reader of workbooks."""
     message = str(error)
     if isinstance(error, WorkbookError):
-        return unreadable(source, path, message, "请部门另存为不带密码的 .xlsx，或导出 CSV")
+        return unreadable_error(source, path, message, "请部门另存为不带密码的 .xlsx，或导出 CSV")
     if isinstance(error, UnicodeDecodeError) or "UTF8" in message or "UTF-8" in message:
         hint = f'若为 GB18030 编码，请在 jifen.toml 的 [sources.{source.source}] 写 encoding = "gb18030"'
-        return unreadable(source, path, f"不是 {encoding} 编码", hint)
+        return unreadable_error(source, path, f"不是 {encoding} 编码", hint)
     columns = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", message)
     if columns:
         row = f"第 {columns[1]} 行" if columns[1] else "有一行"
-        return unreadable(source, path, f"{row}应有 {columns[2]} 列，实有 {columns[3]} 列（引号或逗号错位？）")
+        return unreadable_error(
+            source, path, f"{row}应有 {columns[2]} 列，实有 {columns[3]} 列（引号或逗号错位？）"
+        )
     if "straddling" in message:
-        return unreadable(source, path, "有一条记录超过 32 MB（引号没有闭合？）")
-    return unreadable(source, path, "CSV 格式有误（引号没有闭合？）")
+        return unreadable_error(source, path, "有一条记录超过 32 MB（引号没有闭合？）")
+    return unreadable_error(source, path, "CSV 格式有误（引号没有闭合？）")
 
 
-def _xlsx(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) -> Part:
-    sheet = rows(path)
+def _xlsx(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) -> OpenPart:
+    sheet = read_rows(path)
     try:
         _, texts = next(sheet, (0, []))
     except WorkbookError as error:
-        raise read_failure(source, path, error, "") from None
+        raise explain_read_failure(source, path, error, "") from None
     headers = [text or "" for text in texts]
     if not headers:
-        raise unreadable(source, path, "第一张工作表是空的，没有表头")
+        raise unreadable_error(source, path, "第一张工作表是空的，没有表头")
     found, undeclared = match_headers(source, path, headers)
     part, schema = _streamed(path, len(headers), found, undeclared)
-    worded = {i: source.columns[name].title for name, i in found.items() if source.columns[name].type == "text"}
+    worded = {
+        i: source.columns[name].title
+        for name, i in found.items()
+        if source.columns[name].type == "text"
+    }
     batches = _batches(sheet, schema, worded, part)
     connection.register(part.stream, pa.RecordBatchReader.from_batches(schema, batches))
     return part
 
 
 def _batches(
-    sheet: Iterator[tuple[int, Row]], schema: pa.Schema, worded: dict[int, str], part: Part
+    sheet: Iterator[tuple[int, Row]], schema: pa.Schema, worded: dict[int, str], part: OpenPart
 ) -> Iterator[pa.RecordBatch]:
     """Batches of a sheet's rows; `record` is the row of the sheet, less the header.
 
@@ -233,9 +274,15 @@ def _batches(
     try:
         while some := list(islice(sheet, _ROWS)):
             for number, row in some:
-                spoilt = [title for i, title in worded.items() if i < len(row) and isinstance(row[i], Cut)]
+                spoilt = [
+                    title
+                    for i, title in worded.items()
+                    if i < len(row) and isinstance(row[i], TruncatedNumber)
+                ]
                 if spoilt:
-                    raise WorkbookError(f"第 {number} 行的{spoilt[0]}超过 15 位而存成了数值，尾数已丢失，应存为文本")
+                    raise WorkbookError(
+                        f"第 {number} 行的{spoilt[0]}超过 15 位而存成了数值，尾数已丢失，应存为文本"
+                    )
             records = pa.array([number - 1 for number, _ in some], pa.int64())
             columns = zip(*((row + [None] * width)[:width] for _, row in some), strict=True)
             texts = [pa.array(column, pa.string()) for column in columns]
@@ -247,9 +294,15 @@ def _batches(
         raise
 
 
-def match_headers(source: Source, path: Path, headers: list[str]) -> tuple[dict[str, int], list[str]]:
+def match_headers(
+    source: Source, path: Path, headers: list[str]
+) -> tuple[dict[str, int], list[str]]:
     """Which column stands where, and which columns nobody declared. JifenError 12 on a missing or double header."""
-    known = {alias: name for name, column in source.columns.items() for alias in (name, column.title, *column.headers)}
+    known = {
+        alias: name
+        for name, column in source.columns.items()
+        for alias in (name, column.title, *column.headers)
+    }
     found: dict[str, int] = {}
     undeclared: list[str] = []
     for index, header in enumerate(headers):
@@ -261,7 +314,9 @@ def match_headers(source: Source, path: Path, headers: list[str]) -> tuple[dict[
         else:
             found[name] = index
     missing = [
-        f"{name}（{column.title}）" for name, column in source.columns.items() if column.required and name not in found
+        f"{name}（{column.title}）"
+        for name, column in source.columns.items()
+        if column.required and name not in found
     ]
     if missing:
         raise _blocked(source, path, f"缺少必需的列：{'、'.join(missing)}")
@@ -273,5 +328,5 @@ def _blocked(source: Source, path: Path, why: str) -> JifenError:
         ExitCode.GATE,
         f"{source.title}（{source.source}）未通过检查：{why}",
         where=path.name,
-        todo="请部门按约定的列重新导出",
+        hint="请部门按约定的列重新导出",
     )

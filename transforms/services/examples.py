@@ -8,64 +8,89 @@ from typing import Any
 
 import duckdb
 
+from expectations.errors import Diagnostic
 from expectations.month import Month
-from expectations.problems import Problem
-from expectations.yaml_file import YamlFile
-from transforms.engine import quoted
-from transforms.measures import FACT_TYPES
-from transforms.policy.expressions import condition
-from transforms.policy.facts import typed
-from transforms.services.checks import Known
-from transforms.services.compile import SHORT, eligibility_sql, placed
+from expectations.yaml_document import YamlDocument
+from transforms.engine.session import sql_literal
+from transforms.engine.statements import Statement, run_statement
+from transforms.expressions.fact_values import parse_fact_value
+from transforms.expressions.language import parse_condition
+from transforms.expressions.namespace import (
+    STABLE_SUMS,
+    build_reminder_names,
+    build_service_names,
+    list_points_columns_on,
+)
+from transforms.facts.measures import FACT_TYPES
+from transforms.services.eligibility_sql import SHORT, bind_names, eligibility_sql
 from transforms.services.models import Example, ReminderExample, Service, StandingReminder, Version
-from transforms.services.names import LASTING_SUMS, expression_names, points_columns_on, reminder_names
-from transforms.steps import Step, run_step
+from transforms.services.validate import ValidationScope
 
 Outcome = tuple[Any, ...]
 
 
 def check_service_examples(
-    connection: duckdb.DuckDBPyConnection, folder: Path, services: Iterable[Service], known: Known
-) -> list[Problem]:
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    services: Iterable[Service],
+    known: ValidationScope,
+) -> list[Diagnostic]:
     """Every example of a service that has another outcome than it says. `services`: as loaded from `folder`.
 
     Uses a temporary table `scored` of the connection and drops it again.
     """
-    problems: list[Problem] = []
+    problems: list[Diagnostic] = []
     for service in services:
-        file = YamlFile(folder / f"{service.service}.yaml")
+        file = YamlDocument(folder / f"{service.service}.yaml")
         for index, version in enumerate(service.versions):
             for number, example in enumerate(version.examples):
                 given = _service_outcome(connection, service.service, version, example, known)
                 if given != example.outcome:
                     place = ("versions", index, "examples", number)
-                    file.refuse(place, f"例中写{_said(example.outcome)}，按规则得{_said(given)}", "请核对规则与例子")
+                    file.refuse(
+                        place,
+                        f"例中写{_said(example.outcome)}，按规则得{_said(given)}",
+                        "请核对规则与例子",
+                    )
         problems += file.problems
     return problems
 
 
 def check_reminder_examples(
-    connection: duckdb.DuckDBPyConnection, folder: Path, reminders: Iterable[StandingReminder], known: Known
-) -> list[Problem]:
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    reminders: Iterable[StandingReminder],
+    known: ValidationScope,
+) -> list[Diagnostic]:
     """Every example of a standing reminder that has another outcome than it says (see check_service_examples)."""
-    problems: list[Problem] = []
+    problems: list[Diagnostic] = []
     for reminder in reminders:
-        file = YamlFile(folder / f"{reminder.kind}.yaml")
+        file = YamlDocument(folder / f"{reminder.kind}.yaml")
         for number, example in enumerate(reminder.examples):
             given = _reminder_outcome(connection, reminder, example, known)
             if given != (example.reminded, example.due_on):
                 said = "提醒" if given[0] else "不提醒"
-                file.refuse(("examples", number), f"按规则{said}，到期日 {given[1] or '无'}", "请核对规则与例子")
+                file.refuse(
+                    ("examples", number),
+                    f"按规则{said}，到期日 {given[1] or '无'}",
+                    "请核对规则与例子",
+                )
         problems += file.problems
     return problems
 
 
 def _service_outcome(
-    connection: duckdb.DuckDBPyConnection, code: str, version: Version, example: Example, known: Known
+    connection: duckdb.DuckDBPyConnection,
+    code: str,
+    version: Version,
+    example: Example,
+    known: ValidationScope,
 ) -> Outcome:
     as_of = example.as_of or Month.of(version.begins).last_day
-    points = sorted(points_columns_on(known.tables, as_of))
-    statement = eligibility_sql({code: version}, expression_names(known.facts, points, known.districts))
+    points = sorted(list_points_columns_on(known.tables, as_of))
+    statement = eligibility_sql(
+        {code: version}, build_service_names(known.facts, points, known.districts)
+    )
     values = {"as_of": as_of, "month": as_of.replace(day=1)}
     outcome = f"CREATE TEMP TABLE outcome AS SELECT eligible, points_short, monthly_amount FROM ({statement})"
     rows = _decide(connection, outcome, values, example.facts, points, example.district, known)
@@ -73,12 +98,19 @@ def _service_outcome(
 
 
 def _reminder_outcome(
-    connection: duckdb.DuckDBPyConnection, reminder: StandingReminder, example: ReminderExample, known: Known
+    connection: duckdb.DuckDBPyConnection,
+    reminder: StandingReminder,
+    example: ReminderExample,
+    known: ValidationScope,
 ) -> Outcome:
-    who = placed(condition(reminder.who, reminder_names(known.facts, known.districts)))
+    who = bind_names(
+        parse_condition(reminder.who, build_reminder_names(known.facts, known.districts))
+    )
     due_on = reminder.due_on or "CAST(NULL AS DATE)"
     outcome = f"CREATE TEMP TABLE outcome AS SELECT true AS reminded, {due_on} AS due_on FROM scored WHERE {who}"
-    rows = _decide(connection, outcome, {"as_of": example.as_of}, example.facts, LASTING_SUMS, "", known)
+    rows = _decide(
+        connection, outcome, {"as_of": example.as_of}, example.facts, STABLE_SUMS, "", known
+    )
     return rows[0] if rows else (False, None)
 
 
@@ -89,19 +121,29 @@ def _decide(
     given: Mapping[str, Any],
     points: Sequence[str],
     district: str,
-    known: Known,
+    known: ValidationScope,
 ) -> list[Outcome]:
     """What a statement that makes `outcome` makes of one resident, of whom `given` is known, as written."""
-    types = {name: FACT_TYPES[fact.unit] for name, fact in known.facts.items()} | dict.fromkeys(points, SHORT)
+    types = {name: FACT_TYPES[fact.unit] for name, fact in known.facts.items()} | dict.fromkeys(
+        points, SHORT
+    )
     columns = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
-    own = {name: typed(known.facts[name], value) for name, value in given.items() if name in known.facts}
+    own = {
+        name: parse_fact_value(known.facts[name], value)
+        for name, value in given.items()
+        if name in known.facts
+    }
     own |= {name: str(given.get(name, 0)) for name in points}
     try:
-        connection.execute(f"CREATE TEMP TABLE scored (resident_key VARCHAR, district VARCHAR, {columns})")
+        connection.execute(
+            f"CREATE TEMP TABLE scored (resident_key VARCHAR, district VARCHAR, {columns})"
+        )
         places = ", ".join("?" for _ in types)
         row = [own.get(name) for name in types]
-        connection.execute(f"INSERT INTO scored VALUES ('', {quoted(district)}, {places})", row)
-        run_step(connection, Step("outcome", statement), values)
+        connection.execute(
+            f"INSERT INTO scored VALUES ('', {sql_literal(district)}, {places})", row
+        )
+        run_statement(connection, Statement("outcome", statement), values)
         return connection.execute("FROM outcome").fetchall()
     finally:
         connection.execute("DROP TABLE IF EXISTS temp.scored")

@@ -8,18 +8,29 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
-from expectations.problems import DeclarationError, Problem
-from expectations.source import Fact
-from expectations.yaml_file import YamlFile
-from transforms.policy.checks import Mistake, Place, unknown
-from transforms.policy.tables import PointsTable
-from transforms.services.checks import Known, service_mistakes, standing_mistakes, version_mistakes
+from expectations.errors import DeclarationError, Diagnostic
+from expectations.source_model import Fact
+from expectations.yaml_document import YamlDocument
+from transforms.points.models import PointsTable
+from transforms.points.validate import Mistake, Place, describe_unknown
 from transforms.services.models import Service, StandingReminder, Version
+from transforms.services.validate import (
+    ValidationScope,
+    validate_service,
+    validate_standing_reminder,
+    validate_version,
+)
 
 Declared = TypeVar("Declared")
 REFUSED = Version.model_validate(
     {
-        **{"from": "1900-01-01", "basis": "-", "districts": "all", "conditions": [], "points": {"threshold": "0"}},
+        **{
+            "from": "1900-01-01",
+            "basis": "-",
+            "districts": "all",
+            "conditions": [],
+            "points": {"threshold": "0"},
+        },
         "values": dict.fromkeys(("districts", "conditions", "points"), "illustrative"),
         "window": "school_calendar",
         "examples": [{"district": "-", "eligible": "false"}],
@@ -29,7 +40,10 @@ REFUSED = Version.model_validate(
 
 
 def load_services(
-    folder: Path, facts: Mapping[str, Fact], tables: Mapping[str, PointsTable] | None, districts: Mapping[str, str]
+    folder: Path,
+    facts: Mapping[str, Fact],
+    tables: Mapping[str, PointsTable] | None,
+    districts: Mapping[str, str],
 ) -> list[Service]:
     """Every service of a folder (`<code>.yaml`), sorted by code.
 
@@ -37,32 +51,35 @@ def load_services(
     DeclarationError with every mistake found in any of the files. Without tables, since they are mistaken themselves,
     what versions say of facts and points is not looked at.
     """
-    known = Known(facts, tables or {}, districts)
+    known = ValidationScope(facts, tables or {}, districts)
     return _load(folder, lambda file: _service(file, known, points_known=tables is not None))
 
 
 def load_reminders(
-    folder: Path, facts: Mapping[str, Fact], districts: Mapping[str, str], services: Iterable[Service]
+    folder: Path,
+    facts: Mapping[str, Fact],
+    districts: Mapping[str, str],
+    services: Iterable[Service],
 ) -> list[StandingReminder]:
     """Every reminder that no service declares (`<kind>.yaml`), sorted by kind. DeclarationError with every mistake."""
-    known = Known(facts, {}, districts)
+    known = ValidationScope(facts, {}, districts)
     taken = {service.reminder.kind for service in services if service.reminder}
     return _load(folder, lambda file: _standing(file, known, taken))
 
 
-def services_in_force(services: Iterable[Service], as_of: dt.date) -> dict[str, Version]:
+def select_services_in_force(services: Iterable[Service], as_of: dt.date) -> dict[str, Version]:
     """By code the version in force on a scoring date of every service that has one, sorted by code."""
     versions = {service.service: service.in_force(as_of) for service in services}
     return {code: version for code, version in sorted(versions.items()) if version is not None}
 
 
-def _load(folder: Path, read: Callable[[YamlFile], Declared | None]) -> list[Declared]:
-    problems: list[Problem] = []
+def _load(folder: Path, read: Callable[[YamlDocument], Declared | None]) -> list[Declared]:
+    problems: list[Diagnostic] = []
     found: list[Declared] = []
     if not folder.is_dir():
-        problems.append(Problem(folder, 1, "(文件夹)", "不存在", "没有声明时请留一个空文件夹"))
+        problems.append(Diagnostic(folder, 1, "(文件夹)", "不存在", "没有声明时请留一个空文件夹"))
     for path in sorted(folder.glob("*.y*ml")):
-        file = YamlFile(path)
+        file = YamlDocument(path)
         declared = read(file) if not file.problems and file.filled(file.data) else None
         if path.suffix != ".yaml":
             file.refuse((), path.name, "文件名应以 .yaml 结尾")
@@ -73,10 +90,12 @@ def _load(folder: Path, read: Callable[[YamlFile], Declared | None]) -> list[Dec
     return found
 
 
-def _standing(file: YamlFile, known: Known, taken: Collection[str]) -> StandingReminder | None:
+def _standing(
+    file: YamlDocument, known: ValidationScope, taken: Collection[str]
+) -> StandingReminder | None:
     reminder = file.parse(StandingReminder)
     if reminder is not None:
-        _note(file, standing_mistakes(reminder, known))
+        _note(file, validate_standing_reminder(reminder, known))
         if reminder.kind != file.path.stem:
             file.refuse(("kind",), reminder.kind, f"应与文件名一致：{file.path.stem}")
         if reminder.kind in taken:
@@ -84,33 +103,41 @@ def _standing(file: YamlFile, known: Known, taken: Collection[str]) -> StandingR
     return reminder
 
 
-def _service(file: YamlFile, known: Known, *, points_known: bool) -> Service | None:
+def _service(file: YamlDocument, known: ValidationScope, *, points_known: bool) -> Service | None:
     """The service, each version read by itself, so that a mistake in one does not hide the others."""
     if not isinstance(file.data, dict) or not isinstance(file.data.get("versions"), list):
         return file.parse(Service)
     versions = [_Version(file, index) for index in range(len(file.data["versions"]))]
     for index, version in enumerate(versions):
         version.read(versions[:index])
-    service = file.parse(Service, {**file.data, "versions": [version.model or REFUSED for version in versions]})
+    service = file.parse(
+        Service, {**file.data, "versions": [version.model or REFUSED for version in versions]}
+    )
     if file.data.get("service") not in (None, file.path.stem):
         file.refuse(("service",), f"{file.data['service']}", f"应与文件名一致：{file.path.stem}")
     sound = [(version, version.model) for version in versions if version.model is not None]
     for version, model in sound if points_known else ():
-        ends = min((other.begins for _, other in sound if other.begins > model.begins), default=dt.date.max)
-        for place, found, meant in version_mistakes(model, ends, known):
+        ends = min(
+            (other.begins for _, other in sound if other.begins > model.begins), default=dt.date.max
+        )
+        for place, found, meant in validate_version(model, ends, known):
             file.refuse(version.origin(place), found, meant)
     for (_, before), (version, model) in pairwise(sound):
         if model.begins <= before.begins:
-            file.refuse((*version.place, "from"), f"{model.begins} 不晚于前一个版本", "版本按日期从早到晚排列")
+            file.refuse(
+                (*version.place, "from"),
+                f"{model.begins} 不晚于前一个版本",
+                "版本按日期从早到晚排列",
+            )
     if service is not None:
-        _note(file, service_mistakes(service, known))
+        _note(file, validate_service(service, known))
     return service
 
 
 class _Version:
     """One version of a file: as written, or as in an earlier version (`as_in`) with the keys given here instead."""
 
-    def __init__(self, file: YamlFile, index: int) -> None:
+    def __init__(self, file: YamlDocument, index: int) -> None:
         self.file = file
         self.place: Place = ("versions", index)
         self.written: Any = file.data["versions"][index]
@@ -122,13 +149,19 @@ class _Version:
         """Take over what `as_in` names, and check the whole; what was told of the earlier version is not told again."""
         if isinstance(self.written, dict) and "as_in" in self.written:
             named = str(self.written["as_in"])
-            dated = {str(version.written.get("from")): version for version in earlier if version.origins}
+            dated = {
+                str(version.written.get("from")): version for version in earlier if version.origins
+            }
             base = dated.get(named)
             if base is None:
-                self.file.refuse((*self.place, "as_in"), *unknown("更早的版本", named, dated))
+                self.file.refuse(
+                    (*self.place, "as_in"), *describe_unknown("更早的版本", named, dated)
+                )
                 return
             own = {key: value for key, value in self.written.items() if key != "as_in"}
-            taken = {key: value for key, value in base.written.items() if key not in ("from", "amends")}
+            taken = {
+                key: value for key, value in base.written.items() if key not in ("from", "amends")
+            }
             self.written = {**taken, **own}
             self.origins = {**base.origins, **self.origins}
             if base.model is None:
@@ -137,9 +170,13 @@ class _Version:
 
     def origin(self, place: Place) -> Place:
         """Where a part was written: in this version, or in the one it was taken over from."""
-        return (*self.origins.get(str(place[0]), (*self.place, place[0])), *place[1:]) if place else self.place
+        return (
+            (*self.origins.get(str(place[0]), (*self.place, place[0])), *place[1:])
+            if place
+            else self.place
+        )
 
 
-def _note(file: YamlFile, mistakes: Iterable[Mistake]) -> None:
+def _note(file: YamlDocument, mistakes: Iterable[Mistake]) -> None:
     for place, found, meant in mistakes:
         file.refuse(place, found, meant)

@@ -1,6 +1,6 @@
 """A service: its dated versions, and the reminder that goes out when it comes within reach. Reminders of other kinds.
 
-Expressions (`when`, `who`, `score`, `monthly`) are those of `transforms.policy.expressions`.
+Expressions (`when`, `who`, `score`, `monthly`) are those of `transforms.expressions.language`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
 
-from expectations.yaml_file import Closed, Switch
-from transforms.policy.values import Code, Day, Mark, Result, Text, Whole, one_of
+from expectations.yaml_document import ClosedModel, Switch
+from transforms.points.scalars import Code, Day, Mark, Result, Text, Whole, literal_type
 
 
 def _not_negative(value: Decimal) -> Decimal:
@@ -25,13 +25,13 @@ def _not_negative(value: Decimal) -> Decimal:
 
 
 Threshold = Annotated[Result, AfterValidator(_not_negative)]
-Origin = Annotated[Literal["published", "illustrative"], one_of("published", "illustrative")]
+Origin = Annotated[Literal["published", "illustrative"], literal_type("published", "illustrative")]
 ROUNDINGS = {"yuan": 0, "fen": 2}
 """Decimals kept by each rounding of an amount."""
 DEFAULT, ALL = "default", "all"
 
 
-class Condition(Closed):
+class Condition(ClosedModel):
     """What must be true, and the sentence that says what is lacking when it is not (false, or unknown)."""
 
     when: Text
@@ -42,7 +42,7 @@ def _by_district(value: Any) -> Any:
     return value if isinstance(value, dict) else {DEFAULT: value}
 
 
-class PointsNeeded(Closed):
+class PointsNeeded(ClosedModel):
     """`score`, an expression over sums of points (unknown counts as 0), must reach `threshold`.
 
     The threshold is one number, or numbers by district code; `default` then holds for the districts not named.
@@ -52,14 +52,14 @@ class PointsNeeded(Closed):
     threshold: Annotated[dict[Text, Threshold], BeforeValidator(_by_district), Field(min_length=1)]
 
 
-class Payment(Closed):
+class Payment(ClosedModel):
     """Yuan a month: an expression over facts, rounded once, halves up, to whole yuan or to fen; null when unknown."""
 
     monthly: Text
-    rounding: Annotated[Literal["yuan", "fen"], one_of(*ROUNDINGS)]
+    rounding: Annotated[Literal["yuan", "fen"], literal_type(*ROUNDINGS)]
 
 
-class Origins(Closed):
+class Origins(ClosedModel):
     """Which parts are published, and which are examples that the bureau must set before production."""
 
     districts: Origin
@@ -68,7 +68,7 @@ class Origins(Closed):
     amount: Origin | None = None
 
 
-class Example(Closed):
+class Example(ClosedModel):
     """One resident and what the service must say of them. What is not named is unknown, points 0.
 
     eligible: true, or false with `points_short` when only points are lacking, without it when something else is.
@@ -90,10 +90,14 @@ class Example(Closed):
     @property
     def outcome(self) -> tuple[bool, Decimal | None, Decimal | None]:
         """Eligible, points short (None: no row), monthly amount."""
-        return self.eligible, Decimal(0) if self.eligible else self.points_short, self.monthly_amount
+        return (
+            self.eligible,
+            Decimal(0) if self.eligible else self.points_short,
+            self.monthly_amount,
+        )
 
 
-class ReminderExample(Closed):
+class ReminderExample(ClosedModel):
     """One resident on one scoring date, and whether they are reminded, with the date that is due."""
 
     facts: dict[str, Any]
@@ -102,7 +106,7 @@ class ReminderExample(Closed):
     due_on: Day | None = None
 
 
-def _flat(own: type[Closed]) -> BeforeValidator:
+def _flat(own: type[ClosedModel]) -> BeforeValidator:
     """Examples are written flat, `{fact: value, ..., outcome: ...}`: what is not the example's own key is a value."""
 
     def read(value: Any) -> Any:
@@ -119,12 +123,14 @@ def _flat(own: type[Closed]) -> BeforeValidator:
 
 
 def _areas(value: Any) -> Any:
-    if value != ALL and not (isinstance(value, list) and value and all(isinstance(code, str) for code in value)):
+    if value != ALL and not (
+        isinstance(value, list) and value and all(isinstance(code, str) for code in value)
+    ):
         raise ValueError("应为 all（全市），或区县代码的列表")
     return value
 
 
-class Version(Closed):
+class Version(ClosedModel):
     """The service as it stands from the scoring date `from` on, until the next version begins.
 
     A resident has a row of the service when their residence district is among `districts` and all conditions are
@@ -140,7 +146,9 @@ class Version(Closed):
     conditions: list[Condition]
     points: PointsNeeded
     amount: Payment | None = None
-    window: Annotated[Literal["all_year", "school_calendar"], one_of("all_year", "school_calendar")]
+    window: Annotated[
+        Literal["all_year", "school_calendar"], literal_type("all_year", "school_calendar")
+    ]
     examples: Annotated[list[Example], _flat(Example), Field(min_length=1)]
 
     @field_serializer("begins")
@@ -162,14 +170,16 @@ class Version(Closed):
     @property
     def illustrative(self) -> list[str]:
         """The parts whose values the bureau has still to set."""
-        return [part for part, origin in self.values.model_dump().items() if origin == "illustrative"]
+        return [
+            part for part, origin in self.values.model_dump().items() if origin == "illustrative"
+        ]
 
     def open_in(self, district: str) -> bool:
         """Whether residents of a district can have the service."""
         return self.districts == ALL or district in self.districts
 
 
-class Reminder(Closed):
+class Reminder(ClosedModel):
     """A message, told once for every (kind, resident, cycle), or again when `repeat` months have passed.
 
     `cycle`: once, year (of the scoring date), month, or the name of a date fact. `due_on`: a date fact, or the opening or
@@ -186,7 +196,7 @@ class Reminder(Closed):
     @property
     def placeholders(self) -> list[str]:
         """What stands in braces in the text. ValueError for what is no plain name in braces."""
-        return [name for _, name in text_parts(self.text) if name is not None]
+        return [name for _, name in split_template(self.text) if name is not None]
 
 
 class ServiceReminder(Reminder):
@@ -198,7 +208,7 @@ class ServiceReminder(Reminder):
 
     who: Text | None = None
     newly: Switch = False
-    each: Annotated[Literal["resident", "child"], one_of("resident", "child")] = "resident"
+    each: Annotated[Literal["resident", "child"], literal_type("resident", "child")] = "resident"
 
 
 class StandingReminder(Reminder):
@@ -211,7 +221,7 @@ class StandingReminder(Reminder):
     examples: Annotated[list[ReminderExample], _flat(ReminderExample), Field(min_length=1)]
 
 
-class Service(Closed):
+class Service(ClosedModel):
     """What points give access to. Versions ascend by date; the reminder has none, as only the newest month tells."""
 
     service: Code
@@ -228,7 +238,7 @@ class Service(Closed):
         return begun[-1] if begun else None
 
 
-def text_parts(text: str) -> list[tuple[str, str | None]]:
+def split_template(text: str) -> list[tuple[str, str | None]]:
     """A template as (words, name in braces or None) pairs. ValueError for anything but plain names in braces."""
     parts = []
     for words, name, form, conversion in string.Formatter().parse(text):

@@ -18,7 +18,9 @@ from expectations.month import Month
 from tests.benchmarks.peers.agree import compare
 
 LIMIT = 16 * 2**30
-TABLES: dict[str, tuple[str, ...]] = {  # peer -> what is compared of it, each written as <table>.parquet
+TABLES: dict[
+    str, tuple[str, ...]
+] = {  # peer -> what is compared of it, each written as <table>.parquet
     "jifen": (),
     "polars": ("facts", "awards", "scores"),
     "openfisca": ("scores",),
@@ -37,15 +39,24 @@ def run(peer: str, root: Path, month: Month, target: Path) -> tuple[int, float, 
     target.mkdir(parents=True)
     module = f"tests.benchmarks.peers.in_{peer}"
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", module, str(root), str(month), str(target)], preexec_fn=limited)
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, str(root), str(month), str(target)], preexec_fn=limited
+    )
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
-    return os.waitstatus_to_exitcode(status), seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    return (
+        os.waitstatus_to_exitcode(status),
+        seconds,
+        used.ru_utime + used.ru_stime,
+        used.ru_maxrss / 1024,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("peers", nargs="*", default=list(TABLES), metavar="peer", help=", ".join(TABLES))
+    parser.add_argument(
+        "peers", nargs="*", default=list(TABLES), metavar="peer", help=", ".join(TABLES)
+    )
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--month", type=Month.parse, required=True)
     parser.add_argument("--work", type=Path, default=Path("var/peers"))
@@ -58,7 +69,9 @@ def main() -> None:
         told = [f"exit {code}"] if code else []
         for table in () if code else TABLES[peer]:
             found = compare(given.root, given.month, target, table)
-            told.append(f"{table}: {found.differing:,} of {found.compared:,} differ {found.columns or ''}")
+            told.append(
+                f"{table}: {found.differing:,} of {found.compared:,} differ {found.columns or ''}"
+            )
         shutil.rmtree(target)  # it names people
         shown.add_row(peer, f"{seconds:.1f}", f"{cpu:.1f}", f"{memory:.0f}", "\n".join(told))
     Console(width=140).print(shown)

@@ -25,7 +25,9 @@ class Agreement:
 def compare(root: Path, month: Month, written: Path, table: str) -> Agreement:
     """Compare `table` (facts, awards or scores) as far as no correction has a say: peers do not know corrections."""
     revision = (root / "published" / str(month)).resolve()
-    with duckdb.connect(config={"memory_limit": "4GB", "temp_directory": str(written / "spill")}) as connection:
+    with duckdb.connect(
+        config={"memory_limit": "4GB", "temp_directory": str(written / "spill")}
+    ) as connection:
         connection.execute(f"""
             CREATE TEMP TABLE people AS
             SELECT resident_key, CAST(left(resident_id, 17) AS BIGINT) AS person
@@ -39,9 +41,17 @@ def compare(root: Path, month: Month, written: Path, table: str) -> Agreement:
         columns = _compared(connection, table, month)
         given = connection.execute(f"DESCRIBE FROM '{written}/{table}.parquet'").fetchall()
         key = [name for name, *_ in given if name in ("person", "resident_key", "key")]
-        source = "(SELECT person, unnest(awards, recursive := true) FROM known)" if table == "awards" else "known"
-        connection.execute(f"CREATE VIEW ours AS SELECT {', '.join(key)}, {', '.join(columns)} FROM {source}")
-        connection.execute(f"CREATE VIEW theirs AS FROM '{written}/{table}.parquet' SEMI JOIN people USING ({key[0]})")
+        source = (
+            "(SELECT person, unnest(awards, recursive := true) FROM known)"
+            if table == "awards"
+            else "known"
+        )
+        connection.execute(
+            f"CREATE VIEW ours AS SELECT {', '.join(key)}, {', '.join(columns)} FROM {source}"
+        )
+        connection.execute(
+            f"CREATE VIEW theirs AS FROM '{written}/{table}.parquet' SEMI JOIN people USING ({key[0]})"
+        )
         return _differences(connection, key)
 
 
@@ -50,22 +60,41 @@ def _compared(connection: duckdb.DuckDBPyConnection, table: str, month: Month) -
     if table == "awards":
         return ["points"]
     if table == "scores":
-        parts = (*city.PROVINCE, *city.CITY, *city.DEDUCTIONS, "province", "city", "deduction", "common")
+        parts = (
+            *city.PROVINCE,
+            *city.CITY,
+            *city.DEDUCTIONS,
+            "province",
+            "city",
+            "deduction",
+            "common",
+        )
         return [f"{part}_points" for part in parts]
     hours = "list_filter(service_hours_by_year, lambda one: one.year = {0})[1].hours"
-    yearly = [f"coalesce({hours.format(year)}, 0) AS hours_{year}" for year in city.last_years(month)]
-    return [name for name, *_ in connection.execute("DESCRIBE known").fetchall() if name not in APART] + yearly
+    yearly = [
+        f"coalesce({hours.format(year)}, 0) AS hours_{year}" for year in city.last_years(month)
+    ]
+    return [
+        name for name, *_ in connection.execute("DESCRIBE known").fetchall() if name not in APART
+    ] + yearly
 
 
 def _differences(connection: duckdb.DuckDBPyConnection, key: list[str]) -> Agreement:
-    types = {name: kind for name, kind, *_ in connection.execute("DESCRIBE ours").fetchall() if name not in key}
+    types = {
+        name: kind
+        for name, kind, *_ in connection.execute("DESCRIBE ours").fetchall()
+        if name not in key
+    }
     exact = {name: "DOUBLE" if kind.startswith("DECIMAL") else kind for name, kind in types.items()}
     differs = [
-        f"CAST(ours.{name} AS {kind}) IS DISTINCT FROM CAST(theirs.{name} AS {kind})" for name, kind in exact.items()
+        f"CAST(ours.{name} AS {kind}) IS DISTINCT FROM CAST(theirs.{name} AS {kind})"
+        for name, kind in exact.items()
     ]
     missing = f"ours.{key[-1]} IS NULL OR theirs.{key[-1]} IS NULL"
     counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in differs)
     compared, differing, *by_column = connection.execute(f"""
         SELECT count(*), count(*) FILTER (WHERE {" OR ".join([missing, *differs])}), {counts}
         FROM ours FULL JOIN theirs ON {" AND ".join(f"ours.{name} = theirs.{name}" for name in key)}""").fetchall()[0]
-    return Agreement(compared, differing, {name: n for name, n in zip(types, by_column, strict=True) if n})
+    return Agreement(
+        compared, differing, {name: n for name, n in zip(types, by_column, strict=True) if n}
+    )

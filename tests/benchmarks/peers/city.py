@@ -11,14 +11,31 @@ from expectations.month import Month
 REFERENCE = Path(__file__).parents[3] / "data" / "reference"
 INCREMENTS = ("social_security", "volunteer", "credit", "patents", "local_awards")
 
-DEGREES = ("primary", "junior_middle", "senior_middle", "junior_college", "bachelor", "master", "doctor")
+DEGREES = (
+    "primary",
+    "junior_middle",
+    "senior_middle",
+    "junior_college",
+    "bachelor",
+    "master",
+    "doctor",
+)
 SKILLS = ("level_5", "level_4", "level_3", "level_2", "level_1")
-TITLES = {"junior": "level_3", "intermediate": "level_2", "senior": "level_1"}  # on the ladder of skills
+TITLES = {
+    "junior": "level_3",
+    "intermediate": "level_2",
+    "senior": "level_1",
+}  # on the ladder of skills
 TENURES = ("none", "dormitory", "rented", "public_rental", "owned")
 HONOURS = ("district", "city", "provincial", "national")
 RENTALS = ("rented", "public_rental")
 
-DEGREE_POINTS = dict.fromkeys(DEGREES, 5) | {"junior_college": 8, "bachelor": 10, "master": 10, "doctor": 10}
+DEGREE_POINTS = dict.fromkeys(DEGREES, 5) | {
+    "junior_college": 8,
+    "bachelor": 10,
+    "master": 10,
+    "doctor": 10,
+}
 SKILL_POINTS = {"level_5": 3, "level_4": 5, "level_3": 8, "level_2": 10, "level_1": 10}
 TENURE_POINTS = {"none": 0, "dormitory": 10, "rented": 10, "public_rental": 10, "owned": 20}
 HONOUR_POINTS = {"district": 5, "city": 10, "provincial": 20, "national": 30}
@@ -38,7 +55,9 @@ def arguments() -> tuple[Path, Month, Path]:
 
 def clean_files(root: Path, source: str, month: Month) -> list[Path]:
     """The clean rows that count for a month, oldest first: of each month received the newest delivery; of a snapshot one."""
-    received = sorted(p for p in (root / "clean" / source).iterdir() if p.name <= f"received={month}")
+    received = sorted(
+        p for p in (root / "clean" / source).iterdir() if p.name <= f"received={month}"
+    )
     newest = [max(path.iterdir(), key=lambda delivery: int(delivery.name[1:])) for path in received]
     return [
         file

@@ -49,14 +49,21 @@ CAPS = {"province": 100, "city": 150, "deduction": 9999}
 Formula = Callable[..., Any]
 
 
-def variable(name: str, kind: type, period: DateUnit = DateUnit.MONTH, **more: Any) -> type[Variable]:
+def variable(
+    name: str, kind: type, period: DateUnit = DateUnit.MONTH, **more: Any
+) -> type[Variable]:
     """A variable of the residents; with a `formula` it is computed, without it is given."""
-    return type(name, (Variable,), {"value_type": kind, "entity": RESIDENT, "definition_period": period, **more})
+    return type(
+        name,
+        (Variable,),
+        {"value_type": kind, "entity": RESIDENT, "definition_period": period, **more},
+    )
 
 
 def facts() -> list[type[Variable]]:
     levels = [
-        variable(fact, Enum, possible_values=names, default_value=next(iter(names))) for fact, names in ENUMS.items()
+        variable(fact, Enum, possible_values=names, default_value=next(iter(names)))
+        for fact, names in ENUMS.items()
     ]
     return [
         *levels,
@@ -73,10 +80,20 @@ def dated(value: float) -> dict[str, Any]:
 
 def parameters() -> ParameterNode:
     """The points table: levels, rates and caps, each with the day from which it holds."""
-    levels = {fact: {level: dated(value) for level, value in points.items()} for fact, points in LEVELS.items()}
-    rates = {name: {"points": dated(points), "cap": dated(cap)} for name, (_, _, points, cap) in EACH.items()}
+    levels = {
+        fact: {level: dated(value) for level, value in points.items()}
+        for fact, points in LEVELS.items()
+    }
+    rates = {
+        name: {"points": dated(points), "cap": dated(cap)}
+        for name, (_, _, points, cap) in EACH.items()
+    }
     return ParameterNode(
-        data={"levels": levels, "each": rates, "caps": {name: dated(cap) for name, cap in CAPS.items()}}
+        data={
+            "levels": levels,
+            "each": rates,
+            "caps": {name: dated(cap) for name, cap in CAPS.items()},
+        }
     )
 
 
@@ -100,7 +117,8 @@ def by_unit(name: str) -> Formula:
 def section(name: str) -> Formula:
     def formula(person: Any, period: Any, parameters: Any) -> Any:
         return np.minimum(
-            sum(person(f"{part}_points", period) for part in SECTIONS[name]), parameters(period).caps[name]
+            sum(person(f"{part}_points", period) for part in SECTIONS[name]),
+            parameters(period).caps[name],
         )
 
     return formula
@@ -126,7 +144,11 @@ def dishonesty(person: Any, period: Any) -> Any:
 
 
 def common(person: Any, period: Any) -> Any:
-    return person("province_points", period) + person("city_points", period) - person("deduction_points", period)
+    return (
+        person("province_points", period)
+        + person("city_points", period)
+        - person("deduction_points", period)
+    )
 
 
 FORMULAS: dict[str, Formula] = {
@@ -149,7 +171,9 @@ FORMULAS: dict[str, Formula] = {
 def system() -> TaxBenefitSystem:
     made = TaxBenefitSystem([RESIDENT])
     made.parameters = parameters()
-    indicators = [variable(f"{name}_points", float, formula=formula) for name, formula in FORMULAS.items()]
+    indicators = [
+        variable(f"{name}_points", float, formula=formula) for name, formula in FORMULAS.items()
+    ]
     made.add_variables(*facts(), *indicators)
     return made
 
@@ -166,7 +190,10 @@ def filled(known: pa.Table, month: Month) -> Simulation:
     simulation.set_input("blood_ml", now, known["blood_ml"].cast(pa.float64()).to_numpy())
     listed = known["service_hours_by_year"].combine_chunks()
     rows, entries = pc.list_parent_indices(listed).to_numpy(), listed.flatten()
-    year, hours = entries.field("year").to_numpy(), entries.field("hours").cast(pa.float64()).to_numpy()
+    year, hours = (
+        entries.field("year").to_numpy(),
+        entries.field("hours").cast(pa.float64()).to_numpy(),
+    )
     for wanted in city.last_years(month):
         by_person = np.zeros(len(known))
         by_person[rows[year == wanted]] = hours[year == wanted]
@@ -176,11 +203,22 @@ def filled(known: pa.Table, month: Month) -> Simulation:
 
 def main() -> None:
     root, month, target = city.arguments()
-    columns = ["resident_key", *LEVELS, *COUNTS, "shortage_job", "blood_ml", "service_hours_by_year"]
+    columns = [
+        "resident_key",
+        *LEVELS,
+        *COUNTS,
+        "shortage_job",
+        "blood_ml",
+        "service_hours_by_year",
+    ]
     known = pq.read_table(Path(root / "published" / str(month) / "facts"), columns=columns)
     simulation = filled(known, month)
-    points = {f"{name}_points": simulation.calculate(f"{name}_points", str(month)) for name in FORMULAS}
-    pq.write_table(pa.table({"resident_key": known["resident_key"], **points}), target / "scores.parquet")
+    points = {
+        f"{name}_points": simulation.calculate(f"{name}_points", str(month)) for name in FORMULAS
+    }
+    pq.write_table(
+        pa.table({"resident_key": known["resident_key"], **points}), target / "scores.parquet"
+    )
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ class Extracts:
 
     def read(self, source: str, columns: list[str], person: str = "resident_id") -> pd.DataFrame:
         parts = (
-            pd.read_parquet(f, columns=[person, *columns], dtype_backend="pyarrow", partitioning=None)
+            pd.read_parquet(
+                f, columns=[person, *columns], dtype_backend="pyarrow", partitioning=None
+            )
             for f in self.files(source)
         )
         return pd.concat(parts, ignore_index=True).rename(columns={person: "person"})
@@ -72,7 +74,9 @@ def residents(x: Extracts) -> pd.DataFrame:
     rows = x.read("registry", ["registered_on", "permit_issued_on", "permit_valid_to", "status"])
     rows = rows[rows["status"] == "resident"].set_index("person")
     birth = birth_date(rows.index)
-    held = ((rows["permit_issued_on"] <= x.as_of) & (rows["permit_valid_to"] >= x.as_of)).fillna(False)
+    held = ((rows["permit_issued_on"] <= x.as_of) & (rows["permit_valid_to"] >= x.as_of)).fillna(
+        False
+    )
     return pd.DataFrame(
         {
             "age": (x.month.ordinal + 1 - birth // 10000 * 12 - birth // 100 % 100) // 12,
@@ -90,7 +94,9 @@ def insured(x: Extracts, people: pd.Index) -> pd.DataFrame:
     """
     shape, now = (2, len(people), HISTORY), x.month.ordinal
     paid = np.zeros(np.prod(shape), dtype=bool)
-    people = pd.Index(people.to_numpy("int64"))  # looks up in half the time that Arrow's integers take
+    people = pd.Index(
+        people.to_numpy("int64")
+    )  # looks up in half the time that Arrow's integers take
 
     def cells(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
         """The rows that count, and the cell of each."""
@@ -102,10 +108,14 @@ def insured(x: Extracts, people: pd.Index) -> pd.DataFrame:
 
     columns = ["resident_id", "insurance", "month", "employer_id", "kind", "posted_on"]
     files = x.files("social_security")
-    reversals = pd.read_parquet(files, columns=columns[:3], filters=[("kind", "==", "reversed")], partitioning=None)
+    reversals = pd.read_parquet(
+        files, columns=columns[:3], filters=[("kind", "==", "reversed")], partitioning=None
+    )
     doubtful, cases = pd.Index(np.unique(cells(reversals)[1])), []
     for file in files:
-        for batch in pq.ParquetFile(file, read_dictionary=["insurance", "kind"]).iter_batches(BATCH, columns=columns):
+        for batch in pq.ParquetFile(file, read_dictionary=["insurance", "kind"]).iter_batches(
+            BATCH, columns=columns
+        ):
             rows, cell = cells(batch.to_pandas(date_as_object=False))
             paid[cell[rows["kind"] == "paid"]] = True
             seen = doubtful.get_indexer(cell) >= 0
@@ -114,7 +124,9 @@ def insured(x: Extracts, people: pd.Index) -> pd.DataFrame:
     pension, medical = paid.reshape(shape)
     months = np.count_nonzero(pension, axis=1)
     gap = pension.argmax(axis=1)
-    pension |= np.arange(HISTORY) < gap[:, None]  # with the gap filled the run reaches back from the month scored
+    pension |= (
+        np.arange(HISTORY) < gap[:, None]
+    )  # with the gap filled the run reaches back from the month scored
     known = {
         "pension_months": months,
         "medical_months": np.count_nonzero(medical, axis=1),
@@ -143,7 +155,10 @@ def education(x: Extracts) -> pd.DataFrame:
     degrees, person = rows["level"].where(rows["kind"] == "degree"), rows["person"]
     skills = rows["level"].replace(city.TITLES)
     return pd.DataFrame(
-        {"degree": highest(degrees, city.DEGREES, person), "skill": highest(skills, city.SKILLS, person)}
+        {
+            "degree": highest(degrees, city.DEGREES, person),
+            "skill": highest(skills, city.SKILLS, person),
+        }
     )
 
 
@@ -166,7 +181,9 @@ def employment(x: Extracts) -> pd.DataFrame:
         {
             "person": rows["person"],
             "employed_months": x.months_since(rows["started_on"]),
-            "shortage_job": rows["occupation"].isin(city.shortage_occupations(x.month.first_day.year)),
+            "shortage_job": rows["occupation"].isin(
+                city.shortage_occupations(x.month.first_day.year)
+            ),
             "jobs_created": rows["jobs_created"].fillna(0),
         }
     )
@@ -182,7 +199,9 @@ def volunteer(x: Extracts) -> pd.DataFrame:
     measured = {
         "service_hours_24m": quantity.where(service & x.within(rows["on_date"], 24), 0),
         "blood_ml": quantity.where(rows["kind"] == "blood", platelets * 200),
-        **{f"hours_{y}": quantity.where(counted & (year == y), 0) for y in city.last_years(x.month)},
+        **{
+            f"hours_{y}": quantity.where(counted & (year == y), 0) for y in city.last_years(x.month)
+        },
     }
     donations = rows["kind"].isin(["marrow", "organ"]).groupby(rows["person"]).sum()
     return (pd.DataFrame(measured).groupby(rows["person"]).sum() / 100).assign(donations=donations)
@@ -192,28 +211,40 @@ def credit(x: Extracts) -> pd.DataFrame:
     rows = x.events("credit", "event_id", ["kind", "level", "on_date", "cleared_on"])
     kind, day = rows["kind"], rows["on_date"]
     honour = (kind == "honour") & x.within(day, 60)
-    open_ = (kind == "dishonesty") & (day <= x.as_of) & ~(rows["cleared_on"] <= x.as_of).fillna(False)
+    open_ = (
+        (kind == "dishonesty") & (day <= x.as_of) & ~(rows["cleared_on"] <= x.as_of).fillna(False)
+    )
     counted = {
         "penalties_24m": (kind == "penalty") & x.within(day, 24),
         "detentions_60m": (kind == "detention") & x.within(day, 60),
         "crimes_120m": (kind == "crime") & x.within(day, 120),
         **{f"honours_{name}": honour & (rows["level"] == name) for name in city.HONOURS},
-        **{f"dishonesty_{name}": open_ & (rows["level"] == name) for name in ("general", "serious")},
+        **{
+            f"dishonesty_{name}": open_ & (rows["level"] == name) for name in ("general", "serious")
+        },
     }
     facts = pd.DataFrame(counted).groupby(rows["person"]).sum()
-    return facts.assign(honour_level=highest(rows["level"].where(honour), city.HONOURS, rows["person"]))
+    return facts.assign(
+        honour_level=highest(rows["level"].where(honour), city.HONOURS, rows["person"])
+    )
 
 
 def patents(x: Extracts) -> pd.DataFrame:
     rows = x.events("patents", "patent_no", ["kind"])
     kinds = ("invention", "utility_model", "design")
-    return pd.DataFrame({f"patents_{kind}": rows["kind"] == kind for kind in kinds}).groupby(rows["person"]).sum()
+    return (
+        pd.DataFrame({f"patents_{kind}": rows["kind"] == kind for kind in kinds})
+        .groupby(rows["person"])
+        .sum()
+    )
 
 
 def children(x: Extracts) -> pd.DataFrame:
     rows = x.read("children", ["child_id", "enrolled"], person="guardian_id")
     enrolled, birth = rows["enrolled"], pd.Series(birth_date(rows["child_id"]), rows.index)
-    starting = enrolled.isin(["none", "kindergarten"]) & birth.between(*city.school_birthdays(x.month, 6))
+    starting = enrolled.isin(["none", "kindergarten"]) & birth.between(
+        *city.school_birthdays(x.month, 6)
+    )
     moving = (enrolled == "primary") & birth.between(*city.school_birthdays(x.month, 12))
     due = pd.DataFrame({"children_due_primary": starting, "children_due_junior_middle": moving})
     return due.groupby(rows["person"]).sum()
@@ -225,10 +256,16 @@ def awards(x: Extracts) -> pd.DataFrame:
     rows = x.events("local_awards", "award_id", columns).sort_values(["on_date", "award_id"])
     rows["points"], limited = hundredths(rows["points"]), rows["grantor_kind"] != "district"
     rows["year"] = rows["on_date"].dt.year
-    rows["running"] = rows["points"].where(limited, 0).groupby([rows["grantor_id"], rows["year"]]).cumsum()
+    rows["running"] = (
+        rows["points"].where(limited, 0).groupby([rows["grantor_id"], rows["year"]]).cumsum()
+    )
     quotas = pd.read_csv(city.REFERENCE / "award_quotas.csv", dtype_backend="pyarrow")
-    rows = rows.merge(quotas.rename(columns={"points": "quota"}), on=["grantor_id", "year"], how="left")
-    within_quota = (rows["grantor_kind"] == "district") | (rows["running"] <= rows["quota"].fillna(0) * 100)
+    rows = rows.merge(
+        quotas.rename(columns={"points": "quota"}), on=["grantor_id", "year"], how="left"
+    )
+    within_quota = (rows["grantor_kind"] == "district") | (
+        rows["running"] <= rows["quota"].fillna(0) * 100
+    )
     rows = rows[within_quota & x.within(rows["on_date"], 24)]
     key = (rows["district"] + ":" + rows["indicator"]).rename("key")
     return (rows["points"].groupby([rows["person"], key]).sum() / 100).reset_index()
@@ -238,9 +275,13 @@ def facts(x: Extracts) -> pd.DataFrame:
     """One row per resident."""
     known = residents(x)
     known = known.join(insured(x, known.index))
-    known = known.join([make(x) for make in (education, housing, employment, volunteer, credit, patents, children)])
+    known = known.join(
+        [make(x) for make in (education, housing, employment, volunteer, credit, patents, children)]
+    )
     known[YES_NO] = known[YES_NO].astype("boolean").fillna(False)
-    known = known.fillna({name: 0 for name in known.columns if name not in NULLABLE} | {"tenure": "none"})
+    known = known.fillna(
+        {name: 0 for name in known.columns if name not in NULLABLE} | {"tenure": "none"}
+    )
     return known.assign(
         insured_now=(known["pension_gap_months"] <= 1).fillna(False),
         frozen=(known["dishonesty_serious"] > 0) | (known["crimes_120m"] > 0),

@@ -28,10 +28,16 @@ class Extracts:
 
     def events(self, source: str, key: str) -> pl.LazyFrame:
         """Of a key received more than once the last row, unless it takes the record back."""
-        return self.scan(source).unique(key, keep="last", maintain_order=True).filter(pl.col("status") == "valid")
+        return (
+            self.scan(source)
+            .unique(key, keep="last", maintain_order=True)
+            .filter(pl.col("status") == "valid")
+        )
 
     def current(self, begins: str, ends: str) -> pl.Expr:
-        return (pl.col(begins) <= self.as_of) & (pl.col(ends).is_null() | (pl.col(ends) >= self.as_of))
+        return (pl.col(begins) <= self.as_of) & (
+            pl.col(ends).is_null() | (pl.col(ends) >= self.as_of)
+        )
 
     def within(self, day: str, months: int) -> pl.Expr:
         return (pl.col(day) > (self.month - months).last_day) & (pl.col(day) <= self.as_of)
@@ -49,7 +55,9 @@ def ladder(levels: Iterable[str], column: str = "level") -> pl.Expr:
 def residents(x: Extracts) -> pl.LazyFrame:
     birth = pl.col("person") // 1000 % 100_000_000
     lived = x.month.ordinal + 1 - birth // 10000 * 12 - birth // 100 % 100
-    held = ((pl.col("permit_issued_on") <= x.as_of) & (pl.col("permit_valid_to") >= x.as_of)).fill_null(False)
+    held = (
+        (pl.col("permit_issued_on") <= x.as_of) & (pl.col("permit_valid_to") >= x.as_of)
+    ).fill_null(False)
     people = x.scan("registry").filter(pl.col("status") == "resident")
     return people.select(
         "person",
@@ -79,7 +87,10 @@ def undone(postings: pl.LazyFrame) -> pl.LazyFrame:
     by_employer = (
         postings.join(reversed_.lazy(), on=case, how="semi")
         .group_by(*case, "employer_id")
-        .agg(paid_on=pl.when("paid").then(on).max(), reversed_on=pl.when(~pl.col("paid")).then(on).max())
+        .agg(
+            paid_on=pl.when("paid").then(on).max(),
+            reversed_on=pl.when(~pl.col("paid")).then(on).max(),
+        )
     )
     held = (pl.col("paid_on") > pl.col("reversed_on")).fill_null(pl.col("reversed_on").is_null())
     standing = by_employer.group_by(case).agg(stands=held.any())
@@ -92,20 +103,30 @@ def insured(x: Extracts) -> pl.LazyFrame:
     counted = pl.col("insurance").is_in(["pension", "medical"]) & (pl.col("month") <= now)
     columns = ["person", "month", "employer_id", "posted_on"]
     pension, paid = pl.col("insurance") == "pension", pl.col("kind") == "paid"
-    postings = x.scan("social_security").filter(counted).select(*columns, pension=pension, paid=paid)
+    postings = (
+        x.scan("social_security").filter(counted).select(*columns, pension=pension, paid=paid)
+    )
     words = month_words(postings.filter("paid"), now).join(
-        month_words(undone(postings), now), on=["person", "pension", "word"], how="left", suffix="_undone"
+        month_words(undone(postings), now),
+        on=["person", "pension", "word"],
+        how="left",
+        suffix="_undone",
     )
     standing = words.with_columns(bits=pl.col("bits") & ~pl.col("bits_undone").fill_null(0))
     pension, months = pl.col("pension"), pl.col("bits").bitwise_count_ones().cast(pl.Int32)
     by_person = standing.group_by("person").agg(
         pension_months=pl.when(pension).then(months).otherwise(0).sum(),
         medical_months=pl.when(pension).then(0).otherwise(months).sum(),
-        **{f"word_{k}": pl.when(pension & (pl.col("word") == k)).then("bits").otherwise(0).sum() for k in range(WORDS)},
+        **{
+            f"word_{k}": pl.when(pension & (pl.col("word") == k)).then("bits").otherwise(0).sum()
+            for k in range(WORDS)
+        },
     )
     with_gap = by_person.with_columns(
         pension_gap_months=pl.coalesce(
-            pl.when(pl.col(f"word_{k}") != 0).then(k * WORD + pl.col(f"word_{k}").bitwise_trailing_zeros())
+            pl.when(pl.col(f"word_{k}") != 0).then(
+                k * WORD + pl.col(f"word_{k}").bitwise_trailing_zeros()
+            )
             for k in range(WORDS)
         ).cast(pl.Int32)
     )
@@ -123,7 +144,11 @@ def unbroken() -> pl.Expr:
     for k in reversed(range(WORDS)):
         word = pl.col(f"word_{k}")
         filled = (
-            pl.when(gap >= WORD * (k + 1)).then(FULL_WORD).when(gap >= WORD * k).then(word | (word - 1)).otherwise(word)
+            pl.when(gap >= WORD * (k + 1))
+            .then(FULL_WORD)
+            .when(gap >= WORD * k)
+            .then(word | (word - 1))
+            .otherwise(word)
         )
         ones = filled.bitwise_trailing_ones()
         reach = ones + pl.when(ones == WORD).then(reach).otherwise(0)
@@ -133,7 +158,9 @@ def unbroken() -> pl.Expr:
 def education(x: Extracts) -> pl.LazyFrame:
     skill = pl.col("level").replace(city.TITLES)
     degree = pl.when(pl.col("kind") == "degree").then(ladder(city.DEGREES))
-    steps = x.scan("education").select("person", degree=degree, skill=skill.cast(pl.Enum(city.SKILLS), strict=False))
+    steps = x.scan("education").select(
+        "person", degree=degree, skill=skill.cast(pl.Enum(city.SKILLS), strict=False)
+    )
     return steps.group_by("person").agg(pl.col("degree", "skill").max())
 
 
@@ -141,10 +168,19 @@ def housing(x: Extracts) -> pl.LazyFrame:
     homes = x.scan("housing").filter(x.current("from_on", "to_on"))
     rentals = homes.filter(pl.col("tenure").is_in(city.RENTALS)).sort("from_on", "record_id")
     newest = rentals.unique("person", keep="last", maintain_order=True).select(
-        "person", rental_registered="registered", rental_months=x.months_since("from_on"), rental_district="district"
+        "person",
+        rental_registered="registered",
+        rental_months=x.months_since("from_on"),
+        rental_district="district",
     )
-    best = homes.select("person", tenure=ladder(city.TENURES, "tenure")).group_by("person").agg(pl.col("tenure").max())
-    return best.with_columns(owns_home=pl.col("tenure") == "owned").join(newest, on="person", how="left")
+    best = (
+        homes.select("person", tenure=ladder(city.TENURES, "tenure"))
+        .group_by("person")
+        .agg(pl.col("tenure").max())
+    )
+    return best.with_columns(owns_home=pl.col("tenure") == "owned").join(
+        newest, on="person", how="left"
+    )
 
 
 def employment(x: Extracts) -> pl.LazyFrame:
@@ -161,7 +197,12 @@ def volunteer(x: Extracts) -> pl.LazyFrame:
     """Hours and millilitres in hundredths: whole numbers add up exactly."""
     quantity, service = (pl.col("quantity") * 100).cast(pl.Int64), pl.col("kind") == "service"
     year, counted = pl.col("on_date").dt.year(), service & (pl.col("on_date") <= x.as_of)
-    blood = pl.when(pl.col("kind") == "blood").then(quantity).when(pl.col("kind") == "platelets").then(quantity * 200)
+    blood = (
+        pl.when(pl.col("kind") == "blood")
+        .then(quantity)
+        .when(pl.col("kind") == "platelets")
+        .then(quantity * 200)
+    )
     return (
         x.events("volunteer", "event_id")
         .group_by("person")
@@ -192,7 +233,10 @@ def credit(x: Extracts) -> pl.LazyFrame:
             detentions_60m=((kind == "detention") & recent).sum(),
             crimes_120m=((kind == "crime") & x.within("on_date", 120)).sum(),
             **{f"honours_{name}": (honour & (level == name)).sum() for name in city.HONOURS},
-            **{f"dishonesty_{name}": (open_ & (level == name)).sum() for name in ("general", "serious")},
+            **{
+                f"dishonesty_{name}": (open_ & (level == name)).sum()
+                for name in ("general", "serious")
+            },
         )
     )
 
@@ -205,7 +249,9 @@ def patents(x: Extracts) -> pl.LazyFrame:
 
 def children(x: Extracts) -> pl.LazyFrame:
     birth, enrolled = pl.col("child_id") // 1000 % 100_000_000, pl.col("enrolled")
-    starting = enrolled.is_in(["none", "kindergarten"]) & birth.is_between(*city.school_birthdays(x.month, 6))
+    starting = enrolled.is_in(["none", "kindergarten"]) & birth.is_between(
+        *city.school_birthdays(x.month, 6)
+    )
     moving = (enrolled == "primary") & birth.is_between(*city.school_birthdays(x.month, 12))
     due = {"children_due_primary": starting.sum(), "children_due_junior_middle": moving.sum()}
     return x.scan("children", "guardian_id").group_by("person").agg(**due)

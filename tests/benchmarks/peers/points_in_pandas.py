@@ -30,9 +30,13 @@ def points(known: pd.DataFrame, month: Month) -> pd.DataFrame:
         "housing": levels("tenure", city.TENURE_POINTS),
         "shortage_post": known["shortage_job"].map({True: 10, False: 0}),
         "job_creation": each("jobs_created", 5, 1, 20),
-        "inventions": sum(known[f"patents_{kind}"] * each for kind, each in patents.items()).clip(upper=30),
+        "inventions": sum(known[f"patents_{kind}"] * each for kind, each in patents.items()).clip(
+            upper=30
+        ),
         "honours": levels("honour_level", city.HONOUR_POINTS),
-        "volunteering": sum(each(f"hours_{y}", 10, 1, 5) for y in city.last_years(month)).clip(upper=15),
+        "volunteering": sum(each(f"hours_{y}", 10, 1, 5) for y in city.last_years(month)).clip(
+            upper=15
+        ),
         "blood": each("blood_ml", 200, 1, 10),
         "donation": each("donations", 1, 20, 40),
         "dishonesty": known["dishonesty_general"] * 10 + known["dishonesty_serious"] * 30,

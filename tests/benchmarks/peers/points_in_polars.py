@@ -23,7 +23,9 @@ def indicators(month: Month) -> dict[str, pl.Expr]:
     count, age = pl.col, pl.col("age")
     yearly = [each(f"hours_{year}", 10, 1, 5) for year in city.last_years(month)]
     return {
-        "age": pl.when(age.is_between(18, 60)).then((5 + (55 - age).clip(0)).clip(upper_bound=20)).otherwise(0),
+        "age": pl.when(age.is_between(18, 60))
+        .then((5 + (55 - age).clip(0)).clip(upper_bound=20))
+        .otherwise(0),
         "education": levels("degree", city.DEGREE_POINTS),
         "skill": levels("skill", city.SKILL_POINTS),
         "social_insurance": each("pension_months", 1, 0.5, 30),
@@ -33,7 +35,9 @@ def indicators(month: Month) -> dict[str, pl.Expr]:
         "shortage_post": pl.when("shortage_job").then(10).otherwise(0),
         "job_creation": each("jobs_created", 5, 1, 20),
         "inventions": (
-            count("patents_invention") * 10 + count("patents_utility_model") * 3 + count("patents_design")
+            count("patents_invention") * 10
+            + count("patents_utility_model") * 3
+            + count("patents_design")
         ).clip(upper_bound=30),
         "honours": levels("honour_level", city.HONOUR_POINTS),
         "volunteering": pl.sum_horizontal(yearly).clip(upper_bound=15),
@@ -52,7 +56,9 @@ def points(known: pl.LazyFrame, month: Month) -> pl.LazyFrame:
     def total(names: tuple[str, ...], cap: float | None = None) -> pl.Expr:
         return pl.sum_horizontal(f"{name}_points" for name in names).clip(upper_bound=cap)
 
-    scored = known.select("person", **{f"{name}_points": value for name, value in indicators(month).items()})
+    scored = known.select(
+        "person", **{f"{name}_points": value for name, value in indicators(month).items()}
+    )
     summed = scored.with_columns(
         province_points=total(city.PROVINCE, 100),
         city_points=total(city.CITY, 150),

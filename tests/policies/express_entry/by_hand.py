@@ -6,7 +6,16 @@ import datetime as dt
 
 from tests.policies.policy import Given, People, Steps
 
-FIRST = {"clb_3": 0, "clb_4": 6, "clb_5": 6, "clb_6": 9, "clb_7": 17, "clb_8": 23, "clb_9": 31, "clb_10": 34}
+FIRST = {
+    "clb_3": 0,
+    "clb_4": 6,
+    "clb_5": 6,
+    "clb_6": 9,
+    "clb_7": 17,
+    "clb_8": 23,
+    "clb_9": 31,
+    "clb_10": 34,
+}
 SECOND = {"clb_4": 0, "clb_5": 1, "clb_6": 1, "clb_7": 3, "clb_8": 3, "clb_9": 6, "clb_10": 6}
 ABILITIES = ("reading", "writing", "listening", "speaking")
 AGES = {
@@ -17,7 +26,20 @@ DEGREES = {
     "none": 0, "secondary": 30, "one_year": 90, "two_year": 98,
     "bachelor": 120, "two_or_more": 128, "master": 135, "doctor": 150,
 }  # fmt: skip
-WORK = {11: 0, 12: 40, 13: 40, 23: 40, 24: 53, 35: 53, 36: 64, 47: 64, 48: 72, 59: 72, 60: 80, 72: 80}
+WORK = {
+    11: 0,
+    12: 40,
+    13: 40,
+    23: 40,
+    24: 53,
+    35: 53,
+    36: 64,
+    47: 64,
+    48: 72,
+    59: 72,
+    60: 80,
+    72: 80,
+}
 STEPS: Steps = {
     "age": {"age": AGES},
     "education": {"education": DEGREES},
@@ -37,7 +59,9 @@ EDUCATION = {
 ABROAD = {11: (0, 0), 12: (13, 25), 35: (13, 25), 36: (25, 50), 120: (25, 50)}
 
 
-def pairs(fact: str, steps: dict[str, tuple[int, int]] | dict[int, tuple[int, int]], column: str) -> People:
+def pairs(
+    fact: str, steps: dict[str, tuple[int, int]] | dict[int, tuple[int, int]], column: str
+) -> People:
     """One half of a pair with every language level and every length of Canadian work around the steps."""
     by_language = [
         ({fact: value, "weakest_first": f"clb_{clb}"}, {f"{column}_language_points": points})
@@ -56,7 +80,11 @@ def english(first: int, french: int = 3) -> Given:
     """Every ability at one level: English as the first language, French as the second."""
     known = {f"first_{ability}": f"clb_{first}" for ability in ABILITIES}
     known |= {f"second_{ability}": f"clb_{french}" for ability in ABILITIES}
-    weakest = {"weakest_first": f"clb_{first}", "weakest_english": f"clb_{first}", "weakest_french": f"clb_{french}"}
+    weakest = {
+        "weakest_first": f"clb_{first}",
+        "weakest_english": f"clb_{first}",
+        "weakest_french": f"clb_{french}",
+    }
     return {**known, **weakest}
 
 

@@ -8,19 +8,33 @@ from tests.policies.policy import People, Steps
 
 KINDS = ("pension", "medical", "unemployment", "injury", "maternity")
 STEPS: Steps = {
-    "education": {"degree": {"junior_middle": 40, "senior_middle": 50, "junior_college": 60, "bachelor": 80}},
-    "skill": {"skill": {"level_5": 20, "level_4": 40, "level_3": 70, "level_2": 90, "level_1": 110}},
-    **{f"{kind}_province": {f"{kind}_months": {11: 0, 12: 1, 13: 1, 23: 1, 24: 2}} for kind in KINDS},
-    **{f"{kind}_here": {f"{kind}_months_here": {11: 0, 12: 1, 13: 1, 23: 1, 24: 2}} for kind in KINDS},
+    "education": {
+        "degree": {"junior_middle": 40, "senior_middle": 50, "junior_college": 60, "bachelor": 80}
+    },
+    "skill": {
+        "skill": {"level_5": 20, "level_4": 40, "level_3": 70, "level_2": 90, "level_1": 110}
+    },
+    **{
+        f"{kind}_province": {f"{kind}_months": {11: 0, 12: 1, 13: 1, 23: 1, 24: 2}}
+        for kind in KINDS
+    },
+    **{
+        f"{kind}_here": {f"{kind}_months_here": {11: 0, 12: 1, 13: 1, 23: 1, 24: 2}}
+        for kind in KINDS
+    },
     "housing": {"owns_home": {"true": 80, "false": 0}},
     "permit": {"permit_months": {11: 0, 12: 5, 13: 5, 23: 5, 24: 10}},
     "age": {"age": {18: 15, 39: 15, 40: 15, 41: 14, 48: 7, 49: 6, 50: 5, 51: 5, 65: 5}},
-    "public_service": {"public_service_months": {11: 0, 12: 4, 13: 4, 59: 16, 60: 20, 61: 20, 72: 20}},
+    "public_service": {
+        "public_service_months": {11: 0, 12: 4, 13: 4, 59: 16, 60: 20, 61: 20, 72: 20}
+    },
     "honours_county": {"honours_county": {0: 0, 1: 30, 2: 60, 3: 60}},
     "honours_city": {"honours_city": {1: 60, 2: 120, 3: 120}},
     "honours_county_here": {"honours_county_here": {1: 10, 2: 20, 3: 20}},
     "honours_city_here": {"honours_city_here": {1: 20, 2: 40, 3: 40}},
-    "volunteering": {"service_hours_60m": {"49.99": 0, 50: 3, "99.99": 3, 100: 6, "499.99": 27, 500: 30, 550: 30}},
+    "volunteering": {
+        "service_hours_60m": {"49.99": 0, 50: 3, "99.99": 3, 100: 6, "499.99": 27, 500: 30, 550: 30}
+    },
     "blood": {"blood_ml_60m": {199: 0, 200: 3, 399: 3, 400: 6, 1999: 27, 2000: 30, 2200: 30}},
     "business": {"business": {"individual": 3, "partnership": 6, "company": 10}},
     "income_tax": {"income_tax_60m": {"499.99": 0, 500: 1, "999.99": 1, 1000: 2}},

@@ -5,8 +5,31 @@ from __future__ import annotations
 from tests.policies.policy import People, Steps
 
 STEPS: Steps = {
-    "age": {"age": {16: 30, 42: 30, 43: 30, 44: 29, 45: 27, 50: 17, 54: 9, 55: 7, 56: 5, 57: 5, 60: 5, 61: 0}},
-    "education": {"degree": {"junior_college": 50, "undergraduate": 60, "bachelor": 90, "master": 100, "doctor": 110}},
+    "age": {
+        "age": {
+            16: 30,
+            42: 30,
+            43: 30,
+            44: 29,
+            45: 27,
+            50: 17,
+            54: 9,
+            55: 7,
+            56: 5,
+            57: 5,
+            60: 5,
+            61: 0,
+        }
+    },
+    "education": {
+        "degree": {
+            "junior_college": 50,
+            "undergraduate": 60,
+            "bachelor": 90,
+            "master": 100,
+            "doctor": 110,
+        }
+    },
     "skill": {"skill": {"level_5": 15, "level_4": 30, "level_3": 60}},
     "social_insurance": {"insured_months": {0: 0, 11: 0, 12: 3, 13: 3, 23: 3, 24: 6, 240: 60}},
     "tax": {"tax_per_year": {"99999.99": 0, 100000: 10, "199999.99": 10, 200000: 20, 1200000: 120}},
@@ -15,7 +38,9 @@ STEPS: Steps = {
     "base_100": {"paid_100_48m": {35: 0, 36: 50, 37: 50}},
     "base_200": {"paid_200_48m": {35: 0, 36: 100, 37: 100}},
     "base_300": {"paid_300_36m": {23: 0, 24: 120, 25: 120}},
-    "public_service": {"public_service_months": {48: 0, 59: 0, 60: 20, 61: 20, 71: 20, 72: 24, 120: 40}},
+    "public_service": {
+        "public_service_months": {48: 0, 59: 0, 60: 20, 61: 20, 71: 20, 72: 24, 120: 40}
+    },
     "suburb": {"suburb_months": {59: 0, 60: 10, 61: 10, 119: 18, 120: 20, 132: 20}},
     "spouse": {"marriage_months": {11: 0, 12: 4, 13: 4, 119: 36, 120: 40, 121: 40, 132: 40}},
     "startup": {"startup_talent": {"true": 120, "false": 0}},

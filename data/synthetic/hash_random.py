@@ -1,0 +1,53 @@
+"""The only source of chance: a hash of the seed, a purpose and a row's number, as SQL.
+
+The same row gets the same draw in every run, whatever the number of threads and whichever months are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from transforms.engine.session import sql_literal
+
+
+@dataclass(frozen=True)
+class HashRandom:
+    """Draws for one seed. `number` is an SQL expression, a non-negative integer that names the row."""
+
+    seed: int
+
+    def bits(self, number: str, purpose: str) -> str:
+        """64 random bits. The purpose goes in before the hash: mixed in after it, draws would hang together."""
+        salt = int.from_bytes(hashlib.sha256(f"{self.seed}:{purpose}".encode()).digest()[:8], "big")
+        return f"hash(xor(({number})::UBIGINT, {salt}::UBIGINT))"
+
+    def unit(self, number: str, purpose: str) -> str:
+        """A number from 0 up to but not including 1."""
+        return f"(({self.bits(number, purpose)} >> 11) * {2.0**-53!r}::DOUBLE)"
+
+    def whole(self, number: str, purpose: str, low: int, high: int | str) -> str:
+        """An integer from low to high, both included; high may be an SQL expression."""
+        count = f"({high} - {low} + 1)" if isinstance(high, str) else str(high - low + 1)
+        return f"({low} + ({self.bits(number, purpose)} % ({count})::UBIGINT)::BIGINT)"
+
+    def hit(self, number: str, purpose: str, share: float) -> str:
+        """True for a share of the rows."""
+        return "true" if share >= 1 else f"({self.unit(number, purpose)} < {share!r})"
+
+    def weighted(self, number: str, purpose: str, weights: Mapping[str, float]) -> str:
+        """One of the keys, SQL expressions, each as often as its weight says."""
+        chosen = [(value, weight) for value, weight in weights.items() if weight > 0]
+        unit, total, reached = self.unit(number, purpose), sum(weight for _, weight in chosen), 0.0
+        branches = []
+        for value, weight in chosen[:-1]:
+            reached += weight / total
+            branches.append(f"WHEN {unit} < {reached!r} THEN {value}")
+        last = chosen[-1][0]
+        return f"(CASE {' '.join(branches)} ELSE {last} END)" if branches else f"({last})"
+
+    def one_of(self, number: str, purpose: str, values: list[str]) -> str:
+        """One of many texts, all equally likely; repeat a text to make it likelier."""
+        listing = ", ".join(sql_literal(value) for value in values)
+        return f"([{listing}])[{self.whole(number, purpose, 1, len(values))}]"

@@ -1,0 +1,92 @@
+"""What a fact is measured over: which types of columns its measure and its dates take, and which units come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from expectations.source_model import Fact, Source
+
+_NUMBERS, _DATES = ("amount", "integer"), ("date",)
+_TAKES: dict[str, tuple[str, ...]] = {
+    "sum": _NUMBERS,
+    "sum_by_year": _NUMBERS,
+    "sum_by_key": _NUMBERS,
+    "highest": ("set",),
+    "full_months": ("date", "id"),
+    "full_years": ("date", "id"),
+    "list": ("id",),
+}
+_GIVES: dict[str, tuple[str, ...]] = {
+    "count": ("count", "people", "months"),  # of rows that are a month each
+    "exists": ("yes_no",),
+    "sum": ("count", "people", "hours", "ml", "points", "yuan"),
+    "highest": ("level",),
+    "full_months": ("months",),
+    "full_years": ("years",),
+    "distinct_months": ("months",),
+    "gap_months": ("months",),
+    "run_months": ("months",),
+    "last_month": ("month",),
+    "sum_by_year": ("hours_by_year",),
+    "sum_by_key": ("points_by_key",),
+    "list": ("children",),
+}
+_VALUE: dict[str, tuple[str, ...]] = {
+    "date": ("date",),
+    "month": ("month",),
+    "yes_no": ("yes_no",),
+    "area": ("area",),
+    "district": ("area",),
+    "amount": ("count", "people", "hours", "ml", "points", "yuan", "years", "months"),
+    "integer": ("count", "people", "years", "months"),
+}
+_READS: dict[str, tuple[str, ...]] = {  # what only some measures look at
+    "clip": ("sum", "sum_by_year", "sum_by_key"),
+    "weights": ("sum", "sum_by_year", "sum_by_key"),
+    "keys": ("sum_by_year", "sum_by_key"),
+    "years": ("sum_by_year",),
+    "otherwise": ("highest",),
+    "levels": ("list",),
+}
+_ROWS = ("of", "where", "current", "open", "within", "turns", "listed", "pick")
+
+
+def find_unused_keys(fact: Fact) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Every key of a fact that nothing looks at, so that it cannot do what its writer meant: key, what it is, what to do."""
+    for key in sorted(fact.model_fields_set & {*_READS, *_ROWS}):
+        if fact.measure is None:
+            yield (key,), "不起作用", "由 lookup 或 derive 得出的数据不看任何行，请删去"
+        elif fact.measure not in _READS.get(key, (fact.measure,)):
+            yield (key,), "不起作用", f"只用于 measure: {'、'.join(_READS[key])}，请删去"
+
+
+def find_type_errors(source: Source, fact: Fact) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Every key of a fact whose column or unit cannot be meant: key, what stands there, what may."""
+    for key, name, types in _asked(fact):
+        column = source.columns.get(name)
+        if column and column.type not in types:
+            yield key, f"{name}（{column.type}）", f"须为这些类型的列：{'、'.join(types)}"
+    of = source.columns.get(fact.of or "")
+    units = (
+        _VALUE.get(of.type, ("text", "level"))
+        if fact.measure == "value" and of
+        else _GIVES.get(str(fact.measure))
+    )
+    if units and fact.unit not in units:
+        yield ("unit",), fact.unit, f"measure: {fact.measure} 的单位可为：{'、'.join(units)}"
+
+
+def _asked(fact: Fact) -> Iterator[tuple[tuple[str, ...], str, tuple[str, ...]]]:
+    """Key, column, the types that it may have."""
+    if fact.of and fact.measure in _TAKES:
+        yield ("of",), fact.of, _TAKES[fact.measure]
+    for key, span in (("current", fact.current), ("open", fact.open)):
+        for end in (span.begins, span.ends) if span else ():
+            yield (key,), end, _DATES
+    if fact.within:
+        yield ("within", "of"), fact.within.of, _DATES
+    if fact.turns:
+        yield ("turns", "of"), fact.turns.of, ("id",)
+    if fact.measure == "sum_by_year":
+        for name in fact.keys:
+            yield ("keys",), name, _DATES

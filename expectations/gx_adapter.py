@@ -1,0 +1,161 @@
+"""Great Expectations, fitted to DuckDB: its engine, its data source, and the one expectation the gate is made of.
+
+Importing this module imports Great Expectations (seconds): only `expectations/suite.py` and, late, the gate do so.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, ClassVar, Literal
+
+os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read while it is imported
+
+import duckdb
+import great_expectations as gx
+import sqlalchemy as sa
+from duckdb_engine import ConnectionWrapper
+from great_expectations.compatibility import pydantic
+from great_expectations.core.metric_domain_types import MetricDomainTypes
+from great_expectations.core.metric_function_types import MetricPartialFunctionTypes
+from great_expectations.datasource.fluent import SQLDatasource
+from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.metrics.metric_provider import metric_partial
+from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+
+_log = logging.getLogger(
+    "great_expectations"
+)  # its logs quote statements, values and paths: nobody hears them
+_log.addHandler(logging.NullHandler())
+_log.propagate = False
+
+
+@atexit.register
+def _let_go_of_duckdb() -> None:
+    """Great Expectations keeps dialects past the interpreter's end; DuckDB would print a page of leak notes for it."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "duckdb_engine":
+            vars(module).clear()
+
+
+class PinnedConnection(SqlAlchemyExecutionEngine):  # type: ignore[misc]
+    """Keeps one connection: the original closes it before the rows are fetched, and DuckDB's are gone by then."""
+
+    @contextlib.contextmanager
+    def get_connection(self) -> Iterator[Any]:
+        yield self._connection
+
+
+class DuckDBSource(SQLDatasource):  # type: ignore[misc]
+    """A data source that reads through the connection it was last given, never through one of its own."""
+
+    type: Literal["jifen_duckdb"] = "jifen_duckdb"
+    _kept: Any = pydantic.PrivateAttr(None)
+
+    def get_execution_engine(self) -> Any:
+        return self._kept
+
+    def whole(self, relation: str) -> Any:
+        """All rows of a relation, whatever it holds at the time. Defined once: every definition is kept as YAML."""
+        if relation in self.get_asset_names():
+            return self.get_asset(relation).get_batch_definition("whole")
+        asset = self.add_query_asset(relation, query=f"SELECT * FROM {relation}")
+        return asset.add_batch_definition_whole_table("whole")
+
+    @contextlib.contextmanager
+    def reading_through(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """For the time of the block, everything is evaluated on a cursor of this connection."""
+        cursor = ConnectionWrapper(connection.cursor())
+        engine = sa.create_engine(
+            "duckdb:///:memory:", creator=lambda: cursor, poolclass=sa.pool.StaticPool
+        )
+        with engine.connect() as opened:
+            self._kept = PinnedConnection(engine=engine, create_temp_table=False)
+            self._kept._connection = opened
+            try:
+                yield
+            finally:
+                self._kept = None
+        engine.dispose()
+
+
+class _Count(TableMetricProvider):  # type: ignore[misc]
+    """An aggregate over the batch, given as SQL. Aggregates of one batch are bundled: one scan answers all of them."""
+
+    @metric_partial(  # type: ignore[untyped-decorator]
+        engine=SqlAlchemyExecutionEngine,
+        partial_fn_type=MetricPartialFunctionTypes.AGGREGATE_FN,
+        domain_type=MetricDomainTypes.TABLE,
+    )
+    def _sqlalchemy(
+        cls,
+        execution_engine: Any,
+        metric_domain_kwargs: Any,
+        metric_value_kwargs: Any,
+        metrics: Any,
+        **_: Any,
+    ) -> Any:
+        (aggregate,) = metric_value_kwargs.values()
+        return sa.literal_column(aggregate), metric_domain_kwargs, {}
+
+
+class FailingRows(_Count):
+    metric_name = "jifen.counted"
+    value_keys = ("counted",)
+
+
+class ConsideredRows(_Count):
+    metric_name = "jifen.among"
+    value_keys = ("among",)
+
+
+class ExpectAtMostFailingRows(BatchExpectation):  # type: ignore[misc]
+    """At most `tolerated` rows are `counted`; or, with a `share`, at most that share of those `among`.
+
+    `counted` and `among` are SQL aggregates that count rows. The standard column expectations mean the same, but they
+    fetch the offending values and scan several times; here nothing but counts ever leaves the engine.
+    """
+
+    counted: str
+    among: str = "count(*)"
+    tolerated: int = 0
+    share: float | None = None
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = (
+        FailingRows.metric_name,
+        ConsideredRows.metric_name,
+    )
+    success_keys: ClassVar[tuple[str, ...]] = ("counted", "among", "tolerated", "share")
+    domain_keys: ClassVar[tuple[str, ...]] = ("batch_id",)
+
+    def _validate(
+        self,
+        metrics: dict[str, int],
+        runtime_configuration: Any = None,
+        execution_engine: Any = None,
+    ) -> dict[str, Any]:
+        counted, among = metrics[FailingRows.metric_name], metrics[ConsideredRows.metric_name]
+        over = (
+            self.share is None or counted > Fraction(str(self.share)) * among
+        )  # 0.35 as it is written
+        too_many = counted > self.tolerated and over
+        return {
+            "success": not too_many,
+            "result": {"observed_value": counted, "details": {"among": among}},
+        }
+
+
+def create_data_source() -> DuckDBSource:
+    """The data source of a context without files, progress bars or telemetry; a process needs one."""
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    made: DuckDBSource = context.data_sources.add_or_update_jifen_duckdb(
+        name="staged", connection_string="duckdb:///:memory:"
+    )
+    return made

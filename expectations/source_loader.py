@@ -1,0 +1,322 @@
+"""Load every source declaration, check each against the others, and report all mistakes at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from expectations.errors import DeclarationError, Diagnostic, did_you_mean
+from expectations.fact_validation import find_type_errors, find_unused_keys
+from expectations.reference_tables import TABLES
+from expectations.source_model import Column, Fact, Source, Span
+from expectations.synthetic_model import ATTRIBUTES, Synthetic, Value
+from expectations.yaml_document import Path_, YamlDocument
+
+BUILTIN_SOURCES = Path(__file__).parent / "sources"
+_MONTH_MEASURES = {"distinct_months", "last_month", "gap_months", "run_months"}
+
+
+def load_sources(folder: Path = BUILTIN_SOURCES) -> dict[str, Source]:
+    """All sources of a folder, by name. DeclarationError with every mistake of every file."""
+    problems: list[Diagnostic] = []
+    sources: dict[str, Source] = {}
+    files = [YamlDocument(path) for path in sorted(folder.glob("*.yaml"))]
+    for file in files:
+        path = file.path
+        source = file.parse(Source) if not file.problems else None
+        if source:
+            _check_source(file, source)
+            if source.source != path.stem:
+                file.refuse(("source",), source.source, f"应与文件名一致：{path.stem}")
+            _check_names(file, source, sources.values())
+            sources[source.source] = source
+    complete = not any(file.problems for file in files)
+    for file, source in zip(files, sources.values(), strict=True) if complete else ():
+        _check_lookups(file, source, collect_facts(sources))
+    for file in files:
+        problems += file.problems
+    if not problems and sum(bool(source.corrects) for source in sources.values()) > 1:
+        problems.append(Diagnostic(folder, 1, "corrects", "多于一个来源声明 corrects", "只留一个"))
+    if not problems and sum(bool(source.spine) for source in sources.values()) != 1:
+        problems.append(
+            Diagnostic(folder, 1, "spine", "没有或多于一个登记来源", "须有且只有一个来源声明 spine")
+        )
+    if problems:
+        raise DeclarationError(problems)
+    return sources
+
+
+def with_aliases(source: Source, aliases: Mapping[str, Mapping[str, list[str]]]) -> Source:
+    """The source with further value aliases (column -> value -> names) from the settings."""
+    columns = dict(source.columns)
+    for name, values in aliases.items():
+        known = {
+            value: [*names, *values.get(value, [])] for value, names in columns[name].values.items()
+        }
+        columns[name] = columns[name].model_copy(update={"values": known})
+    return source.model_copy(update={"columns": columns})
+
+
+def collect_facts(sources: Mapping[str, Source]) -> dict[str, Fact]:
+    """Every declared fact by name, in the order of the files."""
+    return {name: fact for source in sources.values() for name, fact in source.facts.items()}
+
+
+def find_spine(sources: Mapping[str, Source]) -> Source:
+    """The registry: the source whose people are scored."""
+    return next(source for source in sources.values() if source.spine)
+
+
+def _check_names(file: YamlDocument, source: Source, others: Iterable[Source]) -> None:
+    for other in others:
+        for name in source.facts.keys() & other.facts.keys():
+            file.refuse(("facts", name), f"与 {other.source} 的指标数据重名", "请改名")
+
+
+def _check_source(file: YamlDocument, source: Source) -> None:
+    for where, names in _named_columns(source):
+        for name in names:
+            if name is not None and name not in source.columns:
+                file.refuse(where, name, f"没有这一列；{did_you_mean(name, source.columns)}")
+    if source.person not in source.columns or source.columns[source.person].type != "id":
+        file.refuse(("person",), source.person, "应为类型是 id 的列")
+    if source.carry_forward and source.delivery == "increment":
+        file.refuse(("carry_forward",), str(source.carry_forward), "只有全量（snapshot）可以沿用")
+    for where, of, values in _named_values(source):
+        _check_values(file, source, where, of, values)
+    _check_tables(file, source)
+    for name, column in source.columns.items():
+        _check_column(file, source, name, column)
+    for name, fact in source.facts.items():
+        _check_fact(file, source, name, fact)
+    if source.synthetic:
+        _check_synthetic(file, source.columns, source.synthetic)
+
+
+def _named_columns(source: Source) -> Iterator[tuple[Path_, Iterable[str | None]]]:
+    """Every place of a declaration that names columns."""
+    yield ("key",), source.key
+    yield ("prefer",), [source.prefer]
+    yield ("standing",), source.standing
+    if source.spine:
+        spine = source.spine
+        yield ("spine",), [*spine.where, spine.district, spine.community, spine.name, spine.phone]
+    if source.corrects:
+        found = source.corrects
+        yield (
+            ("corrects",),
+            [found.target, found.value, *found.holds, found.decided, *_ends(found.valid)],
+        )
+    if source.ledger:
+        yield (
+            ("ledger",),
+            [*source.ledger.per, source.ledger.newest, *source.ledger.tie, *source.ledger.holds],
+        )
+    if source.quota:
+        quota = source.quota
+        yield ("quota",), [quota.per, quota.date, quota.of, *quota.order, *quota.unless]
+    for name, column in source.columns.items():
+        yield ("columns", name), [column.not_before, column.by, *column.required_when]
+    for name, fact in source.facts.items():
+        yield ("facts", name), _fact_columns(fact)
+
+
+def _named_values(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:
+    """Every place of a declaration that names values of a column."""
+    chosen: list[tuple[Path_, Mapping[str, str]]] = [(("standing",), source.standing)]
+    chosen += [(("spine", "where"), source.spine.where)] if source.spine else []
+    chosen += [(("corrects", "holds"), source.corrects.holds)] if source.corrects else []
+    chosen += [(("quota", "unless"), source.quota.unless)] if source.quota else []
+    if source.ledger:
+        chosen += [
+            (("ledger", "tie"), source.ledger.tie),
+            (("ledger", "holds"), source.ledger.holds),
+        ]
+    chosen += [
+        (("columns", name, "required_when"), column.required_when)
+        for name, column in source.columns.items()
+    ]
+    for where, values in chosen:
+        for column_name, value in values.items():
+            yield (*where, column_name), column_name, [value]
+    for name, fact in source.facts.items():
+        for key, chosen_by in (("where", fact.where), ("weights", fact.weights)):
+            yield from (
+                (("facts", name, key, column_name), column_name, listed)
+                for column_name, listed in chosen_by.items()
+            )
+        if fact.of:
+            yield (
+                ("facts", name, "ladder"),
+                fact.of,
+                [level for step in fact.ladder for level in step],
+            )
+
+
+def _named_tables(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:
+    """Every reference table that a declaration names, with the columns that are asked of it."""
+    if source.quota:
+        yield ("quota", "table"), source.quota.table, [source.quota.per, "year", "points"]
+    for name, fact in source.facts.items():
+        if fact.listed:
+            yield ("facts", name, "listed"), fact.listed.table, [fact.listed.column, "year"]
+        if fact.lookup:
+            look = fact.lookup
+            yield ("facts", name, "lookup"), look.table, [*look.match, look.newest, look.value]
+
+
+def _check_values(
+    file: YamlDocument, source: Source, where: Path_, column: str, values: Iterable[str]
+) -> None:
+    declared = source.columns[column].values if column in source.columns else {}
+    for value in values:
+        if declared and value not in declared:
+            file.refuse(where, value, f"不是 {column} 的取值；{did_you_mean(value, declared)}")
+
+
+def _check_tables(file: YamlDocument, source: Source) -> None:
+    for where, table, names in _named_tables(source):
+        for name in names if table in TABLES else [table]:
+            if table not in TABLES or name not in TABLES[table][1]:
+                file.refuse(where, name, f"没有这个参考表或列；参考表：{'、'.join(TABLES)}")
+
+
+def _check_lookups(file: YamlDocument, source: Source, facts: Collection[str]) -> None:
+    for name, fact in source.facts.items():
+        for of in fact.lookup.match.values() if fact.lookup else ():
+            if of not in facts:
+                file.refuse(
+                    ("facts", name, "lookup", "match"),
+                    of,
+                    f"没有这个指标数据；{did_you_mean(of, facts)}",
+                )
+
+
+def _ends(span: Span) -> tuple[str, str]:
+    return span.begins, span.ends
+
+
+def _check_column(file: YamlDocument, source: Source, name: str, column: Column) -> None:
+    where: Path_ = ("columns", name)
+    headers = {name, column.title, *column.headers}
+    for other, another in source.columns.items():
+        for header in headers & {other, another.title, *another.headers} if other != name else ():
+            file.refuse(where, header, f"{other} 列也用这个表头")
+    if (column.type == "set") != bool(column.values):
+        file.refuse((*where, "values"), column.type, "类型 set 须列出 values，其他类型不得有")
+    if bool(column.by) != bool(column.checks):
+        file.refuse(where, "by 与 checks", "须同时给出")
+    for given in column.checks:
+        _check_values(file, source, (*where, "checks", given), column.by or "", [given])
+
+
+def _fact_columns(fact: Fact) -> list[str | None]:
+    spans = [span for span in (fact.current, fact.open) if span]
+    return [
+        fact.of,
+        *fact.where,
+        *fact.pick,
+        *fact.keys,
+        *fact.weights,
+        *(column for span in spans for column in _ends(span)),
+        *(window.of for window in (fact.within, fact.turns) if window),
+        fact.listed.column if fact.listed else None,
+    ]
+
+
+def _check_fact(file: YamlDocument, source: Source, name: str, fact: Fact) -> None:
+    where: Path_ = ("facts", name)
+    needs_column = fact.measure not in (None, "count", "exists")
+    if needs_column != (fact.of is not None):
+        file.refuse(
+            where,
+            f"measure: {fact.measure}",
+            "须给出 of（count、exists 不用）" if needs_column else "不用 of",
+        )
+    if (fact.measure == "highest") != bool(fact.ladder):
+        file.refuse(where, f"measure: {fact.measure}", "highest 须给出 ladder，其他不得有")
+    if (
+        fact.measure in _MONTH_MEASURES
+        and fact.of in source.columns
+        and source.columns[fact.of].type != "month"
+    ):
+        file.refuse((*where, "of"), str(fact.of), "须为类型是 month 的列")
+    if fact.measure in _MONTH_MEASURES and (
+        fact.current or fact.open or fact.within or fact.turns or fact.listed
+    ):
+        file.refuse(where, f"measure: {fact.measure}", "按月计数的数据只能用 where 筛选")
+    if fact.measure == "value" and not (fact.pick or source.spine):
+        file.refuse((*where, "pick"), "缺少这个键", "一人可有多行：写明取哪一行")
+    for key, found, meant in (*find_type_errors(source, fact), *find_unused_keys(fact)):
+        file.refuse((*where, *key), found, meant)
+    for level in fact.levels.values():
+        if level not in source.facts:
+            file.refuse(
+                (*where, "levels"), level, f"没有这个指标数据；{did_you_mean(level, source.facts)}"
+            )
+
+
+def _check_synthetic(file: YamlDocument, columns: Mapping[str, Column], block: Synthetic) -> None:
+    """Every column, attribute and value that the block names is there."""
+    for where, name, known in _synthetic_names(columns, block):
+        if name not in known:
+            file.refuse(("synthetic", *where), name, f"没有这个名称；{did_you_mean(name, known)}")
+    for where, name, given in _synthetic_values(block):
+        declared = columns[name].values if name in columns else {}
+        for value in given:
+            if declared and value not in declared:
+                file.refuse(
+                    ("synthetic", *where),
+                    value,
+                    f"不是 {name} 的取值；{did_you_mean(value, declared)}",
+                )
+
+
+def _synthetic_names(
+    columns: Collection[str], block: Synthetic
+) -> Iterator[tuple[Path_, str, Collection[str]]]:
+    """Every name of the block, with those that can stand there."""
+    attributes = ATTRIBUTES[block.rows.each]
+    if block.rows.on:
+        yield ("rows", "on"), block.rows.on.after, attributes
+    for name in block.rows.fan:
+        yield ("rows", "fan"), name, columns
+    for index, again in enumerate(block.again):
+        for name in again.where:
+            yield ("again", index, "where"), name, columns
+    for where, name, value in _made(block):
+        yield where, name, columns
+        if value.by:
+            yield where, value.by, columns
+        if value.after:
+            yield where, value.after, (*columns, *attributes)
+        for field in re.findall(r"\{(\w+)\}", value.text or ""):
+            yield where, field, (*columns, "number", "choice")
+
+
+def _synthetic_values(block: Synthetic) -> Iterator[tuple[Path_, str, Iterable[str]]]:
+    """Every list of values in the block, with the column that they are values of."""
+    for name, given in block.rows.fan.items():
+        yield ("rows", "fan"), name, given
+    for index, again in enumerate(block.again):
+        for name, value in again.where.items():
+            yield ("again", index, "where"), name, [value]
+    for where, name, made in _made(block):
+        if made.by:
+            yield where, made.by, made.weights
+        tables = [weight for weight in made.weights.values() if isinstance(weight, dict)]
+        yield (
+            where,
+            name,
+            [value for table in tables for value in table] if made.by else made.weights,
+        )
+
+
+def _made(block: Synthetic) -> Iterator[tuple[Path_, str, Value]]:
+    """Each value that the block makes, with its column."""
+    for name, value in block.columns.items():
+        yield ("columns", name), name, value
+    for index, again in enumerate(block.again):
+        for name, value in again.set.items():
+            yield ("again", index, "set", name), name, value

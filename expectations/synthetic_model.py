@@ -1,0 +1,147 @@
+"""What a source declares about its synthetic extract: who has rows, when, and how their values are spread.
+
+Rows are derived from one shared model of people (`data/synthetic/population.py`). A column that the block is silent about
+follows from its type, so a new source needs no more than `rows: {each: person}`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from expectations.yaml_document import ClosedModel, Switch
+
+Each = Literal["person", "child", "job", "home"]
+Format = Literal["auto", "csv", "parquet", "folder"]
+
+# What every row knows: its person's ID, birth date and home district, the days between which the thing that it is
+# derived from exists, its own day and month, and a day in the month in which it is delivered.
+COMMON = ("id", "born", "district", "since", "until", "on", "month", "received")
+ATTRIBUTES: dict[Each, tuple[str, ...]] = {
+    "person": (
+        *COMMON, "name", "phone", "community", "status", "permit_issued_on", "permit_valid_to", "updated_on",
+    ),
+    "child": (*COMMON, "child_id", "stage"),
+    "job": (*COMMON, "employer", "wage"),
+    "home": (*COMMON, "community"),
+}  # fmt: skip
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
+Span = tuple[int, int]  # both included
+
+
+class Event(ClosedModel):
+    """A day some days after an attribute or another column."""
+
+    after: str
+    days: Span
+
+
+class Late(ClosedModel):
+    """A share of the rows is delivered some months after its own month, or before it where negative."""
+
+    share: Share
+    months: Span
+
+
+class Rows(ClosedModel):
+    """Who has rows: a `share` of `each`; once, or in every month that it exists in with probability `monthly`.
+
+    `times` weighs how many rows one has that are not monthly; `years` is how far monthly rows go back; `ages` bounds
+    the age on the row's day; `on` is that day (else the first day the thing exists); `fan` makes a row for each value
+    of a column, with its probability.
+    """
+
+    each: Each
+    share: Share = 1.0
+    times: dict[int, Weight] = {1: 1.0}
+    monthly: Share | None = None
+    years: int = Field(default=0, ge=0, le=60)
+    ages: Span | None = None
+    on: Event | None = None
+    fan: dict[str, dict[str, Share]] = Field(default={}, max_length=1)
+    late: Late | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if max(self.times) > 1000 or min(self.times) < 0 or not sum(self.times.values()):
+            raise ValueError("times 的行数须在 0 到 1000 之间，且权重之和大于 0")
+        if any(len(values) > 16 for values in self.fan.values()):
+            raise ValueError("fan 最多 16 个值")
+        return self
+
+
+class Value(ClosedModel):
+    """How a column gets its values, in one of five ways.
+
+    `of` an attribute; `weights` of values, dependent on the value of column `by` where given; a number `between` two,
+    in steps of `step`; a date some `days` `after` an attribute or a column; a `text` with {number} (unique), {choice}
+    (1 to `choices`) and {column} in it. A share of the values is null; a share of the dates is `open`, null, while they
+    lie ahead.
+    """
+
+    of: str | None = None
+    weights: dict[str, Weight | dict[str, Weight]] = {}
+    by: str | None = None
+    between: tuple[float, float] | None = None
+    step: float = Field(default=1.0, gt=0)
+    after: str | None = None
+    days: Span = (0, 0)
+    text: str | None = None
+    choices: int = Field(default=1, ge=1)
+    null: Share = 0.0
+    open: Share = 0.0
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ways = [self.of, self.weights or None, self.between, self.after, self.text]
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError("of、weights、between、after、text 五者须有且只有一个")
+        if any(
+            isinstance(weight, dict) != (self.by is not None) for weight in self.weights.values()
+        ):
+            raise ValueError("有 by 时，weights 须按该列的每个值各给一组权重")
+        flat = sum(weight for weight in self.weights.values() if not isinstance(weight, dict))
+        tables = [
+            sum(weight.values()) for weight in self.weights.values() if isinstance(weight, dict)
+        ]
+        if self.weights and not all(total > 0 for total in tables or [flat]):
+            raise ValueError("一组权重之和须大于 0")
+        return self
+
+
+class Again(ClosedModel):
+    """A share of the rows comes once more, some months later, with other values: taken back, cleared, reversed."""
+
+    share: Share
+    months: tuple[Annotated[int, Field(ge=0)], int]
+    where: dict[str, str] = {}
+    set: dict[str, Value]
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class Synthetic(ClosedModel):
+    """How believable rows of a source are made up. `chinese`: headers and set values as people write them."""
+
+    rows: Rows
+    columns: dict[str, Value] = {}
+    again: Annotated[list[Again], BeforeValidator(_listed)] = []
+    format: Format = "auto"
+    chinese: Switch = False
+
+    @model_validator(mode="after")
+    def _known_attributes(self) -> Self:
+        known = ATTRIBUTES[self.rows.each]
+        values = [
+            *self.columns.values(),
+            *(value for again in self.again for value in again.set.values()),
+        ]
+        for value in values:
+            if value.of is not None and value.of not in known:
+                raise ValueError(f"{self.rows.each} 没有 {value.of}；可用：{'、'.join(known)}")
+        return self

@@ -1,0 +1,1 @@
+"""The `jifen` command: options in, one command called, errors and exit codes out."""

@@ -1,0 +1,109 @@
+"""Synthetic months: `jifen synth`, and `jifen demo`, which also runs them and shows where to look."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from data.synthetic.write import generate_extracts
+from expectations.month import Month
+from expectations.source_loader import load_sources
+from flows.cli.progress import show_progress
+from flows.commands.explain import load_published_rules
+from flows.pipeline.runner import run_months
+from flows.project import Project, load_project
+from flows.settings import Paths, Policy, Settings
+from flows.storage.publish import Revision, find_published
+from flows.storage.root import Root, open_root
+from reports.explain.compute import explain_row, find_person_row
+from reports.explain.text import format_explanation
+from transforms.engine.session import fetch_scalar, open_engine, read_folder_sql
+
+DEMO_MONTHS = Month.span(Month.parse("2024-03"), Month.parse("2024-04"))
+
+
+def write_extracts(
+    settings: Settings,
+    residents: int,
+    months: Sequence[Month],
+    out: Path,
+    report_progress: Callable[[str], None],
+    *,
+    seed: int = 0,
+    faults: bool = False,
+) -> None:
+    """Write synthetic extracts of these months under `out`."""
+    spill = settings.paths.root / "tmp" / "synth"
+    try:
+        with show_progress("合成部门数据"):
+            generate_extracts(
+                residents,
+                list(months),
+                out,
+                seed=seed,
+                faults=faults,
+                settings=settings.engine_settings,
+                spill=spill,
+                progress=report_progress,
+                sources=load_sources(),
+                reference=settings.paths.reference,
+            )
+    finally:
+        shutil.rmtree(spill, ignore_errors=True)
+
+
+def run_demo(residents: int, root: Path, report_progress: Callable[[str], None]) -> None:
+    """Two synthetic months, scored and published in a root of their own, and a look at what came out."""
+    place = root.resolve()
+    settings = Settings(
+        paths=Paths(root=place, inbox=place / "inbox"), policy=Policy(allow_illustrative=True)
+    )
+    report_progress(f"合成 {residents:,} 人两个月的部门数据（不是真人）")
+    write_extracts(settings, residents, DEMO_MONTHS, settings.paths.inbox, report_progress)
+    run_months(settings, DEMO_MONTHS, {}, report_progress)
+    house, opened = load_project(settings), open_root(settings)
+    revision = find_published(opened, DEMO_MONTHS[-1])
+    assert revision is not None
+    for line in describe_results(settings, house, opened, revision):
+        report_progress(line)
+
+
+def describe_results(
+    settings: Settings, house: Project, root: Root, revision: Revision
+) -> list[str]:
+    """Where the results are, the points of one person line by line, and one question answered."""
+    rules = load_published_rules(revision, house.sources)
+    scores = read_folder_sql(revision.path / "scores")
+    with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
+        key = fetch_scalar(
+            connection,
+            f"SELECT resident_key FROM {scores} ORDER BY total_points DESC, resident_key LIMIT 1",
+        )
+        row = find_person_row(connection, revision.path, key)
+        assert row is not None
+        explained = explain_row(connection, rules, revision.path, revision.manifest, row)
+        districts = connection.execute(
+            f"SELECT district, count(*), round(avg(total_points), 1) FROM {scores} GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+    told = ["\n积分最高的一位，逐项说明（jifen explain）："]
+    told += [
+        f"  {line}"
+        for line in format_explanation(explained, f"{revision.month} 第 {revision.number} 版")
+    ]
+    told += [
+        "\n各区县人数和平均总分（SELECT district, count(*), avg(total_points) FROM latest_scores GROUP BY 1）："
+    ]
+    told += [
+        f"  {house.reference.districts[code]}  {count:>7,}  {mean:>6}"
+        for code, count, mean in districts
+    ]
+    told += [
+        "\n看这里：",
+        f"  运行报告      {revision.path / 'report' / 'index.html'}",
+        f"  区县导出      {revision.path / 'exports' / '330212'}",
+        f"  分析目录      {root.catalogue}（任何 DuckDB 客户端以只读方式打开）",
+        f"  计分语句      {revision.path / 'sql'}",
+        f"  问题数据      {root.quarantine}",
+    ]
+    return told

@@ -1,0 +1,224 @@
+"""`jifen explain`: one person found in a published month by their ID, explained, and noted in the access log."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+from expectations.reference_tables import load_reference
+from expectations.source_loader import BUILTIN_SOURCES, find_spine, load_sources
+from expectations.source_model import Source
+from flows.settings import Settings
+from flows.storage.publish import Revision, find_published, list_published_months
+from flows.storage.root import Root, open_root
+from reports.explain.compute import explain_row, find_person_row
+from reports.explain.published_rules import PublishedRules
+from reports.explain.records import (
+    Record,
+    format_records,
+    load_person_records,
+    load_refused_records,
+)
+from reports.explain.text import format_explanation, to_json_data
+from transforms.clean import national_id
+from transforms.engine.session import open_engine
+from transforms.points.describe import collect_titles
+from transforms.points.load import load_tables
+from transforms.services.load import load_services
+
+
+def explain_person(
+    settings: Settings,
+    given: str,
+    month: Month | None,
+    report_progress: Callable[[str], None],
+    *,
+    as_json: bool,
+    records: bool,
+) -> None:
+    """Tell why a person has the points they have in a month (default: the newest published), or why they have none.
+
+    `given`: their ID, written as departments write it. JifenError 2: no ID, or the month is not published.
+    """
+    root = open_root(settings)
+    revision = find_revision(root, month)
+    sources = load_declared_sources(settings)
+    with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
+        person, resident_id = read_id(connection, given, revision.month)
+        resident_key = hmac.new(root.key(), resident_id.encode(), hashlib.sha256).hexdigest()[:32]
+        root.access_log(
+            "explain",
+            resident_key=resident_key,
+            month=str(revision.month),
+            records="yes" if records else "no",
+        )
+        row = find_person_row(connection, revision.path, resident_key)
+        data, lines = _answer(connection, sources, revision, row, root, person)
+        if records:
+            data["records"], more = _records(connection, root, sources, revision, person)
+            lines += more
+    if as_json:
+        report_progress(json.dumps(data, ensure_ascii=False, indent=1))
+    else:
+        for line in lines:
+            report_progress(line)
+
+
+def find_revision(root: Root, month: Month | None) -> Revision:
+    """The revision in force of a month, by default of the newest one. Error: exit 2, not published."""
+    months = list_published_months(root)
+    if not months:
+        raise JifenError(
+            ExitCode.USAGE, "还没有发布任何月份", where=str(root.path), hint="先运行 jifen run"
+        )
+    revision = find_published(root, month or months[-1])
+    if revision is None:
+        raise JifenError(
+            ExitCode.USAGE, f"{month} 没有发布", hint=f"已发布：{'、'.join(map(str, months))}"
+        )
+    return revision
+
+
+def load_declared_sources(settings: Settings) -> dict[str, Source]:
+    """The sources' declarations: facts and what they are called."""
+    own = settings.paths.policy / "sources"
+    return load_sources(own if own.is_dir() else BUILTIN_SOURCES)
+
+
+def read_id(connection: duckdb.DuckDBPyConnection, given: str, month: Month) -> tuple[int, str]:
+    """The person's number and normalised 18-character ID, by the rules of the cleaning. Error: exit 2, which never quotes it."""
+    text, number = national_id.normalise_sql("given"), national_id.to_number_sql("text")
+    person, resident_id, sound = connection.execute(
+        f"""
+        SELECT person, {national_id.to_text_sql("person")}, {national_id.is_valid_sql("text", "person", month.last_day)}
+        FROM (SELECT *, {number} AS person FROM (SELECT {text} AS text FROM (SELECT CAST(? AS VARCHAR) AS given)))""",
+        [given],
+    ).fetchall()[0]
+    if person is None or not sound:
+        raise JifenError(
+            ExitCode.USAGE, "公民身份号码不合规则（位数、出生日期或校验码）", hint="核对号码后再查"
+        )
+    return int(person), str(resident_id)
+
+
+def load_published_rules(revision: Revision, sources: Mapping[str, Source]) -> PublishedRules:
+    """The points tables and services that scored a revision, from the copies that are published with it."""
+    policy = revision.path / "policy"
+    names = collect_titles(sources)
+    districts = load_reference(policy / "reference").districts
+    tables = {
+        table.authority: table for table in load_tables(policy / "points", names.facts, districts)
+    }
+    folder = (
+        policy / "services"
+    )  # not there in months that were published before there were services
+    services = load_services(folder, names.facts, tables, districts) if folder.is_dir() else []
+    return PublishedRules(revision.month.last_day, tables, services, names, districts)
+
+
+def find_clean_folders(kind: Path, revision: Revision) -> dict[str, list[Path]]:
+    """Per source the folders of the deliveries that a revision used, of one kind (the root's clean or quarantine)."""
+    folders: dict[str, list[Path]] = {}
+    for used in revision.manifest["deliveries"]:
+        folder = kind / used["source"] / f"received={used['month']}" / f"d{used['number']}"
+        folders.setdefault(used["source"], []).append(folder)
+    return folders
+
+
+def _answer(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Mapping[str, Source],
+    revision: Revision,
+    row: int | None,
+    root: Root,
+    person: int,
+) -> tuple[dict[str, Any], list[str]]:
+    """The answer as data and as lines: an explanation, or why there is none."""
+    month = {
+        "month": str(revision.month),
+        "revision": revision.number,
+        "as_of": str(revision.month.last_day),
+    }
+    told = f"{revision.month} 第 {revision.number} 版"
+    if row is None:
+        why = explain_not_scored(connection, find_spine(sources), root, revision, person)
+        return {**month, "scored": False, "why": why}, [f"{told}：没有此人的积分。{why}"]
+    found = explain_row(
+        connection, load_published_rules(revision, sources), revision.path, revision.manifest, row
+    )
+    return {**month, "scored": True, **to_json_data(found)}, list(format_explanation(found, told))
+
+
+def explain_not_scored(
+    connection: duckdb.DuckDBPyConnection,
+    registry: Source,
+    root: Root,
+    revision: Revision,
+    person: int,
+) -> str:
+    """Why a person has no row: another status in the registry, refused with reasons, or unknown to it."""
+    assert registry.spine
+    known = load_person_records(
+        connection,
+        registry,
+        find_clean_folders(root.clean, revision).get(registry.source, []),
+        person,
+        revision.month,
+    )
+    for record in known:
+        statuses = [
+            record.values.get(registry.columns[column].title, "") for column in registry.spine.where
+        ]
+        return f"{registry.title}中的状态为：{'、'.join(statuses)}（{record.received} 的数据）"
+    refused = load_refused_records(
+        connection,
+        registry,
+        find_clean_folders(root.quarantine, revision).get(registry.source, []),
+        person,
+    )
+    if refused:
+        reasons = dict.fromkeys(reason for record in refused for reason in record.reasons)
+        return (
+            f"{registry.title}中的记录被退回：{'、'.join(reasons)}（{refused[-1].received} 的数据）"
+        )
+    return f"{registry.title}中没有此人"
+
+
+def _records(
+    connection: duckdb.DuckDBPyConnection,
+    root: Root,
+    sources: Mapping[str, Source],
+    revision: Revision,
+    person: int,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The person's rows of every source as data and as lines: clean ones with what they count in, then refused ones."""
+    from transforms.facts.build import load_reference_tables
+
+    load_reference_tables(connection, load_reference(revision.path / "policy" / "reference"))
+    clean, quarantine = (
+        find_clean_folders(root.clean, revision),
+        find_clean_folders(root.quarantine, revision),
+    )
+    kept: list[Record] = []
+    refused: list[Record] = []
+    for name, source in sources.items():
+        over_quota = revision.path / "restricted" / "over_quota" / f"{name}.parquet"
+        kept += load_person_records(
+            connection, source, clean.get(name, []), person, revision.month, over_quota
+        )
+        refused += load_refused_records(connection, source, quarantine.get(name, []), person)
+    lines = ["", f"数据依据（{len(kept)} 条）：", *format_records(kept)]
+    lines += (
+        ["", f"被退回的数据（{len(refused)} 条）：", *format_records(refused)] if refused else []
+    )
+    told = [{**asdict(record), "refused": record in refused} for record in (*kept, *refused)]
+    return told, lines

@@ -1,0 +1,258 @@
+"""`jifen simulate`: a draft policy against a published month, for everyone. Writes a page and the differences, publishes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+from expectations.source_model import Fact
+from flows.commands.explain import find_revision, load_declared_sources, load_published_rules
+from flows.settings import Settings
+from flows.storage.publish import Revision
+from flows.storage.root import Root, hash_file, open_root, utc_now, write_atomically
+from reports.explain.published_rules import PublishedRules
+from reports.simulation import (
+    SimulationContext,
+    describe_effect,
+    measure_total_effect,
+    render_simulation_page,
+)
+from reports.titles import SUMS, collect_item_titles
+from transforms.comparison.simulation import Draft, simulate_draft
+from transforms.engine.session import open_engine, read_folder_sql
+from transforms.expressions.namespace import build_service_names, list_points_columns_on
+from transforms.points.load import load_tables
+from transforms.points.models import CITY, PointsTable, Version
+from transforms.services.load import load_services, select_services_in_force
+from transforms.services.models import Service
+from transforms.services.models import Version as ServiceVersion
+
+DRAFT_CONTENTS = ("points", "services")
+AnyVersion = Version | ServiceVersion
+
+
+def simulate_policy(
+    settings: Settings,
+    policy: Path,
+    month: Month | None,
+    out: Path | None,
+    report_progress: Callable[[str], None],
+) -> None:
+    """Score a published month (default: the newest) again with the draft in `policy`, and write what differs.
+
+    `policy` holds points/ or services/ or both; what it does not hold is taken from the published month. JifenError 2:
+    no draft, not published, or `out` is no place for results; 10: mistakes in the draft.
+    """
+    root = open_root(settings)
+    revision = find_revision(root, month)
+    rules = load_published_rules(revision, load_declared_sources(settings))
+    if not any((policy / part).is_dir() for part in DRAFT_CONTENTS):
+        raise JifenError(
+            ExitCode.USAGE,
+            "草案目录中没有 points/ 或 services/",
+            where=str(policy),
+            hint="核对 --policy",
+        )
+    target = _empty_folder(
+        root, out or root.runs / f"simulate-{revision.month}-{utc_now().replace(':', '')}"
+    )
+    with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
+        facts = _published_facts(connection, revision, rules)
+        tables, services = _load_draft(policy, revision, rules, facts)
+        new = _new_versions(rules, tables, services)
+        draft = _draft(rules, tables, services, facts, new)
+        root.access_log("simulate", month=str(revision.month), revision=revision.number)
+        simulate_draft(
+            connection,
+            revision.path,
+            draft,
+            facts,
+            revision.manifest["corrected"],
+            revision.month,
+            target,
+        )
+        frame = SimulationContext(
+            month=f"{revision.month} 第 {revision.number} 版",
+            districts=rules.districts,
+            items={
+                **collect_item_titles(rules.tables, rules.districts),
+                **collect_item_titles(tables, rules.districts),
+            },
+            sums=frozenset({*SUMS, *rules.version(CITY).sections, *draft.tables[CITY].sections}),
+            services={service.service: service.title for service in (*rules.services, *services)},
+            tried=[
+                *_tried(rules, tables, services, draft),
+                *_not_in_force(tables, services, draft, new),
+                *_left_out(policy, revision),
+            ],
+        )
+        page = render_simulation_page(connection, revision.path, target, frame)
+        effect = measure_total_effect(connection, target)
+    write_atomically(target / "index.html", page.encode())
+    for line in frame.tried:
+        report_progress(line)
+    report_progress(describe_effect(effect, revision.manifest["residents"]))
+    report_progress(f"网页：{target / 'index.html'}")
+    report_progress(
+        f"逐人差异：{target / 'points'}" + (f"、{target / 'services'}" if draft.services else "")
+    )
+
+
+def _empty_folder(root: Root, folder: Path) -> Path:
+    """The folder for the results: new or empty, and nowhere that the pipeline publishes or reads. Error: exit 2."""
+    place = folder.resolve()
+    if place.is_relative_to(root.path.resolve()) and not place.is_relative_to(root.runs.resolve()):
+        raise JifenError(
+            ExitCode.USAGE,
+            "模拟结果不能放在根目录的这个位置",
+            where=str(folder),
+            hint="换一个 --out",
+        )
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise JifenError(
+            ExitCode.USAGE, "结果目录不是空的", where=str(folder), hint="换一个 --out，或先清空它"
+        )
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _published_facts(
+    connection: duckdb.DuckDBPyConnection, revision: Revision, rules: PublishedRules
+) -> dict[str, Fact]:
+    """The declared facts that the revision holds: a draft can use no others."""
+    columns = {
+        name
+        for table in ("facts", "restricted/facts")
+        for name, *_ in connection.execute(
+            f"DESCRIBE FROM {read_folder_sql(revision.path / table)}"
+        ).fetchall()
+    }
+    return {name: fact for name, fact in rules.names.facts.items() if name in columns}
+
+
+def _load_draft(
+    policy: Path, revision: Revision, rules: PublishedRules, facts: Mapping[str, Fact]
+) -> tuple[dict[str, PointsTable], list[Service]]:
+    """The draft's points tables and services; those of the revision where the draft has none. DeclarationError."""
+    tables = dict(rules.tables)
+    if (policy / "points").is_dir():
+        missing = [name for name in tables if not (policy / "points" / f"{name}.yaml").exists()]
+        if missing:
+            what = f"草案的 points/ 中缺少 {'、'.join(missing)} 的积分表"
+            hint = "先把现行的 points/ 整个复制到草案目录，再改其中要改的文件"
+            raise JifenError(ExitCode.DECLARATIONS, what, where=str(policy / "points"), hint=hint)
+        tables = {
+            table.authority: table
+            for table in load_tables(policy / "points", facts, rules.districts)
+        }
+    folder = (policy if (policy / "services").is_dir() else revision.path / "policy") / "services"
+    there = folder.is_dir() and (revision.path / "eligibility").is_dir()
+    return tables, load_services(folder, facts, tables, rules.districts) if there else []
+
+
+def _versions(
+    tables: Mapping[str, PointsTable], services: Sequence[Service]
+) -> Iterator[tuple[str, AnyVersion]]:
+    """Every version with the authority or the service that it belongs to."""
+    for authority, table in tables.items():
+        yield from ((authority, version) for version in table.versions)
+    for service in services:
+        yield from ((service.service, version) for version in service.versions)
+
+
+def _new_versions(
+    rules: PublishedRules, tables: Mapping[str, PointsTable], services: Sequence[Service]
+) -> list[tuple[str, AnyVersion]]:
+    """The versions of the draft that are not as the published month knows them."""
+    known = {(name, version.hash) for name, version in _versions(rules.tables, rules.services)}
+    return [
+        (name, version)
+        for name, version in _versions(tables, services)
+        if (name, version.hash) not in known
+    ]
+
+
+def _draft(
+    rules: PublishedRules,
+    tables: Mapping[str, PointsTable],
+    services: Sequence[Service],
+    facts: Mapping[str, Fact],
+    new: Sequence[tuple[str, AnyVersion]],
+) -> Draft:
+    """Everything as it stands on one day: the scoring date, or the later one on which the last new version begins.
+
+    Tables and services of different days have nothing to do with each other: other sections, other thresholds.
+    """
+    day = max([rules.as_of, *(version.begins for _, version in new)])
+    in_force = {authority: table.in_force(day) for authority, table in tables.items()}
+    kinds = build_service_names(facts, list_points_columns_on(tables, day), rules.districts)
+    return Draft(day, in_force, select_services_in_force(services, day), kinds)
+
+
+def _tried(
+    rules: PublishedRules,
+    tables: Mapping[str, PointsTable],
+    services: Sequence[Service],
+    draft: Draft,
+) -> Iterator[str]:
+    """What the draft changes, table by table, in sentences."""
+    changed = [a for a, version in draft.tables.items() if version.hash != rules.version(a).hash]
+    for authority in changed:
+        old, new = rules.version(authority), draft.tables[authority]
+        changes = {
+            "新增的": [i.title for code, i in new.indicators.items() if code not in old.indicators],
+            "取消的": [i.title for code, i in old.indicators.items() if code not in new.indicators],
+            "改动的": [
+                i.title for code, i in new.indicators.items() if old.indicators.get(code, i) != i
+            ],
+        }
+        told = [f"{kind}指标：{'、'.join(titles)}" for kind, titles in changes.items() if titles]
+        told = told or ["改动的指标：无（改动在部分、分组或上限）"]
+        yield f"{tables[authority].title}：{old.begins} 版 → 草案 {new.begins} 版，{'；'.join(told)}"
+    if not changed:
+        yield "积分表与已发布的相同"
+    in_force = {service.service: service.in_force(rules.as_of) for service in rules.services}
+    titles = {service.service: service.title for service in (*rules.services, *services)}
+    for code, version in draft.services.items():
+        before = in_force.get(code)
+        if before is None or before.hash != version.hash:
+            yield f"{'' if before else '新的'}积分应用 {code} {titles[code]}：草案 {version.begins} 版"
+    for code in in_force if draft.services else ():
+        if in_force[code] and code not in draft.services:
+            yield f"积分应用 {code} {titles[code]}：草案中没有，按取消计算"
+    if draft.day > rules.as_of:
+        yield f"试算 {draft.day} 生效的全部积分表和积分应用，数据仍是计分日 {rules.as_of} 的"
+
+
+def _not_in_force(
+    tables: Mapping[str, PointsTable],
+    services: Sequence[Service],
+    draft: Draft,
+    new: Sequence[tuple[str, AnyVersion]],
+) -> Iterator[str]:
+    """What is new in the draft, but not in force on the day that is tried: another version has taken its place by then."""
+    titles = {name: table.title for name, table in tables.items()} | {
+        s.service: s.title for s in services
+    }
+    in_force: dict[str, AnyVersion] = {**draft.services, **draft.tables}
+    for name, version in new:
+        if version.begins != in_force[name].begins:
+            yield f"{titles[name]}：{version.begins} 版的改动不在模拟之内，{draft.day} 生效的是 {in_force[name].begins} 版"
+
+
+def _left_out(policy: Path, revision: Revision) -> Iterator[str]:
+    """What stands in the draft folder and is no part of a simulation: facts are those of the published month."""
+    for path in sorted((policy / "reference").glob("*.csv")):
+        used = revision.path / "policy" / "reference" / path.name
+        if not used.exists() or hash_file(path) != hash_file(used):
+            yield f"参考表 {path.name} 的改动不在模拟之内：数据仍是该月已发布的"
+    for path in sorted((policy / "reminders").glob("*.yaml")):
+        used = revision.path / "policy" / "reminders" / path.name
+        if not used.exists() or hash_file(path) != hash_file(used):
+            yield f"提醒 {path.stem} 的改动不在模拟之内：模拟不出提醒名单"
+    if (policy / "sources").is_dir():
+        yield "sources/ 的改动不在模拟之内：数据仍是该月已发布的"

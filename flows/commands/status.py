@@ -1,0 +1,127 @@
+"""Where each month stands: published, stale, held, blocked, received; and what is due, missing or late."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from expectations.errors import JifenError
+from expectations.month import Month
+from flows.commands.serve import CITY_TIME, Schedule, load_schedule
+from flows.extract.local import Inbox
+from flows.extract.pull import list_deliveries, list_inbox_months
+from flows.pipeline.drift_check import load_hold
+from flows.project import Project, load_project
+from flows.settings import Settings
+from flows.storage.build import find_build_folder
+from flows.storage.publish import delivery_key, find_published, is_stale, list_published_months
+from flows.storage.root import Root, list_months, open_root
+
+ENDED = {"blocked": "数据未通过", "failed": "未完成"}
+
+
+def find_stale_months(root: Root, sources: list[str]) -> list[Month]:
+    """Published months whose deliveries have changed since, of any source, in the month or before; or the month before."""
+    known = [
+        delivery_key(delivery) for source in sources for delivery in list_deliveries(root, source)
+    ]
+    stale = []
+    for month in list_published_months(root):
+        revision = find_published(root, month)
+        upto = [delivery for delivery in known if Month.parse(delivery["month"]) <= month]
+        if revision and (
+            _content(revision.manifest["received"]) != _content(upto) or is_stale(root, revision)
+        ):
+            stale.append(month)
+    return stale
+
+
+def _content(named: list[dict[str, object]]) -> set[tuple[object, ...]]:
+    return {(item["source"], item["month"], item["content"]) for item in named}
+
+
+def list_month_states(
+    settings: Settings, today: dt.date | None = None
+) -> Iterator[tuple[str, str, str, str, str]]:
+    """One line per month that is known, and for the one that comes next: month, state, revision, residents, what to do.
+
+    Next is the month after the newest published. A month is due on the day of `jifen serve` (the 5th of the month
+    after, unless it was told otherwise); what has not come by then is late on `today`.
+    """
+    root, house = open_root(settings), load_project(settings)
+    today, schedule = today or dt.datetime.now(CITY_TIME).date(), load_schedule(root)
+    stale = set(find_stale_months(root, list(house.sources)))
+    done = list_published_months(root)
+    coming = done[-1] + 1 if done else None
+    for month in sorted(
+        {*done, *list_inbox_months(root), *list_months(root.raw), *([coming] if coming else [])}
+    ):
+        revision, held, last = (
+            find_published(root, month),
+            load_hold(root, str(month)),
+            _last_run(root, month),
+        )
+        state = (
+            "待运行" if revision is None else "已过期，需重新运行" if month in stale else "已发布"
+        )
+        told = [_missing(house, root, month, schedule, today) or "各来源齐全"]
+        if last.get("state") in ENDED:
+            state = (
+                f"{ENDED[last['state']]}（以前的版本仍有效）" if revision else ENDED[last["state"]]
+            )
+            told = (
+                told if told != ["各来源齐全"] else []
+            )  # beside "数据未通过" it would be read as sound
+            report = f"，报告 {last['report']}" if last["report"] else ""
+            what = last["reason"].splitlines()[0].removesuffix("：")
+            told.insert(0, f"{what}（退出码 {last['exit_code']}），{last['todo']}{report}")
+        if held and find_build_folder(root, str(month), held.build).is_dir():
+            state = "待核（以前的版本仍有效）" if revision else "待核"
+            told.insert(0, f"{len(held.reasons)} 项与上月相差超出限度，报告 {held.report}")
+        if month == coming and (newest := schedule.newest_due(today)) > month:
+            told.append(f"此后到 {newest} 各月也已到期")
+        number = f"r{revision.number}" if revision else ""
+        residents = f"{revision.manifest['residents']:,}" if revision else ""
+        yield str(month), state, number, residents, "；".join(told)
+
+
+def _last_run(root: Root, month: Month) -> dict[str, Any]:
+    """The record of the month's last run; empty when there is none."""
+    newest = max(root.runs.glob(f"[0-9]*-{month}.json"), default=None)
+    return dict(json.loads(newest.read_bytes())) if newest else {}
+
+
+def _missing(house: Project, root: Root, month: Month, schedule: Schedule, today: dt.date) -> str:
+    """What has not been received and is not in the inbox; what has an origin of its own is not looked for there."""
+    absent = [
+        name
+        for name in house.sources
+        if all(known.month != month for known in list_deliveries(root, name))
+    ]
+    fetched = [
+        name for name in absent if (given := house.settings.sources.get(name)) and given.origin
+    ]
+    lacking = [name for name in absent if name not in fetched and not _offered(root, name, month)]
+    told = []
+    if lacking:
+        due = schedule.due(month)
+        late = (today - due.date()).days
+        when = f"逾期 {late} 天" if late > 0 else f"应于 {due:%Y-%m-%d %H:%M} 前交齐"
+        told.append(f"{when}，缺少：{_titles(house, lacking)}")
+    if fetched:
+        told.append(f"运行时自行取数：{_titles(house, fetched)}")
+    return "；".join(told)
+
+
+def _offered(root: Root, source: str, month: Month) -> bool:
+    """Whether a run would find something of the source in the inbox, be it good or not."""
+    try:
+        return Inbox(root.inbox, source).offer(month) is not None
+    except JifenError:
+        return True
+
+
+def _titles(house: Project, names: list[str]) -> str:
+    return "、".join(house.sources[name].title for name in names)

@@ -1,0 +1,104 @@
+"""What every origin gives: an offer of parts for a month, each with what tells its version, ready to be brought here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+
+FORMATS = (".csv", ".parquet", ".xlsx")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file on offer: its name relative to the delivery, `/` between folders.
+
+    `seen`: what the origin tells of its version without being read (size, times, ETag); empty when it tells nothing.
+    `bring` writes the whole content to a new file, on disk when it returns, and gives its SHA-256.
+    """
+
+    name: str
+    seen: dict[str, Any]
+    bring: Callable[[Path], str]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What an origin holds for a month: `where` it lies, free of secrets, and its parts in their order, at least one."""
+
+    where: str
+    parts: list[RemoteFile]
+
+
+class Connector(Protocol):
+    """Where one source comes from.
+
+    `believed`: its word that a part is unchanged is taken, even for the month that is run: reading again costs the net.
+    `asked_once`: it cannot tell whether an older month has changed, so one that has come, with rows, stays as it came.
+    """
+
+    believed: bool
+    asked_once: bool
+
+    def offer(self, month: Month) -> Listing | None:
+        """What has come for a month, None when nothing has. JifenError 11; its cause is a ConnectionError or
+        TimeoutError when trying again may help."""
+
+
+def save_stream(chunks: Iterable[bytes], target: Path) -> str:
+    """Write a new file onto the disk as it comes; its SHA-256."""
+    digest = hashlib.sha256()
+    with target.open("xb") as file:
+        for chunk in chunks:
+            digest.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def sort_files(parts: list[RemoteFile], where: str) -> list[RemoteFile]:
+    """Parts in the byte order of their names. JifenError when they are not of one format."""
+    if len({file_suffix(part.name) for part in parts}) > 1:
+        raise extract_error(where, "同一来源的文件格式不一", "同一次交付只用一种格式")
+    return sorted(parts, key=lambda part: os.fsencode(part.name))
+
+
+def check_format(name: str, where: str) -> None:
+    """JifenError when nobody would read a file of this name, or could write it down."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        hint = "请部门改名后再放入（从压缩包解出的文件名可能是旧编码）"
+        raise extract_error(
+            where.encode(errors="backslashreplace").decode(), "文件名不是 UTF-8 编码", hint
+        ) from None
+    if file_suffix(name) not in FORMATS:
+        raise extract_error(
+            where, "不认识的文件格式", f"应以 {'、'.join(FORMATS)} 结尾；不属于交付的文件请移走"
+        )
+
+
+def file_suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a part of a relative name starts with a dot: not meant for us, or leading out of its folder."""
+    return any(item.startswith(".") for item in name.split("/"))
+
+
+def extract_error(where: str | Path, what: str, hint: str) -> JifenError:
+    return JifenError(ExitCode.EXTRACT, what, where=str(where), hint=hint)
+
+
+def changed_while_read(where: str | Path) -> JifenError:
+    return extract_error(
+        where, "文件在读取时仍有变化", "等部门写完后再运行；建议先写到别的名字，再改名放入"
+    )

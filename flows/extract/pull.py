@@ -1,0 +1,245 @@
+"""Deliveries: what the departments brought, kept byte for byte as it came, with a receipt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+from flows.extract import open_connector
+from flows.extract.base import Connector, Listing, RemoteFile
+from flows.settings import Settings
+from flows.storage.root import (
+    Root,
+    fsync_path,
+    hash_file,
+    list_months,
+    list_versions,
+    rename_and_sync,
+    to_canonical_json,
+    utc_now,
+    write_atomically,
+)
+
+RECEIPT = "receipt.json"
+AT_ONCE = (
+    4  # sources brought at the same time: hashing overlaps with waiting for disks and networks
+)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One received delivery: `raw/<month>/<source>/d<number>/` with its parts in their order, and its receipt.
+
+    `content` is the SHA-256 over the parts' hashes in order: equal content, equal hash, whatever the files are called.
+    """
+
+    source: str
+    month: Month
+    number: int
+    folder: Path
+    content: str
+    parts: tuple[Path, ...]
+    receipt: dict[str, Any]
+
+
+def pull_up_to(
+    root: Root, settings: Settings, sources: Iterable[str], month: Month
+) -> list[Delivery]:
+    """Receive what is on offer for a month and all before it; return the deliveries that are new, ascending by month.
+
+    Asked for are the month itself, every month before it that has a folder in the inbox, and of a source with an
+    origin of its own every month since its first delivery. JifenError 11 when an offer is ambiguous, unreadable, out
+    of reach or still being written.
+    """
+    waiting = {known for known in list_inbox_months(root) if known <= month} | {month}
+
+    def asked_for(source: str) -> list[Month]:
+        given, received = (
+            settings.sources.get(source),
+            [delivery.month for delivery in list_deliveries(root, source)],
+        )
+        missing = Month.span(received[0], month) if given and given.origin and received else []
+        return sorted(waiting.union(missing))
+
+    def receive(source: str) -> list[Delivery]:
+        origin = open_connector(root, source, settings.sources.get(source))
+        came = [
+            _receive(root, source, asked, origin, rehash=asked == month)
+            for asked in asked_for(source)
+        ]
+        return [delivery for delivery in came if delivery]
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        new = [delivery for came in pool.map(receive, sources) for delivery in came]
+    return sorted(new, key=lambda delivery: delivery.month)
+
+
+def list_inbox_months(root: Root) -> list[Month]:
+    """The months that have a folder in the inbox, ascending."""
+    return list_months(root.inbox)
+
+
+def list_deliveries(root: Root, source: str) -> list[Delivery]:
+    """The delivery in force of every received month of a source, ascending by month."""
+    newest = (_newest(root, source, month) for month in list_months(root.raw))
+    return [delivery for delivery in newest if delivery]
+
+
+def record_row_count(delivery: Delivery, rows: int) -> Delivery:
+    """Add the number of rows received to the receipt, once the rows have been counted."""
+    write_atomically(
+        delivery.folder / RECEIPT, to_canonical_json({**delivery.receipt, "rows": rows})
+    )
+    return read_delivery(delivery.folder)
+
+
+def read_delivery(folder: Path) -> Delivery:
+    """The delivery in a `d<number>` folder. Error: exit 15, its receipt is damaged."""
+    try:
+        receipt = json.loads((folder / RECEIPT).read_bytes())
+        parts = tuple(folder / part["name"] for part in receipt["parts"])
+        month = Month.parse(receipt["month"])
+        return Delivery(
+            receipt["source"],
+            month,
+            int(folder.name[1:]),
+            folder,
+            str(receipt["content"]),
+            parts,
+            receipt,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        hint = "从备份恢复这个文件夹；运行 jifen verify 查看全部损坏"
+        raise JifenError(
+            ExitCode.DAMAGE, "收件回执已损坏", where=str(folder / RECEIPT), hint=hint
+        ) from None
+
+
+def hash_content(hashes: Iterable[str]) -> str:
+    """The hash of a delivery from the hashes of its parts, in order."""
+    return hashlib.sha256("".join(f"{item}\n" for item in hashes).encode()).hexdigest()
+
+
+def _newest(root: Root, source: str, month: Month) -> Delivery | None:
+    received = list_versions(root.raw / str(month) / source, "d")
+    return read_delivery(received[-1][1]) if received else None
+
+
+def _receive(
+    root: Root, source: str, month: Month, origin: Connector, rehash: bool
+) -> Delivery | None:
+    """Bring what is on offer to raw as the next delivery, unless the newest one has the same content."""
+    newest = _newest(root, source, month)
+    if newest and origin.asked_once and not rehash and newest.receipt.get("rows"):
+        return None
+    offer = origin.offer(month)
+    if offer is None or (
+        newest and (origin.believed or not rehash) and _unchanged(offer, newest.receipt)
+    ):
+        return None
+    folder = root.tmp / "pull" / f"{month}-{source}"
+    receipt = {
+        "source": source,
+        "month": str(month),
+        **_bring(offer, folder),
+        "received_at": utc_now(),
+    }
+    if newest and newest.content == receipt["content"]:
+        shutil.rmtree(folder)
+        # Noted, so that next time it is known by its size and times.
+        same = {**newest.receipt, "origin": receipt["origin"], "parts": receipt["parts"]}
+        if [part["name"] for part in same["parts"]] == [
+            part["name"] for part in newest.receipt["parts"]
+        ]:
+            write_atomically(newest.folder / RECEIPT, to_canonical_json(same))
+        return None
+    write_atomically(folder / RECEIPT, to_canonical_json(receipt))
+    for inner in (item for item in folder.rglob("*") if item.is_dir()):
+        fsync_path(inner)
+    target = root.raw / str(month) / source / f"d{newest.number + 1 if newest else 1}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    rename_and_sync(folder, target)
+    for parent in (target.parent.parent, root.raw):
+        fsync_path(parent)
+    return read_delivery(target)
+
+
+def _bring(offer: Listing, folder: Path) -> dict[str, Any]:
+    """Bring all parts of an offer into a folder; what the receipt says of them.
+
+    The receipt grows part by part, so that what an interrupted pull has brought is taken up by the next.
+    """
+    done = _brought_before(offer, folder)
+    _clear(folder, {part["name"] for part in done.values()})
+    for part in offer.parts:
+        if part.name not in done:
+            target = folder / part.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            digest = part.bring(target)
+            done[part.name] = {
+                "name": part.name,
+                "bytes": target.stat().st_size,
+                **part.seen,
+                "sha256": digest,
+            }
+            draft = {"origin": offer.where, "parts": list(done.values())}
+            write_atomically(folder / RECEIPT, to_canonical_json(draft))
+    parts = [done[part.name] for part in offer.parts]
+    return {
+        "origin": offer.where,
+        "parts": parts,
+        "content": hash_content(part["sha256"] for part in parts),
+    }
+
+
+def _brought_before(offer: Listing, folder: Path) -> dict[str, dict[str, Any]]:
+    """By name, the parts that an interrupted pull left whole and that are still the same on offer."""
+    try:
+        draft = json.loads((folder / RECEIPT).read_bytes())
+        noted = {part["name"]: part for part in draft["parts"] if draft["origin"] == offer.where}
+        return {
+            part.name: noted[part.name]
+            for part in offer.parts
+            if _is_as_noted(part, noted.get(part.name))
+            and hash_file(folder / part.name) == noted[part.name]["sha256"]
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _clear(folder: Path, wanted: set[str]) -> None:
+    """Leave nothing in a folder but the wanted files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for item in folder.rglob("*"):
+        if not item.is_dir() and item.relative_to(folder).as_posix() not in wanted:
+            item.unlink()
+    for inner in sorted((item for item in folder.rglob("*") if item.is_dir()), reverse=True):
+        with suppress(OSError):  # something wanted is in it
+            inner.rmdir()
+
+
+def _unchanged(offer: Listing, receipt: dict[str, Any]) -> bool:
+    """Whether an offer is, by what its origin tells, the one that a receipt notes."""
+    noted = receipt["parts"]
+    return (
+        bool(receipt["origin"] == offer.where)
+        and len(noted) == len(offer.parts)
+        and all(_is_as_noted(part, known) for part, known in zip(offer.parts, noted, strict=True))
+    )
+
+
+def _is_as_noted(part: RemoteFile, noted: dict[str, Any] | None) -> bool:
+    return (
+        bool(part.seen)
+        and noted is not None
+        and {"name": part.name, **part.seen}.items() <= noted.items()
+    )

@@ -1,0 +1,1 @@
+"""The only Prefect code: flow, schedule, server."""

@@ -1,0 +1,248 @@
+"""The second half of a month: facts, points, services, lists; each made once in the build folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from flows.pipeline.context import RunContext
+from flows.pipeline.ingest import build_cleaning_job
+from flows.project import Project, split_city
+from flows.storage import incremental_state, publish
+from flows.storage.root import fingerprint_key, recreate_folder
+from reports.packages.build import District, write_all_packages
+from reports.packages.lists import PackageTitles
+from transforms import outputs
+from transforms.comparison.changes import write_changes
+from transforms.engine.errors import explain_overflow
+from transforms.engine.parquet_projection import copy_columns
+from transforms.engine.session import map_concurrently, read_folder_sql, read_parquet_sql
+from transforms.facts.build import build_facts, load_reference_tables
+from transforms.points.columns import list_scored_indicators
+from transforms.points.compile import points_sql
+from transforms.reminders.build import (
+    ReminderDeclarations,
+    ReminderHistory,
+    may_add_reminders,
+    write_reminders,
+)
+from transforms.services.eligibility_sql import eligibility_sql, scored_sql
+
+
+def compute_facts(run: RunContext) -> dict[str, Any]:
+    """The fact table, and what is published of it."""
+    return run.making.step("facts", lambda: _facts(run))
+
+
+def _facts(run: RunContext) -> dict[str, Any]:
+    revision, house = run.making.revision, run.house
+    folders = {
+        name: [
+            build_cleaning_job(house, delivery).folder(run.root.path, "clean")
+            for delivery in served.deliveries
+        ]
+        for name, served in run.served.items()
+    }
+    city, districts = split_city(house.in_force(run.month))
+    targets = {line.target for line in list_scored_indicators(city, districts)}
+    with run.engine() as connection, incremental_state.new_state(run) as folder:
+        made = build_facts(
+            connection, house.sources, folders, house.reference, targets, run.month, run.key,
+            recreate_folder(run.making.wide), revision / "restricted" / "over_quota", lambda what: run.report_progress(f"指标数据：{what}"),
+            before=incremental_state.load_previous_state(run), onward=folder, identities=_identities_before(run),
+        )  # fmt: skip
+        connection.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
+        unknown = outputs.count_unknown_award_codes(
+            connection, house.sources, house.district_indicators()
+        )
+    for table, columns in outputs.list_published_columns(house.facts).items():
+        copy_columns(_parts(run.making.wide), outputs.find_table_file(revision, table), columns)
+    write_sql(revision, "facts", [(step.name, step.sql) for step in made.statements])
+    return {
+        "residents": made.residents,
+        "unmatched": made.unmatched,
+        "over_quota": made.over_quota,
+        "unknown_keys": unknown,
+        "corrected": sorted(made.corrected.indicators),
+        "corrections_without_target": made.corrected.without_target,
+    }
+
+
+def _identities_before(run: RunContext) -> Path | None:
+    """The identities published with the month before, if they are with this key, and what they were."""
+    before = publish.find_published(run.root, run.month - 1)
+    if before is None or before.manifest["key_fingerprint"] != fingerprint_key(run.key):
+        return None
+    path = outputs.find_table_file(before.path, "restricted/identities")
+    known = before.manifest["files"].get(path.relative_to(before.path).as_posix())
+    return path if publish.file_record(path) == known else None
+
+
+def compute_points(run: RunContext) -> dict[str, Any]:
+    """Points of everyone: one statement over the fact table."""
+    return run.making.step("points", lambda: _points(run))
+
+
+def _points(run: RunContext) -> dict[str, Any]:
+    city, districts = split_city(run.house.in_force(run.month))
+    corrected = run.making.done()["facts"]["corrected"]
+    statement = points_sql(city, districts, run.house.facts, corrected=corrected)
+    target = outputs.find_table_file(run.making.revision, "scores")
+    with run.engine() as connection:
+        connection.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
+        with explain_overflow(connection, run.house.facts, ["facts"]):
+            rows = outputs.write_table(
+                connection,
+                statement,
+                target,
+                {"month": run.month.first_day, "as_of": run.month.last_day},
+            )
+    write_sql(run.making.revision, "points", [("points", statement)])
+    return {"scored": rows}
+
+
+def compute_changes(run: RunContext) -> dict[str, Any]:
+    """What changed against the month before as published."""
+    return run.making.step("changes", lambda: _changes(run))
+
+
+def _changes(run: RunContext) -> dict[str, Any]:
+    before = publish.find_published(run.root, run.month - 1)
+    revision = run.making.revision
+    owners = {
+        line.column: line.authority
+        for line in list_scored_indicators(*split_city(run.house.in_force(run.month)))
+    }
+    with run.engine() as connection:
+        made = write_changes(
+            connection,
+            revision,
+            before.path if before else None,
+            run.month,
+            owners,
+            revision / "changes",
+        )
+    compared = f"{before.month}/r{before.number}" if before else None
+    return {"changes": made.items, "moved": made.moved, "compared_with": compared}
+
+
+def compute_services(run: RunContext) -> dict[str, Any]:
+    """Who qualifies for what, and who lacks nothing but points."""
+    return run.making.step("services", lambda: _services(run))
+
+
+def _services(run: RunContext) -> dict[str, Any]:
+    statement = eligibility_sql(run.house.services_in_force(run.month), run.house.names(run.month))
+    folder = run.making.revision / "eligibility"
+    values = {"month": run.month.first_day, "as_of": run.month.last_day}
+
+    def write(own: duckdb.DuckDBPyConnection, district: str) -> None:
+        own.execute(
+            f"CREATE TEMP VIEW scored AS {scored_sql(run.house.in_force(run.month), district)}"
+        )
+        outputs.write_table(own, statement, folder / f"{district}.parquet", values)
+
+    with run.engine() as connection:
+        _view_facts_and_scores(connection, run)
+        map_concurrently(connection, run.house.reference.districts, write)
+        rows = connection.execute(f"""
+            SELECT service, count(*) FILTER (WHERE eligible), coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
+            FROM {read_folder_sql(folder)} GROUP BY service ORDER BY service""").fetchall()
+    write_sql(run.making.revision, "services", [("eligibility", statement)])
+    return {
+        "eligible": {code: count for code, count, _ in rows},
+        "monthly_amounts": {c: str(a) for c, _, a in rows if a},
+    }
+
+
+def compute_reminders(run: RunContext) -> dict[str, Any]:
+    """The month's reminder list."""
+    return run.making.step("reminders", lambda: _reminders(run))
+
+
+def _reminders(run: RunContext) -> dict[str, Any]:
+    house, made = run.house, publish.list_revisions(run.root, run.month)
+    told = may_add_reminders(
+        run.month, publish.list_published_months(run.root), last=run.last, send=run.send
+    )
+    before = publish.find_published(run.root, run.month - 1)
+    others = [path for month, _, path in run.root.revision_folders() if month != run.month]
+    published = ReminderHistory(
+        eligibility_before=_parts(before.path / "eligibility") if before else [],
+        told=[file for path in others for file in _parts(path / "reminders")],
+        kept=_parts(made[-1].path / "reminders") if made else [],
+    )
+    open_services = [service for service in house.services if service.in_force(run.month.last_day)]
+    declared = ReminderDeclarations(
+        open_services, house.reminders, house.facts, house.reference.districts
+    )
+    with run.engine() as connection:
+        load_reference_tables(connection, house.reference)
+        _view_facts_and_scores(connection, run)
+        connection.execute(f"CREATE VIEW scored AS {scored_sql(house.in_force(run.month))}")
+        listed = write_reminders(
+            connection, declared, _parts(run.making.revision / "eligibility"), published, month=run.month,
+            revision=publish.next_revision_number(run.root, run.month), key=run.key, allow_new=told,
+            target=run.making.revision / "reminders" / "reminders.parquet",
+        )  # fmt: skip
+    write_sql(
+        run.making.revision, "reminders", [(step.name, step.sql) for step in listed.statements]
+    )
+    return {"told": told, "reminders": listed.listed, "reminders_added": listed.added}
+
+
+def write_packages(run: RunContext) -> dict[str, Any]:
+    """Each district's package."""
+    return run.making.step("exports", lambda: _exports(run))
+
+
+def _exports(run: RunContext) -> dict[str, Any]:
+    house = run.house
+    compared = run.making.done()["changes"]
+    city, versions = split_city(house.in_force(run.month))
+    policy = PackageTitles(
+        city,
+        versions,
+        {service.service: service.title for service in house.services},
+        house.reminder_titles(),
+    )
+    with run.engine() as connection:
+        counts = write_all_packages(
+            connection, run.making.revision, list_package_districts(house), policy, run.month,
+            moved=compared["moved"] if compared["compared_with"] else None,
+            number=publish.next_revision_number(run.root, run.month), require_encryption=house.settings.exports.require_encryption,
+            report_progress=lambda code: run.report_progress(f"区县导出：{house.reference.districts[code]}"),
+        )  # fmt: skip
+    return {"exports": counts}
+
+
+def list_package_districts(house: Project) -> list[District]:
+    """Everyone who gets a package."""
+    return [
+        District(code, name, recipient)
+        for code, name, _, recipient in house.reference.rows["districts"]
+    ]
+
+
+def _view_facts_and_scores(connection: duckdb.DuckDBPyConnection, run: RunContext) -> None:
+    """The views `facts` and `scores` of the same residents in the same order."""
+    scores = run.making.revision / "scores" / "scores.parquet"
+    connection.execute(f"CREATE VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
+    connection.execute(f"CREATE VIEW scores AS FROM {read_parquet_sql(scores)}")
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
+
+
+def write_sql(revision: Path, group: str, statements: Sequence[tuple[str, str]]) -> None:
+    """Keep the statements that made the month beside it, one file each, numbered in the order they ran."""
+    folder = revision / "sql" / group
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for number, (name, sql) in enumerate(statements, 1):
+        (folder / f"{number:02d}_{name}.sql").write_text(sql.strip() + ";\n", encoding="utf-8")

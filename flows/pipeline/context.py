@@ -1,0 +1,139 @@
+"""One run of one month: what its steps share, and what the month's files depend on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.errors import JifenError
+from expectations.month import Month
+from flows.extract.pull import list_deliveries
+from flows.pipeline.inputs import InputSet
+from flows.project import CODE_PATHS, Project, code_fingerprint
+from flows.storage import publish
+from flows.storage.build import Build
+from flows.storage.root import Root, utc_now, write_atomically
+from transforms.clean.delivery import RowCounts
+from transforms.comparison.drift import DriftChange
+from transforms.engine.session import open_engine
+
+ProgressSink = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class HeldMonth:
+    """A month that the drift check keeps back: the build, the options and inputs it was made with, and why.
+
+    `inputs`: group -> thing -> its version or hash, in the operators' words. `report`: where its page is.
+    """
+
+    build: str
+    allowed: dict[str, str]
+    send: bool
+    last: bool
+    inputs: dict[str, dict[str, Any]]
+    reasons: list[str]
+    report: str
+    at: str
+
+
+@dataclass(frozen=True)
+class RejectedDelivery:
+    """A delivery that could not be read, or that the gate turned down; `counts`: of its rows, as far as it was read."""
+
+    source: str
+    error: JifenError
+    counts: dict[str, Any] | None
+
+
+@dataclass
+class RunContext:
+    """One run of one month: what it works on, and what its steps have found so far.
+
+    `send`: tell reminders whatever month it is; `last`: the month is the last, or the only one, of its run.
+    `accept`: why the operator lets a month through that the drift check would hold; `held`: the month as it was held
+    before, `outdated`: what has changed since; `changes`, `reasons`: what the drift check found, and what holds it.
+    """
+
+    house: Project
+    root: Root
+    key: bytes
+    month: Month
+    allowed: Mapping[str, str] = field(default_factory=dict)
+    send: bool = False
+    last: bool = True
+    accept: str | None = None
+    report_progress: ProgressSink = lambda line: None
+    started: str = field(default_factory=utc_now)
+    served: dict[str, InputSet] = field(default_factory=dict)
+    accounts: dict[str, list[RowCounts]] = field(default_factory=dict)
+    refused: list[RejectedDelivery] = field(default_factory=list)
+    build: Build | None = None
+    published: publish.Revision | None = None
+    unchanged: bool = False
+    held: HeldMonth | None = None
+    outdated: list[str] = field(default_factory=list)
+    changes: list[DriftChange] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def making(self) -> Build:
+        assert self.build is not None
+        return self.build
+
+    def engine(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return open_engine(self.house.settings.engine_settings, self.root.tmp / "spill")
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the operator accepts what is built now: not if it was held, and has changed since they saw it."""
+        return self.accept is not None and not self.outdated
+
+    def record(self, suffix: str) -> Path:
+        """Where a record of this run is kept."""
+        return self.root.runs / f"{self.started.replace(':', '')}-{self.month}{suffix}"
+
+    def keep_page(self, page: str) -> Path:
+        """Keep the report of a month that is not published, and say where."""
+        target = self.record(".html")
+        write_atomically(target, page.encode())
+        self.report_progress(f"报告：{target}")
+        return target
+
+
+def build_fingerprint(run: RunContext) -> str:
+    """What a half-made revision depends on: the inputs, what was published so far (changes, reminders), and the options."""
+    sequence = len(run.root.revision_folders())
+    return hashlib.sha256(
+        f"{input_fingerprint(run)} {sequence} {run.send} {run.last}".encode()
+    ).hexdigest()
+
+
+def list_received(run: RunContext) -> list[dict[str, Any]]:
+    """Every delivery in force up to the month, used or not: the month is a function of these."""
+    return [
+        publish.delivery_key(delivery)
+        for name in run.house.sources
+        for delivery in list_deliveries(run.root, name)
+        if delivery.month <= run.month
+    ]
+
+
+def input_fingerprint(run: RunContext) -> str:
+    """What the month's files depend on: deliveries, what bridges missing ones, declarations, code, key."""
+    parts = [
+        str(run.month),
+        *(str(sorted(item.items())) for item in list_received(run)),
+        *(f"{name} {served.carried_from} {served.missing}" for name, served in run.served.items()),
+        run.house.declarations_hash,
+        code_fingerprint(*CODE_PATHS),
+        hashlib.sha256(run.key).hexdigest(),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,154 @@
+"""Run months: the lock, the server in the background, the steps, and the record of the run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+
+from expectations import gate
+from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+from flows.cli.progress import NULL_PROGRESS, Advance, show_progress
+from flows.commands.check import refuse_changed_versions, refuse_illustrative, refuse_missing_keys
+from flows.orchestration import server
+from flows.pipeline.context import ProgressSink, RunContext
+from flows.pipeline.notify import notify
+from flows.pipeline.result import RunResult, failed, succeeded
+from flows.pipeline.stages import STAGES, Stage, renew_catalogue
+from flows.project import Project, load_project
+from flows.settings import Settings
+from flows.storage import publish
+from flows.storage.root import Root, open_root, to_canonical_json, write_atomically
+
+Attempt = Callable[[Stage, RunContext], object]
+
+
+def run_months(
+    settings: Settings,
+    months: Sequence[Month],
+    allowed: Mapping[str, str],
+    report_progress: ProgressSink,
+    *,
+    send: bool = False,
+    accept: str | None = None,
+) -> list[RunContext]:
+    """Run these months one after the other, each as a Prefect flow. JifenError ends it; months done stay published.
+
+    `accept`: why a month that has drifted too far is published all the same.
+    """
+    with (
+        show_progress("准备") as doing,
+        open_project_or_notify(settings, months, report_progress) as (house, root, key),
+    ):
+        _refuse_unknown_sources(house, allowed)
+        return [
+            _run_with_prefect(
+                RunContext(house, root, key, month, allowed, send, month == months[-1], accept),
+                report_progress,
+                doing,
+            )
+            for month in months
+        ]
+
+
+@contextmanager
+def open_project_or_notify(
+    settings: Settings, months: Sequence[Month], report_progress: ProgressSink
+) -> Iterator[tuple[Project, Root, bytes]]:
+    """As `_opened`; what stops the first month before it has begun is notified like what stops it later."""
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(open_project(settings, months, report_progress))
+        except Exception as error:
+            notify(settings, report_progress, failed(months[0], error))
+            raise
+        yield opened
+
+
+def _refuse_unknown_sources(house: Project, allowed: Mapping[str, str]) -> None:
+    """A source that may be missing, but that nobody declared, is a slip of the pen: exit 2."""
+    unknown = [name for name in allowed if name not in house.sources]
+    if unknown:
+        hint = f"来源有：{'、'.join(house.sources)}"
+        raise JifenError(
+            ExitCode.USAGE, f"--allow-missing：没有来源 {'、'.join(unknown)}", hint=hint
+        )
+
+
+def run_scheduled(
+    settings: Settings, report_progress: ProgressSink, month: Month, attempt: Attempt
+) -> RunResult:
+    """The month within a flow run that the schedule has started: what goes wrong beforehand is its outcome too."""
+    try:
+        with open_project(settings, [month], report_progress) as (house, root, key):
+            outcome = _run_steps(report_progress, RunContext(house, root, key, month), attempt)
+    except Exception as error:
+        outcome = failed(month, error)
+    if outcome.error:
+        report_progress(f"{month} 未发布：{outcome.reason}")
+    return outcome
+
+
+@contextmanager
+def open_project(
+    settings: Settings, months: Sequence[Month], report_progress: ProgressSink
+) -> Iterator[tuple[Project, Root, bytes]]:
+    """The root, held for these months, once everything declared and published is found in order."""
+    root = open_root(settings)
+    with root.lock():
+        if server.start_server_early(root.path):
+            server.require_server(root.path)
+        gate.preload()
+        house = load_project(settings)
+        for month in months:
+            refuse_illustrative(house, month)
+        refuse_changed_versions(house, root)
+        refuse_missing_keys(house)
+        key = root.key()
+        for revision in publish.finish_interrupted(root, key):
+            report_progress(f"{revision.month} 第 {revision.number} 版：上次中断的发布已完成")
+        renew_catalogue(house, root)
+        yield house, root, key
+
+
+def _run_with_prefect(run: RunContext, report_progress: ProgressSink, doing: Advance) -> RunContext:
+    from flows.orchestration.flow import run_with_prefect
+
+    def work(month: Month, attempt: Attempt) -> RunResult:
+        return _run_steps(report_progress, run, attempt, doing)
+
+    outcome = run_with_prefect(
+        work, run.month, partial(notify, run.house.settings, report_progress)
+    )
+    if outcome.error:
+        raise outcome.error from None
+    return run
+
+
+def _run_steps(
+    report_progress: ProgressSink, run: RunContext, attempt: Attempt, doing: Advance = NULL_PROGRESS
+) -> RunResult:
+    """Every step of the month, and the record of it."""
+    month, begun = run.month, time.perf_counter()
+    run.report_progress = lambda line: report_progress(f"  {line}")
+    try:
+        report_progress(f"{month} 开始")
+        for number, step in enumerate(STAGES, 1):
+            doing(f"{month} {step.title}", number, len(STAGES))
+            attempt(step, run)
+        outcome = succeeded(run)
+    except Exception as error:
+        outcome = failed(month, error, run)
+    record = outcome.facts() | {"started_at": run.started, "seconds": run.timings}
+    with suppress(OSError):  # on a full disk the outcome itself says so
+        write_atomically(run.record(".json"), to_canonical_json(record))
+    if outcome.state == "unchanged":
+        report_progress(f"{month} 第 {outcome.revision} 版仍然有效：输入没有变化，未发布新版本")
+    elif outcome.state == "published":
+        seconds = time.perf_counter() - begun
+        report_progress(
+            f"{month} 第 {outcome.revision} 版已发布：{outcome.residents:,} 人，{seconds:.1f} 秒"
+        )
+    return outcome

@@ -1,0 +1,194 @@
+"""Everything declared, loaded and checked together: sources, reference tables, points tables; and the code's own hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from expectations.errors import DeclarationError, Diagnostic, ExitCode, JifenError
+from expectations.month import Month
+from expectations.reference_tables import Reference, load_reference
+from expectations.source_loader import BUILTIN_SOURCES, collect_facts, load_sources, with_aliases
+from expectations.source_model import Fact, Source
+from expectations.yaml_document import YamlDocument
+from flows.settings import Settings
+from transforms.expressions.language import Kind
+from transforms.expressions.namespace import build_service_names, list_points_columns_on
+from transforms.facts.derived import validate_derived_facts
+from transforms.points.load import load_tables
+from transforms.points.models import CITY, PointsTable, Version
+from transforms.points.validate import describe_unknown
+from transforms.services.load import load_reminders, load_services, select_services_in_force
+from transforms.services.models import Service, StandingReminder
+from transforms.services.models import Version as ServiceVersion
+
+T = TypeVar("T")
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+CLEANING_CODE_PATHS = (
+    "expectations/source_model.py",
+    "expectations/suite.py",
+    "transforms/clean",
+    "transforms/engine/session.py",
+)
+CODE_PATHS = ("expectations", "transforms", "reports", "flows")
+
+
+@dataclass(frozen=True)
+class Project:
+    """The declarations in force for a run."""
+
+    settings: Settings
+    sources: Mapping[str, Source]
+    reference: Reference
+    tables: Mapping[str, PointsTable]
+    services: Sequence[Service]
+    reminders: Sequence[StandingReminder]
+
+    @cached_property
+    def facts(self) -> dict[str, Fact]:
+        return collect_facts(self.sources)
+
+    @cached_property
+    def declarations_hash(self) -> str:
+        """Sources as they are used (aliases of the settings included), reference rows, points tables."""
+        parts = [source.model_dump_json(exclude={"synthetic"}) for source in self.sources.values()]
+        parts += [f"{name} {digest}" for name, digest in sorted(self.reference.hashes.items())]
+        declared = [*self.tables.values(), *self.services, *self.reminders]
+        parts += [item.model_dump_json() for item in declared]
+        return _digest(parts)
+
+    def in_force(self, month: Month) -> dict[str, Version]:
+        """The version of every points table that scores a month, by authority. JifenError before the first."""
+        return {
+            authority: table.in_force(month.last_day) for authority, table in self.tables.items()
+        }
+
+    def services_in_force(self, month: Month) -> dict[str, ServiceVersion]:
+        """The version of every service that is open on a month's scoring date, by code."""
+        return select_services_in_force(self.services, month.last_day)
+
+    def names(self, month: Month) -> dict[str, Kind]:
+        """What the services' expressions may name on a month's scoring date."""
+        points = sorted(list_points_columns_on(self.tables, month.last_day))
+        return build_service_names(self.facts, points, list(self.reference.districts))
+
+    def district_indicators(self) -> set[str]:
+        """Every `district:indicator` that any version of a district's table has."""
+        own = [table for authority, table in self.tables.items() if authority != CITY]
+        return {
+            f"{table.authority}:{code}"
+            for table in own
+            for version in table.versions
+            for code in version.indicators
+        }
+
+    def reminder_titles(self) -> dict[str, str]:
+        """The title of every kind of reminder, standing or of a service."""
+        of_services = {s.reminder.kind: s.reminder.title for s in self.services if s.reminder}
+        return {**of_services, **{reminder.kind: reminder.title for reminder in self.reminders}}
+
+    def policy_files(self) -> dict[str, list[Path]]:
+        """The declared files that decide points, services and reminders, by folder."""
+        folder = self.settings.paths.policy
+        return {
+            name: sorted((folder / name).glob("*.yaml"))
+            for name in ("points", "services", "reminders")
+        }
+
+
+def load_project(settings: Settings) -> Project:
+    """Load all declarations. DeclarationError with every mistake of every file."""
+    problems: list[Diagnostic] = []
+
+    def told(load: Callable[[], T]) -> T | None:
+        try:
+            return load()
+        except DeclarationError as error:
+            problems.extend(error.problems)
+            return None
+
+    paths, policy = settings.paths, settings.paths.policy
+    folder = policy / "sources" if (policy / "sources").is_dir() else BUILTIN_SOURCES
+    sources = told(lambda: load_sources(folder))
+    problems += validate_derived_facts(sources, folder) if sources else []
+    reference = told(lambda: load_reference(paths.reference))
+    if (
+        problems or sources is None or reference is None
+    ):  # everything else names facts and districts
+        raise DeclarationError(problems)
+    settings.refuse_unknown_sources(sources)
+    sources = {name: _apply_aliases(source, settings) for name, source in sources.items()}
+    facts, districts = collect_facts(sources), reference.districts
+    listed = told(lambda: load_tables(policy / "points", facts, districts))
+    tables = None if listed is None else {table.authority: table for table in listed}
+    services = told(lambda: load_services(policy / "services", facts, tables, districts))
+    reminders = told(lambda: load_reminders(policy / "reminders", facts, districts, services or ()))
+    if tables and services is not None:
+        problems += _unknown_effects(
+            policy / "points", tables.values(), [service.service for service in services]
+        )
+    if problems or tables is None or services is None or reminders is None:
+        raise DeclarationError(problems)
+    return Project(settings, sources, reference, tables, services, reminders)
+
+
+def _unknown_effects(
+    folder: Path, tables: Iterable[PointsTable], services: Collection[str]
+) -> Iterator[Diagnostic]:
+    """Where a points table says that a service reads it which nobody declares."""
+    for table in tables:
+        if any(code not in services for code in table.effect):
+            file = YamlDocument(folder / f"{table.authority}.yaml")
+            for index, code in enumerate(table.effect):
+                if code not in services:
+                    file.refuse(("effect", index), *describe_unknown("服务", code, services))
+            yield from file.problems
+
+
+def _apply_aliases(source: Source, settings: Settings) -> Source:
+    """The source with the value aliases of jifen.toml."""
+    given = settings.sources.get(source.source)
+    if given is None or not given.aliases:
+        return source
+    for column, values in given.aliases.items():
+        known = source.columns[column].values if column in source.columns else {}
+        wrong = sorted(values.keys() - known.keys())
+        if wrong:
+            raise JifenError(
+                ExitCode.DECLARATIONS,
+                f"别名用于未声明的列或取值：{column} {'、'.join(wrong)}",
+                where=f"jifen.toml [sources.{source.source}] aliases",
+                hint=f"{column} 的取值：{'、'.join(known) or '该列没有取值列表'}",
+            )
+    return with_aliases(source, given.aliases)
+
+
+def split_city(versions: Mapping[str, Version]) -> tuple[Version, dict[str, Version]]:
+    """The city's version and those of the districts by code."""
+    return versions[CITY], {code: version for code, version in versions.items() if code != CITY}
+
+
+@cache
+def code_fingerprint(*places: str) -> str:
+    """SHA-256 over the program's own files below these places: what has made a result."""
+    files = [path for place in places for path in _code_files(PROJECT_FOLDER / place)]
+    return _digest(
+        f"{path.relative_to(PROJECT_FOLDER)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+        for path in files
+    )
+
+
+def _code_files(place: Path) -> list[Path]:
+    return (
+        [place]
+        if place.is_file()
+        else sorted(p for p in place.rglob("*") if p.suffix in (".py", ".sql"))
+    )
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Everything a root holds, and how files are written."""

@@ -1,0 +1,266 @@
+"""Publication: a finished build folder becomes a revision, seen as a whole or not at all, linked to all before it.
+
+The order on disk: the build folder is complete and synced, with manifest and .mac; one rename makes it a revision;
+one rename switches the month's link. A process killed between the two leaves a finished revision without its link,
+which the next run's `finish_interrupted` switches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+from flows.extract.pull import Delivery
+from flows.storage.root import (
+    Root,
+    fingerprint_key,
+    fsync_path,
+    hash_file,
+    list_months,
+    list_versions,
+    rename_and_sync,
+    to_canonical_json,
+    utc_now,
+    write_synced,
+)
+
+MANIFEST, MAC = "manifest.json", ".mac"
+SHARED = (
+    "scores",
+    "facts",
+    "eligibility",
+    "changes",
+    "report",
+    "sql",
+    "policy",
+)  # what the analysts' group may read
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One published revision of a month, in force or replaced; `path` is `months/<month>/r<number>`."""
+
+    month: Month
+    number: int
+    path: Path
+    manifest: dict[str, Any]
+
+
+def list_revisions(root: Root, month: Month) -> list[Revision]:
+    """Every revision of a month, ascending. Error: exit 15, a manifest cannot be read."""
+    return [
+        read_revision(month, number, path)
+        for number, path in list_versions(root.months / str(month), "r")
+    ]
+
+
+def next_revision_number(root: Root, month: Month) -> int:
+    """The number that the month's next revision will have."""
+    return max((known for known, _ in list_versions(root.months / str(month), "r")), default=0) + 1
+
+
+def find_published(root: Root, month: Month) -> Revision | None:
+    """The revision in force, if the month is published. Error: exit 15, the link or the manifest is damaged."""
+    link = root.published / str(month)
+    if not link.is_symlink():
+        return None
+    for number, path in list_versions(root.months / str(month), "r"):
+        if link.readlink() == link_target(month, number):
+            return read_revision(month, number, path)
+    raise JifenError(
+        ExitCode.DAMAGE,
+        f"{month} 的发布链接指向不存在的版本",
+        where=str(link),
+        hint="从备份恢复该月的文件夹",
+    )
+
+
+def list_published_months(root: Root) -> list[Month]:
+    """The months that have a revision in force, ascending."""
+    return [
+        month for month in list_months(root.published) if (root.published / str(month)).is_symlink()
+    ]
+
+
+def is_stale(root: Root, revision: Revision) -> bool:
+    """Whether the month before has been published, or published anew, since a revision was compared with it."""
+    before = find_published(root, revision.month - 1)
+    now = f"{before.month}/r{before.number}" if before else None
+    return bool(revision.manifest.get("compared_with", now) != now)
+
+
+def read_revision(month: Month, number: int, path: Path) -> Revision:
+    """A revision from its folder. Error: exit 15, the manifest is missing or damaged."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        if isinstance(manifest, dict):
+            return Revision(month, number, path, manifest)
+    except (OSError, ValueError):
+        pass
+    hint = "从备份恢复；运行 jifen verify 查看全部损坏"
+    raise JifenError(ExitCode.DAMAGE, "清单缺失或已损坏", where=str(path / MANIFEST), hint=hint)
+
+
+def publish_revision(
+    root: Root,
+    key: bytes,
+    build: Path,
+    month: Month,
+    facts: Mapping[str, Any],
+    described: Mapping[str, dict[str, Any]] | None = None,
+) -> Revision:
+    """Publish a build folder (inside the root) as the month's next revision; the caller holds the root's lock.
+
+    `facts` goes into the manifest as given, beside what publication itself knows: month, revision, place in the
+    chain, the hash of every file, the key's fingerprint, the time. `described`: as for `list_files`.
+    """
+    number = next_revision_number(root, month)
+    target = root.months / str(month) / f"r{number}"
+    manifest = {
+        **facts,
+        **_next_chain_entry(root),
+        "month": str(month),
+        "revision": number,
+        "published_at": utc_now(),
+        "key_fingerprint": fingerprint_key(key),
+        "files": list_files(build, described),
+    }
+    _write_manifest(root, key, build, to_canonical_json(manifest))
+    target.parent.mkdir(exist_ok=True)
+    root.share(target.parent, deep=False)
+    rename_and_sync(build, target)
+    fsync_path(root.months)
+    _switch_link(root, month, number)
+    return read_revision(month, number, target)
+
+
+def finish_interrupted(root: Root, key: bytes) -> list[Revision]:
+    """Switch the link of every month whose newest revision was finished but not linked; return those.
+
+    The caller holds the root's lock. Error: exit 15 when such a revision is not what was built.
+    """
+    finished = []
+    for month in list_months(root.months):
+        newest = next(reversed(list_revisions(root, month)), None)
+        link = root.published / str(month)
+        if newest is None or (
+            link.is_symlink() and link.readlink() == link_target(month, newest.number)
+        ):
+            continue
+        if not verify_mac(key, newest.path) or newest.manifest["files"] != list_files(newest.path):
+            hint = "从备份恢复，或移走这个文件夹后重新运行该月"
+            raise JifenError(
+                ExitCode.DAMAGE, "未完成发布的版本已损坏", where=str(newest.path), hint=hint
+            )
+        _switch_link(root, month, newest.number)
+        finished.append(newest)
+    return finished
+
+
+def share_revision(root: Root, revision: Path) -> None:
+    """Let the analysts' group, if there is one, into a revision and what it may read there; nobody else."""
+    root.share(revision, deep=False)
+    for name in SHARED:
+        if (revision / name).exists():
+            root.share(revision / name)
+
+
+def delivery_key(delivery: Delivery) -> dict[str, Any]:
+    """How a manifest's `deliveries` names one that was used."""
+    names = {"source": delivery.source, "month": str(delivery.month), "number": delivery.number}
+    return {**names, "content": delivery.content}
+
+
+def list_files(
+    folder: Path, described: Mapping[str, dict[str, Any]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Relative path -> bytes and SHA-256, of every file of a revision but manifest and .mac; none if it is no plain file.
+
+    `described`: the same of files that were described as they were written: they are not read again.
+    """
+    paths = sorted(item for item in folder.rglob("*") if item.is_symlink() or not item.is_dir())
+    names = [
+        name
+        for name in (path.relative_to(folder).as_posix() for path in paths)
+        if name not in (MANIFEST, MAC)
+    ]
+    found = dict(described or {})
+    unread = [name for name in names if name not in found]
+    found.update(
+        zip(unread, map_in_threads(file_record, [folder / name for name in unread]), strict=True)
+    )
+    return {name: found[name] for name in names}
+
+
+def file_record(path: Path) -> dict[str, Any]:
+    """Bytes and SHA-256 of a file; nothing of a link (its content may change behind our back) or of a device."""
+    if path.is_symlink() or not path.is_file():
+        return {}
+    return {"bytes": path.stat().st_size, "sha256": hash_file(path)}
+
+
+def compute_mac(key: bytes, manifest: bytes) -> bytes:
+    """What .mac holds: only who has the root's key can make it."""
+    return hmac.new(key, manifest, hashlib.sha256).hexdigest().encode()
+
+
+def verify_mac(key: bytes, folder: Path) -> bool:
+    """Whether a revision's manifest is the one that was written at publication, in a plain file as it was then."""
+    manifest, mac = folder / MANIFEST, folder / MAC
+    try:
+        plain = file_record(manifest) and file_record(mac)
+        return bool(plain) and hmac.compare_digest(
+            compute_mac(key, manifest.read_bytes()), mac.read_bytes()
+        )
+    except OSError:
+        return False
+
+
+def link_target(month: Month, number: int) -> Path:
+    """What `published/<month>` says of the revision in force: relative, so that a root can be moved."""
+    return Path("..") / "months" / str(month) / f"r{number}"
+
+
+def map_in_threads(work: Callable[[Path], Any], paths: Iterable[Path]) -> list[Any]:
+    """Hashing and syncing release the interpreter's lock: one thread per core and one more waiting for the disk."""
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
+        return list(pool.map(work, paths))
+
+
+def _next_chain_entry(root: Root) -> dict[str, Any]:
+    """The next sequence number and the hash of the manifest before it, over all revisions of the root."""
+    newest = (0, "")
+    for month, number, folder in root.revision_folders():
+        sequence = read_revision(month, number, folder).manifest["sequence"]
+        newest = max(
+            newest, (sequence, hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest())
+        )
+    return {"sequence": newest[0] + 1, "previous": newest[1] or None}
+
+
+def _write_manifest(root: Root, key: bytes, build: Path, manifest: bytes) -> None:
+    """Manifest and .mac in, modes set, everything on disk."""
+    write_synced(build / MANIFEST, manifest)
+    write_synced(build / MAC, compute_mac(key, manifest))
+    everything = list(build.rglob("*"))
+    for item in everything:
+        item.chmod(0o700 if item.is_dir() else 0o600)
+    share_revision(root, build)
+    map_in_threads(fsync_path, [*everything, build])
+
+
+def _switch_link(root: Root, month: Month, number: int) -> None:
+    """Point the month's link to a revision, in one step."""
+    draft = root.published / f".{month}"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(link_target(month, number))
+    rename_and_sync(draft, root.published / str(month))

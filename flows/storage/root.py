@@ -1,0 +1,312 @@
+"""The root folder: where run-time data lives, who may read it, who holds it, and its key."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import grp
+import hashlib
+import hmac
+import json
+import os
+import re
+import resource
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from expectations.errors import ExitCode, JifenError, to_user_error
+from expectations.month import Month
+from flows.settings import Settings
+
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Root:
+    """The folders of one root. `inbox` may lie elsewhere; `analysts_group` may read what `share` was called on."""
+
+    path: Path
+    inbox: Path
+    analysts_group: str | None = None
+
+    @property
+    def raw(self) -> Path:
+        return self.path / "raw"
+
+    @property
+    def clean(self) -> Path:
+        return self.path / "clean"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.path / "quarantine"
+
+    @property
+    def defects(self) -> Path:
+        return self.path / "defects"
+
+    @property
+    def months(self) -> Path:
+        return self.path / "months"
+
+    @property
+    def published(self) -> Path:
+        return self.path / "published"
+
+    @property
+    def runs(self) -> Path:
+        return self.path / "runs"
+
+    @property
+    def tmp(self) -> Path:
+        return self.path / "tmp"
+
+    @property
+    def prefect(self) -> Path:
+        return self.path / "prefect"
+
+    @property
+    def catalogue(self) -> Path:
+        return self.path / "catalogue.duckdb"
+
+    @property
+    def key_file(self) -> Path:
+        return Path(os.environ.get("JIFEN_KEY_FILE") or self.path / "secret.key")
+
+    def prepare(self) -> None:
+        """Close the process (umask 077, no core dumps), make the folders and their modes. Error: exit 1, not writable.
+
+        A department's own share that serves as inbox is left as it is.
+        """
+        os.umask(0o077)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        closed = [
+            self.raw,
+            self.clean,
+            self.quarantine,
+            self.defects,
+            self.runs,
+            self.tmp,
+            self.prefect,
+        ]
+        if self.inbox.is_relative_to(self.path):
+            closed.append(self.inbox)
+        try:
+            for folder in (self.path, *closed, self.months, self.published):
+                folder.mkdir(parents=True, exist_ok=True)
+            for folder in closed:
+                folder.chmod(0o700)
+            for folder in (self.path, self.months, self.published):
+                self.share(folder, deep=False)
+        except OSError as error:
+            why = to_user_error(error)
+            where = str(error.filename or self.path)
+            raise JifenError(
+                ExitCode.OTHER, f"根目录不可用：{why.what}", where=where, hint=why.hint
+            ) from None
+
+    def share(self, path: Path, *, deep: bool = True) -> None:
+        """Let analysts read a file, or a folder (with all it holds when `deep`); nobody else, nor without a group."""
+        group = self._group()
+        for item in (path, *(path.rglob("*") if deep else ())):
+            mode = 0o700 if item.is_dir() else 0o600
+            if group is not None:
+                os.chown(item, -1, group)
+                mode |= (mode >> 3) & 0o050
+            item.chmod(mode)
+
+    def _group(self) -> int | None:
+        if self.analysts_group is None:
+            return None
+        try:
+            return grp.getgrnam(self.analysts_group).gr_gid
+        except KeyError:
+            where, hint = "jifen.toml paths.analysts_group", "建立该用户组，或改正、删去这一项"
+            what = f"没有用户组 {self.analysts_group}"
+            raise JifenError(ExitCode.DECLARATIONS, what, where=where, hint=hint) from None
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the root for one run. The kernel lets go when the process ends, however it ends. Error: exit 13."""
+        file = os.open(self.runs / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(file, 100).decode() or "未知"
+                what = f"另一个运行正占用这个根目录（进程 {holder}）"
+                raise JifenError(
+                    ExitCode.LOCKED, what, where=str(self.path), hint="等它结束后再运行"
+                ) from None
+            os.ftruncate(file, 0)
+            os.pwrite(file, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(file)
+
+    def held(self) -> bool:
+        """Whether a run holds the root just now."""
+        try:
+            with self.lock():
+                return False
+        except JifenError:
+            return True
+
+    def key(self) -> bytes:
+        """The root's key, 32 bytes; made on first use, only while nothing is published. Error: exit 15."""
+        published = [folder / "manifest.json" for _, _, folder in self.revision_folders()]
+        try:
+            text = self.key_file.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            if published:
+                raise self._key_error("密钥不见了，而已有发布的月份用它生成匿名标识") from None
+            text = self._make_key()
+        except UnicodeDecodeError:
+            text = ""
+        if not re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", text):
+            raise self._key_error("密钥文件内容不合要求")
+        key = bytes.fromhex(text)
+        known = ((manifest, _fingerprint_in(manifest)) for manifest in reversed(published))
+        newest, expected = next((pair for pair in known if pair[1]), (None, None))
+        if newest and expected != fingerprint_key(key):
+            raise self._key_error(
+                f"密钥与已发布月份所用的不同，或 {newest.relative_to(self.path)} 已损坏"
+            )
+        return key
+
+    def _key_error(self, what: str) -> JifenError:
+        return JifenError(
+            ExitCode.DAMAGE, what, where=str(self.key_file), hint="从备份恢复原来的文件"
+        )
+
+    def _make_key(self) -> str:
+        """Write a new key whole, or take the one that another process has just written."""
+        target = self.key_file
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        write_synced(draft, secrets.token_bytes(KEY_BYTES).hex().encode())
+        with suppress(FileExistsError):
+            os.link(draft, target)
+        draft.unlink()
+        fsync_path(target.parent)
+        return target.read_text(encoding="ascii")
+
+    def revision_folders(self) -> list[tuple[Month, int, Path]]:
+        """Every finished revision (month, number, folder), ascending; in force or replaced."""
+        months = list_months(self.months)
+        return [
+            (month, *item)
+            for month in months
+            for item in list_versions(self.months / str(month), "r")
+        ]
+
+    def access_log(self, action: str, **facts: str | int) -> None:
+        """Note durably who did what: one JSON line. People appear by resident_key only."""
+        entry = {"at": utc_now(), "uid": os.getuid(), "action": action, **facts}
+        line = (json.dumps(entry, ensure_ascii=False) + "\n").encode()
+        file = os.open(self.runs / "access.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(file, line)
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def open_root(settings: Settings) -> Root:
+    """The root of these settings, its folders made and closed to others. Error: exit 2, the engine cannot open its path."""
+    if re.search(r"[?\\]", str(settings.paths.root)):
+        where, hint = str(settings.paths.root), "换一个文件夹，或给它改名"
+        raise JifenError(
+            ExitCode.USAGE, "根目录不可用：路径中不可有 ? 和 \\", where=where, hint=hint
+        )
+    root = Root(settings.paths.root, settings.paths.inbox, settings.paths.analysts_group)
+    root.prepare()
+    return root
+
+
+def fingerprint_key(key: bytes) -> str:
+    """What a manifest says of the key: enough to know it again, nothing to find it by."""
+    return hmac.new(key, b"jifen key fingerprint", hashlib.sha256).hexdigest()[:16]
+
+
+def _fingerprint_in(manifest: Path) -> str | None:
+    """None where the manifest is missing or damaged: `verify` and whoever reads the revision tell of that."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(manifest.read_bytes())["key_fingerprint"])
+    return None
+
+
+def list_months(folder: Path) -> list[Month]:
+    """The months that a folder has entries for, ascending."""
+    found = []
+    for item in folder.iterdir() if folder.is_dir() else ():
+        with suppress(ValueError):
+            found.append(Month.parse(item.name))
+    return sorted(found)
+
+
+def list_versions(folder: Path, letter: str) -> list[tuple[int, Path]]:
+    """The finished folders `<letter>1`, `<letter>2`, ... inside a folder, ascending."""
+    names = [
+        (re.fullmatch(rf"{letter}([1-9][0-9]*)", item.name), item)
+        for item in folder.glob(f"{letter}*")
+    ]
+    return sorted((int(match[1]), item) for match, item in names if match)
+
+
+def utc_now() -> str:
+    """The moment, UTC, to the second."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def to_canonical_json(value: object) -> bytes:
+    """The one way a record is written: keys sorted, readable, equal bytes for equal values."""
+    return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1) + "\n").encode()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put a file in place as a whole: after a crash there is the old one or the new one, never half of either."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    write_synced(draft, content)
+    rename_and_sync(draft, path)
+
+
+def rename_and_sync(source: Path, target: Path) -> None:
+    """Rename within one file system, and have it on disk before returning."""
+    source.rename(target)
+    for folder in {source.parent, target.parent}:
+        fsync_path(folder)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fsync_path(folder: Path) -> None:
+    """Have a folder's (or a file's) content on disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def recreate_folder(folder: Path) -> Path:
+    """An empty folder, whatever a run that died may have left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file that nobody looks at yet, and have it on disk."""
+    with path.open("wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,229 @@
+"""Damage found: published revisions and received deliveries against what was written down about them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from expectations.errors import JifenError
+from expectations.month import Month
+from flows.extract.pull import RECEIPT, Delivery, hash_content, read_delivery
+from flows.storage.publish import (
+    MANIFEST,
+    Revision,
+    file_record,
+    link_target,
+    list_files,
+    map_in_threads,
+    read_revision,
+    verify_mac,
+)
+from flows.storage.root import Root, fingerprint_key, list_months, list_versions
+from transforms.engine.session import EngineSettings, open_engine, read_parquet_sql
+
+
+def verify_root(
+    root: Root, key: bytes, month: Month | None = None, engine: EngineSettings | None = None
+) -> list[str]:
+    """Check every revision (in force and replaced) and delivery, or those of one month; one sentence per finding.
+
+    Checked: the manifests' .mac, their chain and the links (always over the whole root), every file's bytes, files
+    too many or too few, the deliveries used, the row accounts, and the sums of every score.
+    """
+    findings: list[str] = []
+    sealed: list[Revision] = []
+    for of_month, number, folder in root.revision_folders():
+        if verify_mac(key, folder):
+            sealed.append(read_revision(of_month, number, folder))
+        else:
+            findings.append(f"{of_month} r{number}：清单与校验码（.mac）不符，内容不可信")
+    findings += [*_unexpected_entries(root), *_chain(sealed), *_links(root, sealed)]
+    chosen = [revision for revision in sealed if month in (None, revision.month)]
+    for revision in chosen:
+        of_files = [*_identity(revision, key), *_files(revision)]
+        of_sums = [] if of_files else _sums(revision, root, engine or EngineSettings())
+        findings += [
+            f"{revision.month} r{revision.number}：{text}"
+            for text in (*of_files, *_accounts(revision), *of_sums)
+        ]
+    return findings + list(_raw(root, chosen, everything=month is None))
+
+
+def _unexpected_entries(root: Root) -> Iterator[str]:
+    """What stands beside months, revisions and deliveries, or is a link in the place of one."""
+    month = "[0-9]{4}-(0[1-9]|1[0-2])"
+    strangers = [
+        *_entries_not_matching(root.months, month, "r[1-9][0-9]*"),
+        *_entries_not_matching(root.raw, month, ".*", "d[1-9][0-9]*"),
+        *sorted(
+            link for link in root.published.glob("[!.]*") if not re.fullmatch(month, link.name)
+        ),
+    ]
+    for item in strangers:
+        linked = item.is_symlink() and item.parent != root.published
+        yield f"{item.relative_to(root.path).as_posix()}：{'是链接，不是文件夹' if linked else '不属于这里'}"
+
+
+def _entries_not_matching(folder: Path, name: str, *below: str) -> Iterator[Path]:
+    """All but folders of such a name, and in those all but such below. What begins with a dot is a killed run's draft."""
+    for item in sorted(folder.glob("[!.]*")):
+        if item.is_symlink() or not item.is_dir() or not re.fullmatch(name, item.name):
+            yield item
+        elif below:
+            yield from _entries_not_matching(item, *below)
+
+
+def _chain(sealed: list[Revision]) -> Iterator[str]:
+    """Every manifest names the one published before it: none was taken out, put in or exchanged."""
+    previous = None
+    for place, revision in enumerate(
+        sorted(sealed, key=lambda one: one.manifest["sequence"]), start=1
+    ):
+        name = f"{revision.month} r{revision.number}"
+        if revision.manifest["sequence"] != place:
+            yield f"发布记录不连续：{name} 之前缺少第 {place} 号"
+            return
+        if revision.manifest["previous"] != previous:
+            yield f"发布记录的链在 {name} 处断开：它前面的清单被换过"
+        previous = hashlib.sha256((revision.path / MANIFEST).read_bytes()).hexdigest()
+
+
+def _links(root: Root, sealed: list[Revision]) -> Iterator[str]:
+    """Every month's link points to its newest revision, and there are no others."""
+    newest = {month: number for month, number, _ in root.revision_folders()}
+    last = max(sealed, key=lambda one: one.manifest["sequence"], default=None)
+    for month in sorted(newest.keys() | set(list_months(root.published))):
+        link = root.published / str(month)
+        if month not in newest:
+            yield f"{month}：有发布链接，但没有任何版本"
+        elif not link.is_symlink() or link.readlink() != link_target(month, newest[month]):
+            # A run killed between its last two steps leaves just this, and the next run mends it.
+            interrupted = last and (last.month, last.number) == (month, newest[month])
+            if interrupted and root.held():  # a run that lives is between them just now
+                continue
+            hint = "；若是发布时中断，再运行一次即可" if interrupted else ""
+            yield f"{month}：发布链接没有指向最新版本 r{newest[month]}{hint}"
+
+
+def _identity(revision: Revision, key: bytes) -> Iterator[str]:
+    manifest = revision.manifest
+    if (manifest["month"], manifest["revision"]) != (str(revision.month), revision.number):
+        yield f"清单属于 {manifest['month']} r{manifest['revision']}，放错了文件夹"
+    if manifest["key_fingerprint"] != fingerprint_key(key):
+        yield "清单记录的密钥指纹与现在的密钥不符"
+
+
+def _files(revision: Revision) -> Iterator[str]:
+    recorded: dict[str, Any] = revision.manifest["files"]
+    present = list_files(revision.path)
+    yield from (f"缺少文件 {name}" for name in sorted(recorded.keys() - present.keys()))
+    yield from (f"多出文件 {name}" for name in sorted(present.keys() - recorded.keys()))
+    for name in sorted(recorded.keys() & present.keys()):
+        if not present[name]:
+            yield f"{name} 不是普通文件"
+        elif recorded[name] != present[name]:
+            yield f"文件 {name} 的内容与发布时不同"
+
+
+def _accounts(revision: Revision) -> Iterator[str]:
+    for account in revision.manifest["accounts"]:
+        explained = account["clean"] + account["quarantined"] + account["superseded"]
+        if account["received"] != explained:
+            source = f"来源 {account['source']} {account['month']}"
+            yield f"{source} 收到 {account['received']} 行，有去向的只有 {explained} 行"
+
+
+def _sums(revision: Revision, root: Root, engine: EngineSettings) -> list[str]:
+    """Every score adds up from its sections, and every scored resident is there."""
+    scores = [
+        revision.path / name for name in revision.manifest["files"] if name.startswith("scores/")
+    ]
+    if not scores:
+        return ["没有 scores 文件"]
+    sections = revision.manifest["sections"]
+    signed = [
+        *(f'+ "{name}"' for name in sections["positive"]),
+        *(f'- "{name}"' for name in sections["subtracted"]),
+    ]
+    statement = f"""
+        SELECT
+            count(*),
+            count(*) FILTER (common_points IS DISTINCT FROM (0 {" ".join(signed)})),
+            count(*) FILTER (total_points IS DISTINCT FROM common_points + coalesce(district_points, 0))
+        FROM {read_parquet_sql(*scores)}"""
+    with open_engine(engine, root.tmp / "spill") as connection:
+        residents, common, total = connection.execute(statement).fetchall()[0]
+    findings = []
+    if residents != revision.manifest["residents"]:
+        findings.append(f"scores 有 {residents} 人，清单记录 {revision.manifest['residents']} 人")
+    if common:
+        findings.append(f"{common} 人的共性分不等于各部分之和")
+    if total:
+        findings.append(f"{total} 人的总分不等于共性分加个性分")
+    return findings
+
+
+def _raw(root: Root, chosen: list[Revision], *, everything: bool) -> Iterator[str]:
+    """Deliveries as received, and the very ones that the revisions say they used."""
+    used = {
+        (item["month"], item["source"], item["number"]): item["content"]
+        for revision in chosen
+        for item in revision.manifest["deliveries"]
+    }
+    folders = {
+        root.raw / month / source / f"d{number}": content
+        for (month, source, number), content in used.items()
+    }
+    if everything:
+        for month in list_months(root.raw):
+            sources = (
+                folder
+                for source in (root.raw / str(month)).glob("*")
+                for folder in list_versions(source, "d")
+            )
+            folders |= {folder: folders.get(folder) for _, folder in sources}
+    for folder, content in sorted(folders.items()):
+        name = folder.relative_to(root.path).as_posix()
+        yield from (f"{name}：{text}" for text in _delivery(folder, content))
+
+
+def _delivery(folder: Path, content: str | None) -> Iterator[str]:
+    try:
+        delivery = read_delivery(folder)
+    except JifenError as error:
+        yield error.what if folder.is_dir() else "收到的数据不见了"
+        return
+    if (delivery.source, str(delivery.month)) != (folder.parent.name, folder.parent.parent.name):
+        yield f"收件回执属于 {delivery.month} {delivery.source}，放错了文件夹"
+    yield from _parts(delivery)
+    if hash_content(part["sha256"] for part in delivery.receipt["parts"]) != delivery.content:
+        yield "收件回执自相矛盾"
+    if content is not None and content != delivery.content:
+        yield "内容与发布时所用的不同"
+
+
+def _parts(delivery: Delivery) -> Iterator[str]:
+    """The parts against the receipt. What begins with a dot was never a part: a draft that a killed run has left."""
+    present = {
+        item for item in delivery.folder.rglob("[!.]*") if item.is_symlink() or not item.is_dir()
+    }
+    names = {
+        path: path.relative_to(delivery.folder).as_posix() for path in {*present, *delivery.parts}
+    }
+    yield from (
+        f"多出文件 {names[path]}"
+        for path in sorted(present - {*delivery.parts, delivery.folder / RECEIPT})
+    )
+    for part, facts, recorded in zip(
+        delivery.parts,
+        map_in_threads(file_record, delivery.parts),
+        delivery.receipt["parts"],
+        strict=True,
+    ):
+        if part not in present:
+            yield f"缺少文件 {names[part]}"
+        elif facts.get("sha256") != recorded["sha256"]:
+            yield f"文件 {names[part]} 的内容与收到时不同"

@@ -1,0 +1,191 @@
+"""The analysts' catalogue: a DuckDB file of views that name the published revisions' files one by one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from transforms.engine.session import EngineSettings, open_engine, read_parquet_sql, sql_literal
+
+# view -> (folder of a revision, what one row is)
+VIEWS = {
+    "scores": ("scores", "积分：每位新居民每月一行 / Points: one row per resident and month"),
+    "facts": ("facts", "指标数据：每位新居民每月一行 / Facts: one row per resident and month"),
+    "eligibility": (
+        "eligibility",
+        "积分应用：每人每项已达标或只差积分的服务每月一行"
+        " / Eligibility: one row per resident, service and month, where they qualify or lack points only",
+    ),
+    "score_changes": (
+        "changes",
+        "与上月相比的变化：每人每个变化的指标或分项一行"
+        " / Changes against the month before: one row per resident and indicator or sum that changed",
+    ),
+}
+DICTIONARY = {
+    "table_name": "表名 / table",
+    "column_name": "列名 / column",
+    "title_zh": "中文名 / title in Chinese",
+    "type": "类型 / type",
+    "unit": "单位 / unit",
+    "meaning_zh": "含义 / meaning in Chinese",
+    "meaning_en": "英文含义 / meaning in English",
+    "source": "来源 / source",
+}
+# Written so that DuckDB clients older than ours can open the file as well.
+STORAGE = "v1.0.0"
+
+
+def build_catalogue(
+    root: Path,
+    revisions: Sequence[tuple[str, Path]],
+    dictionary_rows: Sequence[Mapping[str, str | None]],
+    as_seen_from: Path | None = None,
+    share: Callable[[Path], None] | None = None,
+) -> None:
+    """Make `catalogue.duckdb` and `catalogue.sql` of a root, aside, and rename them in.
+
+    `revisions`: (YYYY-MM, folder of the revision in force inside the root), ascending. `dictionary_rows`: one mapping
+    per column with the keys of `DICTIONARY`. `as_seen_from`: the path under which readers see the root; the views
+    then cannot be bound here, so the columns' comments are in catalogue.sql and in the table `dictionary` only.
+    `share` is called on each file before it is renamed in, to give it its readers.
+    """
+    aside = root / "tmp" / "catalogue"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    draft, script = aside / "catalogue.duckdb", aside / "catalogue.sql"
+    seen = as_seen_from or root
+    deferred = seen != root
+    meanings = {(row["table_name"], row["column_name"]): _meaning(row) for row in dictionary_rows}
+    with open_engine(EngineSettings(), aside / "spill") as connection:
+        views = list(_views(connection, root, revisions))
+        tables = list(_dictionary(dictionary_rows))
+        columns = [line for view in views for line in _column_comments(view, meanings)]
+        connection.execute(
+            f"ATTACH {sql_literal(draft)} AS catalogue (STORAGE_VERSION {sql_literal(STORAGE)})"
+        )
+        connection.execute("USE catalogue")
+        creations = [
+            line for view in views for line in _creation(view, root, seen, deferred=deferred)
+        ]
+        connection.execute(
+            "BEGIN"
+        )  # as one: hundreds of comments are not each written through to the disk
+        for line in [*tables, *creations, *([] if deferred else columns)]:
+            connection.execute(line)
+        connection.execute("COMMIT")
+        connection.execute("USE memory")
+        connection.execute("DETACH catalogue")
+    creations = [line for view in views for line in _creation(view, root, seen, deferred=False)]
+    script.write_text(
+        "".join(f"{line};\n\n" for line in [*tables, *creations, *columns]), encoding="utf-8"
+    )
+    for file in (draft, script):
+        if share:
+            share(file)
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+        file.replace(root / file.name)
+    shutil.rmtree(aside)
+
+
+@dataclass(frozen=True)
+class View:
+    """One view to be: its name, what one row is, the files of each month (month, has a month column), its columns."""
+
+    name: str
+    row: str
+    months: tuple[tuple[str, bool, tuple[Path, ...]], ...]
+    columns: tuple[str, ...]
+
+
+def _views(
+    connection: duckdb.DuckDBPyConnection, root: Path, revisions: Sequence[tuple[str, Path]]
+) -> Iterator[View]:
+    """The views that the revisions' folders allow, over all months and over the newest one."""
+    for name, (folder, row) in VIEWS.items():
+        months = []
+        for month, path in revisions:
+            files = tuple(sorted((path / folder).glob("*.parquet")))
+            if files:
+                months.append((month, "month" in _columns(connection, _read(files)), files))
+        newest = [part for part in months if part[0] == revisions[-1][0]]
+        for view, parts, note in (
+            (name, months, ""),
+            (f"latest_{name}", newest, "（只有最新发布的月份 / newest month only）"),
+        ):
+            if parts:
+                columns = _columns(connection, _select(parts))
+                yield View(view, row + note, tuple(parts), columns)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> tuple[str, ...]:
+    return tuple(row[0] for row in connection.execute(f"DESCRIBE {relation}").fetchall())
+
+
+def _select(months: Sequence[tuple[str, bool, tuple[Path, ...]]]) -> str:
+    """All months under one another. The month is a constant of each part: other months' files are not even opened."""
+    parts = []
+    for month, has_month, files in months:
+        value = f"DATE '{month}-01' AS month"
+        parts.append(
+            f"SELECT {f'* REPLACE ({value})' if has_month else f'{value}, *'}\n{_read(files)}"
+        )
+    return "\nUNION ALL BY NAME\n".join(parts)
+
+
+def _read(files: Sequence[Path]) -> str:
+    return f"FROM {read_parquet_sql(*files, union_by_name='true')}"
+
+
+def _creation(view: View, root: Path, seen: Path, *, deferred: bool) -> Iterator[str]:
+    moved = [
+        (month, has_month, tuple(seen / file.relative_to(root) for file in files))
+        for month, has_month, files in view.months
+    ]
+    option = " WITH (DEFER_BINDING)" if deferred else ""
+    yield f"CREATE VIEW {view.name}{option} AS\n{_select(moved)}"
+    yield f"COMMENT ON VIEW {view.name} IS {sql_literal(view.row)}"
+
+
+def _column_comments(
+    view: View, meanings: Mapping[tuple[str | None, str | None], str]
+) -> Iterator[str]:
+    table = view.name.removeprefix("latest_")
+    for column in view.columns:
+        if meaning := meanings.get((table, column)):
+            yield f'COMMENT ON COLUMN {view.name}."{column}" IS {sql_literal(meaning)}'
+
+
+def _meaning(row: Mapping[str, str | None]) -> str:
+    """`中文名 [单位]：含义 / meaning [unit]`, as far as the dictionary has them; its units are written `周岁 years`."""
+    unit, in_english = (*re.split(" (?=[a-z])", row["unit"] or "", maxsplit=1), "")[:2]
+    title = f"{row['title_zh']} [{unit}]" if unit else row["title_zh"]
+    meaning = (
+        f"{row['meaning_en']} [{in_english}]"
+        if row["meaning_en"] and in_english
+        else row["meaning_en"]
+    )
+    chinese = "：".join(text for text in (title, row["meaning_zh"]) if text)
+    return " / ".join(text for text in (chinese, meaning) if text)
+
+
+def _dictionary(rows: Sequence[Mapping[str, str | None]]) -> Iterator[str]:
+    """The table `dictionary`: one row per column of every table."""
+    yield f"CREATE TABLE dictionary ({', '.join(f'{column} VARCHAR' for column in DICTIONARY)})"
+    yield "COMMENT ON TABLE dictionary IS '数据字典：每张表的每一列一行 / Data dictionary: one row per column of every table'"
+    for column, meaning in DICTIONARY.items():
+        yield f"COMMENT ON COLUMN dictionary.{column} IS {sql_literal(meaning)}"
+    if rows:
+        values = (", ".join(_literal(row[column]) for column in DICTIONARY) for row in rows)
+        yield "INSERT INTO dictionary VALUES\n" + ",\n".join(f"({line})" for line in values)
+
+
+def _literal(text: str | None) -> str:
+    return "NULL" if text is None else sql_literal(text)

@@ -1,0 +1,205 @@
+"""The data dictionary: every column of every table that analysts see, generated from what is declared.
+
+The facts are explained in the sources' declarations, the points in the points tables, and the columns that every month
+has, whatever is declared, in `fixed_columns.csv`, where `*` stands for the declared ones.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from expectations.source_model import Fact, Source
+from reports.catalogue.build import DICTIONARY, VIEWS
+from transforms.expressions.language import list_levels
+from transforms.facts.measures import FACT_TYPES
+from transforms.points.columns import points_column_name
+from transforms.points.compile import POINTS
+from transforms.points.models import CITY, Indicator, PointsTable, Version
+
+Row = dict[str, str]
+POINTS_TYPE = POINTS.replace(" ", "")
+UNITS = {
+    "years": "周岁 years",
+    "months": "月 months",
+    "count": "次 count",
+    "people": "人 people",
+    "hours": "小时 hours",
+    "ml": "毫升 ml",
+    "points": "分 points",
+    "yuan": "元 yuan",
+    "yes_no": "是否 yes/no",
+    "level": "等级 level",
+    "date": "日期 date",
+    "month": "月份（当月 1 日） month (its first day)",
+    "area": "区划代码 area code",
+    "text": "文字 text",
+    "code": "代码 code",
+    "hours_by_year": "各年小时 hours by year",
+    "points_by_key": "各指标分值 points by key",
+    "children": "子女列表 list of children",
+    "corrections": "更正列表 list of corrections",
+    "yuan_month": "元/月 yuan a month",
+}
+FIXED = Path(__file__).parent / "fixed_columns.csv"
+
+
+def build_dictionary_rows(
+    sources: Mapping[str, Source], tables: Mapping[str, PointsTable]
+) -> list[Row]:
+    """One row per column of every table of the catalogue, in the tables' own order; keys as in `DICTIONARY`.
+
+    `tables`: the points tables by authority. Indicators and sections of all their versions are listed.
+    """
+    declared = {
+        "scores": [*_indicators(tables), *_sections(tables[CITY])],
+        "facts": list(_facts(sources)),
+    }
+    rows: list[Row] = []
+    with FIXED.open(encoding="utf-8", newline="") as text:
+        for fixed in csv.DictReader(text):
+            table = fixed["table_name"]
+            if fixed["column_name"] == "*":
+                rows += ({"table_name": table, **row} for row in declared[table])
+            else:
+                rows.append({**fixed, "unit": UNITS[fixed["unit"]]})
+    return rows
+
+
+def _row(
+    name: str, title: str, kind: str, unit: str, meaning_zh: str, meaning_en: str, source: str
+) -> Row:
+    return dict(
+        zip(
+            list(DICTIONARY)[1:],
+            (name, title, kind, unit, meaning_zh, meaning_en, source),
+            strict=True,
+        )
+    )
+
+
+def _facts(sources: Mapping[str, Source]) -> Iterator[Row]:
+    for source in sources.values():
+        origin = f"{source.title} {source.source}"
+        for name, fact in source.facts.items():
+            if not fact.restricted:
+                zh, en = _levels(source, fact)
+                unit, kind = UNITS[fact.unit], FACT_TYPES[fact.unit]
+                yield _row(
+                    name, fact.title, kind, unit, fact.meaning + zh, fact.meaning_en + en, origin
+                )
+
+
+def _levels(source: Source, fact: Fact) -> tuple[str, str]:
+    """The levels of a level fact, lowest first, in both languages."""
+    if not fact.ladder:
+        return "", ""
+    names = source.columns[str(fact.of)].values
+    known = list_levels(fact)
+    said = [f"{level} {names[level][0]}" if names.get(level) else level for level in known]
+    return f"（由低到高：{'、'.join(said)}）", f" (lowest first: {', '.join(known)})"
+
+
+def _indicators(tables: Mapping[str, PointsTable]) -> Iterator[Row]:
+    """The city's indicators first, then district by district; one row for all versions of an indicator."""
+    for authority in [CITY, *sorted(tables.keys() - {CITY})]:
+        table = tables[authority]
+        versions: dict[str, list[tuple[Version, Indicator]]] = {}
+        for version in table.versions:
+            for code, indicator in version.indicators.items():
+                versions.setdefault(code, []).append((version, indicator))
+        for code, held in versions.items():
+            yield _indicator(table, code, held)
+
+
+def _indicator(table: PointsTable, code: str, held: Sequence[tuple[Version, Indicator]]) -> Row:
+    title = held[-1][1].title
+    own = table.authority != CITY
+    zh = "；".join(
+        f"{v.begins} 版：{_read(i)}，属“{_section_title(v, i.section)}”{_cap_zh(i)}"
+        for v, i in held
+    )
+    en = "; ".join(
+        f"version {v.begins}: from {_read(i, ', ')}, in section {i.section}{_cap_en(i)}"
+        for v, i in held
+    )
+    elsewhere = (
+        ("；其他区县居民为空", "; null for residents of other districts") if own else ("", "")
+    )
+    return _row(
+        points_column_name(table.authority, code),
+        title,
+        POINTS_TYPE,
+        UNITS["points"],
+        f"指标“{title}”的得分（{table.title}）。{zh}{elsewhere[0]}",
+        f"Points of indicator {code} ({'city' if not own else 'district ' + table.authority}); {en}{elsewhere[1]}",
+        f"{table.authority}.yaml：{held[-1][1].basis}",
+    )
+
+
+def _read(indicator: Indicator, comma: str = "、") -> str:
+    return comma.join(indicator.facts)
+
+
+def _section_title(version: Version, code: str) -> str:
+    return version.groups[code].title if code in version.groups else version.sections[code].title
+
+
+def _cap_zh(indicator: Indicator) -> str:
+    return "" if indicator.cap is None else f"，最高 {indicator.cap} 分"
+
+
+def _cap_en(indicator: Indicator) -> str:
+    return "" if indicator.cap is None else f", at most {indicator.cap}"
+
+
+def _sections(city: PointsTable) -> Iterator[Row]:
+    """The city's sections over all versions."""
+    versions: dict[str, list[Version]] = {}
+    for version in city.versions:
+        for code in version.sections:
+            versions.setdefault(code, []).append(version)
+    for code, held in versions.items():
+        section = held[-1].sections[code]
+        dates = [str(version.begins) for version in held]
+        capped = [version.sections[code].cap for version in held]
+        caps = {date: cap for date, cap in zip(dates, capped, strict=True) if cap is not None}
+        zh = "".join(f"；{date} 版最高 {cap} 分" for date, cap in caps.items())
+        en = "".join(f"; at most {cap} in version {date}" for date, cap in caps.items())
+        subtracted = (
+            ("，从共性分中减去", ", subtracted from the common points")
+            if section.subtract
+            else ("", "")
+        )
+        yield _row(
+            points_column_name(CITY, code),
+            section.title,
+            POINTS_TYPE,
+            UNITS["points"],
+            f"“{section.title}”各指标之和{subtracted[0]}（{'、'.join(dates)} 版）{zh}",
+            f"Sum of the indicators of section {code}{subtracted[1]} (versions {', '.join(dates)}){en}",
+            f"{CITY}.yaml",
+        )
+
+
+def render_dictionary_markdown(rows: Iterable[Row]) -> str:
+    """The dictionary as a page: one table per table of the catalogue, columns in the order of the files."""
+    parts = [
+        "# Data dictionary 数据字典\n",
+        "Generated from the declarations (`reports/catalogue/dictionary.py`); do not edit. The column order and types are part of the\n"
+        "contract. Columns of a points table version stand in the files of its months only.\n",
+    ]
+    by_table: dict[str, list[Row]] = {}
+    for row in rows:
+        by_table.setdefault(row["table_name"], []).append(row)
+    shown = [column for column in DICTIONARY if column != "table_name"]
+    for table, columns in by_table.items():
+        parts.append(f"## {table}\n\n{VIEWS[table][1]}\n")
+        lines = [f"| {' | '.join(shown)} |", f"| {' | '.join('---' for _ in shown)} |"]
+        lines += [
+            f"| {' | '.join(row[name].replace('|', '&#124;') for name in shown)} |"
+            for row in columns
+        ]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)

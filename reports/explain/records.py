@@ -1,0 +1,195 @@
+"""The records behind one person's facts: rows that count, rows that do not and why, rows that were refused.
+
+IDs, names and phones are left out: the reader knows whom they asked about, and rows may name others (children).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.month import Month
+from expectations.source_model import Fact, Source
+from transforms.clean import national_id
+from transforms.engine.session import read_deliveries, read_parquet_sql, sql_literal
+from transforms.facts import month_bitmaps
+from transforms.facts.measures import equals_sql, filter_sql
+from transforms.points.describe import format_number
+
+REASONS = {
+    "missing": "缺少", "bad_id": "号码不合规则", "bad_value": "无法识别", "not_in_set": "不在取值范围内",
+    "out_of_range": "超出允许范围", "in_future": "晚于交付月份", "too_early": "早于起始日期",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row of a department. `facts`: the titles of what it is counted in; `reasons`: why it is not, or was refused."""
+
+    source: str
+    received: str
+    values: dict[str, str]
+    facts: list[str]
+    reasons: list[str]
+
+
+def load_person_records(
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    folders: Sequence[Path],
+    person: int,
+    month: Month,
+    over_quota: Path | None = None,
+) -> list[Record]:
+    """The person's clean rows in the deliveries served, oldest first.
+
+    `folders`: of the clean deliveries. `over_quota`: the file of rows that a quota left out, which need not exist.
+    Needs the reference tables on the connection. Reads the person column of every row of the source.
+    """
+    if not folders:
+        return []
+    facts = {
+        name: fact for name, fact in source.facts.items() if fact.measure not in (None, "list")
+    }
+    statement = f"""
+        WITH served AS ({_served(source, folders, over_quota)})
+        SELECT {", ".join(_shown(source))}, received, {_status(source)} AS status,
+            [{", ".join(f"({_counts(fact)}) IS TRUE" for fact in facts.values()) or "false"}] AS counts
+        FROM served WHERE {source.person} = $person ORDER BY received, part, record"""
+    values = {"person": person, "as_of": month.last_day, "month": month.ordinal}
+    result = connection.execute(
+        statement, {name: value for name, value in values.items() if f"${name}" in statement}
+    )
+    titles = [fact.title for fact in facts.values()]
+    return [_record(source, row, titles) for row in result.fetchall()]
+
+
+def load_refused_records(
+    connection: duckdb.DuckDBPyConnection, source: Source, folders: Sequence[Path], person: int
+) -> list[Record]:
+    """The person's rows in quarantine, with their reasons. A row whose ID cannot be read is nobody's."""
+    files = [file for folder in folders for file in sorted(folder.glob("*.parquet"))]
+    if not files:
+        return []
+    given = f"json_extract_string(raw, {sql_literal('$.' + source.person)})"
+    rows = connection.execute(
+        f"""
+        SELECT received, raw, reasons FROM (
+            SELECT *, {national_id.normalise_sql(given)} AS text
+            FROM {read_parquet_sql(*files)}
+        ) WHERE {national_id.to_number_sql("text")} = ? ORDER BY received, record""",
+        [person],
+    ).fetchall()
+    return [
+        Record(
+            source.title,
+            str(Month.of(received)),
+            _raw_values(source, raw),
+            [],
+            [_reason(source, r) for r in reasons],
+        )
+        for received, raw, reasons in rows
+    ]
+
+
+def _served(source: Source, folders: Sequence[Path], over_quota: Path | None) -> str:
+    """The person's rows, with marks: `overtaken` by a later row of the same key (whoever's that is), `decides`, `over`."""
+    rows = read_deliveries(folders)
+    mine, overtaken, decides, over = f"{source.person} = $person", "false", "true", "false"
+    if source.delivery == "increment" and source.key:
+        key = ", ".join(source.key)
+        mine = f"({key}) IN (SELECT ({key}) FROM {rows} WHERE {source.person} = $person)"
+        overtaken = f"received < max(received) OVER (PARTITION BY {key})"
+    if source.ledger:
+        ledger = source.ledger
+        order = f"{ledger.newest} DESC, ({equals_sql(ledger.tie)}) DESC"
+        decides = f"row_number() OVER (PARTITION BY {', '.join(ledger.per)} ORDER BY {order}) = 1"
+    if source.quota and over_quota and over_quota.exists():
+        key = ", ".join(source.key)
+        over = f"({key}) IN (SELECT ({key}) FROM {read_parquet_sql(over_quota)})"
+    return f"SELECT *, {overtaken} AS overtaken, {decides} AS decides, {over} AS over FROM {rows} WHERE {mine}"
+
+
+def _status(source: Source) -> str:
+    """Why a row does not count whatever the fact; null when it does."""
+    holds = equals_sql(source.ledger.holds) if source.ledger else "true"
+    return f"""CASE WHEN overtaken THEN '已被后来收到的同一记录取代' WHEN NOT decides THEN '已被同月更新的记录取代'
+        WHEN NOT ({equals_sql(source.standing)}) THEN '已作废' WHEN NOT ({holds}) THEN '已冲销' WHEN over THEN '超出当年配额' END"""
+
+
+def _counts(fact: Fact) -> str:
+    """Whether a fact is measured over a row."""
+    upto = f" AND {fact.of} <= $month" if fact.measure in month_bitmaps.MEASURES else ""
+    return filter_sql(fact) + upto
+
+
+def _shown(source: Source) -> list[str]:
+    """The columns that are told: no IDs, no name, no phone."""
+    hidden = {source.spine.name, source.spine.phone} if source.spine else set()
+    return [
+        name
+        for name, column in source.columns.items()
+        if column.type != "id" and name not in hidden
+    ]
+
+
+def _record(source: Source, row: Sequence[Any], titles: Sequence[str]) -> Record:
+    *values, received, status, counts = row
+    told = {
+        source.columns[name].title: _said(source, name, value)
+        for name, value in zip(_shown(source), values, strict=True)
+        if value is not None
+    }
+    facts = (
+        [] if status else [title for title, counted in zip(titles, counts, strict=False) if counted]
+    )
+    reasons = (
+        [status] if status else [] if facts or not titles else ["不在任何一项数据的统计范围内"]
+    )
+    return Record(source.title, received, told, facts, reasons)
+
+
+def _said(source: Source, name: str, value: Any) -> str:
+    column = source.columns[name]
+    if column.type == "month":
+        return str(Month(value))
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if column.type == "set":
+        return next(iter(column.values.get(value, [])), value)
+    return (
+        value.isoformat()
+        if isinstance(value, dt.date)
+        else str(value)
+        if isinstance(value, str)
+        else format_number(value)
+    )
+
+
+def _raw_values(source: Source, raw: str) -> dict[str, str]:
+    given = json.loads(raw)
+    return {
+        source.columns[name].title: given[name]
+        for name in _shown(source)
+        if given.get(name) is not None
+    }
+
+
+def _reason(source: Source, reason: str) -> str:
+    column, _, code = reason.partition(":")
+    title = source.columns[column].title if column in source.columns else column
+    return f"{title}{REASONS.get(code, code)}"
+
+
+def format_records(records: Sequence[Record]) -> Iterator[str]:
+    """Records as text: one line each."""
+    for record in records:
+        values = "，".join(f"{title} {value}" for title, value in record.values.items())
+        use = f"计入 {'、'.join(record.facts)}" if record.facts else "；".join(record.reasons)
+        yield f"  {record.source} {record.received}：{values}" + (f"（{use}）" if use else "")

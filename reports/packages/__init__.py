@@ -1,0 +1,1 @@
+"""District packages: lists, CSV, XLSX, summary, encryption."""

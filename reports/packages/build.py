@@ -1,0 +1,262 @@
+"""The districts' packages: each gets its own people of the month, identified, and nobody else's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+from reports.packages.csv_cells import ListColumn, write_csv
+from reports.packages.encryption import check_recipient, open_for_delivery, package_file_name
+from reports.packages.lists import (
+    REMINDERS,
+    PackageTitles,
+    eligibility_list_columns,
+    eligibility_rows_sql,
+    people_rows_sql,
+    reminder_rows_sql,
+    score_list_columns,
+)
+from reports.packages.summary import Movement, count_movements, render_summary_page
+from reports.packages.xlsx import write_workbook
+from transforms.comparison.changes import Moved
+from transforms.engine.session import (
+    PARQUET,
+    fetch_scalar,
+    map_concurrently,
+    read_folder_sql,
+    sql_literal,
+)
+from transforms.reminders.build import REMINDER_COLUMNS
+
+CSV_ROWS = 500_000
+XLSX_ROWS = 100_000
+# What a step before may have left out: an empty list then stands for it, with these columns.
+EMPTY_TABLES = {
+    "eligibility": {
+        "resident_key": "VARCHAR",
+        "service": "VARCHAR",
+        "district": "VARCHAR",
+        "eligible": "BOOLEAN",
+        "points_short": "DECIMAL(7,2)",
+        "monthly_amount": "DECIMAL(12,2)",
+    },
+    "reminders": REMINDER_COLUMNS,
+}
+
+
+@dataclass(frozen=True)
+class District:
+    """A district of districts.csv: code, Chinese name, age public key (empty: its package is not encrypted)."""
+
+    code: str
+    name: str
+    recipient: str
+
+
+@dataclass
+class Package:
+    """One district's folder in the making, and the rows of each file written so far."""
+
+    folder: Path
+    district: District
+    rows: dict[str, int] = field(default_factory=dict)
+
+    def write(self, name: str, rows: int, make: Callable[[Path], object]) -> None:
+        """Have a file made at the path given to `make`, encrypted on the way when the district has a key."""
+        path = self.folder / name
+        with open_for_delivery(path, self.district.recipient) as target:
+            make(target)
+        self.rows[package_file_name(path, self.district.recipient).name] = rows
+
+    def seal(self, month: Month, number: int) -> None:
+        """manifest.json: of which revision this is, and rows, bytes and SHA-256 of every file as it lies in the folder."""
+        files = {
+            name: {"rows": rows, **_file_record(self.folder / name)}
+            for name, rows in sorted(self.rows.items())
+        }
+        about = {
+            "month": str(month),
+            "revision": number,
+            "district": self.district.code,
+            "name": self.district.name,
+        }
+        text = (
+            json.dumps({**about, "files": files}, ensure_ascii=False, indent=1, sort_keys=True)
+            + "\n"
+        )
+        (self.folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def write_all_packages(
+    connection: duckdb.DuckDBPyConnection,
+    revision: Path,
+    districts: Sequence[District],
+    policy: PackageTitles,
+    month: Month,
+    *,
+    moved: Sequence[Moved] | None,
+    number: int,
+    require_encryption: bool,
+    report_progress: Callable[[str], None] = lambda name: None,
+) -> dict[str, int]:
+    """Write `exports/<code>/` for every district of a revision in the making; what they hold together, by kind of row.
+
+    Reads scores/ and restricted/identities/, and eligibility/ and reminders/ where they are. `moved`: people by the
+    district they lived in the month before and the one they live in now; None when that month is not published.
+    `number`: of the revision once it is published. A package that stands from a run that died is made again.
+    JifenError (declarations), before anything is written: a key is wrong, or missing though required.
+    """
+    check_keys(districts, require_encryption)
+    for name, columns in EMPTY_TABLES.items():
+        _create_view(connection, name, revision / name, columns)
+    _create_view(connection, "scored", revision / "scores")
+    _create_view(connection, "identities", revision / "restricted" / "identities")
+    movement = None if moved is None else count_movements(moved)
+    folder = revision / "exports"
+    shutil.rmtree(folder, ignore_errors=True)
+
+    def write(own: duckdb.DuckDBPyConnection, district: District) -> dict[str, int]:
+        report_progress(district.code)
+        package = Package(folder / district.code, district)
+        package.folder.mkdir(parents=True)
+        return _write_package(own, package, policy, month, number, movement)
+
+    written = map_concurrently(connection, districts, write)
+    counts = {
+        name: sum(rows[name] for rows in written)
+        for name in ("residents", "eligibility", "reminders")
+    }
+    return {"districts": len(districts), **counts}
+
+
+def list_sealed_files(exports: Path) -> dict[str, dict[str, Any]]:
+    """Bytes and SHA-256 of every file of the packages (`<code>/<name>`), as their manifests say of them."""
+    return {
+        f"{manifest.parent.name}/{name}": {"bytes": about["bytes"], "sha256": about["sha256"]}
+        for manifest in exports.glob("*/manifest.json")
+        for name, about in json.loads(manifest.read_bytes())["files"].items()
+    }
+
+
+def check_keys(districts: Sequence[District], required: bool) -> None:
+    """JifenError (declarations): a district's key is none, or missing though required."""
+    without = [
+        f"{district.code} {district.name}" for district in districts if not district.recipient
+    ]
+    if required and without:
+        raise JifenError(
+            ExitCode.DECLARATIONS,
+            f"要求加密导出，但以下区县没有公钥：{'、'.join(without)}",
+            where="districts.csv recipient；jifen.toml [exports] require_encryption",
+            hint="补上各区县的 age 公钥",
+        )
+    for district in districts:
+        if district.recipient:
+            check_recipient(district.recipient, district.name)
+
+
+def _create_view(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    folder: Path,
+    absent: Mapping[str, str] | None = None,
+) -> None:
+    """A view on the Parquet files of a folder; without files, where that may be, an empty one with the columns given."""
+    select = f"FROM {read_folder_sql(folder)}"
+    if absent and not any(folder.glob("*.parquet")):
+        nothing = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in absent.items())
+        select = f"SELECT {nothing} WHERE false"
+    connection.execute(
+        f"CREATE OR REPLACE VIEW {name} AS {select}"
+    )  # a TEMP one is not seen by cursors
+
+
+def _write_package(
+    connection: duckdb.DuckDBPyConnection,
+    package: Package,
+    policy: PackageTitles,
+    month: Month,
+    number: int,
+    movement: Mapping[str, Movement] | None,
+) -> dict[str, int]:
+    """All files of one district; rows of each list."""
+    code = package.district.code
+    tables: dict[str, tuple[str, list[ListColumn]]] = {
+        "people": (
+            people_rows_sql(policy, code, "scored", "identities"),
+            score_list_columns(policy, code),
+        ),
+        "eligible": (
+            eligibility_rows_sql(policy, code, "eligibility"),
+            eligibility_list_columns(policy),
+        ),
+        "reminded": (reminder_rows_sql(policy, "reminders"), REMINDERS),
+    }
+    rows = {}
+    for table, (statement, _) in tables.items():
+        connection.execute(f"CREATE TEMP TABLE {table} AS {statement}")
+        rows[table] = int(fetch_scalar(connection, f"SELECT count(*) FROM {table}"))
+
+    page = render_summary_page(
+        connection,
+        package.district.name,
+        policy,
+        month,
+        None if movement is None else movement.get(code, Movement()),
+    )
+    package.write(
+        "summary.html", rows["people"], lambda target: target.write_text(page, encoding="utf-8")
+    )
+
+    def parquet(target: Path) -> None:
+        select = f"SELECT {', '.join(column.name for column in tables['people'][1])} FROM people"
+        connection.execute(
+            f"COPY ({select}) TO {sql_literal(target)} ({PARQUET}, USE_TMP_FILE false)"
+        )
+
+    package.write("scores.parquet", rows["people"], parquet)
+    for part, span in _parts("reminders", ".xlsx", rows["reminded"], XLSX_ROWS):
+        made = partial(write_workbook, connection, "reminded", REMINDERS, span, month.last_day)
+        package.write(part, len(span), made)
+    for table, name in (
+        ("people", "scores"),
+        ("eligible", "eligibility"),
+        ("reminded", "reminders"),
+    ):
+        for part, span in _parts(name, ".csv", rows[table], CSV_ROWS):
+            package.write(
+                part, len(span), partial(write_csv, connection, table, tables[table][1], span)
+            )
+        connection.execute(f"DROP TABLE {table}")  # another package may want the memory
+    package.seal(month, number)
+    return {
+        "residents": rows["people"],
+        "eligibility": rows["eligible"],
+        "reminders": rows["reminded"],
+    }
+
+
+def _parts(name: str, suffix: str, rows: int, at_most: int) -> list[tuple[str, range]]:
+    """One file, or several of at most so many rows, numbered from 1."""
+    starts = range(0, max(rows, 1), at_most)
+    spans = [range(start, min(start + at_most, rows)) for start in starts]
+    names = [f"{name}-{number}{suffix}" for number in range(1, len(spans) + 1)]
+    return list(zip(names if len(spans) > 1 else [f"{name}{suffix}"], spans, strict=True))
+
+
+def _file_record(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+        }

@@ -1,0 +1,185 @@
+"""What a district's lists hold: what a clerk needs and no more. Deductions appear as one sum, never which."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from reports.packages.csv_cells import ListColumn
+from transforms.engine.session import sql_literal
+from transforms.outputs import zip_aligned
+from transforms.points.columns import points_column_name
+from transforms.points.models import CITY, Version
+
+DEDUCTION = "deduction_points"
+_HANDLES = [
+    ListColumn("month", "月份", "month"),
+    ListColumn("resident_id", "公民身份号码", "code"),
+    ListColumn("name", "姓名", "text"),
+    ListColumn("phone", "联系电话", "code"),
+]
+_COMMUNITY = ListColumn("community", "居住小区", "text")
+REMINDERS = [
+    ListColumn("month", "月份", "month"),
+    ListColumn("kind", "提醒事项", "text"),
+    ListColumn("service", "服务", "text"),
+    *_HANDLES[1:],
+    ListColumn("due_on", "截止日期"),
+    ListColumn("text", "内容", "text", width=90),
+    ListColumn("added_in", "首次列入版本"),
+]
+
+
+@dataclass(frozen=True)
+class PackageTitles:
+    """What names the lists' columns: versions in force on the scoring date, titles of services and reminder kinds by code."""
+
+    city: Version
+    districts: Mapping[str, Version]
+    services: Mapping[str, str]
+    reminders: Mapping[str, str]
+
+
+def score_list_columns(policy: PackageTitles, district: str) -> list[ListColumn]:
+    """The columns of scores.csv: positive indicators of the city and of this district, then the sums."""
+    city = policy.city
+    here = policy.districts.get(district)
+    indicators = [
+        ListColumn(points_column_name(CITY, code), indicator.title)
+        for code, indicator in city.indicators.items()
+        if not city.sections[_section(city, indicator.section)].subtract
+    ]
+    own = (
+        [ListColumn(points_column_name(district, c), i.title) for c, i in here.indicators.items()]
+        if here
+        else []
+    )
+    return _distinct([*_HANDLES, _COMMUNITY, *indicators, *own, *sum_columns(policy)])
+
+
+def sum_columns(policy: PackageTitles) -> list[ListColumn]:
+    """Section sums, the one sum of deductions, and what they add up to."""
+    added = [
+        (code, section) for code, section in policy.city.sections.items() if not section.subtract
+    ]
+    return [
+        *(ListColumn(points_column_name(CITY, code), section.title) for code, section in added),
+        ListColumn(DEDUCTION, "扣分合计"),
+        ListColumn("common_points", "共性分"),
+        ListColumn("district_points", "个性分"),
+        ListColumn("total_points", "总分"),
+    ]
+
+
+def eligibility_list_columns(policy: PackageTitles) -> list[ListColumn]:
+    """The columns of eligibility.csv: one row per service and person who has reached it or lacks nothing but points.
+
+    After the total, the sums stand in the order in which they decide the rank.
+    """
+    *parts, total = sum_columns(policy)
+    return _distinct(
+        [
+            _HANDLES[0],
+            ListColumn("service", "服务", "text"),
+            ListColumn("rank", "排名"),
+            *_HANDLES[1:],
+            _COMMUNITY,
+            ListColumn("reached", "是否达标"),
+            ListColumn("lacking", "尚缺"),
+            ListColumn("monthly_amount", "每月金额（元）"),
+            total,
+            *parts,
+        ]
+    )
+
+
+def people_rows_sql(policy: PackageTitles, district: str, scores: str, identities: str) -> str:
+    """Everyone scored in the district with what the lists say of them, and the key that joins them to other tables.
+
+    `scores` and `identities` hold the same residents in one order. Sorted by ID: the order of the keys would tell
+    whoever holds both the list and the analysts' tables who is who.
+    """
+    deductions = [
+        points_column_name(CITY, code)
+        for code, section in policy.city.sections.items()
+        if section.subtract
+    ]
+    deducted = " + ".join(deductions) or "0"
+    made = {DEDUCTION: f"CAST({deducted} AS DECIMAL(7, 2)) AS {DEDUCTION}"}
+    columns = ", ".join(
+        made.get(column.name, column.name) for column in score_list_columns(policy, district)
+    )
+    a, b = (
+        f"(FROM {table} WHERE district = {sql_literal(district)})" for table in (scores, identities)
+    )
+    rows = zip_aligned(
+        a, b, ["a.* EXCLUDE (resident_key)", "b.resident_id", "b.name", "b.phone", "b.community"]
+    )
+    return f"SELECT {columns}, resident_key\nFROM (\n{rows}\n)\nORDER BY resident_id"
+
+
+def eligibility_rows_sql(policy: PackageTitles, district: str, eligibility: str) -> str:
+    """The rows of `eligibility` about `people`, ranked within each service: by total, then by the sections in order.
+
+    Who has reached the service comes before who has not; equal points share a rank. Services in their declared order.
+    """
+    order = ", ".join(["eligible DESC", "total_points DESC", *_sections_in_order(policy)])
+    handles = ", ".join(column.name for column in [*_HANDLES[1:], _COMMUNITY, *sum_columns(policy)])
+    short = "'积分还差 ' || CAST(points_short AS VARCHAR) || ' 分'"
+    return f"""
+WITH listed AS (
+    SELECT people.month, service AS code, {handles}, eligible, points_short, monthly_amount,
+        rank() OVER (PARTITION BY service ORDER BY {order}) AS rank
+    FROM (FROM {eligibility} WHERE district = {sql_literal(district)}) AS eligibility JOIN people USING (resident_key)
+),
+in_order AS (FROM listed ORDER BY {_place("code", policy.services)}, code, rank, resident_id)
+SELECT * EXCLUDE (code, eligible, points_short), {title_sql("code", policy.services)} AS service,
+    CASE WHEN eligible THEN '是' ELSE '否' END AS reached, CASE WHEN NOT eligible THEN {short} END AS lacking
+FROM in_order"""
+
+
+def reminder_rows_sql(policy: PackageTitles, reminders: str) -> str:
+    """The reminders of the `people` of this district, by kind and date."""
+    return f"""
+SELECT month, {title_sql("kind", policy.reminders)} AS kind, {title_sql("service", policy.services)} AS service,
+    resident_id, name, phone, due_on, text, 'r' || added_in AS added_in
+FROM {reminders} SEMI JOIN people USING (resident_id)
+ORDER BY kind, service, due_on, resident_id, text, added_in"""
+
+
+def title_sql(column: str, titles: Mapping[str, str]) -> str:
+    """A code as people call it."""
+    whens = " ".join(
+        f"WHEN {sql_literal(code)} THEN {sql_literal(title)}" for code, title in titles.items()
+    )
+    return f"CASE {column} {whens} ELSE {column} END" if whens else column
+
+
+def _place(column: str, codes: Mapping[str, str]) -> str:
+    """Where a code stands among those declared; without any, the code itself."""
+    whens = " ".join(f"WHEN {sql_literal(code)} THEN {place}" for place, code in enumerate(codes))
+    return f"CASE {column} {whens} END" if whens else column
+
+
+def _sections_in_order(policy: PackageTitles) -> list[str]:
+    """Sections that add, most first; then what is taken off, least first; then the district's."""
+    added = [code for code, section in policy.city.sections.items() if not section.subtract]
+    return [
+        *(f"{points_column_name(CITY, code)} DESC" for code in added),
+        f"{DEDUCTION} ASC",
+        "district_points DESC",
+    ]
+
+
+def _section(version: Version, parent: str) -> str:
+    """The section at the top of the groups that an indicator stands in."""
+    return _section(version, version.groups[parent].parent) if parent in version.groups else parent
+
+
+def _distinct(columns: Sequence[ListColumn]) -> list[ListColumn]:
+    """Headers that occur twice get the column's name added: a header names one column."""
+    times = Counter(column.title for column in columns)
+    return [
+        replace(c, title=f"{c.title}（{c.name}）") if times[c.title] > 1 else c for c in columns
+    ]

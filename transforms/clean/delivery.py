@@ -1,0 +1,302 @@
+"""One delivery: staged, judged by the gate, split into clean, quarantine and defects, with an account of every row."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+
+from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+from expectations.source_model import Source
+from transforms.clean.readers import (
+    OpenPart,
+    explain_read_failure,
+    is_readable_parquet,
+    open_part,
+    unreadable_error,
+)
+from transforms.clean.staging_sql import invalid_rows_sql, valid_rows_sql
+from transforms.clean.types import ValidationContext
+from transforms.engine.session import (
+    INTERMEDIATE_PARQUET,
+    PARQUET,
+    fetch_scalar,
+    read_folder_sql,
+    read_parquet_sql,
+    sql_literal,
+)
+
+OUTPUT_KINDS = (
+    "quarantine",
+    "defects",
+    "clean",
+)  # in the order in which they are put in place: what is clean is done
+INVALID = "faulty"  # rows with a fault, until they are split
+Judge = Callable[
+    [str], list[str]
+]  # the gate: a staged relation to what blocks it, empty when it passes
+
+
+@dataclass(frozen=True)
+class CleaningJob:
+    """A delivery to be cleaned: number `number` of its source and month, raw parts in order, `inputs` what it depends on."""
+
+    source: Source
+    received: Month
+    number: int
+    parts: tuple[Path, ...]
+    encoding: str
+    districts: frozenset[str]
+    inputs: str
+
+    def folder(self, root: Path, kind: str) -> Path:
+        """Where the delivery's rows of a kind (clean, quarantine, defects) are."""
+        return root / kind / self.source.source / f"received={self.received}" / f"d{self.number}"
+
+    @property
+    def names(self) -> list[str]:
+        """What the parts are called below the folder that holds them all: two of one name lie in different ones."""
+        folder = os.path.commonpath([part.parent for part in self.parts])
+        return [part.relative_to(folder).as_posix() for part in self.parts]
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """Where a delivery's rows went: received = clean + quarantined + superseded."""
+
+    source: str
+    month: str
+    number: int
+    received: int
+    clean: int
+    quarantined: int
+    superseded: int
+    reasons: dict[str, int]
+    defects: dict[str, int]
+    undeclared: list[str]
+    inputs: str
+
+
+def read_account(job: CleaningJob, root: Path) -> RowCounts | None:
+    """The account of a delivery already cleaned from the same inputs, else None."""
+    try:
+        account = RowCounts(
+            **json.loads((job.folder(root, "clean") / "account.json").read_text(encoding="utf-8"))
+        )
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return account if account.inputs == job.inputs else None
+
+
+def clean_delivery(
+    connection: duckdb.DuckDBPyConnection, job: CleaningJob, root: Path, work: Path, judge: Judge
+) -> RowCounts:
+    """Clean a delivery under `work`, then move it into place, the clean folder last. JifenError 11 or 12 if it is no good."""
+    done = read_account(job, root)
+    if done:
+        return done
+    shutil.rmtree(work, ignore_errors=True)
+    for kind in (*OUTPUT_KINDS, INVALID):
+        (work / kind).mkdir(parents=True)
+    undeclared = _stage(connection, job, work)
+    failures = judge("staged")
+    if failures and _mark_superseded(
+        connection, job.source
+    ):  # most deliveries have no key twice: the gate has counted
+        failures = judge("staged")
+    if failures:
+        raise JifenError(
+            ExitCode.GATE,
+            f"{job.source.title}（{job.source.source}）{job.received} 未通过检查："
+            + "；".join(failures),
+            where=f"raw/{job.received}/{job.source.source}/d{job.number}",
+            hint="请部门核对后重新提供，放入收件目录再运行；原始交付已保留",
+        )
+    account = _split_rows(connection, job, work, undeclared)
+    (work / "clean" / "account.json").write_text(
+        json.dumps(asdict(account), ensure_ascii=False, indent=1), encoding="utf-8"
+    )
+    for kind in OUTPUT_KINDS:
+        _install(work / kind, job.folder(root, kind))
+    shutil.rmtree(work)
+    return account
+
+
+def find_staged_rows(work: Path) -> str | None:
+    """The relation of all rows of a delivery in the making: as they are when clean, and `reasons`, `defects`, `raw`.
+
+    None before there are any.
+    """
+    sound, faulty = (sorted((work / kind).glob("*.parquet")) for kind in ("clean", INVALID))
+    if not sound:
+        return None
+    nothing = "CAST(NULL AS VARCHAR[]) AS reasons, CAST(NULL AS VARCHAR[]) AS defects, CAST(NULL AS VARCHAR) AS raw"
+    also = f" UNION ALL FROM {read_parquet_sql(*faulty)}" if faulty else ""
+    return f"(SELECT *, {nothing} FROM {read_parquet_sql(*sound)}{also})"
+
+
+def _stage(connection: duckdb.DuckDBPyConnection, job: CleaningJob, work: Path) -> list[str]:
+    """Write the sound rows as clean ones, and those with faults aside; return the columns nobody declared.
+
+    The view `staged` has both, one row per delivered row; none is `superseded` yet.
+    """
+    undeclared: set[str] = set()
+    for index, path in enumerate(job.parts):
+        undeclared.update(_stage_part(connection, job, index, path, work))
+    connection.execute(f"CREATE OR REPLACE VIEW staged_parts AS FROM {find_staged_rows(work)}")
+    _view_staged(connection, "false")
+    return sorted(undeclared)
+
+
+def _view_staged(connection: duckdb.DuckDBPyConnection, superseded: str) -> None:
+    """The view `staged`; `superseded`: SQL that tells which rows are."""
+    connection.execute(
+        f"CREATE OR REPLACE VIEW staged AS SELECT *, {superseded} AS superseded FROM staged_parts"
+    )
+
+
+def _stage_part(
+    connection: duckdb.DuckDBPyConnection, job: CleaningJob, index: int, path: Path, work: Path
+) -> list[str]:
+    """Type one raw part: all of it, and once more the few rows that turn out to have a fault, to tell which.
+
+    So sound rows are written once, as they stay (docs/benchmarks.md).
+    """
+    sound, faulty = (work / kind / f"{index:05d}.parquet" for kind in ("clean", INVALID))
+    part = _write_rows(connection, job, index, path, sound)
+    rows = fetch_scalar(connection, f"SELECT count(*) FROM {read_parquet_sql(sound)}")
+    if rows < part.rows:
+        connection.execute(f"""
+            CREATE OR REPLACE TABLE faulty AS
+            SELECT range AS record FROM range(1, {part.last + 1}) ANTI JOIN {read_parquet_sql(sound)} ON record = range""")
+        _write_rows(connection, job, index, path, faulty, among="faulty")
+        rows += fetch_scalar(connection, f"SELECT count(*) FROM {read_parquet_sql(faulty)}")
+    if rows != part.rows:
+        raise RuntimeError(f"{part.rows} rows were delivered, {rows} staged")
+    return part.undeclared
+
+
+def _write_rows(
+    connection: duckdb.DuckDBPyConnection,
+    job: CleaningJob,
+    index: int,
+    path: Path,
+    target: Path,
+    among: str | None = None,
+) -> OpenPart:
+    """Write the sound rows of a raw part, or those whose records are `among` a table with their faults.
+
+    The engine's errors quote values: they are mapped, never passed on.
+    """
+    part = open_part(connection, job.source, path, job.encoding, among)
+    select, form = (invalid_rows_sql, INTERMEDIATE_PARQUET) if among else (valid_rows_sql, PARQUET)
+    statement = select(
+        job.source, part.relation, part.texts, index, ValidationContext(job.received, job.districts)
+    )
+    try:
+        connection.execute(f"COPY ({statement}) TO {sql_literal(target)} ({form})")
+    except duckdb.Error:
+        if part.failure:
+            raise explain_read_failure(job.source, path, part.failure[0], job.encoding) from None
+        if not part.stream and not is_readable_parquet(path):
+            raise unreadable_error(job.source, path, "文件内容损坏") from None
+        raise
+    finally:
+        if part.stream:
+            connection.unregister(part.stream)
+    return part
+
+
+def _mark_superseded(connection: duckdb.DuckDBPyConnection, source: Source) -> bool:
+    """Mark the sound rows that a better row of their key replaces, in `staged` and in a table (part, record); any there?
+
+    Few keys stand twice: they are found by one grouping, and only their rows are put in order.
+    """
+    if not source.key:
+        return False
+    key = ", ".join(source.key)
+    best = ", ".join(
+        [f"{source.prefer} DESC NULLS LAST"] * bool(source.prefer) + ["part DESC", "record DESC"]
+    )
+    connection.execute(f"""
+        CREATE OR REPLACE TABLE superseded AS
+        WITH sound AS (SELECT {key}{f", {source.prefer}" if source.prefer else ""}, part, record FROM staged_parts WHERE reasons IS NULL),
+        doubled AS (SELECT {key} FROM sound GROUP BY ALL HAVING count(*) > 1),
+        ranked AS (
+            SELECT part, record, row_number() OVER (PARTITION BY {key} ORDER BY {best}) AS place
+            FROM sound SEMI JOIN doubled USING ({key})
+        )
+        SELECT part, record FROM ranked WHERE place > 1""")
+    _view_staged(connection, "(part, record) IN (FROM superseded)")
+    return bool(fetch_scalar(connection, "SELECT count(*) FROM superseded"))
+
+
+def _split_rows(
+    connection: duckdb.DuckDBPyConnection, job: CleaningJob, work: Path, undeclared: list[str]
+) -> RowCounts:
+    """Bring what is staged where it belongs: of rows with faults the kept ones to the clean ones, no superseded ones there."""
+    received, quarantined, replaced = connection.execute(
+        "SELECT count(*), count(reasons), count(*) FILTER (superseded) FROM staged"
+    ).fetchall()[0]
+    reasons, defects = (_tally(connection, listed) for listed in ("reasons", "defects"))
+    names = "[" + ", ".join(map(sql_literal, job.names)) + "]"
+    for kind, listed in (("quarantine", "reasons"), ("defects", "defects")):
+        rows = f"""
+            SELECT {sql_literal(job.source.source)} AS source, DATE '{job.received.first_day}' AS received,
+                {job.number} AS delivery, ({names})[part + 1] AS file, record, {listed}, raw
+            FROM staged WHERE {listed} IS NOT NULL ORDER BY part, record"""
+        connection.execute(
+            f"COPY ({rows}) TO {sql_literal(work / kind / 'rows.parquet')} ({PARQUET})"
+        )
+    clean = work / "clean"
+    if defects:
+        columns = ", ".join([*job.source.columns, "part", "record"])
+        kept = f"SELECT {columns} FROM staged WHERE defects IS NOT NULL AND reasons IS NULL AND NOT superseded"
+        connection.execute(f"COPY ({kept}) TO {sql_literal(clean / 'mended.parquet')} ({PARQUET})")
+    if replaced:
+        _leave_out_superseded(connection, clean)
+    return RowCounts(
+        source=job.source.source,
+        month=str(job.received),
+        number=job.number,
+        received=received,
+        clean=fetch_scalar(connection, f"SELECT count(*) FROM {read_folder_sql(clean)}"),
+        quarantined=quarantined,
+        superseded=replaced,
+        reasons=reasons,
+        defects=defects,
+        undeclared=undeclared,
+        inputs=job.inputs,
+    )
+
+
+def _leave_out_superseded(connection: duckdb.DuckDBPyConnection, clean: Path) -> None:
+    """Write those files of sound rows again in which some are superseded."""
+    parts = connection.execute("SELECT DISTINCT part FROM superseded ORDER BY part").fetchall()
+    for (part,) in parts:
+        file = clean / f"{part:05d}.parquet"
+        without = file.with_suffix(".without")
+        rows = f"FROM {read_parquet_sql(file)} WHERE record NOT IN (SELECT record FROM superseded WHERE part = {part})"
+        connection.execute(f"COPY ({rows}) TO {sql_literal(without)} ({PARQUET})")
+        without.replace(file)
+
+
+def _tally(connection: duckdb.DuckDBPyConnection, listed: str) -> dict[str, int]:
+    """How often each `column:code` was found."""
+    rows = connection.execute(
+        f"SELECT unnest({listed}) AS reason, count(*) FROM staged WHERE {listed} IS NOT NULL GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    return {str(reason): int(count) for reason, count in rows}
+
+
+def _install(made: Path, place: Path) -> None:
+    """Put a folder in its place; one made earlier from other inputs goes away."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    made.rename(place)

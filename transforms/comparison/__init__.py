@@ -1,0 +1,1 @@
+"""A month against another, or against a draft: changes, drift, metrics, simulation."""

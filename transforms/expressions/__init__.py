@@ -1,0 +1,1 @@
+"""The closed expression language that facts, points and services share."""

@@ -1,0 +1,65 @@
+"""What the expressions, texts and examples of services and reminders may name."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+
+from expectations.source_model import COUNTED_UNITS, Fact
+from transforms.expressions.language import DATE, NUMBER, Kind, build_fact_kinds
+from transforms.points.columns import list_score_columns
+from transforms.points.models import CITY, PointsTable
+
+STABLE_SUMS = ("common_points", "district_points", "total_points")
+"""The sums of points that every version of every points table has."""
+WINDOW = ("opens_on", "closes_on")
+
+
+def list_points_columns_on(tables: Mapping[str, PointsTable], day: dt.date) -> frozenset[str]:
+    """The points columns that the tables in force on a day make; none before the city's first version."""
+    begun = {
+        authority: [v for v in table.versions if v.begins <= day]
+        for authority, table in tables.items()
+    }
+    versions = {authority: found[-1] for authority, found in begun.items() if found}
+    city = versions.pop(CITY, None)
+    columns = list_score_columns(city, versions) if city else []
+    return frozenset(name for name in columns if name.endswith("_points"))
+
+
+def build_service_names(
+    facts: Mapping[str, Fact], points: Collection[str], districts: Collection[str]
+) -> dict[str, Kind]:
+    """The names of a service's expressions: facts, points columns, `as_of` and `district`."""
+    return {
+        **build_fact_kinds(facts),
+        "district": Kind("text", frozenset(districts)),
+        **dict.fromkeys(points, NUMBER),
+    }
+
+
+def build_reminder_names(
+    facts: Mapping[str, Fact], districts: Collection[str], *, child: bool = False
+) -> dict[str, Kind]:
+    """The names of a reminder's `who`: facts, lasting sums, `as_of`, `district`; for a child due, the school's window."""
+    return {
+        **build_service_names(facts, STABLE_SUMS, districts),
+        **(dict.fromkeys(WINDOW, DATE) if child else {}),
+    }
+
+
+def build_text_names(
+    facts: Mapping[str, Fact], *, service: bool = False, child: bool = False
+) -> frozenset[str]:
+    """What the text of a reminder may name in braces: nothing that tells an ID, a place or another person."""
+    told = {"name", "district", "due_on", *STABLE_SUMS}
+    told |= {
+        name
+        for name, fact in facts.items()
+        if fact.unit in COUNTED_UNITS or fact.unit in ("date", "month")
+    }
+    return frozenset(
+        told
+        | ({"service", "monthly_amount"} if service else set())
+        | ({"level", *WINDOW} if child else set())
+    )

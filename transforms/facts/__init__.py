@@ -1,0 +1,1 @@
+"""One row per resident: measures, month bitmaps, corrections, pseudonyms."""

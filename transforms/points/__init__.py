@@ -1,0 +1,1 @@
+"""Points tables: models, loader, validation, compiler."""

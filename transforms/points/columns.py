@@ -1,0 +1,64 @@
+"""The names and the order of what the scores hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from transforms.engine.session import sql_literal
+from transforms.points.models import CITY, Indicator, Version
+
+
+@dataclass(frozen=True)
+class ScoredIndicator:
+    """One indicator of one authority, with the names under which the statement and the corrections know it."""
+
+    authority: str
+    code: str
+    indicator: Indicator
+
+    @property
+    def column(self) -> str:
+        return points_column_name(self.authority, self.code)
+
+    @property
+    def target(self) -> str:
+        return self.code if self.authority == CITY else f"{self.authority}:{self.code}"
+
+    def here(self, sql: str) -> str:
+        """A district's expression for its own residents, null for others; the city's holds everywhere."""
+        if self.authority == CITY:
+            return sql
+        return f"CASE WHEN district = {sql_literal(self.authority)} THEN {sql} END"
+
+
+def points_column_name(authority: str, code: str) -> str:
+    """The column of an indicator, group or section in the scores: `age_points`, `d330211_village_award_points`."""
+    return f"{code}_points" if authority == CITY else f"d{authority}_{code}_points"
+
+
+def strip_points_suffix(column: str) -> str:
+    """What a points column is called where points are listed item by item: changes, movements, figures."""
+    return column.removesuffix("_points")
+
+
+def list_score_columns(city: Version, districts: Mapping[str, Version]) -> list[str]:
+    """The columns of the scores, in their order (outputs.md): handles, indicators, sections, sums, corrections."""
+    return [
+        *("month", "resident_key", "district", "policy_city", "policy_district"),
+        *(line.column for line in list_scored_indicators(city, districts)),
+        *(points_column_name(CITY, section) for section in city.sections),
+        *("common_points", "district_points", "total_points", "corrected"),
+    ]
+
+
+def list_scored_indicators(
+    city: Version, districts: Mapping[str, Version]
+) -> list[ScoredIndicator]:
+    """All indicators in force, the city's first, then district by district."""
+    authorities = [(CITY, city), *sorted(districts.items())]
+    return [
+        ScoredIndicator(name, code, line)
+        for name, version in authorities
+        for code, line in version.indicators.items()
+    ]

@@ -1,0 +1,309 @@
+"""One city version and the districts' versions, compiled to one SQL statement: facts in, scores out.
+
+The statement is a chain of projections (no join, no group, no sort), so that it streams over any number of residents,
+and a chain of thoughts, so that a person can read it:
+
+    known       the facts that the tables read, with exact types
+    limited     values bounded by a second fact (`at_most`), when a table asks for one
+    scored      points of every indicator, capped and rounded
+    indicators  corrections of indicators put in their place, when there are any this month
+    grouped     capped sums (or the highest) of groups, inner groups first
+    sections    capped sums of the city's sections, and of the residence district
+    totals      common points
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal
+
+import sqlglot
+
+from expectations.source_model import COUNTED_UNITS, Fact
+from transforms.clean.national_id import redact_ids_sql
+from transforms.engine.session import sql_literal
+from transforms.expressions.language import build_fact_kinds, parse_condition
+from transforms.points.columns import (
+    ScoredIndicator,
+    list_score_columns,
+    list_scored_indicators,
+    points_column_name,
+)
+from transforms.points.models import AWARD, CITY, Version
+from transforms.points.rule_sql import Value, number_sql, rule_sql, year_column_name
+from transforms.points.rules import WHOLE_UNITS
+
+POINTS = "DECIMAL(7, 2)"
+CORRECTED = "STRUCT(target VARCHAR, case_id VARCHAR, before DECIMAL(7, 2))[]"
+
+
+def points_sql(
+    city: Version,
+    districts: Mapping[str, Version],
+    facts: Mapping[str, Fact],
+    *,
+    corrected: Collection[str] = (),
+) -> str:
+    """The statement that scores everyone in the relation `facts` (one row per resident) at once.
+
+    Columns of `facts`: resident_key, district (code), every fact by its name (numbers of whole units as integers,
+    the others as decimals with two places), and `corrections`, STRUCT(target VARCHAR, case_id VARCHAR, value
+    DECIMAL(12,2))[] or null: the corrections that hold for the resident, at most one per target, those of facts
+    (`fact:<name>`, already applied) included. Parameters: $month (first day) and $as_of (DATE). Result: one row per
+    row of `facts`, in their order, with `score_columns`.
+
+    `corrected`: the targets that some correction holds for this month; only these indicators look for one. A target
+    that the tables do not know changes nothing.
+    """
+    lines = list_scored_indicators(city, districts)
+    amended = [line for line in lines if line.target in set(corrected)]
+    steps = [("known", [*_handles(), *_known(lines, facts)])]
+    limited = [f"{_value(line)} AS {line.column}_value" for line in lines if line.indicator.at_most]
+    if limited:
+        steps.append(("limited", ["*", *limited]))
+    steps.append(
+        (
+            "scored",
+            [
+                *_handles()[:2],
+                "corrections",
+                *(_scored(line, facts, line in amended) for line in lines),
+            ],
+        )
+    )
+    if amended:
+        steps.append(("indicators", ["*", *map(_amended, amended)]))
+    if grouped := [
+        *_grouped(CITY, city),
+        *(g for code, version in districts.items() for g in _grouped(code, version)),
+    ]:
+        steps.append(("grouped", ["*", *grouped]))
+    steps.append(("sections", ["*", *_sections(city), _district_section(districts)]))
+    steps.append(("totals", ["*", _common(city)]))
+    result = [
+        _result(column, city, districts, amended) for column in list_score_columns(city, districts)
+    ]
+    return _statement(steps, result)
+
+
+def _handles() -> list[str]:
+    return ["resident_key", "district", "corrections", "CAST($as_of AS DATE) AS as_of"]
+
+
+def _known(lines: list[ScoredIndicator], facts: Mapping[str, Fact]) -> list[str]:
+    """Every fact that some indicator reads, once, in the order of the declarations; then awards and hours by year."""
+    names = {name for line in lines for name in _read_facts(line, facts)}
+    plain = [_typed(name, fact) for name, fact in facts.items() if name in names]
+    awards = [
+        f"{line.here(_award(line))} AS {_award_column(line)}" for line in lines if _is_award(line)
+    ]
+    spans = {line.indicator.fact: 0 for line in lines if line.indicator.rule.per_year}
+    for line in lines:
+        if (per_year := line.indicator.rule.per_year) is not None:
+            spans[line.indicator.fact] = max(spans[line.indicator.fact], per_year.years)
+    years = [_hours(str(fact), ago) for fact, span in spans.items() for ago in range(span)]
+    return plain + awards + years
+
+
+def _read_facts(line: ScoredIndicator, facts: Mapping[str, Fact]) -> Iterator[str]:
+    yield from line.indicator.facts
+    if line.indicator.at_most:
+        yield line.indicator.at_most
+    for guard in (line.indicator.when, line.indicator.unless):
+        if guard:
+            yield from parse_condition(guard, build_fact_kinds(facts)).names
+
+
+def _typed(name: str, fact: Fact) -> str:
+    """A fact with the one exact type of its unit, whatever the facts file holds. Maps are taken apart elsewhere."""
+    if fact.unit in WHOLE_UNITS:
+        return f"CAST({name} AS BIGINT) AS {name}"
+    return f"CAST({name} AS DECIMAL(18, 2)) AS {name}" if fact.unit in COUNTED_UNITS else name
+
+
+def _is_award(line: ScoredIndicator) -> bool:
+    return (line.indicator.fact or "").startswith(AWARD)
+
+
+def _award_column(line: ScoredIndicator) -> str:
+    return f"award_{line.authority}_{line.code}"
+
+
+def _award(line: ScoredIndicator) -> str:
+    key = f"{line.authority}:{(line.indicator.fact or '').removeprefix(AWARD)}"
+    return f"CAST({_only('awards', f'one.key = {sql_literal(key)}', 'points')} AS DECIMAL(18, 2))"
+
+
+def _hours(fact: str, ago: int) -> str:
+    hours = _only(fact, f"one.year = YEAR($as_of) - {ago}", "hours")
+    return f"CAST({hours} AS DECIMAL(18, 2)) AS {year_column_name(fact, ago)}"
+
+
+def _only(column: str, condition: str, field: str) -> str:
+    """A field of the one element that meets the condition, or null. Not `[1]`: Spark refuses to index an empty list.
+
+    Most lists are empty: these are not looked into.
+    """
+    found = f"LIST_MAX(LIST_TRANSFORM(LIST_FILTER({column}, LAMBDA one: {condition}), LAMBDA one: one.{field}))"
+    return f"CASE WHEN ARRAY_LENGTH({column}) > 0 THEN {found} END"
+
+
+def _value(line: ScoredIndicator) -> str:
+    """The lesser of the fact and its `at_most`, unknown if either is."""
+    own, limit = line.indicator.fact, line.indicator.at_most
+    return f"CASE WHEN {own} <= {limit} THEN {own} WHEN {limit} < {own} THEN {limit} END"
+
+
+def _scored(line: ScoredIndicator, facts: Mapping[str, Fact], amended: bool) -> str:
+    """An indicator's points: rule, guards, cap, and the cast that rounds halves away from zero to two decimals."""
+    indicator = line.indicator
+    points = rule_sql(
+        indicator.rule, {name: _column(name, facts) for name in indicator.facts}, _own(line, facts)
+    )
+    if indicator.cap is not None:
+        points = f"LEAST({points}, {number_sql(indicator.cap)})"
+    kinds = build_fact_kinds(facts)
+    if indicator.unless:
+        points = (
+            f"CASE WHEN {parse_condition(indicator.unless, kinds).sql()} THEN 0 ELSE {points} END"
+        )
+    if indicator.when:
+        points = (
+            f"CASE WHEN {parse_condition(indicator.when, kinds).sql()} THEN {points} ELSE 0 END"
+        )
+    return (
+        f"{line.here(f'CAST({points} AS {POINTS})')} AS {_before(line) if amended else line.column}"
+    )
+
+
+def _own(line: ScoredIndicator, facts: Mapping[str, Fact]) -> Value | None:
+    indicator = line.indicator
+    if indicator.fact is None:
+        return None
+    if _is_award(line):
+        return Value(_award_column(line), whole=False)
+    if indicator.at_most:
+        whole = _column(indicator.fact, facts).whole and _column(indicator.at_most, facts).whole
+        return Value(f"{line.column}_value", whole)
+    return _column(indicator.fact, facts)
+
+
+def _column(name: str, facts: Mapping[str, Fact]) -> Value:
+    return Value(name, name in facts and facts[name].unit in WHOLE_UNITS)
+
+
+def _before(line: ScoredIndicator) -> str:
+    return f"{line.column}_before"
+
+
+def _amended(line: ScoredIndicator) -> str:
+    value = _only("corrections", f"one.target = {sql_literal(line.target)}", "value")
+    return f"{line.here(f'CAST(COALESCE({value}, {_before(line)}) AS {POINTS})')} AS {line.column}"
+
+
+def _sum(authority: str, version: Version, parent: str, combine: str, cap: Decimal | None) -> str:
+    columns = [points_column_name(authority, code) for code in version.members(parent)]
+    highest = combine == "highest" and len(columns) > 1
+    total = f"GREATEST({', '.join(columns)})" if highest else " + ".join(columns) or "0"
+    return total if cap is None else f"LEAST({total}, {number_sql(cap)})"
+
+
+def _grouped(authority: str, version: Version) -> list[str]:
+    """A column for every group, those inside others first, so that each can name the ones before it."""
+    return [
+        f"{_sum(authority, version, code, group.combine, group.cap)} AS {points_column_name(authority, code)}"
+        for code, group in version.inner_first()
+    ]
+
+
+def _sections(city: Version) -> list[str]:
+    return [
+        f"CAST({_sum(CITY, city, code, 'sum', section.cap)} AS {POINTS}) AS {points_column_name(CITY, code)}"
+        for code, section in city.sections.items()
+    ]
+
+
+def _district_section(districts: Mapping[str, Version]) -> str:
+    branches = [
+        f"WHEN {sql_literal(code)} THEN {_sum(code, version, section, 'sum', version.sections[section].cap)}"
+        for code, version in sorted(districts.items())
+        for section in version.sections
+    ]
+    points = f"CASE district {' '.join(branches)} ELSE 0 END" if branches else "0"
+    return f"CAST({points} AS {POINTS}) AS district_points"
+
+
+def _common(city: Version) -> str:
+    """Sections that add, minus sections that subtract."""
+    terms = [
+        ("-" if s.subtract else "+", points_column_name(CITY, code))
+        for code, s in city.sections.items()
+    ]
+    text = " ".join(
+        f"{sign} {column}" for sign, column in sorted(terms, key=lambda term: term[0])
+    ).removeprefix("+ ")
+    return f"CAST({text or '0'} AS {POINTS}) AS common_points"
+
+
+def _result(
+    column: str, city: Version, districts: Mapping[str, Version], amended: list[ScoredIndicator]
+) -> str:
+    """A column of the final SELECT: those that no step before has made, and the names of the others."""
+    made = {
+        "month": "CAST($month AS DATE)",
+        "policy_city": _date(city.begins),
+        "policy_district": _policy_district(districts),
+        "total_points": f"CAST(common_points + district_points AS {POINTS})",
+        "corrected": _corrected(amended),
+    }
+    return f"{made[column]} AS {column}" if column in made else column
+
+
+def _date(day: dt.date) -> str:
+    return f"CAST({sql_literal(day.isoformat())} AS DATE)"
+
+
+def _policy_district(districts: Mapping[str, Version]) -> str:
+    branches = [
+        f"WHEN {sql_literal(code)} THEN {_date(version.begins)}"
+        for code, version in sorted(districts.items())
+    ]
+    return f"CASE district {' '.join(branches)} END" if branches else "CAST(NULL AS DATE)"
+
+
+def _corrected(amended: list[ScoredIndicator]) -> str:
+    """The corrections that took effect: of facts, and of indicators that hold where the resident lives."""
+    effective = ["one.target LIKE 'fact:%'"]
+    city = [sql_literal(line.target) for line in amended if line.authority == CITY]
+    if city:
+        effective.append(f"one.target IN ({', '.join(city)})")
+    for line in amended:
+        if line.authority != CITY:
+            effective.append(
+                f"(one.target = {sql_literal(line.target)} AND district = {sql_literal(line.authority)})"
+            )
+    branches = [f"WHEN {sql_literal(line.target)} THEN {_before(line)}" for line in amended]
+    before = f"CASE one.target {' '.join(branches)} END" if branches else f"CAST(NULL AS {POINTS})"
+    entry = (
+        f"{{'target': one.target, 'case_id': {redact_ids_sql('one.case_id')}, 'before': {before}}}"
+    )
+    entries = f"LIST_TRANSFORM(LIST_FILTER(corrections, LAMBDA one: {' OR '.join(effective)}), LAMBDA one: {entry})"
+    return (
+        f"CAST(CASE WHEN ARRAY_LENGTH(corrections) > 0 THEN {entries} ELSE [] END AS {CORRECTED})"
+    )
+
+
+def _statement(steps: list[tuple[str, list[str]]], result: list[str]) -> str:
+    """The chain of steps as one statement, laid out for readers; what sqlglot cannot read never gets out of here."""
+    sources = ["facts", *(name for name, _ in steps)]
+    chain = ", ".join(
+        f"{name} AS (SELECT {', '.join(columns)} FROM {source})"
+        for (name, columns), source in zip(steps, sources, strict=False)
+    )
+    statement = sqlglot.parse_one(
+        f"WITH {chain} SELECT {', '.join(result)} FROM {sources[-1]}", dialect="duckdb"
+    )
+    text = statement.sql(dialect="duckdb", pretty=True, indent=4, pad=4, max_text_width=110)
+    return re.sub(r"\n +THEN ", " THEN ", text) + "\n"

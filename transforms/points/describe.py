@@ -1,0 +1,245 @@
+"""Rules, conditions and values as Chinese sentences, generated from the declarations that score: they cannot disagree."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from expectations.source_model import Fact, Source
+from transforms.expressions.fact_values import find_fact
+from transforms.expressions.language import tokenise
+from transforms.points.rules import Axis, Each, Range, Rule, Slope, Steps, Table, Tiers
+
+MEASURE_WORDS = {
+    "years": "年",
+    "months": "个月",
+    "count": "次",
+    "people": "人",
+    "hours": "小时",
+    "ml": "毫升",
+    "yuan": "元",
+}
+UNKNOWN = "无记录"
+OPERATORS = {
+    "and": "且", "or": "或", "not": "非", "in": "属于", "is": "为", "null": UNKNOWN, "between": "介于", "true": "是",
+    "false": "否", "as_of": "计分日", "district": "居住区县", "date": "", ">=": "≥", "<=": "≤", "<>": "≠", "!=": "≠", "==": "=",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Titles:
+    """What facts and their levels are called: facts by name, and per level fact the title of each level."""
+
+    facts: Mapping[str, Fact]
+    levels: Mapping[str, Mapping[str, str]]
+
+    def title(self, fact: str) -> str:
+        return self.facts[fact].title if fact in self.facts else fact
+
+    def level(self, fact: str, level: str) -> str:
+        return self.levels.get(fact, {}).get(level, level)
+
+
+def collect_titles(sources: Mapping[str, Source]) -> Titles:
+    """The titles of all facts, and those of levels as the source's column calls them."""
+    facts = {name: fact for source in sources.values() for name, fact in source.facts.items()}
+    levels = {
+        name: {
+            level: titles[0]
+            for level, titles in source.columns[str(fact.of)].values.items()
+            if titles
+        }
+        | ({fact.otherwise: "无"} if fact.otherwise else {})
+        for source in sources.values()
+        for name, fact in source.facts.items()
+        if fact.unit == "level" and fact.of in source.columns
+    }
+    return Titles(facts, levels)
+
+
+def format_number(value: Decimal | int) -> str:
+    """A number without an exponent or trailing zeros."""
+    return format(Decimal(value).normalize(), "f") if value else "0"
+
+
+def format_value(name: str, value: Any, names: Titles) -> str:
+    """A fact's value as people say it; without its unit, which stands in the evidence line."""
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, list):
+        return "、".join(_entry_words(entry) for entry in value) or "无"
+    if isinstance(value, int | Decimal):
+        return format_number(value)
+    if isinstance(value, dt.date):
+        day = "" if name in names.facts and names.facts[name].unit == "month" else f"{value.day}日"
+        return f"{value.year}年{value.month}月{day}"
+    return names.level(name, str(value))
+
+
+def _entry_words(entry: Mapping[str, Any]) -> str:
+    if "year" in entry:
+        return f"{entry['year']} 年 {format_number(entry['hours'])} 小时"
+    return (
+        f"{entry['key']} {format_number(entry['points'])} 分"
+        if "key" in entry
+        else str(entry.get("level", ""))
+    )
+
+
+def describe_condition(text: str, names: Titles) -> str:
+    """A condition with facts by their titles, levels by theirs, and operators in Chinese."""
+    named = [token for token in tokenise(text) if token in names.facts]
+    said = [_token_words(token, named, names) for token in tokenise(text)]
+    return re.sub(r"(?<=[(，]) | (?=[)，])", "", " ".join(word for word in said if word))
+
+
+def _token_words(token: str, named: list[str], names: Titles) -> str:
+    if token.startswith("'"):
+        level = token.strip("'")
+        return next(
+            (names.level(fact, level) for fact in named if level in names.levels.get(fact, {})),
+            level,
+        )
+    return (
+        names.title(token)
+        if token in names.facts
+        else OPERATORS.get(token, "，" if token == "," else token)
+    )
+
+
+def describe_rule(rule: Rule, fact: str | None, names: Titles) -> str:
+    """A rule as one sentence without its full stop. `fact`: the indicator's own, as written in the points table."""
+    if rule.counts is not None:
+        return "，".join(
+            f"{names.title(name)} × {format_number(points)} 分"
+            for name, points in rule.counts.items()
+        )
+    if rule.table is not None:
+        return _table(rule.table, names)
+    declared = find_fact(str(fact), names.facts)
+    if rule.levels is not None:
+        listed = (
+            f"{names.level(str(fact), level)} {format_number(points)} 分"
+            for level, points in rule.levels.items()
+        )
+        return "、".join(listed) + "，其他 0 分"
+    if rule.flat is not None:
+        return f"符合即得 {format_number(rule.flat)} 分"
+    if rule.per_year is not None:
+        inner = _number_rule(rule.per_year.rule, "小时")
+        most = format_number(rule.per_year.cap)
+        return f"每个自然年内{inner}，每年最高 {most} 分，近 {rule.per_year.years} 个自然年相加"
+    return _number_rule(rule, _unit(declared))
+
+
+def _unit(fact: Fact | None) -> str:
+    """The measure word of a fact's values. Full years are counted from a birth date: they are somebody's age."""
+    if fact is None or fact.unit == "points":
+        return "分" if fact else ""
+    return "岁" if fact.measure == "full_years" else MEASURE_WORDS.get(fact.unit, "")
+
+
+def _amount(value: Decimal | int, unit: str) -> str:
+    return f"{format_number(value)} {unit}".rstrip()
+
+
+def _number_rule(rule: Rule, unit: str) -> str:
+    if rule.bands is not None:
+        listed = (f"{_range(band, unit)} {format_number(band.points)} 分" for band in rule.bands)
+        return "、".join(listed) + "，其他 0 分"
+    if rule.by_count is not None:
+        most = max(rule.by_count)
+        return "、".join(
+            f"{_amount(times, unit)}{'及以上' if times == most else ''} {format_number(points)} 分"
+            for times, points in sorted(rule.by_count.items())
+        )
+    if rule.slope is not None:
+        return _slope(rule.slope, unit)
+    if rule.each is not None:
+        return _each(rule.each, unit)
+    if rule.tiers is not None:
+        return _tiers(rule.tiers, unit)
+    assert rule.steps is not None
+    return _steps(rule.steps, unit)
+
+
+def _range(found: Range, unit: str) -> str:
+    if found.low is None:
+        return (
+            f"不满 {_amount(found.below, unit)}"
+            if found.below is not None
+            else f"{_amount(found.high or 0, unit)}及以下"
+        )
+    if found.below is not None:
+        return f"{format_number(found.low)} 至不满 {_amount(found.below, unit)}"
+    if found.high is None:
+        return f"{_amount(found.low, unit)}及以上"
+    return f"{format_number(found.low)} 至 {_amount(found.high, unit)}"
+
+
+def _slope(slope: Slope, unit: str) -> str:
+    direction = "低" if slope.direction == "below" else "高"
+    change = f"{'减' if slope.each < 0 else '加'} {format_number(abs(slope.each))} 分"
+    bounds = [
+        f"不足 {_amount(slope.low, unit)}" if slope.low is not None else "",
+        f"超过 {_amount(slope.high, unit)}" if slope.high is not None else "",
+    ]
+    outside = "、".join(bound for bound in bounds if bound)
+    said = f"{_amount(slope.start, unit)} {format_number(slope.points)} 分，每{direction} {_amount(slope.unit, unit)}{change}"
+    return f"{said}，{outside} 0 分" if outside else said
+
+
+def _each(each: Each, unit: str) -> str:
+    one = _amount(each.unit or 1, unit)
+    every = f"每 {one}" if each.unit in (None, 1) else f"每满 {one}"
+    points = format_number(each.points)
+    exactly = "（按比例）" if each.pro_rata else ""
+    if each.start is None or each.first is None:
+        return f"{every}计 {points} 分{exactly}"
+    return f"达到 {_amount(each.start, unit)}计 {format_number(each.first)} 分，此后{every}加 {points} 分{exactly}"
+
+
+def _tiers(tiers: Tiers, unit: str) -> str:
+    one = _amount(tiers.unit, unit)
+    if tiers.mode == "whole":
+        rates = (
+            f"满 {rate.begins} 个时每个 {format_number(rate.points)} 分" for rate in tiers.rates
+        )
+        return f"以 {one}为一个单位，{'、'.join(rates)}，全部单位按达到的最高一档计"
+    rates = (f"第 {rate.begins} 个起每个 {format_number(rate.points)} 分" for rate in tiers.rates)
+    return f"以 {one}为一个单位，{'、'.join(rates)}，分段累计"
+
+
+def _steps(steps: Steps, unit: str) -> str:
+    marks = "、".join(
+        f"达到 {_amount(mark, unit)} {format_number(points)} 分"
+        for mark, points in sorted(steps.marks.items())
+    )
+    if len(steps.marks) == 1:
+        return marks
+    return f"{marks}，{'取达到的最高一档' if steps.mode == 'highest' else '达到的各档相加'}"
+
+
+def _table(table: Table, names: Titles) -> str:
+    rows = []
+    for down, cells in table.points.items():
+        listed = (
+            f"{_cell(table.across, cell, names)} {format_number(points)} 分"
+            for cell, points in cells.items()
+        )
+        rows.append(f"{_cell(table.down, down, names)}：{'、'.join(listed)}")
+    return f"按{names.title(table.down.fact)}与{names.title(table.across.fact)}对照，{'；'.join(rows)}；其他 0 分"
+
+
+def _cell(axis: Axis, name: str, names: Titles) -> str:
+    return (
+        names.level(axis.fact, name)
+        if axis.bands is None
+        else _range(axis.bands[name], _unit(names.facts.get(axis.fact)))
+    )

@@ -1,0 +1,204 @@
+"""A points table: one authority, its dated versions, their sections, groups and indicators.
+
+From indicators to the total (points of an indicator: see `Indicator` and `transforms.points.rules`):
+
+    group or section = least(cap, sum or highest of the indicators and groups that stand directly in it)
+    common           = the city's sections that add - its sections that subtract
+    district         = the section `district` of the residence district's table
+    total            = common + district
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import string
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from expectations.errors import ExitCode, JifenError
+from expectations.yaml_document import ClosedModel, Switch
+from transforms.points.rules import Rule
+from transforms.points.scalars import Cap, Code, Day, Points, Result, Text, literal_type
+
+CITY = "city"
+AWARD = "award:"
+
+
+class Section(ClosedModel):
+    """A capped sum of the groups and indicators that stand in it; `subtract`: it is taken off the common points."""
+
+    title: Text
+    cap: Cap | None = None
+    subtract: Switch = False
+
+
+class Group(ClosedModel):
+    """Indicators (and groups) that count together: added up, or only the highest, at most `cap`."""
+
+    title: Text
+    parent: Text = Field(alias="in")
+    combine: Annotated[Literal["sum", "highest"], literal_type("sum", "highest")]
+    cap: Cap | None = None
+
+
+class Example(ClosedModel):
+    """Known values and the points that they must give.
+
+    `value` is that of the indicator's own fact (short form `{18: 10}`), `facts` names several (long form); facts that
+    are not named are unknown. `as_of`: the scoring date, by default the last day of the month the version begins in.
+    """
+
+    value: str | None = None
+    facts: dict[str, Any] = {}
+    points: Result
+    as_of: Day | None = None
+
+
+def _examples(value: Any) -> Any:
+    """Both ways of writing examples: `{value: points}`, or a list of `{fact: value, ..., points: p}`."""
+    if isinstance(value, dict):
+        return [{"value": given, "points": points} for given, points in value.items()]
+    if not isinstance(value, list) or not all(isinstance(case, dict) for case in value):
+        raise ValueError("应为 {数据值: 分值}，或 [{数据: 值, points: 分值}] 的列表")
+    own = {"points", "as_of"}
+    return [
+        {key: given for key, given in case.items() if key in own}
+        | {"facts": {fact: given for fact, given in case.items() if fact not in own}}
+        for case in value
+    ]
+
+
+class Indicator(ClosedModel):
+    """One line of a points table: a fact, a rule, and what stands around the rule.
+
+    Points of a resident, in this order: 0 unless `when` is true; 0 if `unless` is true (a condition that is null does
+    not hold: `when` then closes, `unless` does not); the value of `fact`, with `at_most` the lesser of the two facts
+    (unknown if either is); the rule; at most `cap`; rounded to two decimals, halves away from zero. A correction of
+    the indicator replaces the result. `section` is a section or a group. `fact: award:x` is what the district
+    granted under its indicator x. `fact` is left out for the rules `counts` and `table`, which name their facts.
+    """
+
+    title: Text
+    section: Text
+    fact: Text | None = None
+    rule: Rule
+    cap: Points | None = None
+    when: Text | None = None
+    unless: Text | None = None
+    at_most: Code | None = None
+    basis: Text
+    values: Annotated[
+        Literal["published", "illustrative"], literal_type("published", "illustrative")
+    ]
+    evidence: Text
+    examples: Annotated[list[Example], BeforeValidator(_examples), Field(min_length=1)]
+
+    @property
+    def facts(self) -> list[str]:
+        """The facts that the rule reads, as written: the indicator's own, or those named by `counts` and `table`."""
+        if self.rule.counts is not None:
+            return list(self.rule.counts)
+        if self.rule.table is not None:
+            return [self.rule.table.down.fact, self.rule.table.across.fact]
+        return [self.fact] if self.fact is not None else []
+
+    def given(self, example: Example) -> dict[str, Any]:
+        """The values of an example by fact, as written in the table."""
+        return (
+            example.facts
+            if example.value is None or self.fact is None
+            else {self.fact: example.value}
+        )
+
+    @property
+    def placeholders(self) -> list[str]:
+        """What stands in braces in `evidence`: names of facts, or `value` for the indicator's own; a format of Python's
+        behind a name makes it the name of nothing."""
+        return [
+            name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
+            for _, name, form, conversion in string.Formatter().parse(self.evidence)
+            if name is not None
+        ]
+
+
+class NotModelled(ClosedModel):
+    """A part of the published table that cannot be scored yet, and why."""
+
+    title: Text
+    reason: Text
+
+
+class Version(ClosedModel):
+    """The table as it stands from the scoring date `from` on, until the next version begins.
+
+    `amends`: why a version that has already scored a published month was changed all the same.
+    """
+
+    begins: Day = Field(alias="from")
+    basis: Text
+    amends: Text | None = None
+    not_modelled: list[NotModelled] = []
+    sections: dict[Code, Section]
+    groups: dict[Code, Group] = {}
+    indicators: dict[Code, Indicator]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of what the version says, however it is written; `amends` is no part of it."""
+        said = self.model_dump(by_alias=True, exclude={"amends"}, exclude_defaults=True)
+        order = [list(self.sections), list(self.indicators)]
+        text = json.dumps(_canonical([said, order]), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def members(self, parent: str) -> list[str]:
+        """The codes of the indicators, then of the groups, that stand directly in a section or group."""
+        indicators = [
+            code for code, indicator in self.indicators.items() if indicator.section == parent
+        ]
+        return indicators + [code for code, group in self.groups.items() if group.parent == parent]
+
+    def inner_first(self) -> list[tuple[str, Group]]:
+        """The groups by code, those inside others first: each is worked out before what holds it."""
+
+        def depth(code: str) -> int:
+            return 1 + depth(self.groups[code].parent) if code in self.groups else 0
+
+        return sorted(self.groups.items(), key=lambda item: depth(item[0]), reverse=True)
+
+
+class PointsTable(ClosedModel):
+    """The points table of one authority: `city`, or a district by its code. Versions ascend by date."""
+
+    authority: Text
+    title: Text
+    purpose: Text
+    legal_basis: Text
+    effect: list[Code] = Field(min_length=1)
+    versions: list[Version] = Field(min_length=1)
+
+    def in_force(self, as_of: dt.date) -> Version:
+        """The newest version that begins on or before the scoring date; JifenError before the first."""
+        begun = [version for version in self.versions if version.begins <= as_of]
+        if not begun:
+            raise JifenError(
+                ExitCode.DECLARATIONS,
+                f"{self.title}在计分日 {as_of} 尚无生效版本（最早自 {self.versions[0].begins} 起）",
+                where=f"{self.authority}.yaml",
+                hint="选择更晚的月份，或在积分表中补上当时的版本",
+            )
+        return begun[-1]
+
+
+def _canonical(value: Any) -> Any:
+    """Plain data in one spelling: 10, 10.0 and 10.00 are the same number."""
+    if isinstance(value, dict):
+        return {str(_canonical(key)): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return value.isoformat() if isinstance(value, dt.date) else value

@@ -1,1 +1,0 @@
-"""Points tables: how they are declared, checked, read and compiled to one SQL statement."""

@@ -1,0 +1,1 @@
+"""Reminder lists: SQL, incremental list."""

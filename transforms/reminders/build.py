@@ -1,0 +1,182 @@
+"""The month's reminder list: what its replaced revision had, and what is new and has not been told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.month import Month
+from expectations.source_model import Fact
+from transforms.engine.session import PARQUET, read_parquet_sql, sql_literal
+from transforms.engine.statements import Statement, run_statement
+from transforms.facts.build import hmac_params
+from transforms.reminders.sql import (
+    due_statement,
+    newly_eligible_residents_statement,
+    newly_eligible_statement,
+)
+from transforms.services.models import Service, StandingReminder
+
+REMINDER_COLUMNS = {
+    "reminder_id": "VARCHAR",
+    "added_in": "INTEGER",
+    "month": "DATE",
+    "kind": "VARCHAR",
+    "service": "VARCHAR",
+    "resident_id": "VARCHAR",
+    "name": "VARCHAR",
+    "phone": "VARCHAR",
+    "district": "VARCHAR",
+    "due_on": "DATE",
+    "text": "VARCHAR",
+}
+"""The columns of a reminder list, in order, with their types."""
+
+
+ELIGIBILITY = {
+    "resident_key": "VARCHAR",
+    "service": "VARCHAR",
+    "eligible": "BOOLEAN",
+    "monthly_amount": "DECIMAL(12,2)",
+}
+
+
+@dataclass(frozen=True)
+class ReminderDeclarations:
+    """What is declared: the services in force on the scoring date, the standing reminders, facts, district names."""
+
+    services: Sequence[Service]
+    standing: Sequence[StandingReminder]
+    facts: Mapping[str, Fact]
+    districts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ReminderHistory:
+    """What is published already: Parquet files.
+
+    eligibility_before: of the calendar month before, the revision in force (empty: not published). told: the reminder
+    lists of every revision, in force or replaced, of all other months. kept: the list of the revision being replaced.
+    """
+
+    eligibility_before: Sequence[Path] = ()
+    told: Sequence[Path] = ()
+    kept: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class ReminderResult:
+    """Reminders of the list by kind, those that this revision added by kind, and the statements that made them."""
+
+    listed: dict[str, int]
+    added: dict[str, int]
+    statements: list[Statement]
+
+
+def may_add_reminders(
+    month: Month, published: Collection[Month], *, last: bool = True, send: bool = False
+) -> bool:
+    """Whether a run of the month may tell anything new: only the newest month does, and of a backfill the last one.
+
+    `published`: the months published so far; `last`: the month is the last (or only) one of its run; `send` overrides.
+    """
+    return send or (last and all(month >= other for other in published))
+
+
+def write_reminders(
+    connection: duckdb.DuckDBPyConnection,
+    declared: ReminderDeclarations,
+    eligibility: Sequence[Path],
+    published: ReminderHistory,
+    *,
+    month: Month,
+    revision: int,
+    key: bytes,
+    allow_new: bool,
+    target: Path,
+) -> ReminderResult:
+    """Write the month's list, REMINDER_COLUMNS, sorted by district, kind, service, resident and reminder_id.
+
+    Reads the relations `facts` (with resident_id, name and phone), `scored` (see `compile`) and `school_calendar`; `eligibility` are
+    the month's own files. Without `tell` the list is the kept one, or empty.
+    """
+    values: dict[str, Any] = {
+        "month": month.first_day,
+        "as_of": month.last_day,
+        "revision": revision,
+    }
+    values |= hmac_params(key)
+    _view(connection, "eligibility", eligibility, ELIGIBILITY)
+    _view(connection, "eligibility_before", published.eligibility_before, ELIGIBILITY)
+    _view(connection, "told", published.told, REMINDER_COLUMNS)
+    _view(connection, "kept", published.kept, REMINDER_COLUMNS)
+    steps = [] if not allow_new else _due_steps(declared, bool(published.eligibility_before))
+    for step in steps:
+        run_statement(connection, step, values)
+    listing = Statement("reminders", LISTING.format(new=NEW if allow_new else ""))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    run_statement(
+        connection,
+        Statement("reminders", f"COPY ({listing.sql}) TO {sql_literal(target)} ({PARQUET})"),
+        values,
+    )
+    for table in ("reached", "reached_residents", "due"):
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+    listed, added = _counts(connection, target, revision)
+    return ReminderResult(listed, added, [*steps, listing])
+
+
+LISTING = """
+SELECT * FROM kept{new}
+ORDER BY district, kind, service NULLS FIRST, resident_id, reminder_id"""
+
+# A cycle is told once; with repeat_months, again when its other months are at least so far away.
+NEW = """
+UNION ALL
+SELECT due.reminder_id, CAST($revision AS INTEGER), CAST($month AS DATE), due.kind, due.service, due.resident_id,
+    due.name, due.phone, due.district, due.due_on, due.text
+FROM due LEFT JOIN (
+    SELECT told.reminder_id, min(abs(date_diff('month', told.month, CAST($month AS DATE)))) AS months_away
+    FROM told SEMI JOIN due ON due.reminder_id = told.reminder_id
+    GROUP BY told.reminder_id
+) AS earlier ON earlier.reminder_id = due.reminder_id
+WHERE coalesce(earlier.months_away >= due.repeat_months, earlier.months_away IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.reminder_id = due.reminder_id)"""
+
+
+def _due_steps(declared: ReminderDeclarations, before: bool) -> list[Statement]:
+    services, facts = declared.services, declared.facts
+    return [
+        newly_eligible_statement(services, before),
+        newly_eligible_residents_statement(services, facts),
+        due_statement(services, declared.standing, facts, declared.districts),
+    ]
+
+
+def _view(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    files: Sequence[Path],
+    columns: Mapping[str, str],
+) -> None:
+    """These columns of Parquet files as a relation; without files it is empty."""
+    if files:
+        rows = f"SELECT {', '.join(columns)} FROM {read_parquet_sql(*files)}"
+    else:
+        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in columns.items())
+        rows = f"SELECT {nulls} WHERE false"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {rows}")
+
+
+def _counts(
+    connection: duckdb.DuckDBPyConnection, path: Path, revision: int
+) -> tuple[dict[str, int], dict[str, int]]:
+    rows = connection.execute(
+        f"SELECT kind, count(*), count(*) FILTER (WHERE added_in = ?) FROM {read_parquet_sql(path)} GROUP BY kind ORDER BY kind",
+        [revision],
+    ).fetchall()
+    return {kind: listed for kind, listed, _ in rows}, {kind: added for kind, _, added in rows}

@@ -1,0 +1,211 @@
+"""Reminders as SQL: whom each declaration calls for this month, with the text they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from expectations.source_model import COUNTED_UNITS, Fact
+from transforms.engine.session import sql_literal
+from transforms.engine.statements import Statement
+from transforms.expressions.language import parse_condition
+from transforms.expressions.namespace import STABLE_SUMS, WINDOW, build_reminder_names
+from transforms.services.eligibility_sql import bind_names, format_number_sql
+from transforms.services.models import (
+    Reminder,
+    Service,
+    ServiceReminder,
+    StandingReminder,
+    split_template,
+)
+
+LEVEL_WORDS = {"primary": "小学", "junior_middle": "初中"}
+UNKNOWN, NOBODY = "（待核定）", "居民"
+# Common surnames of two characters; a name of two characters has a surname of one.
+LONG_SURNAMES = [
+    "欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "长孙",
+    "宇文", "司徒", "司空", "夏侯", "端木", "百里", "呼延", "南宫", "西门", "轩辕", "拓跋",
+    "独孤", "闻人", "申屠", "澹台", "濮阳", "淳于", "鲜于", "闾丘", "钟离", "万俟", "赫连",
+]  # fmt: skip
+
+
+def newly_eligible_statement(services: Iterable[Service], before: bool) -> Statement:
+    """`reached`: (resident_key, service, monthly_amount) of those eligible whom a service's reminder is for.
+
+    Reads `eligibility`, and `eligibility_before`, the calendar month before as published, when there is one (`before`);
+    without one nobody is newly eligible.
+    """
+    always = [s.service for s in services if s.reminder and not s.reminder.newly]
+    newly = [s.service for s in services if s.reminder and s.reminder.newly] if before else []
+    rows = (
+        "SELECT resident_key, service, monthly_amount FROM eligibility WHERE eligible AND service"
+    )
+    statement = f"{rows} IN ({_list(always)})"
+    if newly:
+        statement += f"""
+UNION ALL
+{rows} IN ({_list(newly)}) AND NOT EXISTS (
+    SELECT 1 FROM eligibility_before AS before
+    WHERE before.eligible AND before.resident_key = eligibility.resident_key AND before.service = eligibility.service
+)"""
+    return Statement("reached", f"CREATE OR REPLACE TEMP TABLE reached AS\n{statement}")
+
+
+def newly_eligible_residents_statement(
+    services: Iterable[Service], facts: Mapping[str, Fact]
+) -> Statement:
+    """`reached_residents`: those of `reached` with what the reminders of services read of them."""
+    names = {
+        name for service in services if service.reminder for name in _reads(service.reminder, facts)
+    }
+    columns = [name for name in (*facts, *STABLE_SUMS) if name in names | {"children_due"}]
+    more = "".join(f", scored.{name}" for name in columns)
+    return Statement(
+        "reached_residents",
+        f"""
+CREATE OR REPLACE TEMP TABLE reached_residents AS
+SELECT reached.service, reached.monthly_amount, scored.resident_id, scored.name, scored.phone, scored.district{more}
+FROM scored JOIN reached ON reached.resident_key = scored.resident_key""",
+    )
+
+
+def due_statement(
+    services: Iterable[Service],
+    standing: Iterable[StandingReminder],
+    facts: Mapping[str, Fact],
+    districts: Mapping[str, str],
+) -> Statement:
+    """`due`: everyone whom a declaration calls for, told before or not, one row per reminder_id.
+
+    The identity is HMAC-SHA256 (RFC 2104, padded keys bound as $outer and $inner) of kind, resident and cycle, joined
+    by bars: neither a kind nor an ID holds one, so that no two triples make the same message. The cycle of a service's
+    reminder begins with the service, as services may share a kind.
+    """
+    writer = _Writer(facts, districts)
+    selects = [writer.select(reminder, None, _residents(reminder, facts)) for reminder in standing]
+    selects += [
+        writer.of_service(service, service.reminder) for service in services if service.reminder
+    ]
+    message = "CAST(kind || '|' || resident_id || '|' || cycle AS BLOB)"
+    everything = "\nUNION ALL\n".join(selects)
+    return Statement(
+        "due",
+        f"""
+CREATE OR REPLACE TEMP TABLE due AS
+SELECT sha256($outer || unhex(sha256($inner || {message}))) AS reminder_id, * EXCLUDE (cycle)
+FROM (
+{everything}
+)""",
+    )
+
+
+def mask_name_sql(name: str) -> str:
+    """A name as a text may show it: the surname, and two asterisks."""
+    long = f"length({name}) > 2 AND left({name}, 2) IN ({_list(LONG_SURNAMES)})"
+    return (
+        f"CASE WHEN coalesce({name}, '') = '' THEN {sql_literal(NOBODY)} "
+        f"WHEN {long} THEN left({name}, 2) || '**' ELSE left({name}, 1) || '**' END"
+    )
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Writes the rows of `due`, one SELECT per declaration."""
+
+    facts: Mapping[str, Fact]
+    districts: Mapping[str, str]
+
+    def of_service(self, service: Service, reminder: ServiceReminder) -> str:
+        rows = f"(SELECT * FROM reached_residents WHERE service = {sql_literal(service.service)})"
+        if reminder.each == "child":
+            rows = f"""(
+    SELECT one.*, school_calendar.opens_on, school_calendar.closes_on
+    FROM (SELECT *, unnest(children_due) AS child FROM {rows}) AS one
+    JOIN school_calendar ON school_calendar.district = one.district
+        AND school_calendar.year = one.child.enrolment_year AND school_calendar.level = one.child.level
+)"""
+        return self.select(reminder, service, rows)
+
+    def select(
+        self, reminder: ServiceReminder | StandingReminder, service: Service | None, rows: str
+    ) -> str:
+        """`rows`: one row per resident (or child due) that the declaration may call for."""
+        names = build_reminder_names(self.facts, self.districts, child=service is not None)
+        where = (
+            f"\nWHERE {bind_names(parse_condition(reminder.who, names))}" if reminder.who else ""
+        )
+        code = sql_literal(service.service) if service else "CAST(NULL AS VARCHAR)"
+        due_on = reminder.due_on or "CAST(NULL AS DATE)"
+        repeat = f"CAST({reminder.repeat or 'NULL'} AS INTEGER)"
+        return f"""SELECT {sql_literal(reminder.kind)} AS kind, {code} AS service, resident_id,
+    name, phone, district, {_cycle(reminder, service)} AS cycle, {due_on} AS due_on, {repeat} AS repeat_months,
+    {self.text(reminder, service)} AS text
+FROM {rows}{where}"""
+
+    def text(self, reminder: Reminder, service: Service | None) -> str:
+        """The sentence, joined from its words and values; a value that is unknown is said to be so."""
+        parts = []
+        for words, name in split_template(reminder.text):
+            parts += [sql_literal(words)] if words else []
+            parts += [self.value(name, reminder, service)] if name else []
+        return " || ".join(parts)
+
+    def value(self, name: str, reminder: Reminder, service: Service | None) -> str:
+        """What stands for a name in braces."""
+        if name == "name":
+            return mask_name_sql("name")
+        if name == "service" and service:
+            return sql_literal(service.title)
+        if name == "level":
+            return _words("child.level", LEVEL_WORDS)
+        if name == "district":
+            return _words("district", self.districts)
+        column = reminder.due_on if name == "due_on" and reminder.due_on else name
+        unit = (
+            self.facts[column].unit
+            if column in self.facts
+            else "date"
+            if column in WINDOW
+            else "points"
+        )
+        if unit in COUNTED_UNITS:
+            said = format_number_sql(column)
+        else:
+            day = f" || day({column}) || '日'" if unit == "date" else ""
+            said = f"year({column}) || '年' || month({column}) || '月'{day}"
+        return f"coalesce({said}, {sql_literal(UNKNOWN)})"
+
+
+def _cycle(reminder: Reminder, service: Service | None) -> str:
+    """What a reminder is told once for, as text."""
+    words = {
+        "once": "'once'",
+        "year": "CAST(year($as_of) AS VARCHAR)",
+        "month": "left(CAST($as_of AS VARCHAR), 7)",
+        "child": "child.child || ':' || CAST(child.enrolment_year AS VARCHAR)",
+    }
+    cycle = words.get(reminder.cycle, f"coalesce(CAST({reminder.cycle} AS VARCHAR), '')")
+    return f"{sql_literal(service.service + ':')} || {cycle}" if service else cycle
+
+
+def _words(column: str, words: Mapping[str, str]) -> str:
+    return f"CASE {column} {' '.join(f'WHEN {sql_literal(code)} THEN {sql_literal(word)}' for code, word in words.items())} ELSE '' END"
+
+
+def _residents(reminder: StandingReminder, facts: Mapping[str, Fact]) -> str:
+    """The relation of everyone that a standing reminder is asked of: points need not be joined for one that reads none."""
+    return "facts" if _reads(reminder, facts).isdisjoint(STABLE_SUMS) else "scored"
+
+
+def _reads(reminder: ServiceReminder | StandingReminder, facts: Mapping[str, Fact]) -> set[str]:
+    """The names that a reminder reads."""
+    names = {*reminder.placeholders, reminder.cycle, reminder.due_on or ""}
+    return names | (
+        parse_condition(reminder.who, build_reminder_names(facts, {}, child=True)).names
+        if reminder.who
+        else set()
+    )
+
+
+def _list(codes: Iterable[str]) -> str:
+    return ", ".join(sql_literal(code) for code in codes) or "NULL"

@@ -1,0 +1,175 @@
+"""Services in force, compiled to SQL over the relation `scored`: who qualifies, and what somebody lacks.
+
+`scored` has one row per resident, sorted by district and resident_key: resident_key, district, all facts, all points
+columns. Both statements are projections of it (no join, no group, no sort), so that they stream in its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import sqlglot
+from sqlglot import exp
+
+from transforms.engine.session import sql_literal
+from transforms.expressions.language import Expression, Kind, parse_condition, parse_expression
+from transforms.outputs import zip_aligned
+from transforms.points.columns import list_score_columns
+from transforms.points.models import CITY
+from transforms.points.models import Version as PointsVersion
+from transforms.points.rule_sql import number_sql
+from transforms.services.models import ALL, DEFAULT, ROUNDINGS, Version
+
+SHORT, AMOUNT = "DECIMAL(7, 2)", "DECIMAL(12, 2)"
+
+
+def scored_sql(points: Mapping[str, PointsVersion], district: str | None = None) -> str:
+    """The relation `scored` from `facts` and `scores`, which hold the same residents in the same order.
+
+    `points`: the points versions in force by authority. Of one district they are put side by side, by one thread, and
+    keep that order. Without one everybody's are joined by key, on all threads, in any order.
+    """
+    versions = dict(points)
+    city = versions.pop(CITY)
+    names = [name for name in list_score_columns(city, versions) if name.endswith("_points")]
+    if district:
+        a, b = (
+            f"(FROM {table} WHERE district = {sql_literal(district)})"
+            for table in ("facts", "scores")
+        )
+        return zip_aligned(a, b, ["a.* EXCLUDE (resident_key)", *(f"b.{name}" for name in names)])
+    columns = ", ".join(f"scores.{name}" for name in names)
+    rows = "facts JOIN scores ON facts.resident_key = scores.resident_key"
+    return f"SELECT facts.resident_key, facts.* EXCLUDE (resident_key), {columns} FROM {rows}"
+
+
+def eligibility_sql(services: Mapping[str, Version], names: Mapping[str, Kind]) -> str:
+    """One row per resident and service open to their district where all conditions hold, with what is lacking in points.
+
+    Columns: month, resident_key, service, district, eligible, points_short, monthly_amount; rows in the order of
+    `scored`, then by service. `services`: the versions in force by code. Parameters: $month (first day), $as_of (DATE).
+    """
+    rows = ", ".join(_row(code, services[code], names) for code in sorted(services))
+    typed = f"CAST([{rows}] AS STRUCT(service TEXT, short {SHORT}, amount {AMOUNT})[])"
+    return format_sql(f"""
+        WITH found AS (SELECT resident_key, district, LIST_FILTER({typed}, LAMBDA one: NOT one IS NULL) AS rows FROM scored),
+        listed AS (SELECT resident_key, district, UNNEST(rows) AS one FROM found)
+        SELECT CAST($month AS DATE) AS month, resident_key, one.service AS service, district,
+            one.short = 0 AS eligible, one.short AS points_short, one.amount AS monthly_amount
+        FROM listed""")
+
+
+def requirements_sql(services: Mapping[str, Version], names: Mapping[str, Kind]) -> str:
+    """Every requirement of every service in force, for each row of `scored`.
+
+    Columns: resident_key, service, place (0: open in the district; 1, 2, ...: the conditions; last: the points),
+    requirement (as declared), holds (true, false or unknown), lacking (the sentence for when it does not hold).
+    Parameter: $as_of.
+    """
+    rows = ", ".join(
+        row for code in sorted(services) for row in _requirements(code, services[code], names)
+    )
+    return format_sql(f"""
+        WITH asked AS (SELECT resident_key, UNNEST([{rows}]) AS one FROM scored)
+        SELECT resident_key, one.service AS service, one.place AS place, one.requirement AS requirement,
+            one.holds AS holds, one.lacking AS lacking
+        FROM asked ORDER BY resident_key, service, place""")
+
+
+def format_sql(statement: str) -> str:
+    """A statement as people read it; what sqlglot cannot read never gets out of here."""
+    return sqlglot.parse_one(statement, dialect="duckdb").sql(
+        dialect="duckdb", pretty=True, indent=4, pad=4, max_text_width=110
+    )
+
+
+def bind_names(expression: Expression, column: Callable[[str], str] = str) -> str:
+    """The SQL of a checked expression: names are columns (`column`: as SQL), the scoring date is the parameter."""
+    return expression.sql(lambda name: "CAST($as_of AS DATE)" if name == "as_of" else column(name))
+
+
+def format_number_sql(number: str) -> str:
+    """A number as people write it, at most two decimals: 404, 63.5."""
+    return f"RTRIM(RTRIM(CAST(CAST({number} AS DECIMAL(18, 2)) AS TEXT), '0'), '.')"
+
+
+def _row(code: str, version: Version, names: Mapping[str, Kind]) -> str:
+    """What a service says of a resident, or null: the points short (0: eligible) and the amount."""
+    needs = [_open(version), *(_holds(condition.when, names) for condition in version.conditions)]
+    row = f"{{'service': {sql_literal(code)}, 'short': {_short(version, names)}, 'amount': {_amount(version, names)}}}"
+    return f"CASE WHEN {' AND '.join(need for need in needs if need) or 'TRUE'} THEN {row} END"
+
+
+def _requirements(code: str, version: Version, names: Mapping[str, Kind]) -> Iterator[str]:
+    """The requirements of a service as rows, in their order."""
+    asked = [("district", _open(version) or "TRUE", sql_literal("居住区县未开展此项服务"))]
+    asked += [
+        (one.when, _holds(one.when, names), sql_literal(one.lacking)) for one in version.conditions
+    ]
+    threshold, short = _threshold(version), _short(version, names)
+    sentence = " || ".join(
+        [
+            sql_literal("积分需达到 "),
+            format_number_sql(threshold),
+            sql_literal(" 分，还差 "),
+            format_number_sql(short),
+            sql_literal(" 分"),
+        ]
+    )
+    asked.append((version.points.score, f"{short} = 0", sentence))
+    for place, (requirement, holds, lacking) in enumerate(asked):
+        yield (
+            f"{{'service': {sql_literal(code)}, 'place': {place}, 'requirement': {sql_literal(requirement)}, "
+            f"'holds': {holds}, 'lacking': {lacking}}}"
+        )
+
+
+def _open(version: Version) -> str:
+    if version.districts == ALL:
+        return ""
+    return f"district IN ({', '.join(sql_literal(code) for code in version.districts)})"
+
+
+def _holds(when: str, names: Mapping[str, Kind]) -> str:
+    """A condition as one term of an AND."""
+    expression = parse_condition(when, names)
+    return (
+        f"({bind_names(expression)})"
+        if isinstance(expression.tree, exp.Or)
+        else bind_names(expression)
+    )
+
+
+def _short(version: Version, names: Mapping[str, Kind]) -> str:
+    """What the score lacks of the threshold, in cents and never less than it lacks: 0 only for who has reached it."""
+    cents = f"CEIL(({_threshold(version)} - {_score(version, names)}) * 100)"
+    return f"CAST(GREATEST({cents}, 0) * 0.01 AS {SHORT})"
+
+
+def _score(version: Version, names: Mapping[str, Kind]) -> str:
+    """Points that somebody does not have, as those of another district, are 0 in a sum; what is unknown still is 0."""
+    score = parse_expression(version.points.score, names)
+    return f"COALESCE({bind_names(score, lambda name: f'COALESCE({name}, 0)' if name.endswith('_points') else name)}, 0)"
+
+
+def _threshold(version: Version) -> str:
+    threshold = dict(version.points.threshold)
+    default = threshold.pop(DEFAULT, None)
+    branches = "".join(
+        f" WHEN {sql_literal(code)} THEN {number_sql(value)}"
+        for code, value in sorted(threshold.items())
+    )
+    otherwise = "" if default is None else number_sql(default)
+    return (
+        f"CASE district{branches}{otherwise and f' ELSE {otherwise}'} END"
+        if branches
+        else otherwise
+    )
+
+
+def _amount(version: Version, names: Mapping[str, Kind]) -> str:
+    """The cast to a decimal rounds halves away from zero."""
+    if version.amount is None:
+        return f"CAST(NULL AS {AMOUNT})"
+    rounded = f"DECIMAL(12, {ROUNDINGS[version.amount.rounding]})"
+    return f"CAST(CAST({bind_names(parse_expression(version.amount.monthly, names))} AS {rounded}) AS {AMOUNT})"

@@ -1,0 +1,202 @@
+"""What a service or a reminder may say: every mistake at its place, in a policy writer's words."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from expectations.source_model import Fact
+from transforms.expressions.fact_values import parse_fact_value
+from transforms.expressions.language import (
+    DATE,
+    NUMBER,
+    YES_NO,
+    ExpressionError,
+    Kind,
+    parse_expression,
+)
+from transforms.expressions.namespace import (
+    WINDOW,
+    build_reminder_names,
+    build_service_names,
+    build_text_names,
+    list_points_columns_on,
+)
+from transforms.points.models import PointsTable
+from transforms.points.validate import Mistake, Place, describe_unknown
+from transforms.services.models import (
+    ALL,
+    DEFAULT,
+    Reminder,
+    Service,
+    ServiceReminder,
+    StandingReminder,
+    Version,
+)
+
+WANTED = {"number": "应为数值", "yes_no": "应为可判断真假的比较，例如 pension_months >= 6"}
+
+
+@dataclass(frozen=True)
+class ValidationScope:
+    """What declarations may refer to: facts by name, points tables by authority, district codes with names."""
+
+    facts: Mapping[str, Fact]
+    tables: Mapping[str, PointsTable]
+    districts: Mapping[str, str]
+
+
+def validate_version(version: Version, ends: dt.date, known: ValidationScope) -> Iterator[Mistake]:
+    """Mistakes of one version of a service, that is in force until the day before `ends`."""
+    if version.districts != ALL:
+        for index, code in enumerate(version.districts):
+            if code not in known.districts:
+                yield ("districts", index), *describe_unknown("区县", code, known.districts)
+    columns = _columns(version, ends, known)
+    every = frozenset().union(*columns.values())
+    names = build_service_names(known.facts, every, known.districts)
+    expressions: list[tuple[Place, str, Kind]] = [
+        (("points", "score"), version.points.score, NUMBER)
+    ]
+    expressions += [
+        (("conditions", n, "when"), c.when, YES_NO) for n, c in enumerate(version.conditions)
+    ]
+    if version.amount:
+        expressions.append((("amount", "monthly"), version.amount.monthly, NUMBER))
+    for place, text, kind in expressions:
+        yield from _expression_mistakes(place, text, kind, names, columns)
+    yield from _threshold_mistakes(version, known)
+    for index, example in enumerate(version.examples):
+        place = ("examples", index)
+        yield from _example_mistakes(place, example.facts, known.facts, every)
+        if example.district not in known.districts:
+            yield (*place, "district"), *describe_unknown("区县", example.district, known.districts)
+
+
+def validate_service(service: Service, known: ValidationScope) -> Iterator[Mistake]:
+    """Mistakes of a service's reminder. What the versions say is checked one by one."""
+    reminder = service.reminder
+    if reminder is None:
+        return
+    child = reminder.each == "child"
+    names = build_reminder_names(known.facts, known.districts, child=child)
+    mistakes = _reminder_mistakes(
+        reminder, names, build_text_names(known.facts, service=True, child=child)
+    )
+    yield from ((("reminder", *place), found, meant) for place, found, meant in mistakes)
+    if child and any(version.window != "school_calendar" for version in service.versions):
+        yield ("reminder", "each"), "child", "只有 window: school_calendar 的服务可以按子女提醒"
+    elif (
+        reminder.cycle == "child"
+    ) != child:  # or one child's message would bear the number of another's
+        yield ("reminder", "cycle"), f"{reminder.cycle}", "each: child 与 cycle: child 须一同写"
+
+
+def validate_standing_reminder(
+    reminder: StandingReminder, known: ValidationScope
+) -> Iterator[Mistake]:
+    """Mistakes of a reminder that no service declares."""
+    yield from _reminder_mistakes(
+        reminder, build_reminder_names(known.facts, known.districts), build_text_names(known.facts)
+    )
+    if reminder.cycle == "child":
+        yield ("cycle",), "child", "只有服务的提醒可以按子女"
+    for index, example in enumerate(reminder.examples):
+        yield from _example_mistakes(("examples", index), example.facts, known.facts, ())
+
+
+def _columns(
+    version: Version, ends: dt.date, known: ValidationScope
+) -> dict[dt.date, frozenset[str]]:
+    """The points columns at each day on which they change while the version is in force."""
+    changes = {
+        v.begins
+        for table in known.tables.values()
+        for v in table.versions
+        if version.begins < v.begins < ends
+    }
+    found = {
+        day: list_points_columns_on(known.tables, day) for day in sorted({version.begins, *changes})
+    }
+    return {day: columns for day, columns in found.items() if columns}
+
+
+def _expression_mistakes(
+    place: Place,
+    text: str,
+    kind: Kind,
+    names: Mapping[str, Kind],
+    columns: Mapping[dt.date, frozenset[str]],
+) -> Iterator[Mistake]:
+    try:
+        expression = parse_expression(text, names)
+    except ExpressionError as error:
+        yield place, error.found, error.meant
+        return
+    if expression.kind != kind:
+        yield place, f"{text!r}", WANTED[kind.name]
+    every: frozenset[str] = frozenset().union(*columns.values())
+    for name in sorted(expression.names & every):
+        missing = next((day for day, there in columns.items() if name not in there), None)
+        if missing:
+            yield place, f"{missing} 起的积分表没有 {name}", "请从这一天起写新的版本"
+
+
+def _threshold_mistakes(version: Version, known: ValidationScope) -> Iterator[Mistake]:
+    threshold = version.points.threshold
+    for code in threshold.keys() - known.districts.keys() - {DEFAULT}:
+        yield (
+            ("points", "threshold", code),
+            *describe_unknown("区县", code, [*known.districts, DEFAULT]),
+        )
+    uncovered = [
+        code for code in known.districts if version.open_in(code) and code not in threshold
+    ]
+    if DEFAULT not in threshold and uncovered:
+        yield ("points", "threshold"), f"没有 {'、'.join(uncovered)} 的分数", "请补上，或写 default"
+
+
+def _example_mistakes(
+    place: Place, given: Mapping[str, Any], facts: Mapping[str, Fact], points: Iterable[str]
+) -> Iterator[Mistake]:
+    names = {*facts, *points}
+    for name, value in given.items():
+        try:
+            if name in facts:
+                parse_fact_value(facts[name], value)
+            elif name not in names:
+                yield (*place, name), *describe_unknown("数据或积分", name, names)
+            elif not re.fullmatch(r"-?\d{1,5}(\.\d{1,2})?", str(value)):
+                raise ValueError("应为最多两位小数的分值")
+        except ValueError as error:
+            yield (*place, name), f"{value}", str(error)
+
+
+def _reminder_mistakes(
+    reminder: Reminder, names: Mapping[str, Kind], told: frozenset[str]
+) -> Iterator[Mistake]:
+    who = reminder.who if isinstance(reminder, ServiceReminder | StandingReminder) else None
+    if who is not None:
+        yield from _expression_mistakes(("who",), who, YES_NO, names, {})
+    dates = [
+        name for name, kind in names.items() if kind == DATE and name not in ("as_of", *WINDOW)
+    ]
+    words = ["once", "year", "month", "child"]
+    if reminder.cycle not in (*words, *dates):
+        yield ("cycle",), *describe_unknown("周期", reminder.cycle, [*words, *dates])
+    windows = [name for name in WINDOW if name in names]
+    if reminder.due_on is not None and reminder.due_on not in (*dates, *windows):
+        yield ("due_on",), *describe_unknown("日期", reminder.due_on, [*dates, *windows])
+    try:
+        placeholders = reminder.placeholders
+    except ValueError:
+        yield ("text",), "花括号不成对，或内有别的写法", "名称写作 {name}"
+        return
+    for name in placeholders:
+        if name not in told:
+            yield ("text",), *describe_unknown("可写入提醒的名称", name, told)
+        elif name == "due_on" and reminder.due_on is None:
+            yield ("text",), "这个提醒没有 due_on", "请删去 {due_on}，或写明 due_on"
