@@ -1,7 +1,7 @@
 """XLSX lists: every cell is text, so that nothing is changed and nothing runs.
 
 XlsxWriter makes the workbook; the engine writes the lines of its sheet, a fifth of the work of writing them cell by
-cell in Python (docs/benchmarks.md).
+cell in Python (docs/developing/benchmarks.md).
 """
 
 from __future__ import annotations

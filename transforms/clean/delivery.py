@@ -166,7 +166,7 @@ def _stage_part(
 ) -> list[str]:
     """Type one raw part: all of it, and once more the few rows that turn out to have a fault, to tell which.
 
-    So sound rows are written once, as they stay (docs/benchmarks.md).
+    So sound rows are written once, as they stay (docs/developing/benchmarks.md).
     """
     sound, faulty = (work / kind / f"{index:05d}.parquet" for kind in ("clean", INVALID))
     part = _write_rows(connection, job, index, path, sound)

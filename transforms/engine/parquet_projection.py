@@ -1,7 +1,7 @@
 """Some columns of a Parquet file as a file of their own: their packed pages are copied as they are, only the footer is new.
 
 What is published of the facts, and for whom, differs by columns alone. To read and write them again would take as much
-work as to make points of them (docs/benchmarks.md). A footer is a struct in Thrift's compact protocol, as laid down by
+work as to make points of them (docs/developing/benchmarks.md). A footer is a struct in Thrift's compact protocol, as laid down by
 parquet-format (parquet.thrift); what is not understood of it here is passed on as it stands.
 """
 

@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 # Level 1: on the published tables a fifth less work than the default level, and files no larger. Row groups of the
 # engine's own size: a thread that has none left to pack does not wait long for the other's last one. A dictionary that has
-# come to so many words seldom pays, and is given up, at a fifth of what the engine would let it come to (docs/benchmarks.md).
+# come to so many words seldom pays, and is given up, at a fifth of what the engine would let it come to (docs/developing/benchmarks.md).
 _ROW_GROUPS = "ROW_GROUP_SIZE 122880, DICTIONARY_SIZE_LIMIT 5000"
 PARQUET = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, {_ROW_GROUPS}"
 INTERMEDIATE_PARQUET = f"FORMAT parquet, COMPRESSION snappy, {_ROW_GROUPS}"
@@ -83,7 +83,7 @@ def keep_join_order(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """For the time of the block, the rows to the left of a join stream past a table made of those to its right.
 
     By itself the engine takes what a condition leaves of the registry for a fifth of it, and makes the table of that, of
-    names, phones and all: with little memory a sixth more work (docs/benchmarks.md).
+    names, phones and all: with little memory a sixth more work (docs/developing/benchmarks.md).
     """
     connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
     try:

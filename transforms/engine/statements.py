@@ -16,7 +16,7 @@ from expectations.errors import attach_statement
 from transforms.engine.session import INTERMEDIATE_PARQUET, read_folder_sql, sql_literal
 
 # So many rows to group, or so many people to join, are a part; so many people are a stretch. Half of 230 million postings
-# takes 13 s and 0.7 GB, all of them at once 95 s and 19 GB on disk, for they just do not fit (docs/benchmarks.md).
+# takes 13 s and 0.7 GB, all of them at once 95 s and 19 GB on disk, for they just do not fit (docs/developing/benchmarks.md).
 MAX_PARTITION_ROWS, MAX_BATCH_PEOPLE = 128_000_000, 5_500_000
 # Not the last digits of the person: they tell men from women, and may come in fours. As UBIGINT, for else the engine
 # divides numbers of 128 bits, which takes longer than all the rest.
