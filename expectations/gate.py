@@ -108,7 +108,7 @@ def _sentence(result: Any) -> str:
 @cache
 def _create_source() -> DuckDBSource:
     importlib.import_module("expectations.suite")
-    made: DuckDBSource = importlib.import_module("expectations.gx_adapter").new_source()
+    made: DuckDBSource = importlib.import_module("expectations.gx_adapter").create_data_source()
     return made
 
 
