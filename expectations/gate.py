@@ -80,7 +80,7 @@ def _validate(
     limit: Decimal | float,
 ) -> list[Any]:
     kept = _source()
-    suite = importlib.import_module("expectations.suite").suite(source, received, limit)
+    suite = importlib.import_module("expectations.suite").build_suite(source, received, limit)
     with _judging, kept.reading_through(connection):
         batch = kept.whole(staged).get_batch()
         return list(batch.validate(suite, result_format="BASIC").results)
