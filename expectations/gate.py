@@ -15,13 +15,11 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from expectations.month import Month
 from expectations.source_model import Source
 
 if TYPE_CHECKING:
-    from expectations.gx_adapter import DuckDBSource
+    from expectations.gx_adapter import DuckDBSource, EngineSession
 
 _judging = threading.Lock()
 
@@ -48,19 +46,19 @@ def preload() -> threading.Thread:
 
 
 def validate_delivery(
-    connection: duckdb.DuckDBPyConnection,
+    session: EngineSession,
     staged: str,
     source: Source,
     received: Month,
     quarantine_limit: Decimal | float,
 ) -> list[str]:
-    """Hold one delivery's staged rows against its source's declaration, on a cursor of this connection.
+    """Hold one delivery's staged rows against its source's declaration, on a cursor of this session.
 
     One Chinese sentence per broken expectation, with counts and no value of any row; none: the delivery passes.
     `staged` names a table or view that cursors see (not a temporary one). `quarantine_limit` is a share, 0 to 1.
     A check that cannot be evaluated is a failure. Thread-safe, one at a time.
     """
-    results = _validate(connection, staged, source, received, quarantine_limit)
+    results = _validate(session, staged, source, received, quarantine_limit)
     failed = [
         result for result in results if not result.success
     ]  # their exceptions are not told: they quote values
@@ -73,7 +71,7 @@ def validate_delivery(
 
 
 def _validate(
-    connection: duckdb.DuckDBPyConnection,
+    session: EngineSession,
     staged: str,
     source: Source,
     received: Month,
@@ -81,7 +79,7 @@ def _validate(
 ) -> list[Any]:
     kept = _source()
     suite = importlib.import_module("expectations.suite").build_suite(source, received, limit)
-    with _judging, kept.reading_through(connection):
+    with _judging, kept.reading_through(session):
         batch = kept.whole(staged).get_batch()
         return list(batch.validate(suite, result_format="BASIC").results)
 

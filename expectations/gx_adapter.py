@@ -12,11 +12,10 @@ import os
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read while it is imported
 
-import duckdb
 import great_expectations as gx
 import sqlalchemy as sa
 from duckdb_engine import ConnectionWrapper
@@ -52,6 +51,13 @@ class PinnedConnection(SqlAlchemyExecutionEngine):  # type: ignore[misc]
         yield self._connection
 
 
+class EngineSession(Protocol):
+    """What the gate asks of the engine that holds the staged rows."""
+
+    def dbapi_cursor(self) -> Any:
+        """Return a new cursor of the DB API on the engine's database."""
+
+
 class DuckDBSource(SQLDatasource):  # type: ignore[misc]
     """A data source that reads through the connection it was last given, never through one of its own."""
 
@@ -69,9 +75,9 @@ class DuckDBSource(SQLDatasource):  # type: ignore[misc]
         return asset.add_batch_definition_whole_table("whole")
 
     @contextlib.contextmanager
-    def reading_through(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """For the time of the block, everything is evaluated on a cursor of this connection."""
-        cursor = ConnectionWrapper(connection.cursor())
+    def reading_through(self, session: EngineSession) -> Iterator[None]:
+        """For the time of the block, everything is evaluated on a cursor of this session."""
+        cursor = ConnectionWrapper(session.dbapi_cursor())
         engine = sa.create_engine(
             "duckdb:///:memory:", creator=lambda: cursor, poolclass=sa.pool.StaticPool
         )

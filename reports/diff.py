@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from rich.table import Table
 
-from transforms.engine.session import read_folder_sql
+from transforms.engine.parquet import read_folder_sql
+from transforms.engine.session import Session
 from transforms.outputs import list_points_columns
 from transforms.points.columns import strip_points_suffix
 
@@ -17,7 +17,7 @@ Manifest = Mapping[str, Any]
 
 
 def compare_revisions(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     before: tuple[Path, Manifest],
     after: tuple[Path, Manifest],
 ) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def compare_revisions(
     return {
         "before": _name(then_says),
         "after": _name(now_says),
-        "people": _people(connection, then, now),
-        "points": _points(connection, then, now),
+        "people": _people(session, then, now),
+        "points": _points(session, then, now),
         "policy": list(_changed_keys(then_says["policy"], now_says["policy"])),
         "deliveries": list(_deliveries(then_says, now_says)),
         "code": {"before": then_says["code"]["version"], "after": now_says["code"]["version"]}
@@ -46,9 +46,9 @@ def _scores(folder: Path) -> str:
     return read_folder_sql(folder / "scores")
 
 
-def _people(connection: duckdb.DuckDBPyConnection, then: Path, now: Path) -> list[dict[str, Any]]:
+def _people(session: Session, then: Path, now: Path) -> list[dict[str, Any]]:
     """By district: people before and after, newly scored, no longer scored, moved in and out within the city."""
-    rows = connection.execute(f"""
+    rows = session.execute(f"""
         WITH moved AS (
             SELECT b.district AS old, a.district AS new, count(*) AS people
             FROM (SELECT CAST(resident_key AS UUID) AS id, district FROM {_scores(now)}) AS a
@@ -68,11 +68,11 @@ def _people(connection: duckdb.DuckDBPyConnection, then: Path, now: Path) -> lis
     ]
 
 
-def _points(connection: duckdb.DuckDBPyConnection, then: Path, now: Path) -> list[dict[str, Any]]:
+def _points(session: Session, then: Path, now: Path) -> list[dict[str, Any]]:
     """Every points column that changed for anybody: how many went up and down, and by how much in the mean."""
     old, new = (
-        list_points_columns(connection, _scores(then)),
-        list_points_columns(connection, _scores(now)),
+        list_points_columns(session, _scores(then)),
+        list_points_columns(session, _scores(now)),
     )
     items = list(dict.fromkeys([*new, *old]))
 
@@ -85,7 +85,7 @@ def _points(connection: duckdb.DuckDBPyConnection, then: Path, now: Path) -> lis
         f"count(*) FILTER ({change(item)} > 0), count(*) FILTER ({change(item)} < 0), sum({change(item)})"
         for item in items
     )
-    row = connection.execute(
+    row = session.execute(
         f"SELECT {sums} FROM {_scores(now)} AS a JOIN {_scores(then)} AS b ON a.resident_key = b.resident_key"
     ).fetchall()[0]
     found = zip(items, row[0::3], row[1::3], row[2::3], strict=True)

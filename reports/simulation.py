@@ -9,11 +9,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from reports.html.page import render_document
 from reports.packages.summary import FEW, FEW_TEXT, STYLE, round_people
-from transforms.engine.session import read_folder_sql
+from transforms.engine.parquet import read_folder_sql
+from transforms.engine.session import Session
 
 MARKS = (Decimal(-20), Decimal(-10), Decimal(-5), Decimal(0), Decimal(5), Decimal(10), Decimal(20))
 MORE_STYLE = """
@@ -48,22 +47,22 @@ NOBODY = Effect(0, 0, Decimal(0), Decimal(0))
 
 
 def render_simulation_page(
-    connection: duckdb.DuckDBPyConnection, revision: Path, result: Path, frame: SimulationContext
+    session: Session, revision: Path, result: Path, frame: SimulationContext
 ) -> str:
     """One HTML file, nothing loaded from anywhere, of the differences that `simulate` has written to `result`."""
-    total = measure_total_effect(connection, result)
-    residents = _residents(connection, revision)
+    total = measure_total_effect(session, result)
+    residents = _residents(session, revision)
     everyone = sum(residents.values())
     title = f"积分草案模拟 {frame.month}"
     body = [
         f"<h1>{escape(title)}</h1>",
         "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in frame.tried) + "</ul>",
         f"<p class='sum'>{describe_effect(total, everyone)}</p>",
-        _section("总分变化分布", _distribution(connection, everyone)),
-        _section("按区县（总分）", _by_district(connection, frame, residents)),
-        _section("按部分与合计", _by_item(connection, frame, sums=True)),
-        _section("按指标", _by_item(connection, frame, sums=False)),
-        _section("积分应用", _services(connection, frame, revision, result)),
+        _section("总分变化分布", _distribution(session, everyone)),
+        _section("按区县（总分）", _by_district(session, frame, residents)),
+        _section("按部分与合计", _by_item(session, frame, sums=True)),
+        _section("按指标", _by_item(session, frame, sums=False)),
+        _section("积分应用", _services(session, frame, revision, result)),
         f"<footer>以 {escape(frame.month)} 已发布的数据按草案重新计算，不影响任何已发布的结果。"
         f"人数四舍五入到 {FEW}，不足 {FEW} 人不列数字，平均数只对至少 {FEW} 人计算，金额按舍入后的人数折算。"
         "扣分项目的“增加”指多扣。</footer>",
@@ -85,27 +84,23 @@ def format_people(number: int) -> str:
     return FEW_TEXT if told is None and number else f"{told or 0:,}"
 
 
-def measure_total_effect(connection: duckdb.DuckDBPyConnection, result: Path) -> Effect:
+def measure_total_effect(session: Session, result: Path) -> Effect:
     """The effect on total points over everyone; makes the view `points` of the differences."""
-    connection.execute(
+    session.execute(
         f"CREATE OR REPLACE TEMP VIEW points AS FROM {read_folder_sql(result / 'points')}"
     )
-    return _effects(connection, "'all'", "item = 'total'").get("all", NOBODY)
+    return _effects(session, "'all'", "item = 'total'").get("all", NOBODY)
 
 
-def _residents(connection: duckdb.DuckDBPyConnection, revision: Path) -> dict[str, int]:
+def _residents(session: Session, revision: Path) -> dict[str, int]:
     scores = read_folder_sql(revision / "scores")
     return dict(
-        connection.execute(
-            f"SELECT district, count(*) FROM {scores} GROUP BY 1 ORDER BY 1"
-        ).fetchall()
+        session.execute(f"SELECT district, count(*) FROM {scores} GROUP BY 1 ORDER BY 1").fetchall()
     )
 
 
-def _effects(
-    connection: duckdb.DuckDBPyConnection, by: str, where: str = "true"
-) -> dict[str, Effect]:
-    rows = connection.execute(f"""
+def _effects(session: Session, by: str, where: str = "true") -> dict[str, Effect]:
+    rows = session.execute(f"""
         SELECT {by}, count(*) FILTER (change > 0), count(*) FILTER (change < 0),
             coalesce(sum(change) FILTER (change > 0), 0), coalesce(sum(change) FILTER (change < 0), 0)
         FROM (SELECT *, coalesce(after, 0) - coalesce(before, 0) AS change FROM points WHERE {where})
@@ -113,14 +108,14 @@ def _effects(
     return {name: Effect(*numbers) for name, *numbers in rows}
 
 
-def _distribution(connection: duckdb.DuckDBPyConnection, everyone: int) -> str:
+def _distribution(session: Session, everyone: int) -> str:
     """People by the change of their total: bands to both sides of no change."""
     below = " ".join(f"WHEN change < {mark} THEN {place}" for place, mark in enumerate(MARKS[:4]))
     above = " ".join(
         f"WHEN change <= {mark} THEN {place}" for place, mark in enumerate(MARKS[4:], 5)
     )
     found: dict[int, int] = dict(
-        connection.execute(f"""
+        session.execute(f"""
             SELECT CASE {below} {above} ELSE 8 END, count(*)
             FROM (SELECT after - before AS change FROM points WHERE item = 'total') GROUP BY 1""").fetchall()
     )
@@ -138,10 +133,8 @@ def _distribution(connection: duckdb.DuckDBPyConnection, everyone: int) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
-def _by_district(
-    connection: duckdb.DuckDBPyConnection, frame: SimulationContext, residents: Mapping[str, int]
-) -> str:
-    found = _effects(connection, "district", "item = 'total'")
+def _by_district(session: Session, frame: SimulationContext, residents: Mapping[str, int]) -> str:
+    found = _effects(session, "district", "item = 'total'")
     rows = [
         (frame.districts.get(code, code), format_people(number), *_effect(found.get(code, NOBODY)))
         for code, number in residents.items()
@@ -149,8 +142,8 @@ def _by_district(
     return _table(("区县", "人数", "增加人数", "平均增加", "减少人数", "平均减少"), rows)
 
 
-def _by_item(connection: duckdb.DuckDBPyConnection, frame: SimulationContext, *, sums: bool) -> str:
-    found = _effects(connection, "item")
+def _by_item(session: Session, frame: SimulationContext, *, sums: bool) -> str:
+    found = _effects(session, "item")
     order = {item: place for place, item in enumerate(frame.items)}
     listed = [
         item
@@ -174,16 +167,14 @@ def _mean(points: Decimal, number: int) -> str:
     return f"{points / number:+.2f}" if number >= FEW else "—"
 
 
-def _services(
-    connection: duckdb.DuckDBPyConnection, frame: SimulationContext, revision: Path, result: Path
-) -> str:
+def _services(session: Session, frame: SimulationContext, revision: Path, result: Path) -> str:
     if not any((result / "services").iterdir()):
         return "<p>该月没有发布积分应用的结果。</p>"
-    connection.execute(
+    session.execute(
         f"CREATE OR REPLACE TEMP VIEW service_changes AS FROM {read_folder_sql(result / 'services')}"
     )
     published = f"(SELECT service, district, eligible, monthly_amount FROM {read_folder_sql(revision / 'eligibility')})"
-    rows = connection.execute(f"""
+    rows = session.execute(f"""
         WITH earlier AS (
             SELECT service, district, count(*) AS reached, coalesce(sum(monthly_amount), 0) AS money
             FROM {published} WHERE eligible GROUP BY ALL

@@ -53,6 +53,7 @@ def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
     [
         ("prefect", {"flows/orchestration/flow.py", "flows/orchestration/server.py"}),
         ("great_expectations", {"expectations/gx_adapter.py", "expectations/suite.py"}),
+        ("duckdb", {"transforms/engine/session.py"}),
     ],
 )
 def test_a_framework_stays_behind_its_door(library: str, allowed: set[str]) -> None:

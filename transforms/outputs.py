@@ -6,16 +6,16 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from expectations.source_model import Fact, Source
-from transforms.engine.session import PARQUET, fetch_scalar, read_parquet_sql, sql_literal
+from transforms.engine.parquet import PARQUET, read_parquet_sql
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement, run_statement
 from transforms.facts.sql import public_column
 
 
 def write_table(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     statement: str,
     target: Path,
     values: Mapping[str, Any] | None = None,
@@ -23,11 +23,11 @@ def write_table(
     """Write one table as Parquet, in the order of its statement; return its rows."""
     target.parent.mkdir(parents=True, exist_ok=True)
     run_statement(
-        connection,
+        session,
         Statement(target.parent.name, f"COPY ({statement}) TO {sql_literal(target)} ({PARQUET})"),
         values or {},
     )
-    return int(fetch_scalar(connection, f"SELECT count(*) FROM {read_parquet_sql(target)}"))
+    return int(session.scalar(f"SELECT count(*) FROM {read_parquet_sql(target)}"))
 
 
 def find_table_file(revision: Path, table: str) -> Path:
@@ -77,7 +77,7 @@ def _same(*columns: str) -> dict[str, str]:
 
 
 def count_unknown_award_codes(
-    connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source], known: Collection[str]
+    session: Session, sources: Mapping[str, Source], known: Collection[str]
 ) -> dict[str, int]:
     """Source of points by key -> residents' entries in `facts` under a key that is not `known`: kept, but nobody's points."""
     listed = ", ".join(map(sql_literal, sorted(known))) or "NULL"
@@ -85,14 +85,14 @@ def count_unknown_award_codes(
         "SELECT count(*) FROM (SELECT unnest({0}).key AS key FROM facts) WHERE key NOT IN ({1})"
     )
     return {
-        source.source: int(fetch_scalar(connection, entries.format(name, listed)))
+        source.source: int(session.scalar(entries.format(name, listed)))
         for source in sources.values()
         for name, fact in source.facts.items()
         if fact.unit == "points_by_key"
     }
 
 
-def list_points_columns(connection: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
+def list_points_columns(session: Session, relation: str) -> list[str]:
     """The points columns of a scores table, in order."""
-    columns = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    columns = session.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     return [name for name, *_ in columns if name.endswith("_points")]

@@ -10,7 +10,7 @@ from data.synthetic.population import City, attribute_sql
 from expectations.month import Month
 from expectations.source_model import Check, Column, Source
 from expectations.synthetic_model import Again, Synthetic, Value
-from transforms.engine.session import sql_literal
+from transforms.engine.sql import sql_literal
 
 # A row's number is (its thing, month or repetition, fan): it stays below 2^63 for 20 million people.
 SLOT_NUMBER = "(e * 65536 + slot)"

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from transforms.engine.session import sql_literal
+from transforms.engine.sql import sql_literal
 
 
 @dataclass(frozen=True)

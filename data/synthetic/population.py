@@ -11,13 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from data.synthetic.hash_random import HashRandom
 from data.synthetic.names import GIVEN, PHONE_PREFIX, PROVINCES, SURNAMES
 from expectations.month import Month
 from expectations.synthetic_model import Each
-from transforms.engine.session import sql_literal
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 
 MONTHS_HERE = 67  # the average resident of the first month has been here so long
 ARRIVALS_PER_MONTH = 0.009  # share of the residents of the first month; as many leave
@@ -58,7 +57,7 @@ class City:
     @classmethod
     def read(
         cls,
-        connection: duckdb.DuckDBPyConnection,
+        session: Session,
         reference: Path,
         dice: HashRandom,
         residents: int,
@@ -69,7 +68,7 @@ class City:
             f"read_csv({sql_literal(reference / name)}, header = true, all_varchar = true)"
             for name in ("districts.csv", "community_rents.csv")
         )
-        rows = connection.execute(
+        rows = session.execute(
             f"""SELECT d.code, list_sort(list(DISTINCT r.community)) FROM {districts} d
                 LEFT JOIN {rents} r ON r.district = d.code GROUP BY d.code ORDER BY d.code"""
         ).fetchall()
@@ -103,11 +102,11 @@ class City:
         day = self.dice.whole(f"p * 1024 + {number}", "moving day", 0, 27)
         return f"(first_day(({number}) * stay - shift) + {day}::INTEGER)"
 
-    def populate(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def populate(self, session: Session) -> None:
         """Make the four tables."""
-        connection.execute(MACROS)
+        session.execute(MACROS)
         for statement in (self._persons(), self._children(), self._homes(), self._jobs()):
-            connection.execute(statement)
+            session.execute(statement)
 
     def _persons(self) -> str:
         dice, first, arrivals = (

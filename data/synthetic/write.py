@@ -8,15 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from data.synthetic.extract_sql import BOOKKEEPING, Extract
 from data.synthetic.faults import Fault, Row, plan_faults
 from data.synthetic.hash_random import HashRandom
 from data.synthetic.population import City
 from expectations.month import Month
 from expectations.source_model import Column, Source
-from transforms.engine.session import EngineSettings, open_engine, sql_literal
+from transforms.engine.session import EngineSettings, Session, open_engine
+from transforms.engine.sql import sql_literal
 
 CSV_RESIDENTS = 100_000  # a larger city delivers Parquet where the block leaves the format open
 PART_RESIDENT_MONTHS = (
@@ -51,15 +50,15 @@ def generate_extracts(
     database = spill / "city.duckdb"
     database.unlink(missing_ok=True)
     try:
-        with open_engine(settings, spill, database) as connection:
-            city = City.read(connection, reference, HashRandom(seed), residents, months)
-            city.populate(connection)
+        with open_engine(settings, spill, database) as session:
+            city = City.read(session, reference, HashRandom(seed), residents, months)
+            city.populate(session)
             progress(f"居民模型：{residents} 人")
             for month in months:
                 for name, source in sorted(sources.items()):
                     if source.synthetic:
                         writer = _Writer(
-                            connection, Extract(source, source.synthetic, city), month, out, faults
+                            session, Extract(source, source.synthetic, city), month, out, faults
                         )
                         rows = writer.write()
                         planted += writer.planted
@@ -78,7 +77,7 @@ def generate_extracts(
 class _Writer:
     """One extract of one month on its way to disk."""
 
-    connection: duckdb.DuckDBPyConnection
+    session: Session
     extract: Extract
     month: Month
     out: Path
@@ -139,7 +138,7 @@ class _Writer:
             self._delivered(name, column) for name, column in self.source.columns.items()
         )
         options = "FORMAT csv, HEADER" if target.suffix == ".csv" else "FORMAT parquet"
-        done = self.connection.execute(
+        done = self.session.execute(
             f"COPY (SELECT {delivered} FROM ({rows}) ORDER BY {ORDER}) TO {sql_literal(target)} ({options})"
         ).fetchone()
         return int(done[0]) if done else 0
@@ -160,7 +159,7 @@ class _Writer:
     def _with_faults(self, rows: str, target: Path) -> str:
         """Put the planted rows first, in the order of the list, without the rows that they stand for."""
         columns = list(self.source.columns)
-        found = self.connection.execute(
+        found = self.session.execute(
             f"SELECT {', '.join(columns)}, number FROM ({rows}) ORDER BY {ORDER} LIMIT {SAMPLE}"
         ).fetchall()
         sample: list[Row] = [

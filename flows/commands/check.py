@@ -27,15 +27,13 @@ def check_project(
     """Load everything and run every example. JifenError 10 on any mistake; with `strict` on illustrative values too."""
     house = load_project(settings)
     root = Root(settings.paths.root, settings.paths.inbox)
-    with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
+    with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         folder = settings.paths.policy
         known = ValidationScope(house.facts, house.tables, house.reference.districts)
         problems = [
-            *check_examples(
-                connection, folder / "points", list(house.tables.values()), house.facts
-            ),
-            *check_service_examples(connection, folder / "services", house.services, known),
-            *check_reminder_examples(connection, folder / "reminders", house.reminders, known),
+            *check_examples(session, folder / "points", list(house.tables.values()), house.facts),
+            *check_service_examples(session, folder / "services", house.services, known),
+            *check_reminder_examples(session, folder / "reminders", house.reminders, known),
         ]
     if problems:
         raise DeclarationError(problems)

@@ -18,7 +18,8 @@ from flows.storage.publish import Revision, find_published
 from flows.storage.root import Root, open_root
 from reports.explain.compute import explain_row, find_person_row
 from reports.explain.text import format_explanation
-from transforms.engine.session import fetch_scalar, open_engine, read_folder_sql
+from transforms.engine.parquet import read_folder_sql
+from transforms.engine.session import open_engine
 
 DEMO_MONTHS = Month.span(Month.parse("2024-03"), Month.parse("2024-04"))
 
@@ -75,15 +76,14 @@ def describe_results(
     """Where the results are, the points of one person line by line, and one question answered."""
     rules = load_published_rules(revision, house.sources)
     scores = read_folder_sql(revision.path / "scores")
-    with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
-        key = fetch_scalar(
-            connection,
+    with open_engine(settings.engine_settings, root.tmp / "spill") as session:
+        key = session.scalar(
             f"SELECT resident_key FROM {scores} ORDER BY total_points DESC, resident_key LIMIT 1",
         )
-        row = find_person_row(connection, revision.path, key)
+        row = find_person_row(session, revision.path, key)
         assert row is not None
-        explained = explain_row(connection, rules, revision.path, revision.manifest, row)
-        districts = connection.execute(
+        explained = explain_row(session, rules, revision.path, revision.manifest, row)
+        districts = session.execute(
             f"SELECT district, count(*), round(avg(total_points), 1) FROM {scores} GROUP BY 1 ORDER BY 1"
         ).fetchall()
     told = ["\n积分最高的一位，逐项说明（jifen explain）："]

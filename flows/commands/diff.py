@@ -30,8 +30,8 @@ def show_difference(
     """Tell what changed from one revision to another. JifenError 2 when a name is none or nothing is published by it."""
     root = open_root(settings)
     then, now = find_named_revision(root, before), find_named_revision(root, after)
-    with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
-        found = compare_revisions(connection, (then.path, then.manifest), (now.path, now.manifest))
+    with open_engine(settings.engine_settings, root.tmp / "spill") as session:
+        found = compare_revisions(session, (then.path, then.manifest), (now.path, now.manifest))
     if as_json:
         report_progress(json.dumps(found, ensure_ascii=False, indent=1))
         return

@@ -10,8 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.reference_tables import load_reference
@@ -30,7 +28,7 @@ from reports.explain.records import (
 )
 from reports.explain.text import format_explanation, to_json_data
 from transforms.clean import national_id
-from transforms.engine.session import open_engine
+from transforms.engine.session import Session, open_engine
 from transforms.points.describe import collect_titles
 from transforms.points.load import load_tables
 from transforms.services.load import load_services
@@ -52,8 +50,8 @@ def explain_person(
     root = open_root(settings)
     revision = find_revision(root, month)
     sources = load_declared_sources(settings)
-    with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
-        person, resident_id = read_id(connection, given, revision.month)
+    with open_engine(settings.engine_settings, root.tmp / "spill") as session:
+        person, resident_id = read_id(session, given, revision.month)
         resident_key = hmac.new(root.key(), resident_id.encode(), hashlib.sha256).hexdigest()[:32]
         root.access_log(
             "explain",
@@ -61,10 +59,10 @@ def explain_person(
             month=str(revision.month),
             records="yes" if records else "no",
         )
-        row = find_person_row(connection, revision.path, resident_key)
-        data, lines = _answer(connection, sources, revision, row, root, person)
+        row = find_person_row(session, revision.path, resident_key)
+        data, lines = _answer(session, sources, revision, row, root, person)
         if records:
-            data["records"], more = _records(connection, root, sources, revision, person)
+            data["records"], more = _records(session, root, sources, revision, person)
             lines += more
     if as_json:
         report_progress(json.dumps(data, ensure_ascii=False, indent=1))
@@ -94,10 +92,10 @@ def load_declared_sources(settings: Settings) -> dict[str, Source]:
     return load_sources(own if own.is_dir() else BUILTIN_SOURCES)
 
 
-def read_id(connection: duckdb.DuckDBPyConnection, given: str, month: Month) -> tuple[int, str]:
+def read_id(session: Session, given: str, month: Month) -> tuple[int, str]:
     """The person's number and normalised 18-character ID, by the rules of the cleaning. Error: exit 2, which never quotes it."""
     text, number = national_id.normalise_sql("given"), national_id.to_number_sql("text")
-    person, resident_id, sound = connection.execute(
+    person, resident_id, sound = session.execute(
         f"""
         SELECT person, {national_id.to_text_sql("person")}, {national_id.is_valid_sql("text", "person", month.last_day)}
         FROM (SELECT *, {number} AS person FROM (SELECT {text} AS text FROM (SELECT CAST(? AS VARCHAR) AS given)))""",
@@ -135,7 +133,7 @@ def find_clean_folders(kind: Path, revision: Revision) -> dict[str, list[Path]]:
 
 
 def _answer(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     sources: Mapping[str, Source],
     revision: Revision,
     row: int | None,
@@ -150,16 +148,16 @@ def _answer(
     }
     told = f"{revision.month} 第 {revision.number} 版"
     if row is None:
-        why = explain_not_scored(connection, find_spine(sources), root, revision, person)
+        why = explain_not_scored(session, find_spine(sources), root, revision, person)
         return {**month, "scored": False, "why": why}, [f"{told}：没有此人的积分。{why}"]
     found = explain_row(
-        connection, load_published_rules(revision, sources), revision.path, revision.manifest, row
+        session, load_published_rules(revision, sources), revision.path, revision.manifest, row
     )
     return {**month, "scored": True, **to_json_data(found)}, list(format_explanation(found, told))
 
 
 def explain_not_scored(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     registry: Source,
     root: Root,
     revision: Revision,
@@ -168,7 +166,7 @@ def explain_not_scored(
     """Why a person has no row: another status in the registry, refused with reasons, or unknown to it."""
     assert registry.spine
     known = load_person_records(
-        connection,
+        session,
         registry,
         find_clean_folders(root.clean, revision).get(registry.source, []),
         person,
@@ -180,7 +178,7 @@ def explain_not_scored(
         ]
         return f"{registry.title}中的状态为：{'、'.join(statuses)}（{record.received} 的数据）"
     refused = load_refused_records(
-        connection,
+        session,
         registry,
         find_clean_folders(root.quarantine, revision).get(registry.source, []),
         person,
@@ -194,7 +192,7 @@ def explain_not_scored(
 
 
 def _records(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     root: Root,
     sources: Mapping[str, Source],
     revision: Revision,
@@ -203,7 +201,7 @@ def _records(
     """The person's rows of every source as data and as lines: clean ones with what they count in, then refused ones."""
     from transforms.facts.build import load_reference_tables
 
-    load_reference_tables(connection, load_reference(revision.path / "policy" / "reference"))
+    load_reference_tables(session, load_reference(revision.path / "policy" / "reference"))
     clean, quarantine = (
         find_clean_folders(root.clean, revision),
         find_clean_folders(root.quarantine, revision),
@@ -213,9 +211,9 @@ def _records(
     for name, source in sources.items():
         over_quota = revision.path / "restricted" / "over_quota" / f"{name}.parquet"
         kept += load_person_records(
-            connection, source, clean.get(name, []), person, revision.month, over_quota
+            session, source, clean.get(name, []), person, revision.month, over_quota
         )
-        refused += load_refused_records(connection, source, quarantine.get(name, []), person)
+        refused += load_refused_records(session, source, quarantine.get(name, []), person)
     lines = ["", f"数据依据（{len(kept)} 条）：", *format_records(kept)]
     lines += (
         ["", f"被退回的数据（{len(refused)} 条）：", *format_records(refused)] if refused else []

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import duckdb
-
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Fact
@@ -23,7 +21,8 @@ from reports.simulation import (
 )
 from reports.titles import SUMS, collect_item_titles
 from transforms.comparison.simulation import Draft, simulate_draft
-from transforms.engine.session import open_engine, read_folder_sql
+from transforms.engine.parquet import read_folder_sql
+from transforms.engine.session import Session, open_engine
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.points.load import load_tables
 from transforms.points.models import CITY, PointsTable, Version
@@ -60,14 +59,14 @@ def simulate_policy(
     target = _empty_folder(
         root, out or root.runs / f"simulate-{revision.month}-{utc_now().replace(':', '')}"
     )
-    with open_engine(settings.engine_settings, root.tmp / "spill") as connection:
-        facts = _published_facts(connection, revision, rules)
+    with open_engine(settings.engine_settings, root.tmp / "spill") as session:
+        facts = _published_facts(session, revision, rules)
         tables, services = _load_draft(policy, revision, rules, facts)
         new = _new_versions(rules, tables, services)
         draft = _draft(rules, tables, services, facts, new)
         root.access_log("simulate", month=str(revision.month), revision=revision.number)
         simulate_draft(
-            connection,
+            session,
             revision.path,
             draft,
             facts,
@@ -90,8 +89,8 @@ def simulate_policy(
                 *_left_out(policy, revision),
             ],
         )
-        page = render_simulation_page(connection, revision.path, target, frame)
-        effect = measure_total_effect(connection, target)
+        page = render_simulation_page(session, revision.path, target, frame)
+        effect = measure_total_effect(session, target)
     write_atomically(target / "index.html", page.encode())
     for line in frame.tried:
         report_progress(line)
@@ -121,13 +120,13 @@ def _empty_folder(root: Root, folder: Path) -> Path:
 
 
 def _published_facts(
-    connection: duckdb.DuckDBPyConnection, revision: Revision, rules: PublishedRules
+    session: Session, revision: Revision, rules: PublishedRules
 ) -> dict[str, Fact]:
     """The declared facts that the revision holds: a draft can use no others."""
     columns = {
         name
         for table in ("facts", "restricted/facts")
-        for name, *_ in connection.execute(
+        for name, *_ in session.execute(
             f"DESCRIBE FROM {read_folder_sql(revision.path / table)}"
         ).fetchall()
     }

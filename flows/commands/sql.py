@@ -14,7 +14,6 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
@@ -24,7 +23,7 @@ from expectations.errors import ExitCode, JifenError
 from flows.settings import Settings
 from flows.storage.root import Root
 from reports.catalogue.build import VIEWS
-from transforms.engine.session import open_engine, restrict_file_access
+from transforms.engine.session import EngineError, FileAccessError, Result, Session, open_engine
 
 SHOWN = 1000  # rows of a table: more is for a file, and for another program to read
 BATCH = 10_000
@@ -48,17 +47,17 @@ def run_query(settings: Settings, query: str, form: str) -> None:
         tempfile.TemporaryDirectory(prefix="jifen-") as spill,
         open_engine(
             settings.engine_settings, Path(spill), root.catalogue, read_only=True
-        ) as connection,
+        ) as session,
     ):
-        restrict_file_access(connection, folders)
+        session.restrict_file_access(folders)
         try:
-            _print_result(_execute_read_only(connection, query), form)
-        except duckdb.PermissionException:
+            _print_result(_execute_read_only(session, query), form)
+        except FileAccessError:
             raise JifenError(
                 ExitCode.USAGE, "这里只能查询已发布的匿名数据，不能读写其他文件"
             ) from None
         except (
-            duckdb.Error
+            EngineError
         ) as error:  # in its own words: they can quote nothing but the query and pseudonymous data
             own = re.sub(
                 r"^(LINE 1: )DESCRIBE (.*\n) {9}", r"\1\2", str(error), flags=re.MULTILINE
@@ -85,31 +84,28 @@ def _require_readable(catalogue: Path) -> None:
         ) from None
 
 
-def _execute_read_only(
-    connection: duckdb.DuckDBPyConnection, query: str
-) -> duckdb.DuckDBPyConnection:
-    """The connection, ready to give the rows of the last statement. Only questions, and variables for them, are let through.
+def _execute_read_only(session: Session, query: str) -> Result:
+    """The result of the last statement. Only questions, and variables for them, are let through.
 
     DuckDB describes only what may stand within a query, so nothing that writes: not even a COPY in a WITH, which counts
     as a SELECT by itself. Where PIVOT has to find its columns first, it would run one all the same: they must be named.
     """
-    kinds = duckdb.StatementType
-    statements = connection.extract_statements(query)
+    statements = session.split_statements(query)
     if not statements:
         raise JifenError(
             ExitCode.USAGE, "没有查询", hint="写在引号里，或从标准输入给出：jifen sql - < 查询.sql"
         )
-    for statement in statements:
-        if statement.type not in (kinds.SELECT, kinds.EXPLAIN, kinds.SET):
+    for kind, statement in statements:
+        if kind not in ("SELECT", "EXPLAIN", "SET"):
             hint = "用 SELECT 查询 scores、facts 等视图；PIVOT 须写明取值：ON … IN (…)；要存下结果，写 --csv > 文件名"
             raise JifenError(ExitCode.USAGE, "这里只能查询，不能写入", hint=hint)
-        if statement.type != kinds.SET:
-            connection.execute("DESCRIBE " + EXPLAIN.sub("", statement.query))
-        connection.execute(statement)
-    return connection
+        if kind != "SET":
+            session.execute("DESCRIBE " + EXPLAIN.sub("", statement))
+        result = session.execute(statement)
+    return result
 
 
-def _print_result(answer: duckdb.DuckDBPyConnection, form: str) -> None:
+def _print_result(answer: Result, form: str) -> None:
     columns = [
         (name, str(kind).partition("(")[0] in NUMBERS)
         for name, kind, *_ in answer.description or []
@@ -133,7 +129,7 @@ def _print_result(answer: duckdb.DuckDBPyConnection, form: str) -> None:
             print(f"只显示了前 {SHOWN:,} 行；要全部，写 --csv > 文件名", file=sys.stderr)
 
 
-def _rows(answer: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+def _rows(answer: Result) -> Iterator[tuple[Any, ...]]:
     """Row by row: five million of them as Python objects would fill the memory."""
     while batch := answer.fetchmany(BATCH):
         yield from batch

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import adbc_driver_postgresql.dbapi as postgresql
-import duckdb
 import pyarrow as pa
 
 from expectations.errors import JifenError
@@ -22,7 +21,9 @@ from flows.extract.timeouts import iterate_with_timeout
 from flows.settings import SourceSettings
 from flows.storage.root import fsync_path, hash_file
 from transforms.clean.readers import to_text_sql
-from transforms.engine.session import PARQUET, EngineSettings, open_engine, sql_literal
+from transforms.engine.parquet import PARQUET
+from transforms.engine.session import EngineError, EngineSettings, Session, open_engine
+from transforms.engine.sql import sql_literal
 
 CONNECT_SECONDS = 15
 PATIENCE_SECONDS = 900.0  # a query may think long before its first row
@@ -131,10 +132,10 @@ class Database:
             if _is_opaque(field.type) and field.type.type_name == "numeric"
         }
         try:
-            with open_engine(SORTING, self.spill) as connection:
-                connection.register("arrived", pa.RecordBatchReader.from_batches(plain, batches()))
-                connection.execute(_keeping(connection, plain, numerics, target))
-        except duckdb.Error:
+            with open_engine(SORTING, self.spill) as session:
+                session.register("arrived", pa.RecordBatchReader.from_batches(plain, batches()))
+                session.execute(_keeping(session, plain, numerics, target))
+        except EngineError:
             if not failures:
                 raise
         finally:
@@ -201,13 +202,11 @@ def _is_opaque(kind: pa.DataType) -> bool:
     return isinstance(kind, pa.OpaqueType)
 
 
-def _keeping(
-    connection: duckdb.DuckDBPyConnection, schema: pa.Schema, numerics: set[str], target: Path
-) -> str:
+def _keeping(session: Session, schema: pa.Schema, numerics: set[str], target: Path) -> str:
     """The statement that keeps what arrives: every value as its text, columns by name, rows in order."""
-    connection.register("shape", schema.empty_table())
+    session.register("shape", schema.empty_table())
     kinds = {
-        str(name): str(kind) for name, kind, *_ in connection.execute("DESCRIBE shape").fetchall()
+        str(name): str(kind) for name, kind, *_ in session.execute("DESCRIBE shape").fetchall()
     }
     texts = []
     for name in sorted(kinds):

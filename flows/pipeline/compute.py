@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from flows.pipeline.context import RunContext
 from flows.pipeline.ingest import build_cleaning_job
 from flows.project import Project, split_city
@@ -19,8 +17,9 @@ from reports.packages.lists import PackageTitles
 from transforms import outputs
 from transforms.comparison.changes import write_changes
 from transforms.engine.errors import explain_overflow
+from transforms.engine.parquet import read_folder_sql, read_parquet_sql
 from transforms.engine.parquet_projection import copy_columns
-from transforms.engine.session import map_concurrently, read_folder_sql, read_parquet_sql
+from transforms.engine.session import Session, map_concurrently
 from transforms.facts.build import build_facts, load_reference_tables
 from transforms.points.columns import list_scored_indicators
 from transforms.points.compile import points_sql
@@ -49,15 +48,15 @@ def _facts(run: RunContext) -> dict[str, Any]:
     }
     city, districts = split_city(house.in_force(run.month))
     targets = {line.target for line in list_scored_indicators(city, districts)}
-    with run.engine() as connection, incremental_state.new_state(run) as folder:
+    with run.engine() as session, incremental_state.new_state(run) as folder:
         made = build_facts(
-            connection, house.sources, folders, house.reference, targets, run.month, run.key,
+            session, house.sources, folders, house.reference, targets, run.month, run.key,
             recreate_folder(run.making.wide), revision / "restricted" / "over_quota", lambda what: run.report_progress(f"指标数据：{what}"),
             before=incremental_state.load_previous_state(run), onward=folder, identities=_identities_before(run),
         )  # fmt: skip
-        connection.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
+        session.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
         unknown = outputs.count_unknown_award_codes(
-            connection, house.sources, house.district_indicators()
+            session, house.sources, house.district_indicators()
         )
     for table, columns in outputs.list_published_columns(house.facts).items():
         copy_columns(_parts(run.making.wide), outputs.find_table_file(revision, table), columns)
@@ -92,11 +91,11 @@ def _points(run: RunContext) -> dict[str, Any]:
     corrected = run.making.done()["facts"]["corrected"]
     statement = points_sql(city, districts, run.house.facts, corrected=corrected)
     target = outputs.find_table_file(run.making.revision, "scores")
-    with run.engine() as connection:
-        connection.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
-        with explain_overflow(connection, run.house.facts, ["facts"]):
+    with run.engine() as session:
+        session.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
+        with explain_overflow(session, run.house.facts, ["facts"]):
             rows = outputs.write_table(
-                connection,
+                session,
                 statement,
                 target,
                 {"month": run.month.first_day, "as_of": run.month.last_day},
@@ -117,9 +116,9 @@ def _changes(run: RunContext) -> dict[str, Any]:
         line.column: line.authority
         for line in list_scored_indicators(*split_city(run.house.in_force(run.month)))
     }
-    with run.engine() as connection:
+    with run.engine() as session:
         made = write_changes(
-            connection,
+            session,
             revision,
             before.path if before else None,
             run.month,
@@ -140,16 +139,16 @@ def _services(run: RunContext) -> dict[str, Any]:
     folder = run.making.revision / "eligibility"
     values = {"month": run.month.first_day, "as_of": run.month.last_day}
 
-    def write(own: duckdb.DuckDBPyConnection, district: str) -> None:
+    def write(own: Session, district: str) -> None:
         own.execute(
             f"CREATE TEMP VIEW scored AS {scored_sql(run.house.in_force(run.month), district)}"
         )
         outputs.write_table(own, statement, folder / f"{district}.parquet", values)
 
-    with run.engine() as connection:
-        _view_facts_and_scores(connection, run)
-        map_concurrently(connection, run.house.reference.districts, write)
-        rows = connection.execute(f"""
+    with run.engine() as session:
+        _view_facts_and_scores(session, run)
+        map_concurrently(session, run.house.reference.districts, write)
+        rows = session.execute(f"""
             SELECT service, count(*) FILTER (WHERE eligible), coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
             FROM {read_folder_sql(folder)} GROUP BY service ORDER BY service""").fetchall()
     write_sql(run.making.revision, "services", [("eligibility", statement)])
@@ -180,12 +179,12 @@ def _reminders(run: RunContext) -> dict[str, Any]:
     declared = ReminderDeclarations(
         open_services, house.reminders, house.facts, house.reference.districts
     )
-    with run.engine() as connection:
-        load_reference_tables(connection, house.reference)
-        _view_facts_and_scores(connection, run)
-        connection.execute(f"CREATE VIEW scored AS {scored_sql(house.in_force(run.month))}")
+    with run.engine() as session:
+        load_reference_tables(session, house.reference)
+        _view_facts_and_scores(session, run)
+        session.execute(f"CREATE VIEW scored AS {scored_sql(house.in_force(run.month))}")
         listed = write_reminders(
-            connection, declared, _parts(run.making.revision / "eligibility"), published, month=run.month,
+            session, declared, _parts(run.making.revision / "eligibility"), published, month=run.month,
             revision=publish.next_revision_number(run.root, run.month), key=run.key, allow_new=told,
             target=run.making.revision / "reminders" / "reminders.parquet",
         )  # fmt: skip
@@ -210,9 +209,9 @@ def _exports(run: RunContext) -> dict[str, Any]:
         {service.service: service.title for service in house.services},
         house.reminder_titles(),
     )
-    with run.engine() as connection:
+    with run.engine() as session:
         counts = write_all_packages(
-            connection, run.making.revision, list_package_districts(house), policy, run.month,
+            session, run.making.revision, list_package_districts(house), policy, run.month,
             moved=compared["moved"] if compared["compared_with"] else None,
             number=publish.next_revision_number(run.root, run.month), require_encryption=house.settings.exports.require_encryption,
             report_progress=lambda code: run.report_progress(f"区县导出：{house.reference.districts[code]}"),
@@ -228,11 +227,11 @@ def list_package_districts(house: Project) -> list[District]:
     ]
 
 
-def _view_facts_and_scores(connection: duckdb.DuckDBPyConnection, run: RunContext) -> None:
+def _view_facts_and_scores(session: Session, run: RunContext) -> None:
     """The views `facts` and `scores` of the same residents in the same order."""
     scores = run.making.revision / "scores" / "scores.parquet"
-    connection.execute(f"CREATE VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
-    connection.execute(f"CREATE VIEW scores AS FROM {read_parquet_sql(scores)}")
+    session.execute(f"CREATE VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
+    session.execute(f"CREATE VIEW scores AS FROM {read_parquet_sql(scores)}")
 
 
 def _parts(folder: Path) -> list[Path]:

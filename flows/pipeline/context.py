@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from expectations.errors import JifenError
 from expectations.month import Month
 from flows.extract.pull import list_deliveries
@@ -21,7 +19,7 @@ from flows.storage.build import Build
 from flows.storage.root import Root, utc_now, write_atomically
 from transforms.clean.delivery import RowCounts
 from transforms.comparison.drift import DriftChange
-from transforms.engine.session import open_engine
+from transforms.engine.session import Session, open_engine
 
 ProgressSink = Callable[[str], None]
 
@@ -88,7 +86,7 @@ class RunContext:
         assert self.build is not None
         return self.build
 
-    def engine(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    def engine(self) -> AbstractContextManager[Session]:
         return open_engine(self.house.settings.engine_settings, self.root.tmp / "spill")
 
     @property

@@ -20,7 +20,7 @@ from reports.run_report.drift_text import describe_changes
 from transforms.comparison import drift
 from transforms.comparison.drift import ComparedItems, Limit, Limits
 from transforms.comparison.metrics import compute_metrics, hash_schema
-from transforms.engine.session import read_folder_sql
+from transforms.engine.parquet import read_folder_sql
 from transforms.points.columns import list_scored_indicators, strip_points_suffix
 
 SHOWN = 12  # reasons that the error itself tells; the report has all
@@ -78,17 +78,17 @@ def _compute_metrics(run: RunContext) -> dict[str, Any]:
     paying = [
         code for code, version in run.house.services_in_force(run.month).items() if version.amount
     ]
-    with run.engine() as connection:
+    with run.engine() as session:
         for name in tables:
-            connection.execute(
+            session.execute(
                 f"CREATE TEMP VIEW {name} AS FROM {read_folder_sql(run.making.revision / name)}"
             )
-        connection.execute(f"CREATE TEMP VIEW known AS FROM {read_folder_sql(run.making.wide)}")
+        session.execute(f"CREATE TEMP VIEW known AS FROM {read_folder_sql(run.making.wide)}")
         lookups = [fact.lookup for fact in run.house.facts.values() if fact.lookup]
         looked_up = sorted({name for lookup in lookups for name in lookup.match.values()})
         return {
-            "figures": compute_metrics(connection, paying, looked_up),
-            "schema": {name: hash_schema(connection, name) for name in tables},
+            "figures": compute_metrics(session, paying, looked_up),
+            "schema": {name: hash_schema(session, name) for name in tables},
         }
 
 

@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import duckdb
-
 from expectations import gate
 from expectations.errors import JifenError
 from flows.extract.pull import Delivery, list_deliveries, pull_up_to, record_row_count
@@ -30,6 +28,7 @@ from transforms.clean.delivery import (
     read_account,
 )
 from transforms.comparison.metrics import count_refused
+from transforms.engine.session import Session
 
 
 def pull_deliveries(run: RunContext) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def clean_deliveries(run: RunContext) -> dict[str, Any]:
     call every department at once; what is clean stays clean.
     """
     cleaned = 0
-    with run.engine() as connection:
+    with run.engine() as session:
         for name, served in run.served.items():
             accounts = []
             for delivery in served.deliveries:
@@ -69,7 +68,7 @@ def clean_deliveries(run: RunContext) -> dict[str, Any]:
                 known = read_account(job, run.root.path)
                 if known is None:
                     run.report_progress(f"清洗 {delivery.month} {name}")
-                passed = _passed(run, connection, job, delivery, known)
+                passed = _passed(run, session, job, delivery, known)
                 cleaned += known is None and passed is not None
                 accounts += [passed] if passed else []
             if len(accounts) == len(served.deliveries):
@@ -85,14 +84,14 @@ def clean_deliveries(run: RunContext) -> dict[str, Any]:
 
 def _passed(
     run: RunContext,
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     job: CleaningJob,
     delivery: Delivery,
     known: RowCounts | None,
 ) -> RowCounts | None:
     """The account of a delivery, `known` if it was clean before; None, and noted, when it is no good."""
     try:
-        account = known or _clean_one(run, connection, job)
+        account = known or _clean_one(run, session, job)
         if (
             job.source.delivery == "increment"
         ):  # asked each time: an earlier month may have been delivered anew since
@@ -104,7 +103,7 @@ def _passed(
             raise
         run.report_progress(f"{delivery.month} {delivery.source} 未通过")
         rows = None if known else find_staged_rows(run.root.tmp / "clean")
-        counts = count_refused(connection, rows) if rows else None
+        counts = count_refused(session, rows) if rows else None
         error.__context__ = (
             None  # the frames of both hold the engine's connections, which would be let go too late
         )
@@ -128,15 +127,13 @@ def _combine_errors(errors: Sequence[JifenError]) -> JifenError:
     )
 
 
-def _clean_one(
-    run: RunContext, connection: duckdb.DuckDBPyConnection, job: CleaningJob
-) -> RowCounts:
+def _clean_one(run: RunContext, session: Session, job: CleaningJob) -> RowCounts:
     limit = run.house.settings.gate.quarantine_limit
 
     def judge(staged: str) -> list[str]:
-        return gate.validate_delivery(connection, staged, job.source, job.received, limit)
+        return gate.validate_delivery(session, staged, job.source, job.received, limit)
 
-    return clean_delivery(connection, job, run.root.path, run.root.tmp / "clean", judge)
+    return clean_delivery(session, job, run.root.path, run.root.tmp / "clean", judge)
 
 
 def build_cleaning_job(house: Project, delivery: Delivery) -> CleaningJob:

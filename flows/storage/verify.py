@@ -22,7 +22,8 @@ from flows.storage.publish import (
     verify_mac,
 )
 from flows.storage.root import Root, fingerprint_key, list_months, list_versions
-from transforms.engine.session import EngineSettings, open_engine, read_parquet_sql
+from transforms.engine.parquet import read_parquet_sql
+from transforms.engine.session import EngineSettings, open_engine
 
 
 def verify_root(
@@ -154,8 +155,8 @@ def _sums(revision: Revision, root: Root, engine: EngineSettings) -> list[str]:
             count(*) FILTER (common_points IS DISTINCT FROM (0 {" ".join(signed)})),
             count(*) FILTER (total_points IS DISTINCT FROM common_points + coalesce(district_points, 0))
         FROM {read_parquet_sql(*scores)}"""
-    with open_engine(engine, root.tmp / "spill") as connection:
-        residents, common, total = connection.execute(statement).fetchall()[0]
+    with open_engine(engine, root.tmp / "spill") as session:
+        residents, common, total = session.execute(statement).fetchall()[0]
     findings = []
     if residents != revision.manifest["residents"]:
         findings.append(f"scores 有 {residents} 人，清单记录 {revision.manifest['residents']} 人")

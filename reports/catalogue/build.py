@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
-from transforms.engine.session import EngineSettings, open_engine, read_parquet_sql, sql_literal
+from transforms.engine.parquet import read_parquet_sql
+from transforms.engine.session import EngineSettings, Session, open_engine
+from transforms.engine.sql import sql_literal
 
 # view -> (folder of a revision, what one row is)
 VIEWS = {
@@ -63,25 +63,25 @@ def build_catalogue(
     seen = as_seen_from or root
     deferred = seen != root
     meanings = {(row["table_name"], row["column_name"]): _meaning(row) for row in dictionary_rows}
-    with open_engine(EngineSettings(), aside / "spill") as connection:
-        views = list(_views(connection, root, revisions))
+    with open_engine(EngineSettings(), aside / "spill") as session:
+        views = list(_views(session, root, revisions))
         tables = list(_dictionary(dictionary_rows))
         columns = [line for view in views for line in _column_comments(view, meanings)]
-        connection.execute(
+        session.execute(
             f"ATTACH {sql_literal(draft)} AS catalogue (STORAGE_VERSION {sql_literal(STORAGE)})"
         )
-        connection.execute("USE catalogue")
+        session.execute("USE catalogue")
         creations = [
             line for view in views for line in _creation(view, root, seen, deferred=deferred)
         ]
-        connection.execute(
+        session.execute(
             "BEGIN"
         )  # as one: hundreds of comments are not each written through to the disk
         for line in [*tables, *creations, *([] if deferred else columns)]:
-            connection.execute(line)
-        connection.execute("COMMIT")
-        connection.execute("USE memory")
-        connection.execute("DETACH catalogue")
+            session.execute(line)
+        session.execute("COMMIT")
+        session.execute("USE memory")
+        session.execute("DETACH catalogue")
     creations = [line for view in views for line in _creation(view, root, seen, deferred=False)]
     script.write_text(
         "".join(f"{line};\n\n" for line in [*tables, *creations, *columns]), encoding="utf-8"
@@ -105,28 +105,26 @@ class View:
     columns: tuple[str, ...]
 
 
-def _views(
-    connection: duckdb.DuckDBPyConnection, root: Path, revisions: Sequence[tuple[str, Path]]
-) -> Iterator[View]:
+def _views(session: Session, root: Path, revisions: Sequence[tuple[str, Path]]) -> Iterator[View]:
     """The views that the revisions' folders allow, over all months and over the newest one."""
     for name, (folder, row) in VIEWS.items():
         months = []
         for month, path in revisions:
             files = tuple(sorted((path / folder).glob("*.parquet")))
             if files:
-                months.append((month, "month" in _columns(connection, _read(files)), files))
+                months.append((month, "month" in _columns(session, _read(files)), files))
         newest = [part for part in months if part[0] == revisions[-1][0]]
         for view, parts, note in (
             (name, months, ""),
             (f"latest_{name}", newest, "（只有最新发布的月份 / newest month only）"),
         ):
             if parts:
-                columns = _columns(connection, _select(parts))
+                columns = _columns(session, _select(parts))
                 yield View(view, row + note, tuple(parts), columns)
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> tuple[str, ...]:
-    return tuple(row[0] for row in connection.execute(f"DESCRIBE {relation}").fetchall())
+def _columns(session: Session, relation: str) -> tuple[str, ...]:
+    return tuple(row[0] for row in session.execute(f"DESCRIBE {relation}").fetchall())
 
 
 def _select(months: Sequence[tuple[str, bool, tuple[Path, ...]]]) -> str:

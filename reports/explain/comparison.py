@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 
-import duckdb
-
 from reports.explain.model import ScoreChange, ServiceState
 from reports.explain.published_rules import PublishedRules
-from transforms.engine.session import read_folder_sql
+from transforms.engine.parquet import read_folder_sql
+from transforms.engine.session import Session
 
 
 def load_changes(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     revision: Path,
     titles: Mapping[str, str],
     district: str,
@@ -22,7 +21,7 @@ def load_changes(
 ) -> list[ScoreChange]:
     """The person's rows of the revision's `changes`, in the order of the titles (`item_titles`)."""
     order = {item: place for place, item in enumerate(titles)}
-    rows = connection.execute(
+    rows = session.execute(
         f"SELECT item, before, after FROM {read_folder_sql(revision / 'changes')} WHERE district = ? AND resident_key = ?",
         [district, resident_key],
     ).fetchall()
@@ -33,17 +32,17 @@ def load_changes(
 
 
 def load_service_states(
-    connection: duckdb.DuckDBPyConnection, revision: Path, rules: PublishedRules
+    session: Session, revision: Path, rules: PublishedRules
 ) -> list[ServiceState]:
     """Every service in force for the one person in `scored`: reached, or what is lacking; with what it pays, as published."""
     if not rules.services_in_force:
         return []
-    asked = connection.execute(
+    asked = session.execute(
         rules.lacking, {"as_of": rules.as_of} if "$as_of" in rules.lacking else None
     ).fetchall()
-    district, key = connection.execute("SELECT district, resident_key FROM scored").fetchall()[0]
+    district, key = session.execute("SELECT district, resident_key FROM scored").fetchall()[0]
     amounts = dict(
-        connection.execute(
+        session.execute(
             f"SELECT service, monthly_amount FROM {read_folder_sql(revision / 'eligibility')}"
             " WHERE district = ? AND resident_key = ?",
             [district, key],

@@ -11,12 +11,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from reports.explain.comparison import load_changes, load_service_states
 from reports.explain.model import CENT, Correction, ExplainedIndicator, ExplainedSum, Explanation
 from reports.explain.published_rules import PublishedRules
 from reports.titles import collect_item_titles
+from transforms.engine.session import Session
 from transforms.expressions.language import build_fact_kinds, parse_condition
 from transforms.outputs import read_with_row_number
 from transforms.points.columns import points_column_name
@@ -25,14 +24,12 @@ from transforms.points.models import AWARD, CITY, Indicator, Version
 from transforms.services.eligibility_sql import bind_names
 
 
-def find_person_row(
-    connection: duckdb.DuckDBPyConnection, revision: Path, resident_key: str
-) -> int | None:
+def find_person_row(session: Session, revision: Path, resident_key: str) -> int | None:
     """The place of a person in the revision's tables, which all hold the same residents in the same order; None: not scored.
 
     Reads the key column of those row groups that can hold the key: one or two of each district.
     """
-    found = connection.execute(
+    found = session.execute(
         f"SELECT file_row_number FROM {read_with_row_number(revision, 'scores')} WHERE resident_key = ?",
         [resident_key],
     ).fetchall()
@@ -40,21 +37,21 @@ def find_person_row(
 
 
 def explain_row(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     rules: PublishedRules,
     revision: Path,
     manifest: Mapping[str, Any],
     row: int,
 ) -> Explanation:
     """The explanation of the person in this row of the revision (`find_row`)."""
-    _take_person(connection, revision, row)
-    facts, scores = _one(connection, "facts"), _one(connection, "scores")
+    _take_person(session, revision, row)
+    facts, scores = _one(session, "facts"), _one(session, "scores")
     versions = {CITY: rules.version(CITY)}
     if facts["district"] in rules.tables:
         versions[facts["district"]] = rules.version(facts["district"])
-    earned = _rule_points(connection, rules, versions)
+    earned = _rule_points(session, rules, versions)
     lines = [
-        _line(connection, rules, authority, code, indicator, facts, scores, earned)
+        _line(session, rules, authority, code, indicator, facts, scores, earned)
         for authority, version in versions.items()
         for code, indicator in version.indicators.items()
     ]
@@ -62,7 +59,7 @@ def explain_row(
         one for authority, version in versions.items() for one in _sums(authority, version, lines)
     ]
     found = Explanation(
-        name=_masked(_named(connection, revision, row)),
+        name=_masked(_named(session, revision, row)),
         district=facts["district"],
         district_name=rules.districts.get(facts["district"], facts["district"]),
         versions=[_version(rules, authority, version) for authority, version in versions.items()],
@@ -74,19 +71,19 @@ def explain_row(
         corrected_facts=_corrected_facts(facts, rules.names),
         compared_with=manifest.get("compared_with"),
         changes=load_changes(
-            connection,
+            session,
             revision,
             collect_item_titles(rules.tables, rules.districts),
             facts["district"],
             facts["resident_key"],
         ),
-        services=load_service_states(connection, revision, rules),
+        services=load_service_states(session, revision, rules),
     )
     found.doubts.extend(_check_against_published(found, scores))
     return found
 
 
-def _take_person(connection: duckdb.DuckDBPyConnection, revision: Path, row: int) -> None:
+def _take_person(session: Session, revision: Path, row: int) -> None:
     """The tables `facts`, `scores` and `scored` (both), with this one person in them."""
     here = f"WHERE file_row_number = {row}"
     restricted = f"SELECT * EXCLUDE (file_row_number) FROM {read_with_row_number(revision, 'restricted/facts')} {here}"
@@ -96,29 +93,27 @@ def _take_person(connection: duckdb.DuckDBPyConnection, revision: Path, row: int
     scores = (
         f"SELECT * EXCLUDE (file_row_number) FROM {read_with_row_number(revision, 'scores')} {here}"
     )
-    connection.execute(
+    session.execute(
         f"CREATE OR REPLACE TEMP TABLE facts AS FROM ({facts}) JOIN ({restricted}) USING (resident_key)"
     )
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE scores AS {scores}")
-    connection.execute("""
+    session.execute(f"CREATE OR REPLACE TEMP TABLE scores AS {scores}")
+    session.execute("""
         CREATE OR REPLACE TEMP VIEW scored AS
         SELECT facts.*, scores.* EXCLUDE (month, resident_key, district, policy_city, policy_district, corrected)
         FROM facts JOIN scores USING (resident_key)""")
 
 
-def _one(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
-    result = connection.execute(f"FROM {table}")
+def _one(session: Session, table: str) -> dict[str, Any]:
+    result = session.execute(f"FROM {table}")
     names = [column[0] for column in result.description or ()]
     (row,) = result.fetchall()
     return dict(zip(names, row, strict=True))
 
 
-def _named(connection: duckdb.DuckDBPyConnection, revision: Path, row: int) -> str:
+def _named(session: Session, revision: Path, row: int) -> str:
     rows = read_with_row_number(revision, "restricted/identities")
     return str(
-        connection.execute(f"SELECT name FROM {rows} WHERE file_row_number = {row}").fetchall()[0][
-            0
-        ]
+        session.execute(f"SELECT name FROM {rows} WHERE file_row_number = {row}").fetchall()[0][0]
         or ""
     )
 
@@ -137,19 +132,17 @@ def _version(rules: PublishedRules, authority: str, version: Version) -> dict[st
 
 
 def _rule_points(
-    connection: duckdb.DuckDBPyConnection, rules: PublishedRules, authorities: Iterable[str]
+    session: Session, rules: PublishedRules, authorities: Iterable[str]
 ) -> dict[str, Decimal]:
     """What every rule of these tables gives alone, by points column."""
     statement = rules.rule_points(authorities)
-    result = connection.execute(
-        statement, {"month": rules.as_of.replace(day=1), "as_of": rules.as_of}
-    )
+    result = session.execute(statement, {"month": rules.as_of.replace(day=1), "as_of": rules.as_of})
     names = [column[0] for column in result.description or ()]
     return dict(zip(names, result.fetchall()[0], strict=True))
 
 
 def _line(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     rules: PublishedRules,
     authority: str,
     code: str,
@@ -174,7 +167,7 @@ def _line(
         basis=indicator.basis,
         values=indicator.values,
         rule_points=earned[column],
-        closed_by=_closed_by(connection, indicator, rules),
+        closed_by=_closed_by(session, indicator, rules),
         cap=indicator.cap,
         correction=Correction(case["case_id"], indicator.title, case["before"], points)
         if case
@@ -220,18 +213,14 @@ def _own_value(indicator: Indicator, authority: str, facts: Mapping[str, Any]) -
     return next((entry["points"] for entry in facts["awards"] if entry["key"] == key), Decimal(0))
 
 
-def _closed_by(
-    connection: duckdb.DuckDBPyConnection, indicator: Indicator, rules: PublishedRules
-) -> str | None:
+def _closed_by(session: Session, indicator: Indicator, rules: PublishedRules) -> str | None:
     """The guard that closed the indicator for this person, in words."""
     kinds = build_fact_kinds(rules.names.facts)
     for guard, closes in ((indicator.when, False), (indicator.unless, True)):
         if guard:
             holds = bind_names(parse_condition(guard, kinds))
             named = {"as_of": rules.as_of} if "$as_of" in holds else None
-            (answer,) = connection.execute(
-                f"SELECT ({holds}) IS TRUE FROM facts", named
-            ).fetchall()[0]
+            (answer,) = session.execute(f"SELECT ({holds}) IS TRUE FROM facts", named).fetchall()[0]
             if answer is closes:
                 said = describe_condition(guard, rules.names)
                 return f"{said}，不得分" if closes else f"须{said}，现不满足"

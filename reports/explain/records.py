@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from expectations.month import Month
 from expectations.source_model import Fact, Source
 from transforms.clean import national_id
-from transforms.engine.session import read_deliveries, read_parquet_sql, sql_literal
+from transforms.engine.parquet import read_deliveries, read_parquet_sql
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 from transforms.facts import month_bitmaps
 from transforms.facts.measures import equals_sql, filter_sql
 from transforms.points.describe import format_number
@@ -40,7 +40,7 @@ class Record:
 
 
 def load_person_records(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     source: Source,
     folders: Sequence[Path],
     person: int,
@@ -50,7 +50,7 @@ def load_person_records(
     """The person's clean rows in the deliveries served, oldest first.
 
     `folders`: of the clean deliveries. `over_quota`: the file of rows that a quota left out, which need not exist.
-    Needs the reference tables on the connection. Reads the person column of every row of the source.
+    Needs the reference tables on the session. Reads the person column of every row of the source.
     """
     if not folders:
         return []
@@ -63,7 +63,7 @@ def load_person_records(
             [{", ".join(f"({_counts(fact)}) IS TRUE" for fact in facts.values()) or "false"}] AS counts
         FROM served WHERE {source.person} = $person ORDER BY received, part, record"""
     values = {"person": person, "as_of": month.last_day, "month": month.ordinal}
-    result = connection.execute(
+    result = session.execute(
         statement, {name: value for name, value in values.items() if f"${name}" in statement}
     )
     titles = [fact.title for fact in facts.values()]
@@ -71,14 +71,14 @@ def load_person_records(
 
 
 def load_refused_records(
-    connection: duckdb.DuckDBPyConnection, source: Source, folders: Sequence[Path], person: int
+    session: Session, source: Source, folders: Sequence[Path], person: int
 ) -> list[Record]:
     """The person's rows in quarantine, with their reasons. A row whose ID cannot be read is nobody's."""
     files = [file for folder in folders for file in sorted(folder.glob("*.parquet"))]
     if not files:
         return []
     given = f"json_extract_string(raw, {sql_literal('$.' + source.person)})"
-    rows = connection.execute(
+    rows = session.execute(
         f"""
         SELECT received, raw, reasons FROM (
             SELECT *, {national_id.normalise_sql(given)} AS text

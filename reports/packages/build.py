@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from reports.packages.csv_cells import ListColumn, write_csv
@@ -29,13 +27,9 @@ from reports.packages.lists import (
 from reports.packages.summary import Movement, count_movements, render_summary_page
 from reports.packages.xlsx import write_workbook
 from transforms.comparison.changes import Moved
-from transforms.engine.session import (
-    PARQUET,
-    fetch_scalar,
-    map_concurrently,
-    read_folder_sql,
-    sql_literal,
-)
+from transforms.engine.parquet import PARQUET, read_folder_sql
+from transforms.engine.session import Session, map_concurrently
+from transforms.engine.sql import sql_literal
 from transforms.reminders.build import REMINDER_COLUMNS
 
 CSV_ROWS = 500_000
@@ -98,7 +92,7 @@ class Package:
 
 
 def write_all_packages(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     revision: Path,
     districts: Sequence[District],
     policy: PackageTitles,
@@ -118,20 +112,20 @@ def write_all_packages(
     """
     check_keys(districts, require_encryption)
     for name, columns in EMPTY_TABLES.items():
-        _create_view(connection, name, revision / name, columns)
-    _create_view(connection, "scored", revision / "scores")
-    _create_view(connection, "identities", revision / "restricted" / "identities")
+        _create_view(session, name, revision / name, columns)
+    _create_view(session, "scored", revision / "scores")
+    _create_view(session, "identities", revision / "restricted" / "identities")
     movement = None if moved is None else count_movements(moved)
     folder = revision / "exports"
     shutil.rmtree(folder, ignore_errors=True)
 
-    def write(own: duckdb.DuckDBPyConnection, district: District) -> dict[str, int]:
+    def write(own: Session, district: District) -> dict[str, int]:
         report_progress(district.code)
         package = Package(folder / district.code, district)
         package.folder.mkdir(parents=True)
         return _write_package(own, package, policy, month, number, movement)
 
-    written = map_concurrently(connection, districts, write)
+    written = map_concurrently(session, districts, write)
     counts = {
         name: sum(rows[name] for rows in written)
         for name in ("residents", "eligibility", "reminders")
@@ -166,7 +160,7 @@ def check_keys(districts: Sequence[District], required: bool) -> None:
 
 
 def _create_view(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     name: str,
     folder: Path,
     absent: Mapping[str, str] | None = None,
@@ -176,13 +170,13 @@ def _create_view(
     if absent and not any(folder.glob("*.parquet")):
         nothing = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in absent.items())
         select = f"SELECT {nothing} WHERE false"
-    connection.execute(
+    session.execute(
         f"CREATE OR REPLACE VIEW {name} AS {select}"
     )  # a TEMP one is not seen by cursors
 
 
 def _write_package(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     package: Package,
     policy: PackageTitles,
     month: Month,
@@ -204,11 +198,11 @@ def _write_package(
     }
     rows = {}
     for table, (statement, _) in tables.items():
-        connection.execute(f"CREATE TEMP TABLE {table} AS {statement}")
-        rows[table] = int(fetch_scalar(connection, f"SELECT count(*) FROM {table}"))
+        session.execute(f"CREATE TEMP TABLE {table} AS {statement}")
+        rows[table] = int(session.scalar(f"SELECT count(*) FROM {table}"))
 
     page = render_summary_page(
-        connection,
+        session,
         package.district.name,
         policy,
         month,
@@ -220,13 +214,11 @@ def _write_package(
 
     def parquet(target: Path) -> None:
         select = f"SELECT {', '.join(column.name for column in tables['people'][1])} FROM people"
-        connection.execute(
-            f"COPY ({select}) TO {sql_literal(target)} ({PARQUET}, USE_TMP_FILE false)"
-        )
+        session.execute(f"COPY ({select}) TO {sql_literal(target)} ({PARQUET}, USE_TMP_FILE false)")
 
     package.write("scores.parquet", rows["people"], parquet)
     for part, span in _parts("reminders", ".xlsx", rows["reminded"], XLSX_ROWS):
-        made = partial(write_workbook, connection, "reminded", REMINDERS, span, month.last_day)
+        made = partial(write_workbook, session, "reminded", REMINDERS, span, month.last_day)
         package.write(part, len(span), made)
     for table, name in (
         ("people", "scores"),
@@ -235,9 +227,9 @@ def _write_package(
     ):
         for part, span in _parts(name, ".csv", rows[table], CSV_ROWS):
             package.write(
-                part, len(span), partial(write_csv, connection, table, tables[table][1], span)
+                part, len(span), partial(write_csv, session, table, tables[table][1], span)
             )
-        connection.execute(f"DROP TABLE {table}")  # another package may want the memory
+        session.execute(f"DROP TABLE {table}")  # another package may want the memory
     package.seal(month, number)
     return {
         "residents": rows["people"],

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import duckdb
-
-from transforms.engine.session import sql_literal
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 
 BOM = "\ufeff"  # by it Excel knows that the file is UTF-8
 _RUNS = r"'*[=+@\t\r-]"  # taken for a formula; apostrophes before it count, so that one can be added and taken off again
@@ -52,7 +51,7 @@ class ListColumn:
 
 
 def write_csv(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     table: str,
     columns: Sequence[ListColumn],
     rows: range,
@@ -76,7 +75,7 @@ def write_csv(
     )
     quotes = ", ".join(map(_name, written))
     query = f"SELECT {cells} FROM {table} WHERE rowid BETWEEN {rows.start} AND {rows.stop - 1}"
-    connection.execute(
+    session.execute(
         f"COPY ({query}) TO {sql_literal(target)} (FORMAT csv, HEADER, FORCE_QUOTE ({quotes}), USE_TMP_FILE false)"
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reports.packages.csv_cells import ListColumn
-from transforms.engine.session import sql_literal
+from transforms.engine.sql import sql_literal
 from transforms.outputs import zip_aligned
 from transforms.points.columns import points_column_name
 from transforms.points.models import CITY, Version

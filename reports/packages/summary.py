@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
 
-import duckdb
-
 from expectations.month import Month
 from reports.html.page import render_document
 from reports.packages.lists import PackageTitles, sum_columns
 from transforms.comparison.changes import Moved
 from transforms.comparison.metrics import list_band_names, score_band_sql
+from transforms.engine.session import Session
 
 FEW = 10
 FEW_TEXT = f"少于 {FEW}"
@@ -58,7 +57,7 @@ def round_people(people: int) -> int | None:
 
 
 def render_summary_page(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     district: str,
     policy: PackageTitles,
     month: Month,
@@ -70,16 +69,14 @@ def render_summary_page(
     body = [
         f"<h1>{escape(title)}</h1>",
         f"<p>计分日：{as_of.year}年{as_of.month}月{as_of.day}日</p>",
-        _section("新居民", _people(connection, moved)),
-        _section("平均分", _means(connection, policy)),
-        _section("总分分布", _bars(_distribution(connection))),
-        _section("积分应用", _services(connection)),
+        _section("新居民", _people(session, moved)),
+        _section("平均分", _means(session, policy)),
+        _section("总分分布", _bars(_distribution(session))),
+        _section("积分应用", _services(session)),
         _section(
             "提醒",
             _table(
-                _counted(
-                    connection, "SELECT kind, count(*) FROM reminded GROUP BY kind ORDER BY kind"
-                )
+                _counted(session, "SELECT kind, count(*) FROM reminded GROUP BY kind ORDER BY kind")
             ),
         ),
         f"<footer>人数四舍五入到 {FEW}；{FEW_TEXT} 人的不列数字，也不计平均分。逐人名单见同一文件夹中的其他文件。</footer>",
@@ -87,8 +84,8 @@ def render_summary_page(
     return render_document(title, "\n".join(body), STYLE)
 
 
-def _people(connection: duckdb.DuckDBPyConnection, moved: Movement | None) -> str:
-    rows = _counted(connection, "SELECT '本月人数', count(*) FROM people")
+def _people(session: Session, moved: Movement | None) -> str:
+    rows = _counted(session, "SELECT '本月人数', count(*) FROM people")
     if moved is None:
         return _table(rows) + "<p>上月未发布，没有迁移数字。</p>"
     changes = [
@@ -99,10 +96,10 @@ def _people(connection: duckdb.DuckDBPyConnection, moved: Movement | None) -> st
     return _table([*rows, *((name, _number(people)) for name, people in changes)])
 
 
-def _means(connection: duckdb.DuckDBPyConnection, policy: PackageTitles) -> str:
+def _means(session: Session, policy: PackageTitles) -> str:
     columns = sum_columns(policy)
     totals = ", ".join(f"sum({column.name})" for column in columns)
-    people, *points = connection.execute(f"SELECT count(*), {totals} FROM people").fetchall()[0]
+    people, *points = session.execute(f"SELECT count(*), {totals} FROM people").fetchall()[0]
     if people < FEW:
         return f"<p>{FEW_TEXT} 人</p>"
     return _table(
@@ -113,10 +110,10 @@ def _means(connection: duckdb.DuckDBPyConnection, policy: PackageTitles) -> str:
     )
 
 
-def _distribution(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
+def _distribution(session: Session) -> list[tuple[str, int]]:
     """People by bands of their total points, those of the run report."""
     found = dict(
-        connection.execute(
+        session.execute(
             f"SELECT {score_band_sql('total_points')}, count(*) FROM people GROUP BY 1"
         ).fetchall()
     )
@@ -134,8 +131,8 @@ def _bars(bands: Sequence[tuple[str, int]]) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
-def _services(connection: duckdb.DuckDBPyConnection) -> str:
-    found = connection.execute("""
+def _services(session: Session) -> str:
+    found = session.execute("""
         SELECT service, count(*) FILTER (WHERE reached = '是'), count(*) FILTER (WHERE reached = '否')
         FROM eligible GROUP BY service ORDER BY min(rowid)""").fetchall()
     return _table(
@@ -144,8 +141,8 @@ def _services(connection: duckdb.DuckDBPyConnection) -> str:
     )
 
 
-def _counted(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[str, str]]:
-    return [(name, _number(people)) for name, people in connection.execute(query).fetchall()]
+def _counted(session: Session, query: str) -> list[tuple[str, str]]:
+    return [(name, _number(people)) for name, people in session.execute(query).fetchall()]
 
 
 def _number(people: int) -> str:

@@ -14,12 +14,12 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
-import duckdb
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name
 
 from reports.packages.csv_cells import ListColumn
-from transforms.engine.session import sql_literal
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 
 LONGEST = 32_767  # characters in a cell: spreadsheets take no more, the CSV beside has them all
 AT_ONCE = 2_000  # lines
@@ -30,7 +30,7 @@ _LIKE_UNFIT = "_x[0-9A-Fa-f]{4}_"
 
 
 def write_workbook(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     table: str,
     columns: Sequence[ListColumn],
     rows: range,
@@ -49,13 +49,13 @@ def write_workbook(
     ):
         for member in shell.namelist():
             with book.open(member, "w") as written:  # of 1980, as every member that is told no time
-                for piece in _filled(shell.read(member).decode(), connection, table, columns, rows):
+                for piece in _filled(shell.read(member).decode(), session, table, columns, rows):
                     written.write(piece.encode())
 
 
 def _filled(
     text: str,
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     table: str,
     columns: Sequence[ListColumn],
     rows: range,
@@ -70,7 +70,7 @@ def _filled(
     head, style, tail = sheet.groups()
     yield head
     lines = f"SELECT {_line(columns, f'(rowid - {rows.start} + 2)')} FROM {table}"
-    found = connection.execute(
+    found = session.execute(
         f"{lines} WHERE rowid BETWEEN {rows.start} AND {rows.stop - 1}", {"style": style}
     )
     while some := found.fetchmany(AT_ONCE):

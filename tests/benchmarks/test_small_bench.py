@@ -21,7 +21,8 @@ from tests.world import no_key_twice
 from transforms import outputs
 from transforms.clean.delivery import CleaningJob, clean_delivery
 from transforms.clean.national_id import to_text_sql
-from transforms.engine.session import EngineSettings, open_engine, read_folder_sql
+from transforms.engine.parquet import read_folder_sql
+from transforms.engine.session import EngineSettings, open_engine
 from transforms.engine.statements import Statement
 from transforms.facts import build
 from transforms.facts.build import build_facts

@@ -16,6 +16,7 @@ from expectations import gate
 from expectations.gate import validate_delivery
 from expectations.month import Month
 from expectations.source_loader import load_sources
+from transforms.engine.session import Session
 
 SOURCES = load_sources()
 RECEIVED = Month.parse("2021-10")
@@ -75,13 +76,13 @@ STAGED = "part INTEGER, record BIGINT, reasons VARCHAR[], defects VARCHAR[], raw
 
 
 @pytest.fixture
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+def connection() -> Iterator[Session]:
     with duckdb.connect(config={"threads": 2}) as opened:
-        yield opened
+        yield Session(opened)
 
 
 def verdict(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Session,
     folder: Path,
     name: str,
     change: str = "",
@@ -109,13 +110,11 @@ def verdict(
 
 
 @pytest.mark.parametrize("name", SOUND)
-def test_sound_rows_pass(connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str) -> None:
+def test_sound_rows_pass(connection: Session, tmp_path: Path, name: str) -> None:
     assert verdict(connection, tmp_path, name) == []
 
 
-def test_an_address_code_may_begin_with_0(
-    connection: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_an_address_code_may_begin_with_0(connection: Session, tmp_path: Path) -> None:
     change = "UPDATE rows SET resident_id = resident_id % 10000000000000000 WHERE record = 3"
     assert verdict(connection, tmp_path, "registry", change) == []
 
@@ -124,7 +123,7 @@ def test_an_address_code_may_begin_with_0(
     ("limit", "rows", "most"), [(0.35, 180, 63), (0.29, 300, 87), (0.02, 5000, 100)]
 )
 def test_just_as_many_refused_rows_as_the_limit_says_may_pass(
-    limit: float, rows: int, most: int, connection: duckdb.DuckDBPyConnection, tmp_path: Path
+    limit: float, rows: int, most: int, connection: Session, tmp_path: Path
 ) -> None:
     assert verdict(connection, tmp_path, "volunteer", refused(most), rows, limit) == []
     assert len(verdict(connection, tmp_path, "volunteer", refused(most + 1), rows, limit)) == 1
@@ -205,7 +204,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("name", "change", "sentence"), BROKEN)
 def test_each_kind_of_mistake_blocks_and_is_named(
-    connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str, change: str, sentence: str
+    connection: Session, tmp_path: Path, name: str, change: str, sentence: str
 ) -> None:
     judged = verdict(connection, tmp_path, name, change)
     assert any(sentence in failure for failure in judged), judged
@@ -226,14 +225,12 @@ ALLOWED = [
 
 @pytest.mark.parametrize(("name", "change"), ALLOWED)
 def test_the_bounds_themselves_pass(
-    connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str, change: str
+    connection: Session, tmp_path: Path, name: str, change: str
 ) -> None:
     assert verdict(connection, tmp_path, name, change) == []
 
 
-def test_shares_do_not_block_a_small_extract(
-    connection: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_shares_do_not_block_a_small_extract(connection: Session, tmp_path: Path) -> None:
     assert verdict(connection, tmp_path, "volunteer", refused(20), rows=25) == []
     assert (
         verdict(connection, tmp_path, "registry", "UPDATE rows SET registered_on = NULL", rows=20)
@@ -250,7 +247,7 @@ def test_shares_do_not_block_a_small_extract(
 
 
 def test_a_check_that_cannot_be_evaluated_blocks_and_quotes_nothing(
-    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+    connection: Session, tmp_path: Path
 ) -> None:
     verdict(connection, tmp_path, "volunteer", f"UPDATE rows SET raw = '{PLANTED}X'")
     connection.execute(
@@ -264,7 +261,7 @@ def test_a_check_that_cannot_be_evaluated_blocks_and_quotes_nothing(
 
 
 def test_no_value_of_any_row_is_told(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Session,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
@@ -283,11 +280,11 @@ def test_no_value_of_any_row_is_told(
 
 
 def test_the_connection_stays_usable_and_other_connections_may_follow(
-    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+    connection: Session, tmp_path: Path
 ) -> None:
     verdict(connection, tmp_path, "volunteer")
     with duckdb.connect() as other:
-        assert verdict(other, tmp_path, "volunteer") == []
+        assert verdict(Session(other), tmp_path, "volunteer") == []
     assert verdict(connection, tmp_path, "volunteer") == []
     assert connection.execute("SELECT count(*) FROM rows").fetchone() == (ROWS,)
 
@@ -307,7 +304,7 @@ def test_great_expectations_is_imported_late_and_warms_up_aside() -> None:
 
 
 def test_a_preload_that_fails_is_told_by_the_first_judgement_and_not_before(
-    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+    connection: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
         raise NameError("the process is ending")

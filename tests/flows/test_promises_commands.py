@@ -24,7 +24,9 @@ from flows.project import load_project
 from flows.settings import OWN_DECLARATIONS, Exports, load_settings
 from flows.storage.root import hash_file
 from tests.world import World, national_id
-from transforms.engine.session import PARQUET, EngineSettings, open_engine, sql_literal
+from transforms.engine.parquet import PARQUET
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.engine.sql import sql_literal
 
 PERSON = national_id("33020319850101101")
 RESIDENT = {"resident_id": PERSON, "residence_district": "330203", "status": "resident"}

@@ -23,7 +23,7 @@ from flows.settings import OWN_DECLARATIONS
 from flows.storage.root import fingerprint_key, hash_file
 from tests.synthetic_city import MONTHS, synthetic_city
 from tests.world import World, read_rows
-from transforms.engine.session import sql_literal
+from transforms.engine.sql import sql_literal
 
 MARCH, APRIL = MONTHS
 TABLES = ("scores", "facts", "eligibility", "changes")

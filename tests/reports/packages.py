@@ -16,7 +16,9 @@ from expectations.source_loader import collect_facts, load_sources
 from reports.packages.build import District, write_all_packages
 from reports.packages.lists import PackageTitles
 from transforms.comparison.changes import write_changes
-from transforms.engine.session import PARQUET, EngineSettings, open_engine, sql_literal
+from transforms.engine.parquet import PARQUET
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.engine.sql import sql_literal
 from transforms.points.columns import list_score_columns
 from transforms.points.load import load_tables
 from transforms.points.models import CITY

@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from reports.catalogue.build import DICTIONARY, build_catalogue
-from transforms.engine.session import EngineSettings, open_engine, sql_literal
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.engine.sql import sql_literal
 
 
 def write(root: Path, file: str, select: str) -> None:

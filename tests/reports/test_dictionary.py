@@ -15,7 +15,9 @@ from expectations.source_model import Fact
 from reports.catalogue.build import DICTIONARY, VIEWS
 from reports.catalogue.dictionary import Row, build_dictionary_rows, render_dictionary_markdown
 from transforms.comparison.changes import write_changes
-from transforms.engine.session import EngineSettings, open_engine, read_folder_sql, sql_literal
+from transforms.engine.parquet import read_folder_sql
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.engine.sql import sql_literal
 from transforms.facts.measures import FACT_TYPES
 from transforms.facts.sql import public_column
 from transforms.outputs import list_published_columns

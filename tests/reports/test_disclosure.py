@@ -19,6 +19,7 @@ from reports.packages.summary import FEW, round_people
 from reports.simulation import SimulationContext, render_simulation_page
 from tests.reports.browser import Browser
 from tests.reports.packages import HAISHU, YINZHOU, export, many, write, write_revision
+from transforms.engine.session import Session
 
 NINE = FEW - 1
 CITY = {"330212": 1230, "330203": 820, "330206": NINE}  # residents by district
@@ -119,7 +120,7 @@ def simulated(folder: Path, changed: int) -> Path:
         [],
     )
     with duckdb.connect() as connection:
-        page = render_simulation_page(connection, revision, result, frame)
+        page = render_simulation_page(Session(connection), revision, result, frame)
     (folder / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
 

@@ -17,7 +17,8 @@ import pytest
 
 from reports.catalogue.build import DICTIONARY, build_catalogue
 from tests.reports.queries import QUERIES
-from transforms.engine.session import EngineSettings, open_engine, sql_literal
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.engine.sql import sql_literal
 
 OCT, NOV = dt.date(2021, 10, 1), dt.date(2021, 11, 1)
 POINTS = "DECIMAL(7,2)"

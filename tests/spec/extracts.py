@@ -29,7 +29,8 @@ from tests.reference.values import RawRow, one_extract
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row, tables
 from tests.transforms.services_town import KEY, resident
 from tests.transforms.test_facts_against_reference import write_clean
-from transforms.engine.session import EngineSettings, open_engine, read_folder_sql
+from transforms.engine.parquet import read_folder_sql
+from transforms.engine.session import EngineSettings, open_engine
 from transforms.expressions.fact_values import parse_fact_value
 from transforms.facts.build import build_facts
 from transforms.points.compile import points_sql
@@ -161,7 +162,7 @@ def _by_sql(
             statement = points_sql(policy[CITY], _districts(policy), FACTS, corrected=corrected)
             values = {"month": month.first_day, "as_of": month.last_day}
             engine.execute(f"CREATE TEMP TABLE scored AS {statement}", values)
-            for row in engine.table("scored").to_arrow_table().to_pylist():
+            for row in engine.fetch_dicts("FROM scored"):
                 rows[row["resident_key"]] |= row
     by_person = {row["resident_id"][:17]: row for row in rows.values()}
     return {who: by_person[who[:17]] for who in deliveries.districts}

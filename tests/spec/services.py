@@ -123,9 +123,7 @@ def outcomes(
         statement = eligibility(engine, [who], services, as_of)
         step = Statement("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
         run_statement(engine, step, {"month": as_of.replace(day=1), "as_of": as_of})
-        found = (
-            engine.sql(f"SELECT {', '.join(OUTCOMES)} FROM decided").to_arrow_table().to_pylist()
-        )
+        found = engine.fetch_dicts(f"SELECT {', '.join(OUTCOMES)} FROM decided")
         engine.execute("DROP TABLE temp.scored")
         yield (
             found,

@@ -19,7 +19,9 @@ from expectations.reference_tables import Reference, load_reference
 from expectations.source_loader import collect_facts, load_sources
 from tests.reference.identity import check_character
 from tests.reference.services import Resident
-from transforms.engine.session import PARQUET, EngineSettings, open_engine, sql_literal
+from transforms.engine.parquet import PARQUET
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement, run_statement
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.facts.build import load_reference_tables

@@ -13,7 +13,8 @@ import pytest
 from expectations.month import Month
 from tests.world import needless_words, read_rows
 from transforms.comparison.changes import write_changes
-from transforms.engine.session import EngineSettings, open_engine, sql_literal
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.engine.sql import sql_literal
 
 MONTH = Month.parse("2024-04")
 CITY_ITEMS, OWN = ("age", "total"), {"330203": "d330203_award", "330212": "d330212_award"}

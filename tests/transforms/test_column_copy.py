@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from transforms.engine.parquet import PARQUET
 from transforms.engine.parquet_projection import copy_columns
-from transforms.engine.session import PARQUET, sql_literal
+from transforms.engine.sql import sql_literal
 
 ROWS = 300_000
 COLUMNS = {

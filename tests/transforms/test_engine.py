@@ -10,7 +10,7 @@ from pathlib import Path
 PROGRAM = """
 import sys
 from pathlib import Path
-from transforms.engine.session import EngineSettings, open_engine, map_concurrently
+from transforms.engine.session import EngineSettings, map_concurrently, open_engine
 zone = "SELECT current_setting('TimeZone')"
 with open_engine(EngineSettings("500MB"), Path(sys.argv[1])) as connection:
     print([connection.execute(zone).fetchall(), *map_concurrently(connection, [1], lambda own, _: own.execute(zone).fetchall())])

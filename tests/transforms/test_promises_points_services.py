@@ -81,7 +81,7 @@ def decided(
     statement = eligibility(engine, people, declared, as_of)
     step = Statement("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
     run_statement(engine, step, {"month": as_of.replace(day=1), "as_of": as_of})
-    rows = engine.sql("FROM decided").to_arrow_table().to_pylist()
+    rows = engine.fetch_dicts("FROM decided")
     keys = [resident_key(who.resident_id) for who in people]
     return [{row["service"]: row for row in rows if row["resident_key"] == key} for key in keys]
 

@@ -56,7 +56,7 @@ def decide(
     statement = eligibility(connection, residents, services, as_of)
     step = Statement("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
     run_statement(connection, step, {"month": as_of.replace(day=1), "as_of": as_of})
-    return connection.sql("FROM decided").to_arrow_table().to_pylist()
+    return connection.fetch_dicts("FROM decided")
 
 
 def one(found: list[dict[str, Any]], service: str) -> dict[str, Any] | None:
@@ -185,12 +185,12 @@ def test_facts_and_scores_of_different_residents_stop_the_run(
     )
     connection.execute("CREATE TEMP VIEW scores AS SELECT * FROM scored")
     side_by_side, joined = (scored_sql(versions, district) for district in ("330211", None))
-    columns = connection.sql(side_by_side).columns
+    columns = list(connection.describe(f"({side_by_side})"))
     assert (
         columns[:3] == ["resident_key", "resident_id", "district"] and sorted(columns[3:]) == points
     )
     assert CITY in versions
-    assert connection.sql(joined).columns == columns
+    assert list(connection.describe(f"({joined})")) == columns
     assert (
         len(connection.execute(side_by_side).fetchall())
         == len(connection.execute(joined).fetchall())

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import duckdb
-
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Source
@@ -23,14 +21,14 @@ from transforms.clean.readers import (
 )
 from transforms.clean.staging_sql import invalid_rows_sql, valid_rows_sql
 from transforms.clean.types import ValidationContext
-from transforms.engine.session import (
+from transforms.engine.parquet import (
     INTERMEDIATE_PARQUET,
     PARQUET,
-    fetch_scalar,
     read_folder_sql,
     read_parquet_sql,
-    sql_literal,
 )
+from transforms.engine.session import EngineError, Session
+from transforms.engine.sql import sql_literal
 
 OUTPUT_KINDS = (
     "quarantine",
@@ -95,7 +93,7 @@ def read_account(job: CleaningJob, root: Path) -> RowCounts | None:
 
 
 def clean_delivery(
-    connection: duckdb.DuckDBPyConnection, job: CleaningJob, root: Path, work: Path, judge: Judge
+    session: Session, job: CleaningJob, root: Path, work: Path, judge: Judge
 ) -> RowCounts:
     """Clean a delivery under `work`, then move it into place, the clean folder last. JifenError 11 or 12 if it is no good."""
     done = read_account(job, root)
@@ -104,10 +102,10 @@ def clean_delivery(
     shutil.rmtree(work, ignore_errors=True)
     for kind in (*OUTPUT_KINDS, INVALID):
         (work / kind).mkdir(parents=True)
-    undeclared = _stage(connection, job, work)
+    undeclared = _stage(session, job, work)
     failures = judge("staged")
     if failures and _mark_superseded(
-        connection, job.source
+        session, job.source
     ):  # most deliveries have no key twice: the gate has counted
         failures = judge("staged")
     if failures:
@@ -118,7 +116,7 @@ def clean_delivery(
             where=f"raw/{job.received}/{job.source.source}/d{job.number}",
             hint="请部门核对后重新提供，放入收件目录再运行；原始交付已保留",
         )
-    account = _split_rows(connection, job, work, undeclared)
+    account = _split_rows(session, job, work, undeclared)
     (work / "clean" / "account.json").write_text(
         json.dumps(asdict(account), ensure_ascii=False, indent=1), encoding="utf-8"
     )
@@ -141,49 +139,49 @@ def find_staged_rows(work: Path) -> str | None:
     return f"(SELECT *, {nothing} FROM {read_parquet_sql(*sound)}{also})"
 
 
-def _stage(connection: duckdb.DuckDBPyConnection, job: CleaningJob, work: Path) -> list[str]:
+def _stage(session: Session, job: CleaningJob, work: Path) -> list[str]:
     """Write the sound rows as clean ones, and those with faults aside; return the columns nobody declared.
 
     The view `staged` has both, one row per delivered row; none is `superseded` yet.
     """
     undeclared: set[str] = set()
     for index, path in enumerate(job.parts):
-        undeclared.update(_stage_part(connection, job, index, path, work))
-    connection.execute(f"CREATE OR REPLACE VIEW staged_parts AS FROM {find_staged_rows(work)}")
-    _view_staged(connection, "false")
+        undeclared.update(_stage_part(session, job, index, path, work))
+    session.execute(f"CREATE OR REPLACE VIEW staged_parts AS FROM {find_staged_rows(work)}")
+    _view_staged(session, "false")
     return sorted(undeclared)
 
 
-def _view_staged(connection: duckdb.DuckDBPyConnection, superseded: str) -> None:
+def _view_staged(session: Session, superseded: str) -> None:
     """The view `staged`; `superseded`: SQL that tells which rows are."""
-    connection.execute(
+    session.execute(
         f"CREATE OR REPLACE VIEW staged AS SELECT *, {superseded} AS superseded FROM staged_parts"
     )
 
 
 def _stage_part(
-    connection: duckdb.DuckDBPyConnection, job: CleaningJob, index: int, path: Path, work: Path
+    session: Session, job: CleaningJob, index: int, path: Path, work: Path
 ) -> list[str]:
     """Type one raw part: all of it, and once more the few rows that turn out to have a fault, to tell which.
 
     So sound rows are written once, as they stay (docs/developing/benchmarks.md).
     """
     sound, faulty = (work / kind / f"{index:05d}.parquet" for kind in ("clean", INVALID))
-    part = _write_rows(connection, job, index, path, sound)
-    rows = fetch_scalar(connection, f"SELECT count(*) FROM {read_parquet_sql(sound)}")
+    part = _write_rows(session, job, index, path, sound)
+    rows = session.scalar(f"SELECT count(*) FROM {read_parquet_sql(sound)}")
     if rows < part.rows:
-        connection.execute(f"""
+        session.execute(f"""
             CREATE OR REPLACE TABLE faulty AS
             SELECT range AS record FROM range(1, {part.last + 1}) ANTI JOIN {read_parquet_sql(sound)} ON record = range""")
-        _write_rows(connection, job, index, path, faulty, among="faulty")
-        rows += fetch_scalar(connection, f"SELECT count(*) FROM {read_parquet_sql(faulty)}")
+        _write_rows(session, job, index, path, faulty, among="faulty")
+        rows += session.scalar(f"SELECT count(*) FROM {read_parquet_sql(faulty)}")
     if rows != part.rows:
         raise RuntimeError(f"{part.rows} rows were delivered, {rows} staged")
     return part.undeclared
 
 
 def _write_rows(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     job: CleaningJob,
     index: int,
     path: Path,
@@ -194,14 +192,14 @@ def _write_rows(
 
     The engine's errors quote values: they are mapped, never passed on.
     """
-    part = open_part(connection, job.source, path, job.encoding, among)
+    part = open_part(session, job.source, path, job.encoding, among)
     select, form = (invalid_rows_sql, INTERMEDIATE_PARQUET) if among else (valid_rows_sql, PARQUET)
     statement = select(
         job.source, part.relation, part.texts, index, ValidationContext(job.received, job.districts)
     )
     try:
-        connection.execute(f"COPY ({statement}) TO {sql_literal(target)} ({form})")
-    except duckdb.Error:
+        session.execute(f"COPY ({statement}) TO {sql_literal(target)} ({form})")
+    except EngineError:
         if part.failure:
             raise explain_read_failure(job.source, path, part.failure[0], job.encoding) from None
         if not part.stream and not is_readable_parquet(path):
@@ -209,11 +207,11 @@ def _write_rows(
         raise
     finally:
         if part.stream:
-            connection.unregister(part.stream)
+            session.unregister(part.stream)
     return part
 
 
-def _mark_superseded(connection: duckdb.DuckDBPyConnection, source: Source) -> bool:
+def _mark_superseded(session: Session, source: Source) -> bool:
     """Mark the sound rows that a better row of their key replaces, in `staged` and in a table (part, record); any there?
 
     Few keys stand twice: they are found by one grouping, and only their rows are put in order.
@@ -224,7 +222,7 @@ def _mark_superseded(connection: duckdb.DuckDBPyConnection, source: Source) -> b
     best = ", ".join(
         [f"{source.prefer} DESC NULLS LAST"] * bool(source.prefer) + ["part DESC", "record DESC"]
     )
-    connection.execute(f"""
+    session.execute(f"""
         CREATE OR REPLACE TABLE superseded AS
         WITH sound AS (SELECT {key}{f", {source.prefer}" if source.prefer else ""}, part, record FROM staged_parts WHERE reasons IS NULL),
         doubled AS (SELECT {key} FROM sound GROUP BY ALL HAVING count(*) > 1),
@@ -233,40 +231,36 @@ def _mark_superseded(connection: duckdb.DuckDBPyConnection, source: Source) -> b
             FROM sound SEMI JOIN doubled USING ({key})
         )
         SELECT part, record FROM ranked WHERE place > 1""")
-    _view_staged(connection, "(part, record) IN (FROM superseded)")
-    return bool(fetch_scalar(connection, "SELECT count(*) FROM superseded"))
+    _view_staged(session, "(part, record) IN (FROM superseded)")
+    return bool(session.scalar("SELECT count(*) FROM superseded"))
 
 
-def _split_rows(
-    connection: duckdb.DuckDBPyConnection, job: CleaningJob, work: Path, undeclared: list[str]
-) -> RowCounts:
+def _split_rows(session: Session, job: CleaningJob, work: Path, undeclared: list[str]) -> RowCounts:
     """Bring what is staged where it belongs: of rows with faults the kept ones to the clean ones, no superseded ones there."""
-    received, quarantined, replaced = connection.execute(
+    received, quarantined, replaced = session.execute(
         "SELECT count(*), count(reasons), count(*) FILTER (superseded) FROM staged"
     ).fetchall()[0]
-    reasons, defects = (_tally(connection, listed) for listed in ("reasons", "defects"))
+    reasons, defects = (_tally(session, listed) for listed in ("reasons", "defects"))
     names = "[" + ", ".join(map(sql_literal, job.names)) + "]"
     for kind, listed in (("quarantine", "reasons"), ("defects", "defects")):
         rows = f"""
             SELECT {sql_literal(job.source.source)} AS source, DATE '{job.received.first_day}' AS received,
                 {job.number} AS delivery, ({names})[part + 1] AS file, record, {listed}, raw
             FROM staged WHERE {listed} IS NOT NULL ORDER BY part, record"""
-        connection.execute(
-            f"COPY ({rows}) TO {sql_literal(work / kind / 'rows.parquet')} ({PARQUET})"
-        )
+        session.execute(f"COPY ({rows}) TO {sql_literal(work / kind / 'rows.parquet')} ({PARQUET})")
     clean = work / "clean"
     if defects:
         columns = ", ".join([*job.source.columns, "part", "record"])
         kept = f"SELECT {columns} FROM staged WHERE defects IS NOT NULL AND reasons IS NULL AND NOT superseded"
-        connection.execute(f"COPY ({kept}) TO {sql_literal(clean / 'mended.parquet')} ({PARQUET})")
+        session.execute(f"COPY ({kept}) TO {sql_literal(clean / 'mended.parquet')} ({PARQUET})")
     if replaced:
-        _leave_out_superseded(connection, clean)
+        _leave_out_superseded(session, clean)
     return RowCounts(
         source=job.source.source,
         month=str(job.received),
         number=job.number,
         received=received,
-        clean=fetch_scalar(connection, f"SELECT count(*) FROM {read_folder_sql(clean)}"),
+        clean=session.scalar(f"SELECT count(*) FROM {read_folder_sql(clean)}"),
         quarantined=quarantined,
         superseded=replaced,
         reasons=reasons,
@@ -276,20 +270,20 @@ def _split_rows(
     )
 
 
-def _leave_out_superseded(connection: duckdb.DuckDBPyConnection, clean: Path) -> None:
+def _leave_out_superseded(session: Session, clean: Path) -> None:
     """Write those files of sound rows again in which some are superseded."""
-    parts = connection.execute("SELECT DISTINCT part FROM superseded ORDER BY part").fetchall()
+    parts = session.execute("SELECT DISTINCT part FROM superseded ORDER BY part").fetchall()
     for (part,) in parts:
         file = clean / f"{part:05d}.parquet"
         without = file.with_suffix(".without")
         rows = f"FROM {read_parquet_sql(file)} WHERE record NOT IN (SELECT record FROM superseded WHERE part = {part})"
-        connection.execute(f"COPY ({rows}) TO {sql_literal(without)} ({PARQUET})")
+        session.execute(f"COPY ({rows}) TO {sql_literal(without)} ({PARQUET})")
         without.replace(file)
 
 
-def _tally(connection: duckdb.DuckDBPyConnection, listed: str) -> dict[str, int]:
+def _tally(session: Session, listed: str) -> dict[str, int]:
     """How often each `column:code` was found."""
-    rows = connection.execute(
+    rows = session.execute(
         f"SELECT unnest({listed}) AS reason, count(*) FROM staged WHERE {listed} IS NOT NULL GROUP BY 1 ORDER BY 1"
     ).fetchall()
     return {str(reason): int(count) for reason, count in rows}

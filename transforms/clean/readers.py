@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
@@ -19,7 +18,8 @@ from expectations.errors import ExitCode, JifenError
 from expectations.source_model import Source
 from transforms.clean.national_id import WHITE_SPACE
 from transforms.clean.xlsx_reader import Row, TruncatedNumber, WorkbookError, read_rows
-from transforms.engine.session import EngineSettings, open_engine, read_parquet_sql
+from transforms.engine.parquet import read_parquet_sql
+from transforms.engine.session import EngineError, EngineSettings, Session, open_engine
 
 _BLOCK = (
     32 << 20
@@ -34,7 +34,7 @@ class OpenPart:
     """One readable part of a delivery: a relation with `record` (1-based), and the text expression of each column.
 
     `rows`: how many it has; `last`: its last record (a sheet may have gaps). `stream`: what the relation reads is a stream
-    of batches, registered with the connection by this name, and can be read once; both are known when it has been.
+    of batches, registered with the session by this name, and can be read once; both are known when it has been.
     """
 
     relation: str
@@ -58,31 +58,29 @@ def unreadable_error(
 
 
 def open_part(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     source: Source,
     path: Path,
     encoding: str,
     among: str | None = None,
 ) -> OpenPart:
-    """Make one raw file a relation of the connection. JifenError 11 if it cannot be read, 12 if a column is missing.
+    """Make one raw file a relation of the session. JifenError 11 if it cannot be read, 12 if a column is missing.
 
     `among`: a table of records (`record`); the relation holds these alone, of a file that has been read before.
     """
     match path.suffix.lower():
         case ".parquet":
-            return _parquet(connection, source, path, among)
+            return _parquet(session, source, path, among)
         case ".xlsx":
-            part = _xlsx(connection, source, path)
+            part = _xlsx(session, source, path)
         case _:
-            part = _csv(connection, source, path, encoding)
+            part = _csv(session, source, path, encoding)
     if among:
         part.relation = f"(FROM {part.stream} WHERE record IN (SELECT record FROM {among}))"
     return part
 
 
-def _parquet(
-    connection: duckdb.DuckDBPyConnection, source: Source, path: Path, among: str | None
-) -> OpenPart:
+def _parquet(session: Session, source: Source, path: Path, among: str | None) -> OpenPart:
     relation = _parquet_relation(path)
     try:
         metadata = pq.read_metadata(path)
@@ -93,11 +91,11 @@ def _parquet(
             raise unreadable_error(
                 source, path, f"列名 {ROW_NUMBER} 是读取程序自用的", "请部门改名或去掉这一列"
             )
-        described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+        described = session.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         found, undeclared = match_headers(source, path, headers)
         if not among:
             verify_parquet_pages(path, [headers[i] for i in found.values()])
-    except (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError):
+    except (EngineError, pa.ArrowException, OSError, UnicodeDecodeError):
         raise unreadable_error(source, path, "不是完整的 Parquet 文件") from None
     columns = {
         i: (str(described[i][0]).replace('"', '""'), str(described[i][1])) for i in found.values()
@@ -135,12 +133,12 @@ def _parquet_relation(path: Path) -> str:
 
 def is_readable_parquet(path: Path) -> bool:
     """Whether the engine can read every value of a Parquet file: tells a damaged file from a full disk or too little memory."""
-    with TemporaryDirectory() as aside, open_engine(EngineSettings(), Path(aside)) as connection:
+    with TemporaryDirectory() as aside, open_engine(EngineSettings(), Path(aside)) as session:
         try:
-            connection.execute(
+            session.execute(
                 f"SELECT max(hash(COLUMNS(*))) FROM {_parquet_relation(path)}"
             ).fetchall()
-        except duckdb.Error:
+        except EngineError:
             return False
     return True
 
@@ -157,9 +155,7 @@ def to_text_sql(value: str, kind: str) -> str:
     return f"CAST({value} AS VARCHAR)"
 
 
-def _csv(
-    connection: duckdb.DuckDBPyConnection, source: Source, path: Path, encoding: str
-) -> OpenPart:
+def _csv(session: Session, source: Source, path: Path, encoding: str) -> OpenPart:
     headers = _csv_headers(source, path, encoding)
     found, undeclared = match_headers(source, path, headers)
     try:
@@ -174,7 +170,7 @@ def _csv(
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise explain_read_failure(source, path, error, encoding) from None
     part, schema = _streamed(path, len(headers), found, undeclared)
-    connection.register(
+    session.register(
         part.stream, pa.RecordBatchReader.from_batches(schema, _numbered(reader, schema, part))
     )
     return part
@@ -241,7 +237,7 @@ def explain_read_failure(source: Source, path: Path, error: Exception, encoding:
     return unreadable_error(source, path, "CSV 格式有误（引号没有闭合？）")
 
 
-def _xlsx(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) -> OpenPart:
+def _xlsx(session: Session, source: Source, path: Path) -> OpenPart:
     sheet = read_rows(path)
     try:
         _, texts = next(sheet, (0, []))
@@ -258,7 +254,7 @@ def _xlsx(connection: duckdb.DuckDBPyConnection, source: Source, path: Path) -> 
         if source.columns[name].type == "text"
     }
     batches = _batches(sheet, schema, worded, part)
-    connection.register(part.stream, pa.RecordBatchReader.from_batches(schema, batches))
+    session.register(part.stream, pa.RecordBatchReader.from_batches(schema, batches))
     return part
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from expectations.month import Month
 from expectations.source_model import Check, Column
 from transforms.clean import national_id
-from transforms.engine.session import sql_literal
+from transforms.engine.sql import sql_literal
 
 # Code points among which no white space is: nearly every text begins and ends within these.
 _ORDINARY = ((0x21, 0x7E), (0x3001, 0xFEFE))

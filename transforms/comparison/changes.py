@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from expectations.month import Month
-from transforms.engine.session import enum_type, map_concurrently, sql_literal
+from transforms.engine.session import Session, map_concurrently
+from transforms.engine.sql import enum_type, sql_literal
 from transforms.outputs import list_points_columns, read_with_row_number, write_table, zip_aligned
 from transforms.points.columns import strip_points_suffix
 from transforms.points.models import CITY
@@ -32,7 +31,7 @@ class ChangeCounts:
 
 
 def write_changes(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     now: Path,
     before: Path | None,
     month: Month,
@@ -48,45 +47,43 @@ def write_changes(
     if before is None:
         row = f"'' AS resident_key, '' AS district, {{'item': '', 'before': CAST(0 AS {POINTS}), 'after': CAST(0 AS {POINTS})}}"
         nothing = f"SELECT {_columns(month)} FROM (SELECT {row} AS change) WHERE false"
-        return ChangeCounts(write_table(connection, nothing, folder / "apart.parquet"), [])
+        return ChangeCounts(write_table(session, nothing, folder / "apart.parquet"), [])
     sides = (read_with_row_number(now, "scores"), read_with_row_number(before, "scores"))
-    known = [list_points_columns(connection, side) for side in sides]
+    known = [list_points_columns(session, side) for side in sides]
     items = sorted({strip_points_suffix(column) for side in known for column in side})
-    connection.execute(f"DROP TYPE IF EXISTS item; CREATE TYPE item AS {enum_type(items)}")
+    session.execute(f"DROP TYPE IF EXISTS item; CREATE TYPE item AS {enum_type(items)}")
     comparison = _Comparison(sides, known, month)
     columns = "resident_key VARCHAR, district VARCHAR, place_0 BIGINT, place_1 BIGINT"
-    connection.execute(f"CREATE OR REPLACE TABLE apart ({columns})")
+    session.execute(f"CREATE OR REPLACE TABLE apart ({columns})")
 
-    def write(own: duckdb.DuckDBPyConnection, district: str) -> int:
+    def write(own: Session, district: str) -> int:
         own.execute(f"INSERT INTO apart {comparison.leaving_and_coming(district)}")
         _set_moved_bits(own, sides, f"(FROM apart WHERE district = {sql_literal(district)})")
         others = {column for column, owner in owners.items() if owner not in (CITY, district)}
         return write_table(own, comparison.beside(district, others), folder / f"{district}.parquet")
 
     districts = " UNION ".join(f"SELECT district FROM {side}" for side in sides)
-    listed = connection.execute(f"{districts} ORDER BY district").fetchall()
-    counts = map_concurrently(connection, [district for (district,) in listed], write)
-    _set_moved_bits(connection, sides, "apart")
-    counts.append(write_table(connection, comparison.apart(), folder / "apart.parquet"))
-    return ChangeCounts(sum(counts), _moved(connection))
+    listed = session.execute(f"{districts} ORDER BY district").fetchall()
+    counts = map_concurrently(session, [district for (district,) in listed], write)
+    _set_moved_bits(session, sides, "apart")
+    counts.append(write_table(session, comparison.apart(), folder / "apart.parquet"))
+    return ChangeCounts(sum(counts), _moved(session))
 
 
-def _moved(connection: duckdb.DuckDBPyConnection) -> list[Moved]:
+def _moved(session: Session) -> list[Moved]:
     """Those who stand apart, counted by where they are from and where they are now."""
     now, before = (f"(FROM apart WHERE place_{number} IS NOT NULL)" for number in (0, 1))
     pairs = f"{before} AS b FULL JOIN {now} AS a ON a.resident_key = b.resident_key"
-    return connection.execute(f"""
+    return session.execute(f"""
         SELECT b.district AS old, a.district AS new, count(*) FROM {pairs} GROUP BY ALL ORDER BY ALL""").fetchall()
 
 
-def _set_moved_bits(
-    connection: duckdb.DuckDBPyConnection, sides: Sequence[str], apart: str
-) -> None:
+def _set_moved_bits(session: Session, sides: Sequence[str], apart: str) -> None:
     """The variables `apart_0` and `apart_1`: a bit for every row of a side, set for those that stand apart."""
     for number, side in enumerate(sides):
-        ((rows,),) = connection.execute(f"SELECT count(*) FROM {side}").fetchall()
+        ((rows,),) = session.execute(f"SELECT count(*) FROM {side}").fetchall()
         bits = f"bitstring_agg(place_{number}, 0, {rows})"
-        connection.execute(f"SET VARIABLE apart_{number} = (SELECT {bits} FROM {apart})")
+        session.execute(f"SET VARIABLE apart_{number} = (SELECT {bits} FROM {apart})")
 
 
 def _is_moved(number: int) -> str:

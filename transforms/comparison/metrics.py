@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-import duckdb
-
-from transforms.engine.session import sql_literal
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 from transforms.outputs import list_points_columns
 from transforms.points.columns import strip_points_suffix
 
@@ -29,7 +28,7 @@ def list_band_names() -> dict[int, str]:
 
 
 def compute_metrics(
-    connection: duckdb.DuckDBPyConnection, paying: Collection[str], looked_up: Collection[str]
+    session: Session, paying: Collection[str], looked_up: Collection[str]
 ) -> dict[str, Any]:
     """Figures of the views `scores`, `eligibility`, `changes` and `known`, as plain data; sums of points are decimals as text.
 
@@ -41,16 +40,16 @@ def compute_metrics(
     the same -> how many different values of `looked_up` they have (communities without a rent).
     """
     return {
-        "districts": _districts(connection),
-        "items": _items(connection),
-        "moved": _moved(connection),
-        **_unknown(connection, paying, looked_up),
+        "districts": _districts(session),
+        "items": _items(session),
+        "moved": _moved(session),
+        **_unknown(session, paying, looked_up),
     }
 
 
-def hash_schema(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+def hash_schema(session: Session, table: str) -> str:
     """The version of a table's columns, their order and their types: another one when, and only when, these are others."""
-    columns = connection.execute(f"DESCRIBE {table}").fetchall()
+    columns = session.execute(f"DESCRIBE {table}").fetchall()
     return hashlib.sha256(
         "\n".join(f"{name} {kind}" for name, kind, *_ in columns).encode()
     ).hexdigest()[:12]
@@ -61,9 +60,9 @@ def compute_mean(line: Mapping[str, Any], points: str = "points") -> Decimal | N
     return Decimal(line[points]) / line["residents"] if line["residents"] else None
 
 
-def _districts(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+def _districts(session: Session) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    rows = connection.execute(f"""
+    rows = session.execute(f"""
         SELECT district, {score_band_sql("total_points")} AS band, count(*), sum(total_points)
         FROM scores GROUP BY ALL ORDER BY ALL""").fetchall()
     for district, band, people, points in rows:
@@ -74,18 +73,18 @@ def _districts(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return found
 
 
-def _items(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    columns = list_points_columns(connection, "scores")
+def _items(session: Session) -> dict[str, Any]:
+    columns = list_points_columns(session, "scores")
     sums = ", ".join(f"count({column}), coalesce(sum({column}), 0)" for column in columns)
-    row = connection.execute(f"SELECT {sums} FROM scores").fetchall()[0]
+    row = session.execute(f"SELECT {sums} FROM scores").fetchall()[0]
     return {
         strip_points_suffix(column): {"residents": people, "points": str(points)}
         for column, people, points in zip(columns, row[0::2], row[1::2], strict=True)
     }
 
 
-def _moved(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    rows: Sequence[tuple[str, int, int, Decimal]] = connection.execute("""
+def _moved(session: Session) -> dict[str, Any]:
+    rows: Sequence[tuple[str, int, int, Decimal]] = session.execute("""
         SELECT item, count(*) FILTER (after > before), count(*) FILTER (after < before), sum(after - before)
         FROM changes WHERE before IS NOT NULL AND after IS NOT NULL GROUP BY item ORDER BY item""").fetchall()
     return {
@@ -94,7 +93,7 @@ def _moved(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 
 def _unknown(
-    connection: duckdb.DuckDBPyConnection, paying: Collection[str], looked_up: Collection[str]
+    session: Session, paying: Collection[str], looked_up: Collection[str]
 ) -> dict[str, dict[str, int]]:
     listed = ", ".join(map(sql_literal, sorted(paying))) or "NULL"
     place = (
@@ -102,7 +101,7 @@ def _unknown(
         if looked_up
         else "NULL"
     )
-    rows = connection.execute(f"""
+    rows = session.execute(f"""
         SELECT service, count(*), count(DISTINCT {place}) FROM eligibility JOIN known USING (resident_key)
         WHERE eligible AND monthly_amount IS NULL AND service IN ({listed})
         GROUP BY service ORDER BY service""").fetchall()
@@ -113,14 +112,14 @@ def _unknown(
     }
 
 
-def count_refused(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[str, Any]:
+def count_refused(session: Session, rows: str) -> dict[str, Any]:
     """Of the staged rows of a delivery that the gate stopped: received, quarantined, and reasons and defects with their counts."""
-    received, refused = connection.execute(
-        f"SELECT count(*), count(reasons) FROM {rows}"
-    ).fetchall()[0]
+    received, refused = session.execute(f"SELECT count(*), count(reasons) FROM {rows}").fetchall()[
+        0
+    ]
     tallies = {
         kind: dict(
-            connection.execute(
+            session.execute(
                 f"SELECT unnest({kind}), count(*) FROM {rows} WHERE {kind} IS NOT NULL GROUP BY 1 ORDER BY 1"
             ).fetchall()
         )

@@ -11,11 +11,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from expectations.month import Month
 from expectations.source_model import Fact
-from transforms.engine.session import PARQUET, read_folder_sql, sql_literal
+from transforms.engine.parquet import PARQUET, read_folder_sql
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement, run_statement
 from transforms.expressions.language import Kind
 from transforms.outputs import list_points_columns, read_with_row_number
@@ -40,7 +40,7 @@ class Draft:
 
 
 def simulate_draft(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     revision: Path,
     draft: Draft,
     facts: Mapping[str, Fact],
@@ -60,58 +60,52 @@ def simulate_draft(
     values = {"month": month.first_day, "as_of": month.last_day}
     for name in ("points", "services"):
         (target / name).mkdir(parents=True)
-    for district, first, last in _district_ranges(connection, revision):
-        _take_district(connection, revision, first, last)
+    for district, first, last in _district_ranges(session, revision):
+        _take_district(session, revision, first, last)
         run_statement(
-            connection,
+            session,
             Statement("drafted", f"CREATE OR REPLACE TEMP TABLE drafted AS {statement}"),
             values,
         )
-        compared = {"points": _points_changed(connection)}
+        compared = {"points": _points_changed(session)}
         if draft.services:
             compared["services"] = _services_changed(
                 revision, eligibility_sql(draft.services, draft.kinds), district
             )
         for name, sql in compared.items():
             file = sql_literal(target / name / f"{district}.parquet")
-            run_statement(
-                connection, Statement(name, f"COPY ({sql}) TO {file} ({PARQUET})"), values
-            )
-    connection.execute("DROP TABLE IF EXISTS drafted")
+            run_statement(session, Statement(name, f"COPY ({sql}) TO {file} ({PARQUET})"), values)
+    session.execute("DROP TABLE IF EXISTS drafted")
 
 
-def _district_ranges(
-    connection: duckdb.DuckDBPyConnection, revision: Path
-) -> list[tuple[str, int, int]]:
+def _district_ranges(session: Session, revision: Path) -> list[tuple[str, int, int]]:
     """Every district with its first and last row."""
-    return connection.execute(
+    return session.execute(
         f"SELECT district, min(file_row_number), max(file_row_number) FROM {read_with_row_number(revision, 'facts')} GROUP BY 1 ORDER BY 1"
     ).fetchall()
 
 
-def _take_district(
-    connection: duckdb.DuckDBPyConnection, revision: Path, first: int, last: int
-) -> None:
+def _take_district(session: Session, revision: Path, first: int, last: int) -> None:
     """The views `facts` (published and restricted ones), `published` (the scores) and `scored` (facts, drafted points)."""
 
     def rows(table: str) -> str:
         found = f"FROM {read_with_row_number(revision, table)} WHERE file_row_number BETWEEN {first} AND {last}"
         return f"(SELECT * EXCLUDE (file_row_number) {found})"
 
-    connection.execute(
+    session.execute(
         f"CREATE OR REPLACE TEMP VIEW facts AS FROM {rows('facts')} JOIN {rows('restricted/facts')} USING (resident_key)"
     )
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW published AS FROM {rows('scores')}")
+    session.execute(f"CREATE OR REPLACE TEMP VIEW published AS FROM {rows('scores')}")
 
 
-def _points_changed(connection: duckdb.DuckDBPyConnection) -> str:
+def _points_changed(session: Session) -> str:
     """Every points column of every resident that is not what was published.
 
     Which columns differ for anybody is asked first: taking all of them apart row by row costs three times as much.
     """
     now, then = (
-        list_points_columns(connection, "drafted"),
-        list_points_columns(connection, "published"),
+        list_points_columns(session, "drafted"),
+        list_points_columns(session, "published"),
     )
 
     def value(side: str, known: Collection[str], item: str) -> str:
@@ -127,7 +121,7 @@ def _points_changed(connection: duckdb.DuckDBPyConnection) -> str:
     }
     joined = "drafted AS a JOIN published AS b ON a.resident_key = b.resident_key"
     asked = ", ".join(f"bool_or({test})" for test in differs.values())
-    answers = connection.execute(f"SELECT {asked} FROM {joined}").fetchall()[0]
+    answers = session.execute(f"SELECT {asked} FROM {joined}").fetchall()[0]
     entry = "STRUCT(item VARCHAR, before DECIMAL(7, 2), after DECIMAL(7, 2))"
     changed = ", ".join(
         f"CASE WHEN {differs[item]} THEN {{'item': {sql_literal(strip_points_suffix(item))}, 'before': {before}, 'after': {after}}} END"

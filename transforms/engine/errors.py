@@ -6,25 +6,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 
-import duckdb
-
 from expectations.errors import ExitCode, JifenError
 from expectations.source_model import Fact
-from transforms.engine.session import fetch_scalar
+from transforms.engine.session import NumberError, Session
 
 PLAUSIBLE = 99_999
 
 
 @contextmanager
 def explain_overflow(
-    connection: duckdb.DuckDBPyConnection, facts: Mapping[str, Fact], tables: Iterable[str]
+    session: Session, facts: Mapping[str, Fact], tables: Iterable[str]
 ) -> Iterator[None]:
     """JifenError 12 in place of the engine's error when a number does not fit, with the facts in `tables` that are so large."""
     try:
         yield
-    except (duckdb.ConversionException, duckdb.OutOfRangeException):
-        tops = [(fact, name, fetch_scalar(connection, f"SELECT max({name}) FROM {table}")) for table in tables
-                for name, fact in facts.items() if name in connection.table(table).columns]  # fmt: skip
+    except NumberError:
+        tops = [(fact, name, session.scalar(f"SELECT max({name}) FROM {table}")) for table in tables
+                for name, fact in facts.items() if name in session.describe(table)]  # fmt: skip
         largest = [
             f"{fact.title}（{name}）最大 {top:,}"
             for fact, name, top in tops

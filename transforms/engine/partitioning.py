@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from transforms.engine.session import INTERMEDIATE_PARQUET, read_parquet_sql, sql_literal
+from transforms.engine.parquet import INTERMEDIATE_PARQUET, read_parquet_sql
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 from transforms.engine.statements import (
     MAX_BATCH_PEOPLE,
     Statement,
@@ -40,18 +40,18 @@ def plan_district_batches(people: Mapping[str, int]) -> list[list[str]]:
 
 
 def spill_by_district(
-    connection: duckdb.DuckDBPyConnection, rows: Statement, values: Mapping[str, Any], folder: Path
+    session: Session, rows: Statement, values: Mapping[str, Any], folder: Path
 ) -> None:
     """Write the rows of a query, which tell their `district`, to new files by district; a view of its name reads them."""
     target = folder / rows.name
     copy = f"COPY ({rows.sql}) TO {sql_literal(target)} ({INTERMEDIATE_PARQUET}, PARTITION_BY (district))"
-    run_statement(connection, Statement(rows.name, copy), values)
+    run_statement(session, Statement(rows.name, copy), values)
     files = sorted(target.rglob("*.parquet"))
     if files:
         relation = read_parquet_sql(*files, hive_partitioning="true", hive_types_autocast="false")
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {rows.name} AS FROM {relation}")
+        session.execute(f"CREATE OR REPLACE TEMP VIEW {rows.name} AS FROM {relation}")
     else:  # no rows, no files
-        run_statement(connection, create_table_statement(rows), values)
+        run_statement(session, create_table_statement(rows), values)
 
 
 def select_batch(table: str, districts: Sequence[str]) -> str:

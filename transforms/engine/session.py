@@ -1,4 +1,4 @@
-"""The one place that opens DuckDB."""
+"""The one place that opens DuckDB: a session runs statements, and no other module knows its API."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import duckdb
 
+from transforms.engine.sql import sql_literal
+
+# What a statement can raise, under names that do not tell the engine.
+EngineError = duckdb.Error
+NumberError = (duckdb.ConversionException, duckdb.OutOfRangeException)  # too large, no number
+FileAccessError = duckdb.PermissionException
+
 T = TypeVar("T")
 R = TypeVar("R")
-
-# Level 1: on the published tables a fifth less work than the default level, and files no larger. Row groups of the
-# engine's own size: a thread that has none left to pack does not wait long for the other's last one. A dictionary that has
-# come to so many words seldom pays, and is given up, at a fifth of what the engine would let it come to (docs/developing/benchmarks.md).
-_ROW_GROUPS = "ROW_GROUP_SIZE 122880, DICTIONARY_SIZE_LIMIT 5000"
-PARQUET = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, {_ROW_GROUPS}"
-INTERMEDIATE_PARQUET = f"FORMAT parquet, COMPRESSION snappy, {_ROW_GROUPS}"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,97 @@ class EngineSettings:
     threads: int = 2
 
 
+class Result(Protocol):
+    """The rows of a query, not fetched yet; gone with the session's next statement."""
+
+    @property
+    def description(self) -> Sequence[Any] | None: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchmany(self, size: int = 1) -> list[Any]: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+
+class Session:
+    """A session with the engine, with the temporary tables and views made in it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def execute(self, query: str, params: object = None) -> Result:
+        """Run one statement. `params`: values by name (mapping) or place (sequence)."""
+        return self._connection.execute(query, params)
+
+    def fetch_rows(self, query: str, params: object = None) -> list[Any]:
+        """Return all rows of a query, for a query that has few."""
+        return self._connection.execute(query, params).fetchall()
+
+    def fetch_dicts(self, query: str, params: object = None) -> list[dict[str, Any]]:
+        """Return all rows of a query as mappings by column, for a query that has few."""
+        result = self._connection.execute(query, params)
+        names = [name for name, *_ in result.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def scalar(self, query: str, params: object = None) -> Any:
+        """Return the one value of a query."""
+        return self.fetch_rows(query, params)[0][0]
+
+    def describe(self, relation: str) -> dict[str, str]:
+        """Return the columns of a relation in order: name -> SQL type."""
+        rows = self.fetch_rows(f"DESCRIBE SELECT * FROM {relation}")
+        return {str(name): str(kind) for name, kind, *_ in rows}
+
+    def register(self, name: str, rows: Any) -> None:
+        """Make an Arrow table or stream of batches a relation of this name."""
+        self._connection.register(name, rows)
+
+    def unregister(self, name: str) -> None:
+        """Forget a registered relation."""
+        self._connection.unregister(name)
+
+    @contextmanager
+    def cursor(self) -> Iterator[Session]:
+        """Open a second session on the same database; it sees no temporary table of this one."""
+        with self._connection.cursor() as cursor:
+            yield Session(cursor)
+
+    def dbapi_cursor(self) -> Any:
+        """Return a cursor of the DB API, for SQLAlchemy."""
+        return self._connection.cursor()
+
+    def split_statements(self, text: str) -> list[tuple[str, str]]:
+        """Return the statements of a text: kind (SELECT, SET, INSERT, ...) and SQL of each."""
+        found = self._connection.extract_statements(text)
+        return [(statement.type.name, statement.query) for statement in found]
+
+    def restrict_file_access(self, folders: Iterable[Path]) -> None:
+        """Let the session read files below these folders and nothing else, for good."""
+        allowed = ", ".join(
+            sql_literal(spelt)
+            for folder in folders
+            for spelt in {f"{folder}/", glob.escape(f"{folder}/")}  # as `read_parquet_sql` does
+        )
+        self.execute(f"SET allowed_directories = [{allowed}]")
+        self.execute("SET enable_external_access = false")
+        self.execute("SET lock_configuration = true")
+
+    @contextmanager
+    def keep_join_order(self) -> Iterator[None]:
+        """Within the block, hash the right side of every join and stream the left one past it.
+
+        On its own the engine takes what a condition leaves of the registry for a fifth of it, and
+        hashes that, with names, phones and all: with little memory a sixth more work
+        (docs/developing/benchmarks.md).
+        """
+        self.execute("SET disabled_optimizers = 'build_side_probe_side'")
+        try:
+            yield
+        finally:
+            self.execute("RESET disabled_optimizers")
+
+
 @contextmanager
 def open_engine(
     settings: EngineSettings,
@@ -39,8 +130,8 @@ def open_engine(
     database: Path | str = ":memory:",
     *,
     read_only: bool = False,
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open DuckDB, closed to the network, spilling under `spill`, blind to the machine's time zone."""
+) -> Iterator[Session]:
+    """Open DuckDB without network, in UTC, spilling under `spill`."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": settings.memory,
         "threads": settings.threads,
@@ -55,92 +146,23 @@ def open_engine(
     try:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors too
         connection.execute("SET enable_progress_bar = false")
-        yield connection
+        yield Session(connection)
     finally:
         connection.close()
 
 
 def map_concurrently(
-    connection: duckdb.DuckDBPyConnection,
-    things: Iterable[T],
-    work: Callable[[duckdb.DuckDBPyConnection, T], R],
+    session: Session, items: Iterable[T], work: Callable[[Session, T], R], workers: int = 2
 ) -> list[R]:
-    """Do work for each of these things, two at a time, on a cursor each, which sees no temporary table of the connection.
+    """Call `work` for each item, `workers` at a time, each on a cursor of its own.
 
-    What the engine does on one thread for one, as reading rows side by side, is filled up with its work on the other.
+    A cursor sees no temporary table of the session. Work that the engine does on one thread, such
+    as reading aligned rows, fills the gaps of the other's.
     """
 
-    def alone(thing: T) -> R:
-        with connection.cursor() as own:
-            return work(own, thing)
+    def run(item: T) -> R:
+        with session.cursor() as cursor:
+            return work(cursor, item)
 
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(alone, things))
-
-
-@contextmanager
-def keep_join_order(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """For the time of the block, the rows to the left of a join stream past a table made of those to its right.
-
-    By itself the engine takes what a condition leaves of the registry for a fifth of it, and makes the table of that, of
-    names, phones and all: with little memory a sixth more work (docs/developing/benchmarks.md).
-    """
-    connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
-    try:
-        yield
-    finally:
-        connection.execute("RESET disabled_optimizers")
-
-
-def restrict_file_access(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path]) -> None:
-    """Let a connection read files below these folders and nothing else, for good."""
-    spellings = (
-        spelt for folder in folders for spelt in {f"{folder}/", glob.escape(f"{folder}/")}
-    )  # see `parquet`
-    allowed = ", ".join(map(sql_literal, spellings))
-    connection.execute(f"SET allowed_directories = [{allowed}]")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-
-
-def sql_literal(text: str | Path) -> str:
-    """A string as an SQL literal. For paths and names of our own making; people's values are bound instead."""
-    return "'" + str(text).replace("'", "''") + "'"
-
-
-def enum_type(texts: Iterable[str]) -> str:
-    """The type of texts that are moved and put in order as numbers, in the order given; readers see texts.
-
-    They are to be texts again as they are written: of a column of such numbers the engine writes, with every row group, all
-    texts up to the last that it has come across by then, and so other bytes whenever its threads take turns otherwise.
-    """
-    return f"ENUM({', '.join(map(sql_literal, texts)) or sql_literal('')})"  # it cannot be without any text
-
-
-def read_parquet_sql(*files: Path, **options: str) -> str:
-    """`read_parquet` of these very files: a name is no pattern (`part[1]`), and a folder's name no column (`a=b`) unless asked for."""
-    listed = ", ".join(sql_literal(glob.escape(str(file))) for file in files)
-    given = "".join(
-        f", {name} = {value}" for name, value in ({"hive_partitioning": "false"} | options).items()
-    )
-    return f"read_parquet([{listed}]{given})"
-
-
-def read_folder_sql(folder: Path) -> str:
-    """`read_parquet` of a folder's files, in the order of their names."""
-    return read_parquet_sql(*sorted(folder.glob("*.parquet")))
-
-
-def read_deliveries(folders: Iterable[Path]) -> str:
-    """The clean rows in folders of deliveries, with the month (text) in which each was received as `received`."""
-    files = (file for folder in folders for file in sorted(folder.glob("*.parquet")))
-    rows = read_parquet_sql(*files, filename="'file_of_row'")
-    month = "regexp_extract(file_of_row, '.*/received=([0-9]{4}-[0-9]{2})/', 1)"
-    return f"(SELECT * EXCLUDE (file_of_row), {month} AS received FROM {rows})"
-
-
-def fetch_scalar(
-    connection: duckdb.DuckDBPyConnection, query: str, values: list[Any] | None = None
-) -> Any:
-    """The one value of a query."""
-    return connection.execute(query, values).fetchall()[0][0]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(run, items))

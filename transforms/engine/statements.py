@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from expectations.errors import attach_statement
-from transforms.engine.session import INTERMEDIATE_PARQUET, read_folder_sql, sql_literal
+from transforms.engine.parquet import INTERMEDIATE_PARQUET, read_folder_sql
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 
 # So many rows to group, or so many people to join, are a part; so many people are a stretch. Half of 230 million postings
 # takes 13 s and 0.7 GB, all of them at once 95 s and 19 GB on disk, for they just do not fit (docs/developing/benchmarks.md).
@@ -36,13 +36,11 @@ def create_table_statement(query: Statement) -> Statement:
     return Statement(query.name, f"CREATE OR REPLACE TEMP TABLE {query.name} AS\n{query.sql}")
 
 
-def run_statement(
-    connection: duckdb.DuckDBPyConnection, step: Statement, values: Mapping[str, Any]
-) -> None:
+def run_statement(session: Session, step: Statement, values: Mapping[str, Any]) -> None:
     """Run one statement with those of the values it names. What goes wrong is told with the step's name."""
     named = {name: value for name, value in values.items() if f"${name}" in step.sql}
     with attach_statement(step.name):
-        connection.execute(step.sql, named or None)
+        session.execute(step.sql, named or None)
 
 
 def partition_count(rows: int = 0, people: int = 0) -> int:
@@ -51,7 +49,7 @@ def partition_count(rows: int = 0, people: int = 0) -> int:
 
 
 def run_partitioned(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     query: Statement,
     values: Mapping[str, Any],
     folder: Path,
@@ -64,5 +62,5 @@ def run_partitioned(
         copy = Statement(
             query.name, f"COPY ({query.sql}) TO {sql_literal(target)} ({INTERMEDIATE_PARQUET})"
         )
-        run_statement(connection, copy, {**values, "parts": count, "part": part})
+        run_statement(session, copy, {**values, "parts": count, "part": part})
     return read_folder_sql(folder)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from expectations.month import Month
@@ -17,15 +16,10 @@ from expectations.reference_tables import TABLES, Reference
 from expectations.source_loader import collect_facts, find_spine
 from expectations.source_model import Source
 from transforms.clean.types import SQL_TYPES
+from transforms.engine.parquet import PARQUET, read_deliveries, read_folder_sql, read_parquet_sql
 from transforms.engine.partitioning import plan_district_batches, spill_by_district
-from transforms.engine.session import (
-    PARQUET,
-    fetch_scalar,
-    read_deliveries,
-    read_folder_sql,
-    read_parquet_sql,
-    sql_literal,
-)
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 from transforms.engine.statements import (
     Statement,
     create_table_statement,
@@ -62,7 +56,7 @@ class MonthFacts:
     statements: list[Statement] = field(default_factory=list)
 
 
-def load_reference_tables(connection: duckdb.DuckDBPyConnection, reference: Reference) -> None:
+def load_reference_tables(session: Session, reference: Reference) -> None:
     """Every reference table as a table of its own name."""
     for name, (_, columns) in TABLES.items():
         values = (
@@ -74,11 +68,11 @@ def load_reference_tables(connection: duckdb.DuckDBPyConnection, reference: Refe
         typed = ", ".join(
             f"CAST({column} AS {kind}) AS {column}" for column, (_, kind) in columns.items()
         )
-        connection.register("reference_rows", rows)
-        connection.execute(
+        session.register("reference_rows", rows)
+        session.execute(
             f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {typed} FROM reference_rows"
         )
-        connection.unregister("reference_rows")
+        session.unregister("reference_rows")
 
 
 def hmac_params(key: bytes) -> dict[str, bytes]:
@@ -88,7 +82,7 @@ def hmac_params(key: bytes) -> dict[str, bytes]:
 
 
 def build_facts(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     sources: Mapping[str, Source],
     served: Mapping[str, Sequence[Path]],
     reference: Reference,
@@ -114,20 +108,20 @@ def build_facts(
     values: dict[str, Any] = {
         "as_of": month.last_day, "month": month.ordinal, "first_day": month.first_day, **hmac_params(key)
     }  # fmt: skip
-    load_reference_tables(connection, reference)
+    load_reference_tables(session, reference)
     statements: list[Statement] = []
 
     def run(step: Statement) -> None:
-        run_statement(connection, step, values)
+        run_statement(session, step, values)
         statements.append(step)
 
     for source in sources.values():
-        _create_source_view(connection, source, served.get(source.source, ()))
+        _create_source_view(session, source, served.get(source.source, ()))
         for step in [*latest_row_statements(source), counted_rows_statement(source)]:
             run(step)
     run(residents_statement(find_spine(sources), reference.districts))
     people = dict(
-        connection.execute("SELECT district, count(*) FROM residents GROUP BY district").fetchall()
+        session.execute("SELECT district, count(*) FROM residents GROUP BY district").fetchall()
     )
     apart, by_district = plan_district_batches(people), target / "by_district"
     by_district.mkdir(parents=True)
@@ -137,7 +131,7 @@ def build_facts(
             run(create_table_statement(known))
         else:
             rows = f"SELECT known.*, district FROM (\n{known.sql}\n) AS known JOIN residents USING (person)"
-            spill_by_district(connection, Statement(known.name, rows), values, by_district)
+            spill_by_district(session, Statement(known.name, rows), values, by_district)
             statements.append(create_table_statement(known))
 
     for (
@@ -147,22 +141,22 @@ def build_facts(
         if list_month_facts(source):
             report_progress(f"{source.title}：月份")
             handed = (before or {}).get(name) if is_append_only(source) else None
-            statements += _update_state(connection, source, handed, month, onward / name)
+            statements += _update_state(session, source, handed, month, onward / name)
             keep(months_statement(source))
     for source in sources.values():
         report_progress(source.title)
         for step in source_statements(source):
             keep(step)
-    corrected = _correct(connection, sources, indicators, run)
+    corrected = _correct(session, sources, indicators, run)
     unmatched, left_out = (
-        _unmatched(connection, sources),
-        _write_over_quota(connection, sources, over_quota),
+        _unmatched(session, sources),
+        _write_over_quota(session, sources, over_quota),
     )
-    _view_known_pseudonyms(connection, identities)
-    _drop_intermediate_tables(connection, sources)
+    _view_known_pseudonyms(session, identities)
+    _drop_intermediate_tables(session, sources)
     statements.append(
         write_fact_table(
-            connection, sources, reference, corrected, apart, values, target, report_progress
+            session, sources, reference, corrected, apart, values, target, report_progress
         )
     )
     shutil.rmtree(by_district)
@@ -170,7 +164,7 @@ def build_facts(
 
 
 def _correct(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     sources: Mapping[str, Source],
     indicators: Collection[str],
     run: Callable[[Statement], None],
@@ -182,26 +176,22 @@ def _correct(
             next((source for source in sources.values() if source.corrects), None)
         )
     )
-    corrected = match_targets(connection, facts, indicators)
+    corrected = match_targets(session, facts, indicators)
     for step in correction_statements(corrected, facts):
         run(step)
     return corrected
 
 
-def _drop_intermediate_tables(
-    connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source]
-) -> None:
+def _drop_intermediate_tables(session: Session, sources: Mapping[str, Source]) -> None:
     """Drop what the fact table does not read: it wants all the memory that there is."""
     for table in [
         "residents",
         *(f"last_{name}" for name, source in sources.items() if source.quota),
     ]:
-        connection.execute(f"DROP TABLE {table}")
+        session.execute(f"DROP TABLE {table}")
 
 
-def _create_source_view(
-    connection: duckdb.DuckDBPyConnection, source: Source, folders: Sequence[Path]
-) -> None:
+def _create_source_view(session: Session, source: Source, folders: Sequence[Path]) -> None:
     """`clean_<source>`: the rows served, with the month they were received in (`received`, text)."""
     if folders:
         rows = f"FROM {read_deliveries(folders)}"
@@ -211,10 +201,10 @@ def _create_source_view(
             for name, column in source.columns.items()
         )
         rows = f"SELECT {columns}, 0 AS part, 0 AS record, '' AS received WHERE false"
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW clean_{source.source} AS {rows}")
+    session.execute(f"CREATE OR REPLACE TEMP VIEW clean_{source.source} AS {rows}")
 
 
-def _view_known_pseudonyms(connection: duckdb.DuckDBPyConnection, identities: Path | None) -> None:
+def _view_known_pseudonyms(session: Session, identities: Path | None) -> None:
     """`known` (person, resident_key, district): the pseudonyms in a file of identities; without one nobody's."""
     person, key = (
         "CAST(left(resident_id, 17) AS BIGINT) AS person",
@@ -225,13 +215,13 @@ def _view_known_pseudonyms(connection: duckdb.DuckDBPyConnection, identities: Pa
         if identities
         else "(SELECT '' AS resident_id, '' AS resident_key, '' AS district) WHERE false"
     )
-    connection.execute(
+    session.execute(
         f"CREATE OR REPLACE TEMP VIEW known AS SELECT {person}, {key}, district FROM {rows}"
     )
 
 
 def _update_state(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     source: Source,
     before: Path | None,
     month: Month,
@@ -243,19 +233,17 @@ def _update_state(
     """
     for table, nothing in empty_state(source).items():
         query = f"FROM {read_folder_sql(before / table)}" if before else nothing
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {table}_before AS {query}")
+        session.execute(f"CREATE OR REPLACE TEMP VIEW {table}_before AS {query}")
     name, since = source.source, str(month - 1) if before else ""
-    rows = int(
-        fetch_scalar(connection, f"SELECT count(*) FROM rows_{name} WHERE received > ?", [since])
-    )
-    people = int(fetch_scalar(connection, f"SELECT count(*) FROM words_{name}_before"))
+    rows = int(session.scalar(f"SELECT count(*) FROM rows_{name} WHERE received > ?", [since]))
+    people = int(session.scalar(f"SELECT count(*) FROM words_{name}_before"))
     values = {"month": month.ordinal, "handed_on": since}
     steps = state_statements(source)
     for step in steps:
         made = run_partitioned(
-            connection, step, values, folder / step.name, partition_count(rows, people)
+            session, step, values, folder / step.name, partition_count(rows, people)
         )
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {step.name} AS FROM {made}")
+        session.execute(f"CREATE OR REPLACE TEMP VIEW {step.name} AS FROM {made}")
     return steps
 
 
@@ -303,9 +291,7 @@ SELECT summed.* EXCLUDE (running), ({equals_sql(quota.unless)}) OR running <= co
 FROM summed LEFT JOIN allowed ON allowed_to = {quota.per} AND allowed_in = year({quota.date})"""
 
 
-def _unmatched(
-    connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source]
-) -> dict[str, int]:
+def _unmatched(session: Session, sources: Mapping[str, Source]) -> dict[str, int]:
     """Rows about people who are not residents, by source. In one query, for which everyone is looked up at once."""
     about = {
         name: f"SELECT {sql_literal(name)} AS source, person, postings AS rows FROM words_{name}"
@@ -316,12 +302,12 @@ def _unmatched(
     }
     everything = "\nUNION ALL\n".join(about.values())
     query = f"SELECT source, sum(rows) FROM ({everything}) ANTI JOIN residents USING (person) GROUP BY source"
-    found = dict(connection.execute(query).fetchall()) if about else {}
+    found = dict(session.execute(query).fetchall()) if about else {}
     return {name: int(found.get(name, 0)) for name in about}
 
 
 def _write_over_quota(
-    connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source], folder: Path
+    session: Session, sources: Mapping[str, Source], folder: Path
 ) -> dict[str, int]:
     """Write the rows that a quota left out, and count them."""
     counts = {}
@@ -332,8 +318,6 @@ def _write_over_quota(
             key = ", ".join(source.key)
             rows = f"""SELECT * EXCLUDE (within_quota) FROM last_{name}
                 WHERE {equals_sql(source.standing)} AND NOT within_quota ORDER BY {key}"""
-            connection.execute(f"COPY ({rows}) TO {sql_literal(path)} ({PARQUET})")
-            counts[name] = int(
-                fetch_scalar(connection, f"SELECT count(*) FROM {read_parquet_sql(path)}")
-            )
+            session.execute(f"COPY ({rows}) TO {sql_literal(path)} ({PARQUET})")
+            counts[name] = int(session.scalar(f"SELECT count(*) FROM {read_parquet_sql(path)}"))
     return counts

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import duckdb
-
 from expectations.source_model import Fact, Source
-from transforms.engine.session import fetch_scalar, sql_literal
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.facts.measures import FACT_TYPES, equals_sql
 
@@ -47,7 +46,7 @@ QUALIFY row_number() OVER (PARTITION BY person, target ORDER BY {found.decided} 
 
 
 def match_targets(
-    connection: duckdb.DuckDBPyConnection, facts: Mapping[str, Fact], indicators: Collection[str]
+    session: Session, facts: Mapping[str, Fact], indicators: Collection[str]
 ) -> CorrectionResult:
     """Mark in `holding` what each correction replaces; those without a target that can take the value replace nothing."""
     counted = [
@@ -63,7 +62,7 @@ def match_targets(
             "(" + (", ".join(sql_literal(prefix + name) for name in sorted(names)) or "NULL") + ")"
         )
 
-    connection.execute(f"""
+    session.execute(f"""
         CREATE OR REPLACE TEMP TABLE effective AS
         SELECT h.* FROM holding AS h JOIN residents AS r ON r.person = h.person
         WHERE (h.target IN {targets(set(counted) - set(whole))} AND h.value >= 0)
@@ -71,15 +70,13 @@ def match_targets(
             OR (h.target IN {targets(yes_no)} AND h.value IN (0, 1))
             OR (h.target IN {targets(indicators, "")} AND h.value BETWEEN 0 AND 999.99
                 AND (strpos(h.target, ':') = 0 OR split_part(h.target, ':', 1) = r.district))""")
-    found = {
-        row[0] for row in connection.execute("SELECT DISTINCT target FROM effective").fetchall()
-    }
+    found = {row[0] for row in session.execute("SELECT DISTINCT target FROM effective").fetchall()}
     fixed = frozenset(
         target.removeprefix(FACT_PREFIX) for target in found if target.startswith(FACT_PREFIX)
     )
-    lost = fetch_scalar(
-        connection, "SELECT count(*) FROM holding SEMI JOIN residents USING (person)"
-    ) - fetch_scalar(connection, "SELECT count(*) FROM effective")
+    lost = session.scalar(
+        "SELECT count(*) FROM holding SEMI JOIN residents USING (person)"
+    ) - session.scalar("SELECT count(*) FROM effective")
     return CorrectionResult(
         fixed, frozenset(t for t in found if not t.startswith(FACT_PREFIX)), lost
     )

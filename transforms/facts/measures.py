@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from expectations.source_model import COUNTED_UNITS, Fact, Source
 from transforms.clean.national_id import to_text_sql
-from transforms.engine.session import sql_literal
+from transforms.engine.sql import sql_literal
 
 FACT_TYPES = {
     "years": "INTEGER",

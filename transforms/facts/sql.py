@@ -8,7 +8,7 @@ from expectations.source_loader import find_spine
 from expectations.source_model import Fact, Source
 from transforms.clean.national_id import to_text_sql
 from transforms.engine.partitioning import in_districts_sql, select_batch
-from transforms.engine.session import enum_type
+from transforms.engine.sql import enum_type
 from transforms.engine.statements import Statement, create_table_statement
 from transforms.expressions.language import Kind, build_fact_kinds, parse_expression
 from transforms.facts import month_bitmaps

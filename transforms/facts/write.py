@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from expectations.reference_tables import Reference
 from expectations.source_loader import collect_facts
 from expectations.source_model import Source
 from transforms.engine.errors import explain_overflow
-from transforms.engine.session import PARQUET, enum_type, keep_join_order, sql_literal
+from transforms.engine.parquet import PARQUET
+from transforms.engine.session import Session
+from transforms.engine.sql import enum_type, sql_literal
 from transforms.engine.statements import Statement, run_statement
 from transforms.expressions.language import list_levels
 from transforms.facts.corrections import CorrectionResult
@@ -22,7 +22,7 @@ IN_ORDER = "\nORDER BY district, resident_key"
 
 
 def write_fact_table(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     sources: Mapping[str, Source],
     reference: Reference,
     corrected: CorrectionResult,
@@ -39,20 +39,20 @@ def write_fact_table(
         **{name: list_levels(fact) for name, fact in facts.items()},
     }
     with (
-        explain_overflow(connection, facts, list_joined_tables(sources)),
-        keep_join_order(connection),
+        explain_overflow(session, facts, list_joined_tables(sources)),
+        session.keep_join_order(),
     ):
         for number, stretch in enumerate(apart, 1):
             report_progress(f"汇总（{number}/{len(apart)}）" if len(apart) > 1 else "汇总")
             joined = Statement("facts", facts_sql(sources, corrected.facts, stretch))
-            write_sorted(connection, joined, columns, few, values, target / f"{number:05d}.parquet")
+            write_sorted(session, joined, columns, few, values, target / f"{number:05d}.parquet")
     return Statement(
         "facts", f"SELECT {columns}\nFROM ({facts_sql(sources, corrected.facts)}{IN_ORDER}\n)"
     )
 
 
 def write_sorted(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     joined: Statement,
     columns: str,
     few: Mapping[str, Collection[str]],
@@ -70,4 +70,4 @@ def write_sorted(
     words = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in kinds)
     rows = f"SELECT {columns} FROM (SELECT * REPLACE ({types}) FROM ({joined.sql}){IN_ORDER})"
     copy = f"COPY (SELECT TRY(COLUMNS(*)) FROM (SELECT * REPLACE ({words}) FROM ({rows}))) TO {sql_literal(target)} ({PARQUET})"
-    run_statement(connection, Statement(joined.name, copy), values)
+    run_statement(session, Statement(joined.name, copy), values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from transforms.engine.session import sql_literal
+from transforms.engine.sql import sql_literal
 from transforms.points.models import CITY, Indicator, Version
 
 

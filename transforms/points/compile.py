@@ -23,7 +23,7 @@ import sqlglot
 
 from expectations.source_model import COUNTED_UNITS, Fact
 from transforms.clean.national_id import redact_ids_sql
-from transforms.engine.session import sql_literal
+from transforms.engine.sql import sql_literal
 from transforms.expressions.language import build_fact_kinds, parse_condition
 from transforms.points.columns import (
     ScoredIndicator,

@@ -10,12 +10,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from expectations.errors import Diagnostic
 from expectations.month import Month
 from expectations.source_model import COUNTED_UNITS, Fact
 from expectations.yaml_document import YamlDocument
+from transforms.engine.session import NumberError, Session
 from transforms.expressions.fact_values import HOURS_BY_YEAR, find_fact, parse_fact_value
 from transforms.points.columns import points_column_name
 from transforms.points.compile import points_sql
@@ -49,14 +48,14 @@ class _Case:
 
 
 def check_examples(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     folder: Path,
     tables: list[PointsTable],
     facts: Mapping[str, Fact],
 ) -> list[Diagnostic]:
     """Every example that does not give its points. `tables`: as loaded from `folder`.
 
-    Uses a temporary table `facts` of the connection, one row per example, and drops it again.
+    Uses a temporary table `facts` of the session, one row per example, and drops it again.
     """
     wrong: list[tuple[_Case, Decimal | None]] = []
     for index in range(max(len(table.versions) for table in tables)):
@@ -68,7 +67,7 @@ def check_examples(
             ]
             versions = {table.authority: table.versions[index] for table in some}
             cases = [case for table in some for case in _cases(table, index, facts)]
-            wrong += _wrong(connection, versions, cases, facts)
+            wrong += _wrong(session, versions, cases, facts)
     problems: list[Diagnostic] = []
     for authority in sorted({case.authority for case, _ in wrong}):
         file = YamlDocument(folder / f"{authority}.yaml")
@@ -138,7 +137,7 @@ def _resident(
 
 
 def _wrong(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     versions: dict[str, Version],
     cases: list[_Case],
     facts: Mapping[str, Fact],
@@ -150,14 +149,14 @@ def _wrong(
     wrong = []
     for as_of in sorted({case.as_of for case in cases}):
         due = [case for case in cases if case.as_of == as_of]
-        for case, given in zip(due, _given(connection, statement, due, facts), strict=True):
+        for case, given in zip(due, _given(session, statement, due, facts), strict=True):
             if given != case.points:
                 wrong.append((case, given))
     return wrong
 
 
 def _given(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     statement: str,
     due: list[_Case],
     facts: Mapping[str, Fact],
@@ -165,26 +164,24 @@ def _given(
     """What each of the cases of one day gives; None: more than points can be."""
     as_of = due[0].as_of
     try:
-        _fill(connection, due, facts)
-        scored = connection.execute(statement, {"month": as_of.replace(day=1), "as_of": as_of})
+        _fill(session, due, facts)
+        scored = session.execute(statement, {"month": as_of.replace(day=1), "as_of": as_of})
         names = [column[0] for column in scored.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in scored.fetchall()]
         points = {int(row["resident_key"]): row for row in rows}
         return [points[number][case.column] for number, case in enumerate(due)]
-    except duckdb.ConversionException:
+    except NumberError:
         if len(due) == 1:
             return [None]
     finally:
-        connection.execute("DROP TABLE IF EXISTS temp.facts")
-    return [given for case in due for given in _given(connection, statement, [case], facts)]
+        session.execute("DROP TABLE IF EXISTS temp.facts")
+    return [given for case in due for given in _given(session, statement, [case], facts)]
 
 
-def _fill(
-    connection: duckdb.DuckDBPyConnection, cases: list[_Case], facts: Mapping[str, Fact]
-) -> None:
+def _fill(session: Session, cases: list[_Case], facts: Mapping[str, Fact]) -> None:
     """The relation `facts`, one row per case; the row's number is its key."""
     declared = "".join(f', "{name}" {_sql_type(fact)}' for name, fact in facts.items())
-    connection.execute(
+    session.execute(
         f"CREATE TEMP TABLE facts (resident_key VARCHAR, district VARCHAR{declared}, "
         "corrections STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12, 2))[])"
     )
@@ -192,7 +189,7 @@ def _fill(
     for number, case in enumerate(cases):
         values += [str(number), case.authority, *(case.facts.get(name) for name in facts)]
     row = f"({', '.join(['?'] * (len(facts) + 2))}, NULL)"
-    connection.execute(f"INSERT INTO facts VALUES {', '.join([row] * len(cases))}", values)
+    session.execute(f"INSERT INTO facts VALUES {', '.join([row] * len(cases))}", values)
 
 
 def _sql_type(fact: Fact) -> str:

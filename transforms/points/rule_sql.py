@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from transforms.engine.session import sql_literal
+from transforms.engine.sql import sql_literal
 from transforms.points.rules import Axis, Each, PerYear, Rule, Slope, Steps, Table, Tiers
 
 

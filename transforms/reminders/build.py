@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from expectations.month import Month
 from expectations.source_model import Fact
-from transforms.engine.session import PARQUET, read_parquet_sql, sql_literal
+from transforms.engine.parquet import PARQUET, read_parquet_sql
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement, run_statement
 from transforms.facts.build import hmac_params
 from transforms.reminders.sql import (
@@ -88,7 +88,7 @@ def may_add_reminders(
 
 
 def write_reminders(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     declared: ReminderDeclarations,
     eligibility: Sequence[Path],
     published: ReminderHistory,
@@ -110,23 +110,23 @@ def write_reminders(
         "revision": revision,
     }
     values |= hmac_params(key)
-    _view(connection, "eligibility", eligibility, ELIGIBILITY)
-    _view(connection, "eligibility_before", published.eligibility_before, ELIGIBILITY)
-    _view(connection, "told", published.told, REMINDER_COLUMNS)
-    _view(connection, "kept", published.kept, REMINDER_COLUMNS)
+    _view(session, "eligibility", eligibility, ELIGIBILITY)
+    _view(session, "eligibility_before", published.eligibility_before, ELIGIBILITY)
+    _view(session, "told", published.told, REMINDER_COLUMNS)
+    _view(session, "kept", published.kept, REMINDER_COLUMNS)
     steps = [] if not allow_new else _due_steps(declared, bool(published.eligibility_before))
     for step in steps:
-        run_statement(connection, step, values)
+        run_statement(session, step, values)
     listing = Statement("reminders", LISTING.format(new=NEW if allow_new else ""))
     target.parent.mkdir(parents=True, exist_ok=True)
     run_statement(
-        connection,
+        session,
         Statement("reminders", f"COPY ({listing.sql}) TO {sql_literal(target)} ({PARQUET})"),
         values,
     )
     for table in ("reached", "reached_residents", "due"):
-        connection.execute(f"DROP TABLE IF EXISTS {table}")
-    listed, added = _counts(connection, target, revision)
+        session.execute(f"DROP TABLE IF EXISTS {table}")
+    listed, added = _counts(session, target, revision)
     return ReminderResult(listed, added, [*steps, listing])
 
 
@@ -158,7 +158,7 @@ def _due_steps(declared: ReminderDeclarations, before: bool) -> list[Statement]:
 
 
 def _view(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     name: str,
     files: Sequence[Path],
     columns: Mapping[str, str],
@@ -169,13 +169,11 @@ def _view(
     else:
         nulls = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in columns.items())
         rows = f"SELECT {nulls} WHERE false"
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {rows}")
+    session.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {rows}")
 
 
-def _counts(
-    connection: duckdb.DuckDBPyConnection, path: Path, revision: int
-) -> tuple[dict[str, int], dict[str, int]]:
-    rows = connection.execute(
+def _counts(session: Session, path: Path, revision: int) -> tuple[dict[str, int], dict[str, int]]:
+    rows = session.execute(
         f"SELECT kind, count(*), count(*) FILTER (WHERE added_in = ?) FROM {read_parquet_sql(path)} GROUP BY kind ORDER BY kind",
         [revision],
     ).fetchall()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from expectations.source_model import COUNTED_UNITS, Fact
-from transforms.engine.session import sql_literal
+from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.expressions.language import parse_condition
 from transforms.expressions.namespace import STABLE_SUMS, WINDOW, build_reminder_names

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 import sqlglot
 from sqlglot import exp
 
-from transforms.engine.session import sql_literal
+from transforms.engine.sql import sql_literal
 from transforms.expressions.language import Expression, Kind, parse_condition, parse_expression
 from transforms.outputs import zip_aligned
 from transforms.points.columns import list_score_columns

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from expectations.errors import Diagnostic
 from expectations.month import Month
 from expectations.yaml_document import YamlDocument
-from transforms.engine.session import sql_literal
+from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement, run_statement
 from transforms.expressions.fact_values import parse_fact_value
 from transforms.expressions.language import parse_condition
@@ -30,21 +29,21 @@ Outcome = tuple[Any, ...]
 
 
 def check_service_examples(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     folder: Path,
     services: Iterable[Service],
     known: ValidationScope,
 ) -> list[Diagnostic]:
     """Every example of a service that has another outcome than it says. `services`: as loaded from `folder`.
 
-    Uses a temporary table `scored` of the connection and drops it again.
+    Uses a temporary table `scored` of the session and drops it again.
     """
     problems: list[Diagnostic] = []
     for service in services:
         file = YamlDocument(folder / f"{service.service}.yaml")
         for index, version in enumerate(service.versions):
             for number, example in enumerate(version.examples):
-                given = _service_outcome(connection, service.service, version, example, known)
+                given = _service_outcome(session, service.service, version, example, known)
                 if given != example.outcome:
                     place = ("versions", index, "examples", number)
                     file.refuse(
@@ -57,7 +56,7 @@ def check_service_examples(
 
 
 def check_reminder_examples(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     folder: Path,
     reminders: Iterable[StandingReminder],
     known: ValidationScope,
@@ -67,7 +66,7 @@ def check_reminder_examples(
     for reminder in reminders:
         file = YamlDocument(folder / f"{reminder.kind}.yaml")
         for number, example in enumerate(reminder.examples):
-            given = _reminder_outcome(connection, reminder, example, known)
+            given = _reminder_outcome(session, reminder, example, known)
             if given != (example.reminded, example.due_on):
                 said = "提醒" if given[0] else "不提醒"
                 file.refuse(
@@ -80,7 +79,7 @@ def check_reminder_examples(
 
 
 def _service_outcome(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     code: str,
     version: Version,
     example: Example,
@@ -93,12 +92,12 @@ def _service_outcome(
     )
     values = {"as_of": as_of, "month": as_of.replace(day=1)}
     outcome = f"CREATE TEMP TABLE outcome AS SELECT eligible, points_short, monthly_amount FROM ({statement})"
-    rows = _decide(connection, outcome, values, example.facts, points, example.district, known)
+    rows = _decide(session, outcome, values, example.facts, points, example.district, known)
     return rows[0] if rows else (False, None, None)
 
 
 def _reminder_outcome(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     reminder: StandingReminder,
     example: ReminderExample,
     known: ValidationScope,
@@ -109,13 +108,13 @@ def _reminder_outcome(
     due_on = reminder.due_on or "CAST(NULL AS DATE)"
     outcome = f"CREATE TEMP TABLE outcome AS SELECT true AS reminded, {due_on} AS due_on FROM scored WHERE {who}"
     rows = _decide(
-        connection, outcome, {"as_of": example.as_of}, example.facts, STABLE_SUMS, "", known
+        session, outcome, {"as_of": example.as_of}, example.facts, STABLE_SUMS, "", known
     )
     return rows[0] if rows else (False, None)
 
 
 def _decide(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     statement: str,
     values: Mapping[str, Any],
     given: Mapping[str, Any],
@@ -135,19 +134,17 @@ def _decide(
     }
     own |= {name: str(given.get(name, 0)) for name in points}
     try:
-        connection.execute(
+        session.execute(
             f"CREATE TEMP TABLE scored (resident_key VARCHAR, district VARCHAR, {columns})"
         )
         places = ", ".join("?" for _ in types)
         row = [own.get(name) for name in types]
-        connection.execute(
-            f"INSERT INTO scored VALUES ('', {sql_literal(district)}, {places})", row
-        )
-        run_statement(connection, Statement("outcome", statement), values)
-        return connection.execute("FROM outcome").fetchall()
+        session.execute(f"INSERT INTO scored VALUES ('', {sql_literal(district)}, {places})", row)
+        run_statement(session, Statement("outcome", statement), values)
+        return session.execute("FROM outcome").fetchall()
     finally:
-        connection.execute("DROP TABLE IF EXISTS temp.scored")
-        connection.execute("DROP TABLE IF EXISTS temp.outcome")
+        session.execute("DROP TABLE IF EXISTS temp.scored")
+        session.execute("DROP TABLE IF EXISTS temp.outcome")
 
 
 def _said(outcome: Outcome) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flows.project import load_project, split_city
 from flows.settings import load_settings
 from tests.benchmarks.peers import city
-from transforms.engine.session import EngineSettings, open_engine, read_folder_sql
+from transforms.engine.parquet import read_folder_sql
+from transforms.engine.session import EngineSettings, open_engine
 from transforms.facts.build import build_facts
 from transforms.outputs import write_table
 from transforms.points.columns import list_scored_indicators
