@@ -44,10 +44,10 @@ class JifenError(Exception):
 
     def __init__(self, code: ExitCode, what: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(what)
-        self.code, self.what, self.where, self.hint = code, what, where, hint
+        self.code, self.message, self.where, self.hint = code, what, where, hint
 
     def __str__(self) -> str:
-        lines = [self.what]
+        lines = [self.message]
         if self.where:
             lines.append(f"  位置：{self.where}")
         if self.hint:
@@ -57,16 +57,16 @@ class JifenError(Exception):
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One mistake of a writer: the file, the line, the key, what was found and what was meant."""
+    """One mistake of a writer: the file, the line, the key, what was found and what was expected."""
 
     file: Path
     line: int
     key: str
     found: str
-    meant: str
+    expected: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.key}：{self.found}；{self.meant}"
+        return f"{self.file}:{self.line}: {self.key}：{self.found}；{self.expected}"
 
 
 class DeclarationError(JifenError):
@@ -95,7 +95,7 @@ MEANT = {  # what pydantic has against a value, in a writer's or an operator's w
 
 
 def did_you_mean(name: str, known: Iterable[str], what: str = "") -> str:
-    """What a writer may have meant by a name that is not known: the one most like it, else all of them (`what` they are)."""
+    """What a writer may have expected by a name that is not known: the one most like it, else all of them (`what` they are)."""
     names = list(known)
     close = difflib.get_close_matches(name, names, 1)
     return f"是否应为 {close[0]}？" if close else f"可用{what}：{'、'.join(names) or '无'}"

@@ -28,7 +28,7 @@ def load_sources(folder: Path = BUILTIN_SOURCES) -> dict[str, Source]:
         if source:
             _check_source(file, source)
             if source.source != path.stem:
-                file.refuse(("source",), source.source, f"应与文件名一致：{path.stem}")
+                file.add_error(("source",), source.source, f"应与文件名一致：{path.stem}")
             _check_names(file, source, sources.values())
             sources[source.source] = source
     complete = not any(file.problems for file in files)
@@ -71,18 +71,20 @@ def find_spine(sources: Mapping[str, Source]) -> Source:
 def _check_names(file: YamlDocument, source: Source, others: Iterable[Source]) -> None:
     for other in others:
         for name in source.facts.keys() & other.facts.keys():
-            file.refuse(("facts", name), f"与 {other.source} 的指标数据重名", "请改名")
+            file.add_error(("facts", name), f"与 {other.source} 的指标数据重名", "请改名")
 
 
 def _check_source(file: YamlDocument, source: Source) -> None:
     for where, names in _named_columns(source):
         for name in names:
             if name is not None and name not in source.columns:
-                file.refuse(where, name, f"没有这一列；{did_you_mean(name, source.columns)}")
+                file.add_error(where, name, f"没有这一列；{did_you_mean(name, source.columns)}")
     if source.person not in source.columns or source.columns[source.person].type != "id":
-        file.refuse(("person",), source.person, "应为类型是 id 的列")
+        file.add_error(("person",), source.person, "应为类型是 id 的列")
     if source.carry_forward and source.delivery == "increment":
-        file.refuse(("carry_forward",), str(source.carry_forward), "只有全量（snapshot）可以沿用")
+        file.add_error(
+            ("carry_forward",), str(source.carry_forward), "只有全量（snapshot）可以沿用"
+        )
     for where, of, values in _named_values(source):
         _check_values(file, source, where, of, values)
     _check_tables(file, source)
@@ -172,21 +174,21 @@ def _check_values(
     declared = source.columns[column].values if column in source.columns else {}
     for value in values:
         if declared and value not in declared:
-            file.refuse(where, value, f"不是 {column} 的取值；{did_you_mean(value, declared)}")
+            file.add_error(where, value, f"不是 {column} 的取值；{did_you_mean(value, declared)}")
 
 
 def _check_tables(file: YamlDocument, source: Source) -> None:
     for where, table, names in _named_tables(source):
         for name in names if table in TABLES else [table]:
             if table not in TABLES or name not in TABLES[table][1]:
-                file.refuse(where, name, f"没有这个参考表或列；参考表：{'、'.join(TABLES)}")
+                file.add_error(where, name, f"没有这个参考表或列；参考表：{'、'.join(TABLES)}")
 
 
 def _check_lookups(file: YamlDocument, source: Source, facts: Collection[str]) -> None:
     for name, fact in source.facts.items():
         for of in fact.lookup.match.values() if fact.lookup else ():
             if of not in facts:
-                file.refuse(
+                file.add_error(
                     ("facts", name, "lookup", "match"),
                     of,
                     f"没有这个指标数据；{did_you_mean(of, facts)}",
@@ -202,11 +204,11 @@ def _check_column(file: YamlDocument, source: Source, name: str, column: Column)
     headers = {name, column.title, *column.headers}
     for other, another in source.columns.items():
         for header in headers & {other, another.title, *another.headers} if other != name else ():
-            file.refuse(where, header, f"{other} 列也用这个表头")
+            file.add_error(where, header, f"{other} 列也用这个表头")
     if (column.type == "set") != bool(column.values):
-        file.refuse((*where, "values"), column.type, "类型 set 须列出 values，其他类型不得有")
+        file.add_error((*where, "values"), column.type, "类型 set 须列出 values，其他类型不得有")
     if bool(column.by) != bool(column.checks):
-        file.refuse(where, "by 与 checks", "须同时给出")
+        file.add_error(where, "by 与 checks", "须同时给出")
     for given in column.checks:
         _check_values(file, source, (*where, "checks", given), column.by or "", [given])
 
@@ -229,30 +231,30 @@ def _check_fact(file: YamlDocument, source: Source, name: str, fact: Fact) -> No
     where: Path_ = ("facts", name)
     needs_column = fact.measure not in (None, "count", "exists")
     if needs_column != (fact.of is not None):
-        file.refuse(
+        file.add_error(
             where,
             f"measure: {fact.measure}",
             "须给出 of（count、exists 不用）" if needs_column else "不用 of",
         )
     if (fact.measure == "highest") != bool(fact.ladder):
-        file.refuse(where, f"measure: {fact.measure}", "highest 须给出 ladder，其他不得有")
+        file.add_error(where, f"measure: {fact.measure}", "highest 须给出 ladder，其他不得有")
     if (
         fact.measure in _MONTH_MEASURES
         and fact.of in source.columns
         and source.columns[fact.of].type != "month"
     ):
-        file.refuse((*where, "of"), str(fact.of), "须为类型是 month 的列")
+        file.add_error((*where, "of"), str(fact.of), "须为类型是 month 的列")
     if fact.measure in _MONTH_MEASURES and (
         fact.current or fact.open or fact.within or fact.turns or fact.listed
     ):
-        file.refuse(where, f"measure: {fact.measure}", "按月计数的数据只能用 where 筛选")
+        file.add_error(where, f"measure: {fact.measure}", "按月计数的数据只能用 where 筛选")
     if fact.measure == "value" and not (fact.pick or source.spine):
-        file.refuse((*where, "pick"), "缺少这个键", "一人可有多行：写明取哪一行")
+        file.add_error((*where, "pick"), "缺少这个键", "一人可有多行：写明取哪一行")
     for key, found, meant in (*find_type_errors(source, fact), *find_unused_keys(fact)):
-        file.refuse((*where, *key), found, meant)
+        file.add_error((*where, *key), found, meant)
     for level in fact.levels.values():
         if level not in source.facts:
-            file.refuse(
+            file.add_error(
                 (*where, "levels"), level, f"没有这个指标数据；{did_you_mean(level, source.facts)}"
             )
 
@@ -261,12 +263,14 @@ def _check_synthetic(file: YamlDocument, columns: Mapping[str, Column], block: S
     """Every column, attribute and value that the block names is there."""
     for where, name, known in _synthetic_names(columns, block):
         if name not in known:
-            file.refuse(("synthetic", *where), name, f"没有这个名称；{did_you_mean(name, known)}")
+            file.add_error(
+                ("synthetic", *where), name, f"没有这个名称；{did_you_mean(name, known)}"
+            )
     for where, name, given in _synthetic_values(block):
         declared = columns[name].values if name in columns else {}
         for value in given:
             if declared and value not in declared:
-                file.refuse(
+                file.add_error(
                     ("synthetic", *where),
                     value,
                     f"不是 {name} 的取值；{did_you_mean(value, declared)}",

@@ -20,7 +20,7 @@ from expectations.source_model import Check, Column, Source
 SMALL = (
     20  # up to so many refused rows or nulls never block: shares mean nothing in a small extract
 )
-SOUND = "reasons IS NULL"
+VALID = "reasons IS NULL"
 
 
 def _count(condition: str) -> str:
@@ -28,7 +28,7 @@ def _count(condition: str) -> str:
     return f"count(CASE WHEN {condition} THEN 1 END)"
 
 
-SOUND_ROWS = _count(SOUND)
+VALID_ROWS = _count(VALID)
 
 
 def build_suite(
@@ -71,8 +71,8 @@ def _refused(limit: Decimal | float) -> ExpectAtMostFailingRows:
 def _nulls(name: str, column: Column) -> ExpectAtMostFailingRows:
     share = float(column.max_null_share or 0)
     return ExpectAtMostFailingRows(
-        counted=_count(f"{SOUND} AND {_name(name)} IS NULL"),
-        among=SOUND_ROWS,
+        counted=_count(f"{VALID} AND {_name(name)} IS NULL"),
+        among=VALID_ROWS,
         tolerated=SMALL,
         share=share,
         meta={"what": f"{column.title}：空值不得超过 {share:.2%}（且多于 {SMALL} 行）"},
@@ -80,19 +80,19 @@ def _nulls(name: str, column: Column) -> ExpectAtMostFailingRows:
 
 
 def _unique(source: Source) -> ExpectAtMostFailingRows:
-    standing = f"{SOUND} AND NOT superseded"
+    standing = f"{VALID} AND NOT superseded"
     key = ", ".join(_name(name) for name in source.key)
     titles = "、".join(source.columns[name].title for name in source.key)
     return ExpectAtMostFailingRows(
         counted=f"{_count(standing)} - count(DISTINCT CASE WHEN {standing} THEN ({key}) END)",
-        among=SOUND_ROWS,
+        among=VALID_ROWS,
         meta={"what": f"{titles}：合格且未被替代的行不得重复"},
     )
 
 
 def _never(what: str, broken: str) -> ExpectAtMostFailingRows:
     return ExpectAtMostFailingRows(
-        counted=_count(f"{SOUND} AND ({broken})"), among=SOUND_ROWS, meta={"what": what}
+        counted=_count(f"{VALID} AND ({broken})"), among=VALID_ROWS, meta={"what": what}
     )
 
 

@@ -101,20 +101,20 @@ class YamlDocument:
             node = YAML(typ="safe").compose(text)
             self.data = self._plain(node, ()) if node is not None else None
         except UnicodeDecodeError:
-            self.refuse((), "不是 UTF-8 文本", "请以 UTF-8 保存")
+            self.add_error((), "不是 UTF-8 文本", "请以 UTF-8 保存")
         except RecursionError:
-            self.refuse((), "嵌套过深", "请检查缩进和括号")
+            self.add_error((), "嵌套过深", "请检查缩进和括号")
         except MarkedYAMLError as error:
             line = (error.problem_mark.line + 1) if error.problem_mark else 1
             self.lines[()] = line
             why = _NOT_YAML.get(str(error.problem), error.problem)
-            self.refuse(
+            self.add_error(
                 (),
                 f"不是合法的 YAML（{why}）",
                 "请检查缩进（只用空格）、引号和括号；冒号、逗号用半角，冒号后空一格",
             )
         except YAMLError:
-            self.refuse((), "不是合法的 YAML", "请检查文件中的控制字符")
+            self.add_error((), "不是合法的 YAML", "请检查文件中的控制字符")
 
     def line(self, where: Path_) -> int:
         """The line of a value, or of the nearest enclosing value that has one."""
@@ -122,7 +122,7 @@ class YamlDocument:
             where = where[:-1]
         return self.lines.get(where, 1)
 
-    def refuse(self, where: Path_, found: str, meant: str) -> None:
+    def add_error(self, where: Path_, found: str, meant: str) -> None:
         self.problems.append(
             Diagnostic(self.path, self.line(where), join_path(where) or "(文件)", found, meant)
         )
@@ -131,7 +131,7 @@ class YamlDocument:
         """Check a part of the file against its closed model; on mistakes note them all and return None."""
         value = self.data if data is None and not where else data
         if value is None:
-            self.refuse(where, "空", f"应为 {model.__name__} 声明")
+            self.add_error(where, "空", f"应为 {model.__name__} 声明")
             return None
         try:
             return model.model_validate(value)
@@ -146,18 +146,18 @@ class YamlDocument:
         if kind == "extra_forbidden":
             known = sorted(_fields(model, tuple(item["loc"][:-1])))
             hint = did_you_mean(str(item["loc"][-1]), known, "的键") if known else "请删去"
-            self.refuse(where + tuple(item["loc"]), "不认识的键", hint)
+            self.add_error(where + tuple(item["loc"]), "不认识的键", hint)
         elif kind == "missing":
-            self.refuse(where + tuple(item["loc"]), "缺少这个键", "请补上")
+            self.add_error(where + tuple(item["loc"]), "缺少这个键", "请补上")
         else:
             found = f"{given!r}" if isinstance(given, str) else "值不合要求"
-            self.refuse(place, found, expected_text(item, _MEANT))
+            self.add_error(place, found, expected_text(item, _MEANT))
 
-    def filled(self, entry: Any, place: Path_ = ()) -> bool:
+    def require_values(self, entry: Any, place: Path_ = ()) -> bool:
         """Whether every key has a value; one without is a slip of the pen, never a wish for the default."""
         empty = list(_empty(entry, place))
         for where in empty:
-            self.refuse(where, "没有值", "请填写，或删去这一行")
+            self.add_error(where, "没有值", "请填写，或删去这一行")
         return not empty
 
     def _existing(self, where: Path_) -> Path_:
@@ -171,7 +171,7 @@ class YamlDocument:
     def _plain(self, node: Node, where: Path_) -> Any:
         self.lines.setdefault(where, node.start_mark.line + 1)
         if id(node) in self._nodes:  # ten lines of references unfold to billions of values
-            self.refuse(where, "引用了别处的值（& 和 *）", "请把值写全")
+            self.add_error(where, "引用了别处的值（& 和 *）", "请把值写全")
             return None
         self._nodes.add(id(node))
         if isinstance(node, MappingNode):
@@ -187,7 +187,7 @@ class YamlDocument:
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
                 self.lines[(*where, "?")] = key_node.start_mark.line + 1
-                self.refuse((*where, "?"), "键不是文本", "键只写一个词")
+                self.add_error((*where, "?"), "键不是文本", "键只写一个词")
                 continue
             key = str(key_node.value)
             place = (*where, key)

@@ -145,7 +145,7 @@ def _unknown_effects(
             file = YamlDocument(folder / f"{table.authority}.yaml")
             for index, code in enumerate(table.effect):
                 if code not in services:
-                    file.refuse(("effect", index), *describe_unknown("服务", code, services))
+                    file.add_error(("effect", index), *describe_unknown("服务", code, services))
             yield from file.problems
 
 

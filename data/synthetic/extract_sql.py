@@ -42,7 +42,7 @@ class Extract:
             self, "month" if self.block.rows.monthly is not None else f"month_of({seen})", seen
         )
         versions = [self._version(0, "due", "true", received)]
-        chance = f"({self.city.dice.unit('number', f'{self.source.source} again')})"
+        chance = f"({self.city.random.uniform('number', f'{self.source.source} again')})"
         reached = 0.0
         for index, again in enumerate(self.block.again, start=1):
             chosen = (
@@ -65,7 +65,7 @@ class Extract:
 WITH {self._due_rows(first_due, last_due)}, version AS (
     {" UNION ALL ".join(versions)}
 ), valued AS (
-    SELECT {texts}, {self.city.dice.bits("number * 8 + version", f"{self.source.source} order")} AS place,
+    SELECT {texts}, {self.city.random.uint64("number * 8 + version", f"{self.source.source} order")} AS place,
         number, version
     FROM version WHERE due BETWEEN {first_due} AND {last_due}
 )
@@ -75,18 +75,18 @@ SELECT * FROM valued WHERE {" AND ".join(f"{name} IS NOT NULL" for name in neede
         return f"SELECT * REPLACE ({due} AS due), {index} AS version FROM due_row WHERE {condition}"
 
     def _months(self, again: Again, purpose: str) -> str:
-        return self.city.dice.whole("number", f"{self.source.source} {purpose}", *again.months)
+        return self.city.random.integer("number", f"{self.source.source} {purpose}", *again.months)
 
     def _due_rows(self, first_due: int, last_due: int) -> str:
         """Each row once, with its day, its month, its number and the month in which it falls due."""
-        dice, rows, name = self.city.dice, self.block.rows, self.source.source
+        random, rows, name = self.city.random, self.block.rows, self.source.source
         late, lag = rows.late, "0"
         if late:
-            lag = f"CASE WHEN {dice.hit(SLOT_NUMBER, f'{name} late', late.share)} THEN "
-            lag += dice.whole(SLOT_NUMBER, f"{name} lag", *late.months) + " ELSE 0 END"
+            lag = f"CASE WHEN {random.bernoulli(SLOT_NUMBER, f'{name} late', late.share)} THEN "
+            lag += random.integer(SLOT_NUMBER, f"{name} lag", *late.months) + " ELSE 0 END"
         shares = [share for values in rows.fan.values() for share in values.values()] or [1.0]
         kept = " ".join(
-            f"WHEN {fan} THEN {dice.hit(ROW_NUMBER, f'{name} fan', s)}"
+            f"WHEN {fan} THEN {random.bernoulli(ROW_NUMBER, f'{name} fan', s)}"
             for fan, s in enumerate(shares)
         )
         youngest, oldest = rows.ages or (0, 200)
@@ -106,12 +106,12 @@ SELECT * FROM valued WHERE {" AND ".join(f"{name} IS NOT NULL" for name in neede
         return max((again.months[1] for again in self.block.again), default=0)
 
     def _slots(self, first_due: int, last_due: int) -> str:
-        dice, rows, name = self.city.dice, self.block.rows, self.source.source
-        chosen = dice.hit("e", f"{name} share", rows.share)
+        random, rows, name = self.city.random, self.block.rows, self.source.source
+        chosen = random.bernoulli("e", f"{name} share", rows.share)
         things = f"SELECT * FROM {rows.each} WHERE {chosen} AND since_m <= {last_due}"
         if rows.monthly is None:
             day = self._event_day()
-            count = dice.weighted(
+            count = random.choice(
                 "e", f"{name} times", {str(times): weight for times, weight in rows.times.items()}
             )
             return f"""SELECT *, greatest(month_of(on_day), since_m) AS month FROM (
@@ -120,17 +120,17 @@ SELECT * FROM valued WHERE {" AND ".join(f"{name} IS NOT NULL" for name in neede
         oldest = max(
             first_due - max(lags) - self._comes_again(), self.city.first.ordinal - 12 * rows.years
         )
-        day = dice.whole(SLOT_NUMBER, f"{name} day", 0, 27)
+        day = random.integer(SLOT_NUMBER, f"{name} day", 0, 27)
         return f"""SELECT *, slot AS month, least(greatest(first_day(slot) + {day}::INTEGER, since), until) AS on_day
     FROM (
         SELECT *, unnest(range(greatest(since_m, {oldest}), least(until_m, {last_due - min(lags)}) + 1)) AS slot
-        FROM ({things})) WHERE {dice.hit(SLOT_NUMBER, f"{name} monthly", rows.monthly)}"""
+        FROM ({things})) WHERE {random.bernoulli(SLOT_NUMBER, f"{name} monthly", rows.monthly)}"""
 
     def _event_day(self) -> str:
         event = self.block.rows.on
         if not event:
             return "since"
-        days = self.city.dice.whole(SLOT_NUMBER, f"{self.source.source} event", *event.days)
+        days = self.city.random.integer(SLOT_NUMBER, f"{self.source.source} event", *event.days)
         return f"{attribute_sql(self.city, self.block.rows.each, event.after, 'since_m', 'since')} + {days}::INTEGER"
 
 
@@ -139,7 +139,7 @@ class _Columns:
 
     def __init__(self, extract: Extract, month: str, seen: str) -> None:
         self.extract, self.month, self.seen = extract, month, seen
-        self.dice, self.source, self.block = extract.city.dice, extract.source, extract.block
+        self.random, self.source, self.block = extract.city.random, extract.source, extract.block
 
     def text(self, name: str) -> str:
         """A column's canonical text in whichever version of the row."""
@@ -164,10 +164,10 @@ class _Columns:
         purpose, column = f"{self.source.source} {purpose}", self.source.columns[name]
         made = self._drawn(spec, purpose, column)
         if spec.open:
-            left_open = self.dice.hit("number", f"{purpose} open", spec.open)
+            left_open = self.random.bernoulli("number", f"{purpose} open", spec.open)
             made = f"CASE WHEN {made} > {self.seen} AND {left_open} THEN NULL ELSE {made} END"
         if spec.null:
-            left_out = self.dice.hit("number", f"{purpose} null", spec.null)
+            left_out = self.random.bernoulli("number", f"{purpose} null", spec.null)
             made = f"CASE WHEN {left_out} THEN NULL ELSE {made} END"
         return f"({made})"
 
@@ -175,7 +175,7 @@ class _Columns:
         if spec.of:
             return self._attribute(spec.of)
         if spec.after:
-            days = self.dice.whole("number", purpose, *spec.days)
+            days = self.random.integer("number", purpose, *spec.days)
             day = f"{self._referred(spec.after)} + {days}::INTEGER"
             return day if column.future else f"least({day}, {self.seen})"
         if spec.between:
@@ -189,12 +189,12 @@ class _Columns:
             value: weight for value, weight in spec.weights.items() if not isinstance(weight, dict)
         }
         if flat:
-            return self.dice.weighted(
+            return self.random.choice(
                 "number", purpose, {sql_literal(value): weight for value, weight in flat.items()}
             )
         cases = [
             f"WHEN {sql_literal(key)} THEN "
-            + self.dice.weighted(
+            + self.random.choice(
                 "number", purpose, {sql_literal(value): weight for value, weight in table.items()}
             )
             for key, table in spec.weights.items()
@@ -207,7 +207,7 @@ class _Columns:
     ) -> str:
         steps = round((bounds[1] - bounds[0]) / step)
         number = f"{bounds[0]!r}::DECIMAL(12, 2) + {step!r}::DECIMAL(12, 2) * "
-        number += f"{self.dice.whole('number', purpose, 0, steps)}::INTEGER"
+        number += f"{self.random.integer('number', purpose, 0, steps)}::INTEGER"
         return f"({number})::{'DECIMAL(12, 2)' if column.type == 'amount' else 'BIGINT'}::VARCHAR"
 
     def _filled(self, template: str, choices: int, purpose: str) -> str:
@@ -217,7 +217,7 @@ class _Columns:
             if field == "number":
                 parts.append("number::VARCHAR")
             elif field == "choice":
-                parts.append(f"{self.dice.whole('number', purpose, 1, choices)}::VARCHAR")
+                parts.append(f"{self.random.integer('number', purpose, 1, choices)}::VARCHAR")
             elif field:
                 parts.append(f"{self.value(field)}::VARCHAR")
         return " || ".join(parts)
@@ -227,7 +227,7 @@ class _Columns:
 
     def _attribute(self, name: str) -> str:
         if name == "received":
-            return f"first_day(due) + {self.dice.whole('number * 8 + version', 'received', 0, 27)}::INTEGER"
+            return f"first_day(due) + {self.random.integer('number * 8 + version', 'received', 0, 27)}::INTEGER"
         if name == "month":
             return "substr(CAST(first_day(month) AS VARCHAR), 1, 7)"
         if name == "on":

@@ -18,28 +18,32 @@ class HashRandom:
 
     seed: int
 
-    def bits(self, number: str, purpose: str) -> str:
+    def uint64(self, number: str, purpose: str) -> str:
         """64 random bits. The purpose goes in before the hash: mixed in after it, draws would hang together."""
         salt = int.from_bytes(hashlib.sha256(f"{self.seed}:{purpose}".encode()).digest()[:8], "big")
         return f"hash(xor(({number})::UBIGINT, {salt}::UBIGINT))"
 
-    def unit(self, number: str, purpose: str) -> str:
+    def uniform(self, number: str, purpose: str) -> str:
         """A number from 0 up to but not including 1."""
-        return f"(({self.bits(number, purpose)} >> 11) * {2.0**-53!r}::DOUBLE)"
+        return f"(({self.uint64(number, purpose)} >> 11) * {2.0**-53!r}::DOUBLE)"
 
-    def whole(self, number: str, purpose: str, low: int, high: int | str) -> str:
+    def integer(self, number: str, purpose: str, low: int, high: int | str) -> str:
         """An integer from low to high, both included; high may be an SQL expression."""
         count = f"({high} - {low} + 1)" if isinstance(high, str) else str(high - low + 1)
-        return f"({low} + ({self.bits(number, purpose)} % ({count})::UBIGINT)::BIGINT)"
+        return f"({low} + ({self.uint64(number, purpose)} % ({count})::UBIGINT)::BIGINT)"
 
-    def hit(self, number: str, purpose: str, share: float) -> str:
+    def bernoulli(self, number: str, purpose: str, share: float) -> str:
         """True for a share of the rows."""
-        return "true" if share >= 1 else f"({self.unit(number, purpose)} < {share!r})"
+        return "true" if share >= 1 else f"({self.uniform(number, purpose)} < {share!r})"
 
-    def weighted(self, number: str, purpose: str, weights: Mapping[str, float]) -> str:
+    def choice(self, number: str, purpose: str, weights: Mapping[str, float]) -> str:
         """One of the keys, SQL expressions, each as often as its weight says."""
         chosen = [(value, weight) for value, weight in weights.items() if weight > 0]
-        unit, total, reached = self.unit(number, purpose), sum(weight for _, weight in chosen), 0.0
+        unit, total, reached = (
+            self.uniform(number, purpose),
+            sum(weight for _, weight in chosen),
+            0.0,
+        )
         branches = []
         for value, weight in chosen[:-1]:
             reached += weight / total
@@ -47,7 +51,7 @@ class HashRandom:
         last = chosen[-1][0]
         return f"(CASE {' '.join(branches)} ELSE {last} END)" if branches else f"({last})"
 
-    def one_of(self, number: str, purpose: str, values: list[str]) -> str:
+    def uniform_choice(self, number: str, purpose: str, values: list[str]) -> str:
         """One of many texts, all equally likely; repeat a text to make it likelier."""
         listing = ", ".join(sql_literal(value) for value in values)
-        return f"([{listing}])[{self.whole(number, purpose, 1, len(values))}]"
+        return f"([{listing}])[{self.integer(number, purpose, 1, len(values))}]"

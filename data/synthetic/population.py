@@ -48,7 +48,7 @@ ID_FROM_NUMBER = f"n17::VARCHAR || substr('10X98765432', (({_WEIGHTED_SUM}) % 11
 class City:
     """The model's settings: who is drawn, and between which places they move."""
 
-    dice: HashRandom
+    random: HashRandom
     residents: int
     first: Month
     last: Month
@@ -59,7 +59,7 @@ class City:
         cls,
         session: Session,
         reference: Path,
-        dice: HashRandom,
+        random: HashRandom,
         residents: int,
         months: list[Month],
     ) -> City:
@@ -73,7 +73,7 @@ class City:
                 LEFT JOIN {rents} r ON r.district = d.code GROUP BY d.code ORDER BY d.code"""
         ).fetchall()
         communities = {code: [name for name in names if name] for code, names in rows}
-        return cls(dice, residents, months[0], months[-1], communities)
+        return cls(random, residents, months[0], months[-1], communities)
 
     def district(self, month: str) -> str:
         """The district where person p lives in a month, as SQL over the columns of a person."""
@@ -81,7 +81,7 @@ class City:
             code for code, names in self.communities.items() for _ in range(max(1, len(names)))
         ]
         drawn = f"p * 1024 + (({month} + shift) // stay + drift) // {HOMES_PER_DISTRICT}"
-        return self.dice.one_of(drawn, "district", weighted)
+        return self.random.uniform_choice(drawn, "district", weighted)
 
     def community(self, district: str, month: str) -> str:
         """The community of the home in that district in a month; null in a district without known communities."""
@@ -92,14 +92,14 @@ class City:
         )
         choices = "MAP {" + ", ".join(f"{code}: [{names}]" for code, names in pairs) + "}"
         listed = f"({choices})[{district}]"
-        place = self.dice.whole(
+        place = self.random.integer(
             f"p * 1024 + ({month} + shift) // stay", "community", 1, f"len({listed})"
         )
         return f"CASE WHEN len({listed}) > 0 THEN ({listed})[{place}] END"
 
     def home_start(self, number: str) -> str:
         """The day when a person's home with this number begins."""
-        day = self.dice.whole(f"p * 1024 + {number}", "moving day", 0, 27)
+        day = self.random.integer(f"p * 1024 + {number}", "moving day", 0, 27)
         return f"(first_day(({number}) * stay - shift) + {day}::INTEGER)"
 
     def populate(self, session: Session) -> None:
@@ -109,86 +109,88 @@ class City:
             session.execute(statement)
 
     def _persons(self) -> str:
-        dice, first, arrivals = (
-            self.dice,
+        random, first, arrivals = (
+            self.random,
             self.first.ordinal,
             max(1, round(self.residents * ARRIVALS_PER_MONTH)),
         )
         later = arrivals * (self.last.ordinal - first)
-        age = dice.weighted(
+        age = random.choice(
             "p",
             "age group",
             {
-                dice.whole("p", "age 0", 0, 15): 7,
-                dice.whole("p", "age 16", 16, 19): 5,
-                dice.whole("p", "age 20", 20, 35): 40,
-                dice.whole("p", "age 36", 36, 50): 32,
-                dice.whole("p", "age 51", 51, 60): 12,
-                dice.whole("p", "age 61", 61, 80): 4,
+                random.integer("p", "age 0", 0, 15): 7,
+                random.integer("p", "age 16", 16, 19): 5,
+                random.integer("p", "age 20", 20, 35): 40,
+                random.integer("p", "age 36", 36, 50): 32,
+                random.integer("p", "age 51", 51, 60): 12,
+                random.integer("p", "age 61", 61, 80): 4,
             },
         )
         area = " || ".join(
             [
-                dice.weighted(
+                random.choice(
                     "p",
                     "province",
                     {sql_literal(code): weight for code, weight in PROVINCES.items()},
                 ),
-                f"lpad({dice.whole('p', 'city', 1, 12)}::VARCHAR, 2, '0')",
-                f"{dice.whole('p', 'county', 21, 29)}::VARCHAR",
+                f"lpad({random.integer('p', 'city', 1, 12)}::VARCHAR, 2, '0')",
+                f"{random.integer('p', 'county', 21, 29)}::VARCHAR",
             ]
         )
-        given = dice.one_of("p", "given", GIVEN)
-        second = f"CASE WHEN {dice.hit('p', 'two', 0.7)} THEN {dice.one_of('p', 'second', GIVEN)} ELSE '' END"
+        given = random.uniform_choice("p", "given", GIVEN)
+        second = f"CASE WHEN {random.bernoulli('p', 'two', 0.7)} THEN {random.uniform_choice('p', 'second', GIVEN)} ELSE '' END"
         return f"""
 CREATE TABLE person AS
 WITH drawn AS (
     SELECT p,
-        CASE WHEN p < {self.residents} THEN {first} ELSE {first + 1} + (p - {self.residents}) // {arrivals} END AS ref,
-        CASE WHEN p < {self.residents} THEN least(288, {MONTHS_HERE} * -ln(1 - {dice.unit("p", "arrival")}))::INTEGER ELSE 0 END AS back,
+        CASE WHEN p < {self.residents} THEN {first}
+            ELSE {first + 1} + (p - {self.residents}) // {arrivals} END AS ref,
+        CASE WHEN p < {self.residents}
+            THEN least(288, {MONTHS_HERE} * -ln(1 - {random.uniform("p", "arrival")}))::INTEGER ELSE 0 END AS back,
         {age} AS age, {area} AS area
     FROM range({self.residents + later}) t(p)
 ), lives AS (
-    SELECT *, (first_day(ref) - (age * 365.2425 + {dice.whole("p", "birthday", 0, 364)})::INTEGER)::DATE AS born
+    SELECT *, (first_day(ref) - (age * 365.2425 + {random.integer("p", "birthday", 0, 364)})::INTEGER)::DATE AS born
     FROM drawn
 ), stays AS (
-    SELECT *, greatest(born, first_day(ref - back) + {dice.whole("p", "arrival day", 0, 27)}::INTEGER) AS since,
+    SELECT *, greatest(born, first_day(ref - back) + {random.integer("p", "arrival day", 0, 27)}::INTEGER) AS since,
         ref - 2 * (p < {self.residents})::INTEGER
-            + least(1200, -ln(1 - {dice.unit("p", "leaving")}) / {ARRIVALS_PER_MONTH})::INTEGER AS leaving
+            + least(1200, -ln(1 - {random.uniform("p", "leaving")}) / {ARRIVALS_PER_MONTH})::INTEGER AS leaving
     FROM lives
 ), ended AS (
-    SELECT *, first_day(greatest(leaving, month_of(since) + 1)) + {dice.whole("p", "leaving day", 0, 27)}::INTEGER
+    SELECT *, first_day(greatest(leaving, month_of(since) + 1)) + {random.integer("p", "leaving day", 0, 27)}::INTEGER
             AS until
     FROM stays
 ), numbered AS (
-    SELECT *, {_number17("p", dice, "serial", 0)} AS n17 FROM ended
+    SELECT *, {_number17("p", random, "serial", 0)} AS n17 FROM ended
 )
 SELECT p AS e, p, {ID_FROM_NUMBER} AS id, area, born, since, until,
     month_of(since) AS since_m, month_of(until) AS until_m,
-    {dice.one_of("p", "surname", SURNAMES)} || {given} || {second} AS name,
-    {sql_literal(PHONE_PREFIX)} || lpad({dice.whole("p", "phone", 0, 999_999_999)}::VARCHAR, 9, '0') AS phone,
-    {dice.hit("p", "death", 0.03)} AS died,
-    {dice.whole("p", "stay", 36, 84)} AS stay, {dice.whole("p", "shift", 0, 83)} AS shift,
-    {dice.whole("p", "drift", 0, HOMES_PER_DISTRICT - 1)} AS drift,
-    CASE WHEN {dice.hit("p", "permit", 0.78)} THEN since + {dice.whole("p", "permit day", 20, 500)}::INTEGER END
+    {random.uniform_choice("p", "surname", SURNAMES)} || {given} || {second} AS name,
+    {sql_literal(PHONE_PREFIX)} || lpad({random.integer("p", "phone", 0, 999_999_999)}::VARCHAR, 9, '0') AS phone,
+    {random.bernoulli("p", "death", 0.03)} AS died,
+    {random.integer("p", "stay", 36, 84)} AS stay, {random.integer("p", "shift", 0, 83)} AS shift,
+    {random.integer("p", "drift", 0, HOMES_PER_DISTRICT - 1)} AS drift,
+    CASE WHEN {random.bernoulli("p", "permit", 0.78)} THEN since + {random.integer("p", "permit day", 20, 500)}::INTEGER END
         AS permit_on
 FROM numbered"""
 
     def _children(self) -> str:
-        dice, guardians = self.dice, "person.p * 4 + k"
-        brood = dice.weighted("person.p", "children", {"0": 55, "1": 26, "2": 16, "3": 3})
-        area = f"""CASE WHEN {dice.hit("e", "born at home", 0.5)} THEN parent_area
-            ELSE {dice.one_of("e", "birth place", LOCAL_AREAS)} END"""
+        random, guardians = self.random, "person.p * 4 + k"
+        brood = random.choice("person.p", "children", {"0": 55, "1": 26, "2": 16, "3": 3})
+        area = f"""CASE WHEN {random.bernoulli("e", "born at home", 0.5)} THEN parent_area
+            ELSE {random.uniform_choice("e", "birth place", LOCAL_AREAS)} END"""
         return f"""
 CREATE TABLE child AS
 WITH brood AS (
     SELECT person.p * 4 + k AS e, p AS parent, area AS parent_area,
-        born + (365 * 22 + {dice.whole(guardians, "child", 0, 4400)} + k * 900)::INTEGER AS born
+        born + (365 * 22 + {random.integer(guardians, "child", 0, 4400)} + k * 900)::INTEGER AS born
     FROM person, unnest(range({brood})) t(k)
 ), placed AS (
     SELECT e, parent, born, {area} AS area FROM brood
 ), numbered AS (
-    SELECT e, parent, born, {_number17("e", dice, "child serial", 2)} AS n17 FROM placed
+    SELECT e, parent, born, {_number17("e", random, "child serial", 2)} AS n17 FROM placed
 ), named AS (
     SELECT *, {ID_FROM_NUMBER} AS child_id FROM numbered
 ), guardian AS (
@@ -196,7 +198,7 @@ WITH brood AS (
     UNION ALL
     SELECT named.e * 2 + 1, xor(parent, 1), child_id, named.born, abs(date_diff('year', first.born, second.born))
     FROM named JOIN person first ON first.p = parent JOIN person second ON second.p = xor(parent, 1)
-    WHERE {dice.hit("parent", "spouse", 0.9)}
+    WHERE {random.bernoulli("parent", "spouse", 0.9)}
 )
 SELECT guardian.e, person.p, person.id, child_id, guardian.born, greatest(guardian.born, person.since) AS since, until,
     month_of(greatest(guardian.born, person.since)) AS since_m, until_m, stay, shift, drift
@@ -221,26 +223,26 @@ SELECT e, p, id, born, since, until, month_of(since) AS since_m, month_of(until)
 FROM placed"""
 
     def _jobs(self) -> str:
-        dice = self.dice
-        gap = dice.weighted(
+        random = self.random
+        gap = random.choice(
             "e",
             "gap",
             {
                 "0": 62,
-                dice.whole("e", "short gap", 1, 3): 22,
-                dice.whole("e", "long gap", 4, 12): 9,
+                random.integer("e", "short gap", 1, 3): 22,
+                random.integer("e", "long gap", 4, 12): 9,
                 "NULL": 7,
             },
         )
-        adult = f"month_of(born) + {dice.whole('p', 'first job', 12 * 18, 12 * 24)}"
-        serial = dice.whole("e", "employer", 1, max(10, self.residents // 120))
+        adult = f"month_of(born) + {random.integer('p', 'first job', 12 * 18, 12 * 24)}"
+        serial = random.integer("e", "employer", 1, max(10, self.residents // 120))
         employer = f"'91' || district || lpad({serial}::VARCHAR, 9, '0') || 'X'"
         return f"""
 CREATE TABLE job AS
 WITH worker AS (
-    SELECT *, greatest(since_m, {adult}) + {dice.whole("p", "search", 0, 8)} AS starts, month_of(born) + 720 AS retires,
-        {dice.whole("p", "job length", 14, 60)} AS length
-    FROM person WHERE {dice.hit("p", "career", WORKING_SHARE)}
+    SELECT *, greatest(since_m, {adult}) + {random.integer("p", "search", 0, 8)} AS starts, month_of(born) + 720 AS retires,
+        {random.integer("p", "job length", 14, 60)} AS length
+    FROM person WHERE {random.bernoulli("p", "career", WORKING_SHARE)}
 ), slot AS (
     SELECT worker.* EXCLUDE (e, since, until), until AS gone, p * 1024 + n AS e, n
     FROM worker, unnest(range((least(retires, until_m, {self.last.ordinal}) - starts) // length + 1)) t(n)
@@ -248,23 +250,23 @@ WITH worker AS (
 ), timed AS (
     SELECT *, {gap} AS gap FROM slot
 ), dated AS (
-    SELECT *, first_day(starts + n * length + gap) + {dice.whole("e", "first day", 0, 27)}::INTEGER AS since,
-        least(gone, first_day(starts + (n + 1) * length - 1 + {dice.hit("e", "overlap", 0.25)}::INTEGER)
-            + {dice.whole("e", "last day", 5, 27)}::INTEGER) AS until
+    SELECT *, first_day(starts + n * length + gap) + {random.integer("e", "first day", 0, 27)}::INTEGER AS since,
+        least(gone, first_day(starts + (n + 1) * length - 1 + {random.bernoulli("e", "overlap", 0.25)}::INTEGER)
+            + {random.integer("e", "last day", 5, 27)}::INTEGER) AS until
     FROM timed WHERE gap IS NOT NULL
 ), placed AS (
     SELECT *, {self.district("month_of(since)")} AS district FROM dated WHERE since <= until
 )
 SELECT e, p, id, born, since, until, month_of(since) AS since_m, month_of(until) AS until_m, district,
-    CASE WHEN {dice.hit("e", "employed", 0.95)} THEN {employer} END AS employer,
-    (3957 + 18000 * pow({dice.unit("e", "wage")}, 3))::INTEGER AS wage
+    CASE WHEN {random.bernoulli("e", "employed", 0.95)} THEN {employer} END AS employer,
+    (3957 + 18000 * pow({random.uniform("e", "wage")}, 3))::INTEGER AS wage
 FROM placed"""
 
 
-def _number17(number: str, dice: HashRandom, purpose: str, lane: int) -> str:
+def _number17(number: str, random: HashRandom, purpose: str, lane: int) -> str:
     """The first 17 digits of an ID, unique: people of one area and birth date are counted, each table in its lane."""
     serial = f"""((row_number() OVER (PARTITION BY area, born ORDER BY {number}) - 1) * 4 + {lane}
-        + ({dice.bits(number, purpose)} % 2)::BIGINT + 4 * (hash(area, born) % 250)::BIGINT) % 1000"""
+        + ({random.uint64(number, purpose)} % 2)::BIGINT + 4 * (hash(area, born) % 250)::BIGINT) % 1000"""
     return f"area::BIGINT * 100000000000 + strftime(born, '%Y%m%d')::BIGINT * 1000 + {serial}"
 
 
@@ -273,12 +275,12 @@ def attribute_sql(city: City, each: Each, name: str, month: str, seen: str) -> s
     if name == "district" and each in ("person", "child"):
         return city.district(f"least({month}, until_m)")
     if name == "stage":
-        return _stage(city.dice, seen)
+        return _stage(city.random, seen)
     if each != "person" or name not in _STATES:
         return name
     lived = f"least({month}, until_m)"
     years = f"date_sub('year', permit_on, {seen})"
-    lapsed = city.dice.hit(f"p * 128 + {years}", "lapse", 0.07)
+    lapsed = city.random.bernoulli(f"p * 128 + {years}", "lapse", 0.07)
     valid_to = f"(permit_on + to_years(({years} + ({years} = 0 OR NOT {lapsed})::INTEGER)::INTEGER))::DATE - 1"
     return {
         "community": city.community(city.district(lived), lived),
@@ -294,15 +296,15 @@ def attribute_sql(city: City, each: Each, name: str, month: str, seen: str) -> s
 _STATES = frozenset({"community", "status", "permit_issued_on", "permit_valid_to", "updated_on"})
 
 
-def _stage(dice: HashRandom, seen: str) -> str:
+def _stage(random: HashRandom, seen: str) -> str:
     """Where a child is at school: by its age when the school year began, a few later than most; null once grown up."""
     age = f"(year({seen}) - (month({seen}) < 9)::INTEGER - year(born) - (month(born) > 8)::INTEGER)"
     late, at_home = (
-        dice.hit("e // 2", "late at school", 0.04),
-        dice.hit("e // 2", "no kindergarten", 0.12),
+        random.bernoulli("e // 2", "late at school", 0.04),
+        random.bernoulli("e // 2", "no kindergarten", 0.12),
     )
     return f"""CASE WHEN {age} < 3 THEN 'none'
         WHEN {age} < 6 THEN (CASE WHEN {at_home} THEN 'none' ELSE 'kindergarten' END)
         WHEN {age} < 12 THEN (CASE WHEN {age} = 6 AND {late} THEN 'kindergarten' ELSE 'primary' END)
         WHEN {age} < 15 THEN (CASE WHEN {age} = 12 AND {late} THEN 'primary' ELSE 'junior_middle' END)
-        WHEN {age} < 18 AND {dice.hit("e // 2", "senior school", 0.75)} THEN 'senior_middle' END"""
+        WHEN {age} < 18 AND {random.bernoulli("e // 2", "senior school", 0.75)} THEN 'senior_middle' END"""

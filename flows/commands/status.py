@@ -118,7 +118,7 @@ def _missing(house: Project, root: Root, month: Month, schedule: Schedule, today
 def _offered(root: Root, source: str, month: Month) -> bool:
     """Whether a run would find something of the source in the inbox, be it good or not."""
     try:
-        return Inbox(root.inbox, source).offer(month) is not None
+        return Inbox(root.inbox, source).list_files(month) is not None
     except JifenError:
         return True
 

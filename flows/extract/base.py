@@ -19,13 +19,13 @@ FORMATS = (".csv", ".parquet", ".xlsx")
 class RemoteFile:
     """One file on offer: its name relative to the delivery, `/` between folders.
 
-    `seen`: what the origin tells of its version without being read (size, times, ETag); empty when it tells nothing.
-    `bring` writes the whole content to a new file, on disk when it returns, and gives its SHA-256.
+    `version_info`: what the origin tells of its version without being read (size, times, ETag); empty when it tells nothing.
+    `fetch` writes the whole content to a new file, on disk when it returns, and gives its SHA-256.
     """
 
     name: str
-    seen: dict[str, Any]
-    bring: Callable[[Path], str]
+    version_info: dict[str, Any]
+    fetch: Callable[[Path], str]
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Listing:
 class Connector(Protocol):
     """Where one source comes from.
 
-    `believed`: its word that a part is unchanged is taken, even for the month that is run: reading again costs the net.
-    `asked_once`: it cannot tell whether an older month has changed, so one that has come, with rows, stays as it came.
+    `trusts_metadata`: its word that a part is unchanged is taken, even for the month that is run: reading again costs the net.
+    `write_once`: it cannot tell whether an older month has changed, so one that has come, with rows, stays as it came.
     """
 
-    believed: bool
-    asked_once: bool
+    trusts_metadata: bool
+    write_once: bool
 
-    def offer(self, month: Month) -> Listing | None:
+    def list_files(self, month: Month) -> Listing | None:
         """What has come for a month, None when nothing has. JifenError 11; its cause is a ConnectionError or
         TimeoutError when trying again may help."""
 

@@ -28,13 +28,13 @@ CHUNK = 1 << 20
 class Files:
     """A file, a folder of parts, or a glob, `{month}` in it. The operator wrote the path: a link at its end is meant."""
 
-    believed = False
-    asked_once = False
+    trusts_metadata = False
+    write_once = False
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def offer(self, month: Month) -> Listing | None:
+    def list_files(self, month: Month) -> Listing | None:
         path = Path(str(self.path).replace("{month}", str(month)))
         try:
             return _offer(self._found(path, month))
@@ -117,10 +117,10 @@ def _part(name: str, path: Path) -> RemoteFile:
     check_format(name, str(path))
     seen = path.stat()
     times = {"bytes": seen.st_size, "mtime_ns": seen.st_mtime_ns, "ctime_ns": seen.st_ctime_ns}
-    return RemoteFile(name, times, partial(_bring, path))
+    return RemoteFile(name, times, partial(_fetch, path))
 
 
-def _bring(path: Path, target: Path) -> str:
+def _fetch(path: Path, target: Path) -> str:
     return save_stream(_chunks(path), target)
 
 

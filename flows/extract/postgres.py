@@ -52,14 +52,14 @@ class Database:
     the same content is the same file, and of two rows with one key the one whose text is greater is the later.
     """
 
-    believed = False
-    asked_once = True
+    trusts_metadata = False
+    write_once = True
 
     def __init__(self, source: str, given: SourceSettings, spill: Path) -> None:
         assert given.origin is not None
         self.source, self.given, self.origin, self.spill = source, given, given.origin, spill
 
-    def offer(self, month: Month) -> Listing | None:
+    def list_files(self, month: Month) -> Listing | None:
         address, statement = self.origin.replace("{month}", str(month)), self._statement(month)
         where = f"{redact_address(address)} {statement}"
         try:
@@ -76,7 +76,7 @@ class Database:
             where,
             [
                 RemoteFile(
-                    f"{self.source}.parquet", {}, partial(self._bring, address, statement, where)
+                    f"{self.source}.parquet", {}, partial(self._fetch, address, statement, where)
                 )
             ],
         )
@@ -106,7 +106,7 @@ class Database:
             yield reader.schema
             yield from reader
 
-    def _bring(self, address: str, statement: str, where: str, target: Path) -> str:
+    def _fetch(self, address: str, statement: str, where: str, target: Path) -> str:
         failures: list[JifenError] = []
         answer = self._asked(where, lambda: self._answered(address, statement))
         schema = next(answer)
@@ -194,7 +194,7 @@ class _NoTableError(JifenError):
 
     def __init__(self, where: str) -> None:
         told = extract_error(where, "数据库中的表不见了", "请数据库管理员确认后再运行")
-        super().__init__(told.code, told.what, where=told.where, hint=told.hint)
+        super().__init__(told.code, told.message, where=told.where, hint=told.hint)
 
 
 def _is_opaque(kind: pa.DataType) -> bool:

@@ -139,11 +139,11 @@ def _receive(
 ) -> Delivery | None:
     """Bring what is on offer to raw as the next delivery, unless the newest one has the same content."""
     newest = _newest(root, source, month)
-    if newest and origin.asked_once and not rehash and newest.receipt.get("rows"):
+    if newest and origin.write_once and not rehash and newest.receipt.get("rows"):
         return None
-    offer = origin.offer(month)
+    offer = origin.list_files(month)
     if offer is None or (
-        newest and (origin.believed or not rehash) and _unchanged(offer, newest.receipt)
+        newest and (origin.trusts_metadata or not rehash) and _unchanged(offer, newest.receipt)
     ):
         return None
     folder = root.tmp / "pull" / f"{month}-{source}"
@@ -184,11 +184,11 @@ def _bring(offer: Listing, folder: Path) -> dict[str, Any]:
         if part.name not in done:
             target = folder / part.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            digest = part.bring(target)
+            digest = part.fetch(target)
             done[part.name] = {
                 "name": part.name,
                 "bytes": target.stat().st_size,
-                **part.seen,
+                **part.version_info,
                 "sha256": digest,
             }
             draft = {"origin": offer.where, "parts": list(done.values())}
@@ -239,7 +239,7 @@ def _unchanged(offer: Listing, receipt: dict[str, Any]) -> bool:
 
 def _is_as_noted(part: RemoteFile, noted: dict[str, Any] | None) -> bool:
     return (
-        bool(part.seen)
+        bool(part.version_info)
         and noted is not None
-        and {"name": part.name, **part.seen}.items() <= noted.items()
+        and {"name": part.name, **part.version_info}.items() <= noted.items()
     )

@@ -69,8 +69,8 @@ T = TypeVar("T")
 class Remote:
     """A file, a folder of parts, or a glob on another machine. Sizes and times (or ETags) tell whether it has changed."""
 
-    believed = True
-    asked_once = False
+    trusts_metadata = True
+    write_once = False
 
     def __init__(self, source: str, given: SourceSettings) -> None:
         assert given.origin is not None
@@ -78,7 +78,7 @@ class Remote:
         self.scheme = given.origin.partition("://")[0]
         self._system: Any = None
 
-    def offer(self, month: Month) -> Listing | None:
+    def list_files(self, month: Month) -> Listing | None:
         address = self.address.replace("{month}", str(month))
         where = redact_address(address)
         try:
@@ -115,9 +115,9 @@ class Remote:
                     f"{where} {name}", "不是普通文件", "请放入文件本身，而不是链接或其他东西"
                 )
             check_format(name, f"{where} {name}")
-        return RemoteFile(name, _seen(info), partial(self._bring, info, f"{where} {name}"))
+        return RemoteFile(name, _seen(info), partial(self._fetch, info, f"{where} {name}"))
 
-    def _bring(self, info: dict[str, Any], where: str, target: Path) -> str:
+    def _fetch(self, info: dict[str, Any], where: str, target: Path) -> str:
         md5 = hashlib.md5(usedforsecurity=False)
 
         def passing() -> Iterator[bytes]:
@@ -171,7 +171,7 @@ class Remote:
             told = _to_user_error(error, where)
             cause = TimeoutError() if isinstance(error, TimeoutError) else ConnectionError()
         raise told from (
-            cause if told.what not in {what for what, _ in PERMANENT.values()} else None
+            cause if told.message not in {what for what, _ in PERMANENT.values()} else None
         )
 
     def _connected(self) -> Any:

@@ -163,7 +163,7 @@ def _run_stage(step: Stage, run: Any) -> Counts:
 
 def _redacted(error: Exception) -> JifenError:
     told = to_user_error(error)
-    return JifenError(told.code, told.what, where=told.where, hint=told.hint)
+    return JifenError(told.code, told.message, where=told.where, hint=told.hint)
 
 
 def _may_pass(error: BaseException | None) -> bool:

@@ -66,7 +66,7 @@ def write_blocked_report(run: RunContext, error: JifenError) -> Path | None:
     if error.code not in BLOCKING:
         return None
     stopped = [refused.error for refused in run.refused] or [error]
-    reasons = [one.what + (f"；位置：{one.where}" if one.where else "") for one in stopped]
+    reasons = [one.message + (f"；位置：{one.where}" if one.where else "") for one in stopped]
     steps = list(dict.fromkeys(one.hint for one in stopped))
     return run.keep_page(
         render_blocked_page(

@@ -108,7 +108,7 @@ def failed(month: Month, error: Exception, run: RunContext | None = None) -> Run
     where = (
         f"（{told.where}）" if told.where and state != "held" else ""
     )  # of a held month it is the report
-    end = RunResult(month, state, told.code, told.what + where, told.hint, error)
+    end = RunResult(month, state, told.code, told.message + where, told.hint, error)
     if run is None:
         return end
     page = run.record(".html")

@@ -106,7 +106,7 @@ class Root:
             why = to_user_error(error)
             where = str(error.filename or self.path)
             raise JifenError(
-                ExitCode.OTHER, f"根目录不可用：{why.what}", where=where, hint=why.hint
+                ExitCode.OTHER, f"根目录不可用：{why.message}", where=where, hint=why.hint
             ) from None
 
     def share(self, path: Path, *, deep: bool = True) -> None:

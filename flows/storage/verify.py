@@ -195,7 +195,7 @@ def _delivery(folder: Path, content: str | None) -> Iterator[str]:
     try:
         delivery = read_delivery(folder)
     except JifenError as error:
-        yield error.what if folder.is_dir() else "收到的数据不见了"
+        yield error.message if folder.is_dir() else "收到的数据不见了"
         return
     if (delivery.source, str(delivery.month)) != (folder.parent.name, folder.parent.parent.name):
         yield f"收件回执属于 {delivery.month} {delivery.source}，放错了文件夹"

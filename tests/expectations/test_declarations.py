@@ -47,7 +47,7 @@ def test_a_block_that_names_what_is_not_there_is_refused(
 ) -> None:
     (problem,) = refused(tmp_path, source, was, becomes)
     assert (problem.key, problem.found) == (f"synthetic.{key}", found)
-    assert problem.meant
+    assert problem.expected
     written = problem.file.read_text(encoding="utf-8").splitlines()
     assert problem.line > written.index("synthetic:")
 

@@ -139,7 +139,7 @@ def test_each_mistake_in_a_source_is_refused_at_its_key(
     with pytest.raises(DeclarationError) as caught:
         load_project(Settings(paths=Paths(root=tmp_path, inbox=tmp_path, policy=policy)))
     problem = caught.value.problems[0]
-    assert (problem.file, problem.key) == (path, key) and problem.found and problem.meant
+    assert (problem.file, problem.key) == (path, key) and problem.found and problem.expected
     assert problem.line > 1 or key == "source"
 
 

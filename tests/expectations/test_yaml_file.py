@@ -61,6 +61,6 @@ class Chosen(BaseModel):
 def test_the_values_that_are_known_are_listed_in_chinese(tmp_path: Path) -> None:
     file = read(tmp_path, "each: nobody\n")
     file.parse(Chosen)
-    assert [(one.found, one.meant) for one in file.problems] == [
+    assert [(one.found, one.expected) for one in file.problems] == [
         ("'nobody'", "可用的值：resident、child、home")
     ]

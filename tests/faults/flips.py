@@ -41,7 +41,7 @@ def findings(root: Root) -> list[str]:
     try:
         return verify_root(root, root.key())
     except JifenError as error:
-        return [f"{error.where} {error.what}"]
+        return [f"{error.where} {error.message}"]
 
 
 def named(root: Root, file: Path, told: Sequence[str]) -> bool:

@@ -59,7 +59,7 @@ def test_a_department_that_delivers_a_tenth_is_named_first(town: World) -> None:
     error = held(town)
     assert (
         "学历与职业技能（教育、人社）交付的行数：40 行 → 4 行（−90.0 %）"
-        in error.what.splitlines()[1]
+        in error.message.splitlines()[1]
     )
     top = verdict(page(error))
     assert "待核，未发布" in top and "请教育、人社核对是否交全" in top and "--accept" in top
@@ -97,7 +97,7 @@ def test_a_new_version_of_the_tables_is_shown_at_the_top_and_holds_nothing_but_r
     town = first_month(tmp_path / "town", "2022-03")
     town.deliver("2022-04", registry=registry(), education=degrees(PEOPLE[:4]))
     error = held(town, "2022-04")
-    assert "交付的行数" in error.what and "平均" not in error.what
+    assert "交付的行数" in error.message and "平均" not in error.message
     town.deliver("2022-04", registry=registry(), education=degrees())
     run = town.run("2022-04")
     assert any(change.over and change.kind == "indicator_mean" for change in run.changes)

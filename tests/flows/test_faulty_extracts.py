@@ -265,5 +265,5 @@ def test_a_source_of_ten_times_its_size_is_held_and_named(tmp_path: Path) -> Non
     world.run("2021-10")
     with pytest.raises(JifenError) as caught:
         world.run("2021-11")
-    assert caught.value.code == ExitCode.HELD and "随迁子女" in caught.value.what
+    assert caught.value.code == ExitCode.HELD and "随迁子女" in caught.value.message
     assert list_published_months(world.root) == [Month.parse("2021-10")]

@@ -137,7 +137,7 @@ def test_accepting_what_has_changed_since_says_so_and_holds_what_is_new(
     told: list[str] = []
     error = held(waiting, accept=REASON, report_progress=told.append)
     assert any("待核以后有变化，重新计算：交付（education 2021-11）" in line for line in told)
-    assert "交付（education 2021-11）" in error.what and "40 行 → 5 行" in error.what
+    assert "交付（education 2021-11）" in error.message and "40 行 → 5 行" in error.message
     waiting.run(NOVEMBER, accept=REASON)
     assert waiting.revision(NOVEMBER).manifest["accepted"] == REASON
 
@@ -149,7 +149,7 @@ def test_a_changed_table_and_changed_code_are_named(
     waiting.settings = waiting.settings.model_copy(update={"paths": paths})
     for module in ("flows.pipeline.context", "flows.pipeline.drift_check"):
         monkeypatch.setattr(f"{module}.code_hash", lambda *places: "another")
-    what = held(waiting, accept=REASON).what
+    what = held(waiting, accept=REASON).message
     assert "积分表（city）" in what and "程序（jifen）" in what and "交付（" not in what
 
 
@@ -175,7 +175,7 @@ def test_a_list_asked_for_with_the_acceptance_is_built_before_it_is_accepted(tow
     a_tenth_of_education(town)
     held(town, last=False)
     error = held(town, accept=REASON, send=True)
-    assert "待核以后有变化，已重新计算：运行选项" in error.what
+    assert "待核以后有变化，已重新计算：运行选项" in error.message
     town.run(NOVEMBER, accept=REASON)
     assert town.revision(NOVEMBER).manifest["told"]
 

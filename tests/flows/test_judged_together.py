@@ -48,10 +48,10 @@ def test_all_that_is_wrong_is_told_at_once_and_what_cannot_be_read_decides_the_c
 ) -> None:
     error = blocked(world)
     assert error.code == ExitCode.EXTRACT
-    assert error.what.startswith("3 份交付缺少或未通过")
-    assert all(f"（{source}）" in error.what for source in ("education", "patents", "volunteer"))
+    assert error.message.startswith("3 份交付缺少或未通过")
+    assert all(f"（{source}）" in error.message for source in ("education", "patents", "volunteer"))
     assert PERSON not in str(error)
-    lines = error.what.splitlines()
+    lines = error.message.splitlines()
     named = lines.index(next(line for line in lines if "education" in line))
     assert lines[named + 2].startswith("    处理：请部门")  # each has its own way out
 
@@ -63,7 +63,7 @@ def test_every_source_that_lacks_the_month_is_told_at_once(tmp_path: Path) -> No
         (world.inbox / "2021-10" / f"{source}.csv").unlink()
     error = blocked(world)
     assert error.code == ExitCode.EXTRACT
-    assert "（credit）缺少 2021-10" in error.what and "（patents）缺少 2021-10" in error.what
+    assert "（credit）缺少 2021-10" in error.message and "（patents）缺少 2021-10" in error.message
     assert page(world).count("✖ 缺月") == 2
 
 
@@ -101,7 +101,7 @@ def test_one_trouble_is_told_as_it_is_and_refused_rows_alone_are_a_failed_gate(
     world = World(tmp_path)
     world.deliver("2021-10", registry=[person()], education=[])
     error = blocked(world)
-    assert error.code == ExitCode.GATE and "份交付" not in error.what
+    assert error.code == ExitCode.GATE and "份交付" not in error.message
     assert "未通过检查" in page(world)
 
 
@@ -113,4 +113,4 @@ def test_every_month_of_a_first_delivery_is_judged(tmp_path: Path) -> None:
             "patent_no,resident_id,kind,status\n" * int(month[-1] + "1")
         )
     error = blocked(world, "2021-11")
-    assert error.code == ExitCode.GATE and error.what.startswith("2 份交付缺少或未通过")
+    assert error.code == ExitCode.GATE and error.message.startswith("2 份交付缺少或未通过")

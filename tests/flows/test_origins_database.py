@@ -137,7 +137,7 @@ def test_a_query_is_asked_with_the_month_and_can_write_nothing(
         database,
         query="WITH gone AS (DELETE FROM out.all RETURNING *) SELECT '{month}', * FROM gone",
     )
-    assert "SQLSTATE" in error.what
+    assert "SQLSTATE" in error.message
     [again] = pull(root, database, OCTOBER, query=query)
     assert len(pq.read_table(again.parts[0])) == 3
 
@@ -178,17 +178,19 @@ def test_what_the_database_will_not_do_is_told_without_its_words(
         "CREATE SCHEMA IF NOT EXISTS closed",
         'CREATE TABLE IF NOT EXISTS closed."c_2021-10" (a int)',
     )
-    assert "没有权限" in refused(root, database, table="closed.c_{month}").what
+    assert "没有权限" in refused(root, database, table="closed.c_{month}").message
     for query in (
         "SELEC '{month}'",
         'SELECT nothing FROM out."c_{month}"',
         'SELECT a::int FROM out."c_{month}"',
     ):
         error = refused(root, database, query=query)
-        assert "SQLSTATE" in error.what and "33020319900101001X" not in f"{error}{error.__cause__}"
-    assert "重名" in refused(root, database, query='SELECT a, a FROM out."c_{month}"').what
+        assert (
+            "SQLSTATE" in error.message and "33020319900101001X" not in f"{error}{error.__cause__}"
+        )
+    assert "重名" in refused(root, database, query='SELECT a, a FROM out."c_{month}"').message
     monkeypatch.setenv("JIFEN_CREDIT_PASSWORD", "wr0ng")
-    assert "拒绝登录" in refused(root, database).what
+    assert "拒绝登录" in refused(root, database).message
 
 
 def test_many_postings_are_pulled_in_bounded_memory(

@@ -188,7 +188,7 @@ def test_a_key_file_with_a_passphrase_opens_the_door_and_a_wrong_password_does_n
     with pytest.raises(JifenError) as caught:
         pull_up_to(root, given, ["credit"], OCTOBER)
     assert (
-        "没有权限" in caught.value.what
+        "没有权限" in caught.value.message
         and caught.value.__cause__ is None
         and "wr0ng" not in str(caught.value)
     )
@@ -271,4 +271,4 @@ def test_the_libraries_of_other_origins_are_not_loaded_for_the_inbox(root: Root)
         ).stdout
         == "[]\n"
     )
-    assert open_connector(root, "credit", None).offer(OCTOBER) is None
+    assert open_connector(root, "credit", None).list_files(OCTOBER) is None

@@ -57,7 +57,7 @@ def test_a_number_too_large_to_count_with_is_named(
         world.run("2021-10")
     assert (
         caught.value.code == ExitCode.GATE
-        and told in caught.value.what
+        and told in caught.value.message
         and PERSON[:17] not in str(caught.value)
     )
 

@@ -127,7 +127,7 @@ def test_every_command_explains_itself_and_shows_an_example() -> None:
 def test_a_reason_cannot_be_left_out(given: list[str], tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["run", "--month", "2021-10", "--root", str(tmp_path), *given])
     assert isinstance(done.exception, JifenError) and done.exception.code == ExitCode.USAGE
-    assert "缺少原因" in done.exception.what
+    assert "缺少原因" in done.exception.message
 
 
 def test_an_error_is_told_in_three_lines_and_traced_only_for_debug(

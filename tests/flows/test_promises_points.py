@@ -138,7 +138,7 @@ def test_a_version_that_decided_a_published_month_cannot_change_without_a_reason
         settings, lambda line: None, Month.parse("2022-05"), lambda step, run: step.work(run)
     )
     assert (outcome.code, outcome.report) == (ExitCode.DECLARATIONS, None)
-    assert outcome.error and "不得改动" in outcome.error.what
+    assert outcome.error and "不得改动" in outcome.error.message
 
 
 def test_a_changed_version_is_told_once_with_the_months_it_decided(
@@ -152,13 +152,13 @@ def test_a_changed_version_is_told_once_with_the_months_it_decided(
         (root / "published" / str(month)).symlink_to(f"../months/{month}/r1")
         with pytest.raises(JifenError) as refused:
             told(settings)
-        assert refused.value.what.count("city 2022-04-01 已改动") == 1
+        assert refused.value.message.count("city 2022-04-01 已改动") == 1
         known = {
             "2022-04": "2022-04",
             "2022-06": "2022-04、2022-05、2022-06",
             "2022-07": "2022-04 至 2022-07 中 4 个月",
         }
-        assert f"（用于 {known.get(str(month), '')}" in refused.value.what
+        assert f"（用于 {known.get(str(month), '')}" in refused.value.message
 
 
 def test_with_a_reason_it_may_and_a_version_that_decided_nothing_needs_none(
@@ -251,7 +251,7 @@ def test_a_table_names_only_services_that_there_are(amended: Callable[..., Setti
     with pytest.raises(DeclarationError) as refused:
         told(settings)
     (problem,) = refused.value.problems
-    assert (problem.file.name, problem.key, problem.meant) == (
+    assert (problem.file.name, problem.key, problem.expected) == (
         "city.yaml",
         "effect.4",
         "是否应为 rent_subsidy？",

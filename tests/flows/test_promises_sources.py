@@ -73,7 +73,7 @@ def test_an_increment_blocks_too_when_its_like_comes_later_for_an_earlier_month(
     world.run(OCTOBER)
     for _ in range(2):  # every time, not only while it is cleaned
         error = blocked(world, NOVEMBER)
-        assert (error.code, "volunteer" in error.what, "2021-10" in error.what) == (
+        assert (error.code, "volunteer" in error.message, "2021-10" in error.message) == (
             ExitCode.GATE,
             True,
             True,
@@ -98,7 +98,7 @@ def test_a_gap_stops_the_run_until_a_reason_is_given_and_what_is_carried_is_repo
         ",".join([*SOURCES["patents"].columns, "remarks"]) + "\n"
     )
     error = blocked(world, NOVEMBER)
-    assert (error.code, "credit" in error.what, OCTOBER in error.what) == (
+    assert (error.code, "credit" in error.message, OCTOBER in error.message) == (
         ExitCode.EXTRACT,
         True,
         True,

@@ -180,13 +180,13 @@ def test_the_number_of_rows_is_added_to_the_receipt(root: Root) -> None:
 def test_a_file_beside_a_folder_or_two_formats_are_ambiguous(root: Root) -> None:
     offer(root, "registry.csv")
     offer(root, "registry.parquet")
-    assert "registry.csv、registry.parquet" in refused(root).what
+    assert "registry.csv、registry.parquet" in refused(root).message
     (root.inbox / "2021-10/registry.parquet").unlink()
     offer(root, "registry/p1.csv")
-    assert "多份" in refused(root).what
+    assert "多份" in refused(root).message
     (root.inbox / "2021-10/registry.csv").unlink()
     offer(root, "registry/p2.parquet")
-    assert "格式不一" in refused(root).what
+    assert "格式不一" in refused(root).message
 
 
 def test_a_part_that_nobody_would_read_is_not_passed_over(root: Root) -> None:
@@ -199,7 +199,7 @@ def test_a_part_whose_name_is_no_text_is_refused_in_a_sentence(root: Root) -> No
     """As a zip made on an older Windows leaves it: bytes that are not UTF-8."""
     offer(root, f"registry/{os.fsdecode('社保.csv'.encode('gbk'))}")
     told = refused(root)
-    assert "不是 UTF-8" in told.what and str(told).encode()
+    assert "不是 UTF-8" in told.message and str(told).encode()
 
 
 def test_a_link_does_not_bring_in_a_file_from_elsewhere(root: Root, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_file_that_is_still_being_written_is_refused(root: Root) -> None:
     writer = subprocess.Popen([sys.executable, "-c", script, str(file)], stdout=subprocess.PIPE)
     assert writer.stdout and writer.stdout.readline()
     try:
-        assert "仍有变化" in refused(root).what
+        assert "仍有变化" in refused(root).message
     finally:
         writer.kill()
         writer.wait()

@@ -108,7 +108,7 @@ def test_a_second_run_is_refused_and_told_who_holds_the_root(root: Root) -> None
     )
     assert holder.stdin and holder.stdout and holder.stdout.readline() == "held\n"
     error = error_of(root.lock().__enter__)
-    assert error.code == ExitCode.LOCKED and str(holder.pid) in error.what
+    assert error.code == ExitCode.LOCKED and str(holder.pid) in error.message
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     holder.stdin.close()
@@ -154,7 +154,7 @@ def test_the_key_is_held_against_the_newest_manifest_that_can_be_read(
     assert root.key() == key
     root.key_file.write_text("00" * 32)
     error = error_of(root.key)
-    assert error.code == ExitCode.DAMAGE and "months/2021-10/r1/manifest.json" in error.what
+    assert error.code == ExitCode.DAMAGE and "months/2021-10/r1/manifest.json" in error.message
     root.key_file.unlink()
     assert error_of(root.key).code == ExitCode.DAMAGE and not root.key_file.exists()
 

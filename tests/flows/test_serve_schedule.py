@@ -233,7 +233,7 @@ def test_a_server_that_does_not_answer_is_told_with_the_way_out(
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     with pytest.raises(JifenError) as caught:
         run_months(town.settings, [Month.parse(NOVEMBER)], {}, lambda line: None)
-    assert "Prefect 服务没有应答" in caught.value.what and "server start" in caught.value.hint
+    assert "Prefect 服务没有应答" in caught.value.message and "server start" in caught.value.hint
 
 
 # --- status ---

@@ -264,7 +264,7 @@ def test_the_newest_manifest_is_named_when_it_or_the_key_must_be_wrong(
         root.key()
     assert caught.value.code == ExitCode.DAMAGE
     assert (
-        "months/2021-11/r1/manifest.json" in caught.value.what
+        "months/2021-11/r1/manifest.json" in caught.value.message
         and "secret.key" in caught.value.where
     )
 

@@ -327,7 +327,7 @@ def test_the_command_takes_the_id_from_stdin_and_knows_what_is_published(world: 
         explain_person(
             world.settings, PERSON, Month.parse("2021-11"), print, as_json=False, records=False
         )
-    assert (refused.value.code, refused.value.what) == (ExitCode.USAGE, "2021-11 没有发布")
+    assert (refused.value.code, refused.value.message) == (ExitCode.USAGE, "2021-11 没有发布")
 
 
 def test_a_published_number_that_does_not_follow_from_the_rules_is_told(world: World) -> None:

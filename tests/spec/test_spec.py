@@ -147,7 +147,7 @@ def test_each_mistake_gives_one_message_with_its_key_and_what_was_meant(
 ) -> None:
     found = mistake.sound.refused(mistake.text, tmp_path, engine)
     assert len(found) == 1, [str(problem) for problem in found]
-    assert found[0].found and found[0].meant and found[0].key
+    assert found[0].found and found[0].expected and found[0].key
 
 
 def test_all_mistakes_of_a_table_are_told_at_once(

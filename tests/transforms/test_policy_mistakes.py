@@ -106,7 +106,7 @@ def test_each_mistake_gives_one_message_at_its_line(kind: str, tmp_path: Path) -
     found = [problem for problem in problems(tmp_path) if problem.key != "versions.1.sections.city"]
     assert [problem.key for problem in found] == [key]
     problem = found[0]
-    assert meant in f"{problem.found}；{problem.meant}"
+    assert meant in f"{problem.found}；{problem.expected}"
     assert problem.file == tmp_path / "city.yaml"
     assert (
         key.rsplit(".", 1)[-1].isdigit()
@@ -258,7 +258,7 @@ def test_a_gap_between_the_named_ranges_of_a_table_is_a_warning_too(tmp_path: Pa
 def test_a_file_with_another_ending_is_told_its_ending(tmp_path: Path) -> None:
     write(tmp_path, SOUND)
     (tmp_path / "city.yaml").rename(tmp_path / "city.yml")
-    assert {(one.file.name, one.meant) for one in problems(tmp_path)} == {
+    assert {(one.file.name, one.expected) for one in problems(tmp_path)} == {
         ("city.yaml", "请为 city 写一份积分表"),
         ("city.yml", "文件名应以 .yaml 结尾"),
     }

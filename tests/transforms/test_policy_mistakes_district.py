@@ -48,4 +48,4 @@ def test_an_award_under_a_code_that_the_table_never_had_is_refused(tmp_path: Pat
     write(tmp_path, DISTRICT_TABLE.replace("award:village", "award:vilage"), DISTRICT)
     (problem,) = problems(tmp_path, (DISTRICT,))
     assert problem.key == "versions.0.indicators.village.fact"
-    assert "没有名为 vilage 的指标" in problem.found and problem.meant == "是否应为 village？"
+    assert "没有名为 vilage 的指标" in problem.found and problem.expected == "是否应为 village？"

@@ -112,7 +112,7 @@ def test_an_example_without_what_the_condition_asks_for_is_told_so(
     found = check_examples(
         engine, tmp_path / "points", load_tables(tmp_path / "points", FACTS, HOUSE_DISTRICTS), FACTS
     )
-    assert {problem.meant for problem in found} == {
+    assert {problem.expected for problem in found} == {
         "请核对规则与例子；例中没有写条件用到的 insured_now"
     }
 

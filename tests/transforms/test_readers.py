@@ -271,7 +271,7 @@ def test_a_parquet_title_that_would_hide_another_ends_the_run(
     pq.write_table(table((title, ["invention"] * 2)), tmp_path / "patents.parquet")
     with pytest.raises(JifenError) as caught:
         clean(connection, tmp_path, tmp_path / "patents.parquet")
-    assert caught.value.code == code and told in caught.value.what
+    assert caught.value.code == code and told in caught.value.message
 
 
 def test_the_name_of_a_part_is_no_pattern(

@@ -110,7 +110,7 @@ def test_a_mistake_in_a_service_is_refused_at_its_place(
     folder = changed(tmp_path, "services", "rent_subsidy", (old, new))
     problem = next(one for one in refused(folder) if one.key == key)
     assert problem.file == folder / "rent_subsidy.yaml"
-    assert word in f"{problem.found}；{problem.meant}"
+    assert word in f"{problem.found}；{problem.expected}"
     assert (
         key.rsplit(".", 1)[-1]
         in problem.file.read_text(encoding="utf-8").splitlines()[problem.line - 1]
@@ -143,7 +143,7 @@ def test_versions_ascend_and_a_mistake_taken_over_is_told_once_where_it_stands(
 ) -> None:
     text = ("from: 2022-04-01", "from: 2021-09-08")
     (problem,) = refused(changed(tmp_path / "a", "services", "household_registration", text))
-    assert problem.key == "versions.1.from" and "从早到晚" in problem.meant
+    assert problem.key == "versions.1.from" and "从早到晚" in problem.expected
     text = ("permit_months >= 60", "permit_month >= 60")
     (problem,) = refused(changed(tmp_path / "b", "services", "household_registration", text))
     assert problem.key == "versions.0.conditions.0.when"
@@ -171,7 +171,7 @@ def test_a_standing_reminder_cannot_take_the_kind_of_a_service(tmp_path: Path) -
     )
     (folder / "permit_endorsement.yaml").rename(folder / "rent_subsidy.yaml")
     (problem,) = refused(folder)
-    assert problem.key == "kind" and "某项服务" in problem.meant
+    assert problem.key == "kind" and "某项服务" in problem.expected
 
 
 def test_the_hash_is_of_what_a_version_says_not_of_how_it_is_written(tmp_path: Path) -> None:

@@ -40,11 +40,11 @@ WORDS = {"number": "数值", "yes_no": "是否", "text": "文字", "date": "日�
 
 
 class ExpressionError(ValueError):
-    """A text that the language cannot say: what was found and what was meant, in the writer's words."""
+    """A text that the language cannot say: what was found and what was expected, in the writer's words."""
 
-    def __init__(self, found: str, meant: str) -> None:
-        super().__init__(f"{found}；{meant}")
-        self.found, self.meant = found, meant
+    def __init__(self, found: str, expected: str) -> None:
+        super().__init__(f"{found}；{expected}")
+        self.found, self.expected = found, expected
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,6 @@ def validate_derived_facts(sources: Mapping[str, Source], folder: Path) -> list[
                 (parse_condition if unit == "yes_no" else parse_expression)(text, kinds)
             except ExpressionError as error:
                 file = YamlDocument(folder / f"{source.source}.yaml")
-                file.refuse(("facts", name, "derive"), error.found, error.meant)
+                file.add_error(("facts", name, "derive"), error.found, error.expected)
                 problems += file.problems
     return problems

@@ -78,7 +78,7 @@ def check_examples(
                 )
                 gives = "的分超出 99,999.99" if given is None else f"得 {given:f} 分"
                 found = f"例中写 {case.points:f} 分，按规则{gives}"
-                file.refuse(case.place, found, f"请核对规则与例子{missing}")
+                file.add_error(case.place, found, f"请核对规则与例子{missing}")
         problems += file.problems
     return problems
 

@@ -134,7 +134,7 @@ class _Reader:
         """The table, or None when anything in the file is wrong (see `problems`)."""
         if not isinstance(self.file.data, dict):
             if not self.file.problems:
-                self.file.refuse((), "不是积分表", "应有 authority、title、versions 等键")
+                self.file.add_error((), "不是积分表", "应有 authority、title、versions 等键")
             return None
         data = dict(self.file.data)
         if isinstance(data.get("versions"), list):
@@ -143,7 +143,7 @@ class _Reader:
             ]
         table = self.file.parse(PointsTable, data)
         if data.get("authority") not in (None, self.authority):
-            self.file.refuse(
+            self.file.add_error(
                 ("authority",), f"{data['authority']}", f"应与文件名相同：{self.authority}"
             )
         self._check_order(data.get("versions"))
@@ -165,7 +165,7 @@ class _Reader:
             for place, found, meant in validate_structure(
                 self.authority, *parts_of, draft.mentioned
             ):
-                self.file.refuse((*draft.place, *place), found, meant)
+                self.file.add_error((*draft.place, *place), found, meant)
         self.drafts.setdefault(str(data.get("from")), draft)
         parts: dict[str, dict[str, Any]] = {
             "sections": draft.sections, "groups": draft.groups, "indicators": draft.indicators
@@ -205,7 +205,7 @@ class _Reader:
                 draft.mentioned |= {str(section)} if section else {*draft.sections, *draft.groups}
                 continue
             for place, found, meant in validate_indicator(indicator, self.authority, self.facts):
-                self.file.refuse(self._origin(draft, code, place), found, meant)
+                self.file.add_error(self._origin(draft, code, place), found, meant)
 
     def _indicator(self, draft: _Draft, code: str, entry: Any) -> Indicator | None:
         """An indicator as written, or as in an earlier version with the keys given here in place of its own."""
@@ -215,7 +215,7 @@ class _Reader:
             draft.origins[code] = {key: (*place, key) for key in draft.written[code]}
             return self._parse(Indicator, entry, place)
         earlier = self.drafts.get(str(entry["as_in"]))
-        filled = self.file.filled(entry, place)
+        filled = self.file.require_values(entry, place)
         if not filled or earlier is None or code not in earlier.indicators:
             if filled:
                 self._refuse_as_in(place, code, entry["as_in"], earlier)
@@ -233,18 +233,20 @@ class _Reader:
         return self.file.parse(Indicator, draft.written[code], place)
 
     def _parse(self, model: type[Part], entry: Any, place: Place) -> Part | None:
-        return self.file.parse(model, entry, place) if self.file.filled(entry, place) else None
+        return (
+            self.file.parse(model, entry, place) if self.file.require_values(entry, place) else None
+        )
 
     def _refuse_as_in(self, place: Place, code: str, named: Any, earlier: _Draft | None) -> None:
         if earlier is not None:
-            self.file.refuse(
+            self.file.add_error(
                 (*place, "as_in"),
                 *describe_unknown(f"指标（在 {named} 版中）", code, earlier.indicators),
             )
         elif (
             "None" not in self.drafts
         ):  # a version without a date, told already, may be the one that is meant
-            self.file.refuse(
+            self.file.add_error(
                 (*place, "as_in"), *describe_unknown("更早的版本", str(named), self.drafts)
             )
 
@@ -265,7 +267,7 @@ class _Reader:
             if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", begins):
                 continue
             if begins <= newest:
-                self.file.refuse(
+                self.file.add_error(
                     ("versions", index, "from"),
                     f"{begins} 不晚于前一个版本 {newest}",
                     "版本按日期从早到晚排列",
@@ -279,7 +281,7 @@ class _Reader:
             for code in draft.indicators:
                 if code in sections - set(draft.sections):
                     place = (*draft.place, "indicators", code)
-                    self.file.refuse(place, f"名称 {code} 是另一版本中的部分", "请换一个代码")
+                    self.file.add_error(place, f"名称 {code} 是另一版本中的部分", "请换一个代码")
 
     def _check_awards(self) -> None:
         """Awards are given under the codes of indicators: one that this table never had is a slip of the pen."""
@@ -289,6 +291,6 @@ class _Reader:
                 award = (indicator.fact if indicator else None) or ""
                 if award.startswith(AWARD) and award.removeprefix(AWARD) not in known:
                     found, meant = describe_unknown("指标", award.removeprefix(AWARD), known)
-                    self.file.refuse(
+                    self.file.add_error(
                         self._origin(draft, code, ("fact",)), f"赋分记在指标代码下，{found}", meant
                     )

@@ -59,7 +59,7 @@ def validate_indicator(
             try:
                 parse_condition(text, build_fact_kinds(facts))
             except ExpressionError as error:
-                yield (key,), error.found, error.meant
+                yield (key,), error.found, error.expected
     yield from _evidence_mistakes(indicator, facts)
 
 

@@ -46,7 +46,7 @@ def check_service_examples(
                 given = _service_outcome(session, service.service, version, example, known)
                 if given != example.outcome:
                     place = ("versions", index, "examples", number)
-                    file.refuse(
+                    file.add_error(
                         place,
                         f"例中写{_said(example.outcome)}，按规则得{_said(given)}",
                         "请核对规则与例子",
@@ -69,7 +69,7 @@ def check_reminder_examples(
             given = _reminder_outcome(session, reminder, example, known)
             if given != (example.reminded, example.due_on):
                 said = "提醒" if given[0] else "不提醒"
-                file.refuse(
+                file.add_error(
                     ("examples", number),
                     f"按规则{said}，到期日 {given[1] or '无'}",
                     "请核对规则与例子",

@@ -80,9 +80,9 @@ def _load(folder: Path, read: Callable[[YamlDocument], Declared | None]) -> list
         problems.append(Diagnostic(folder, 1, "(文件夹)", "不存在", "没有声明时请留一个空文件夹"))
     for path in sorted(folder.glob("*.y*ml")):
         file = YamlDocument(path)
-        declared = read(file) if not file.problems and file.filled(file.data) else None
+        declared = read(file) if not file.problems and file.require_values(file.data) else None
         if path.suffix != ".yaml":
-            file.refuse((), path.name, "文件名应以 .yaml 结尾")
+            file.add_error((), path.name, "文件名应以 .yaml 结尾")
         problems += dict.fromkeys(file.problems)
         found += [] if declared is None else [declared]
     if problems:
@@ -97,9 +97,9 @@ def _standing(
     if reminder is not None:
         _note(file, validate_standing_reminder(reminder, known))
         if reminder.kind != file.path.stem:
-            file.refuse(("kind",), reminder.kind, f"应与文件名一致：{file.path.stem}")
+            file.add_error(("kind",), reminder.kind, f"应与文件名一致：{file.path.stem}")
         if reminder.kind in taken:
-            file.refuse(("kind",), reminder.kind, "已是某项服务的提醒，请换一个代码")
+            file.add_error(("kind",), reminder.kind, "已是某项服务的提醒，请换一个代码")
     return reminder
 
 
@@ -114,17 +114,17 @@ def _service(file: YamlDocument, known: ValidationScope, *, points_known: bool) 
         Service, {**file.data, "versions": [version.model or REFUSED for version in versions]}
     )
     if file.data.get("service") not in (None, file.path.stem):
-        file.refuse(("service",), f"{file.data['service']}", f"应与文件名一致：{file.path.stem}")
+        file.add_error(("service",), f"{file.data['service']}", f"应与文件名一致：{file.path.stem}")
     sound = [(version, version.model) for version in versions if version.model is not None]
     for version, model in sound if points_known else ():
         ends = min(
             (other.begins for _, other in sound if other.begins > model.begins), default=dt.date.max
         )
         for place, found, meant in validate_version(model, ends, known):
-            file.refuse(version.origin(place), found, meant)
+            file.add_error(version.origin(place), found, meant)
     for (_, before), (version, model) in pairwise(sound):
         if model.begins <= before.begins:
-            file.refuse(
+            file.add_error(
                 (*version.place, "from"),
                 f"{model.begins} 不晚于前一个版本",
                 "版本按日期从早到晚排列",
@@ -154,7 +154,7 @@ class _Version:
             }
             base = dated.get(named)
             if base is None:
-                self.file.refuse(
+                self.file.add_error(
                     (*self.place, "as_in"), *describe_unknown("更早的版本", named, dated)
                 )
                 return
@@ -179,4 +179,4 @@ class _Version:
 
 def _note(file: YamlDocument, mistakes: Iterable[Mistake]) -> None:
     for place, found, meant in mistakes:
-        file.refuse(place, found, meant)
+        file.add_error(place, found, meant)

@@ -134,7 +134,7 @@ def _expression_mistakes(
     try:
         expression = parse_expression(text, names)
     except ExpressionError as error:
-        yield place, error.found, error.meant
+        yield place, error.found, error.expected
         return
     if expression.kind != kind:
         yield place, f"{text!r}", WANTED[kind.name]
