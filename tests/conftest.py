@@ -1,14 +1,24 @@
-"""For every room: the machine as it was before each test, and an engine."""
+"""Fixtures for all tests: the process as it was before each, an engine, a root, a browser, servers."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
+from flows.storage.root import Root
+from tests.support.browser import Browser, open_browser
+from tests.support.servers import postgres, s3, s3_server, sftp, sftp_server  # noqa: F401 - fixtures
+from tests.support.services_town import Town
+from tests.support.troubles import Counter, Death
 from transforms.engine.session import EngineSettings, open_engine
+
+Build = Callable[..., Path]
+KillAt = Callable[[int, Callable[[], object]], bool]
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +34,111 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
     """For statements on tables of their own, or temporary ones made anew."""
     with open_engine(EngineSettings("500MB"), tmp_path_factory.mktemp("spill")) as connection:
         yield connection
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_engine(EngineSettings("1GB"), tmp_path / "spill") as opened:
+        yield opened
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    return Town(tmp_path)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
+    monkeypatch.delenv("JIFEN_KEY_FILE", raising=False)
+    made = Root(tmp_path / "var", tmp_path / "var" / "inbox")
+    made.prepare()
+    return made
+
+
+@pytest.fixture
+def build(root: Root) -> Build:
+    """`build("name", shift=0)`: a small finished build folder; two residents, one of them in no district table."""
+
+    def make(name: str, shift: int = 0) -> Path:
+        folder = root.tmp / "build" / name
+        for inner in (
+            "scores",
+            "facts",
+            "restricted/identities",
+            "reminders",
+            "exports/330211",
+            "report",
+            "sql",
+        ):
+            (folder / inner).mkdir(parents=True)
+        rows = f"('ab', 60.5 + {shift}, 10, 20, 50.5 + {shift}, 7, 57.5 + {shift}), ('cd', 5, 0, 10, -5, NULL, -5)"
+        with open_engine(EngineSettings("200MB", 1), root.tmp / "spill") as connection:
+            connection.execute(
+                f"""COPY (SELECT col0 AS resident_key, col1::DECIMAL(7,2) AS base_points,
+                    col2::DECIMAL(7,2) AS bonus_points, col3::DECIMAL(7,2) AS deduction_points,
+                    col4::DECIMAL(7,2) AS common_points, col5::DECIMAL(7,2) AS district_points,
+                    col6::DECIMAL(7,2) AS total_points FROM (VALUES {rows}))
+                TO '{folder}/scores/part-0.parquet'"""
+            )
+        for file in (
+            "facts/a.parquet",
+            "restricted/identities/a.parquet",
+            "reminders/a.parquet",
+            "exports/330211/x.csv",
+        ):
+            (folder / file).write_text(f"{file} {shift}")
+        (folder / "report" / "index.html").write_text("<p>积分</p>")
+        (folder / "sql" / "points.sql").write_text("SELECT 1")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def facts() -> dict[str, Any]:
+    """What the monthly flow says of such a build."""
+    return {
+        "residents": 2,
+        "sections": {
+            "positive": ["base_points", "bonus_points"],
+            "subtracted": ["deduction_points"],
+        },
+        "deliveries": [],
+        "accounts": [
+            {
+                "source": "registry",
+                "month": "2021-10",
+                "received": 9,
+                "clean": 6,
+                "quarantined": 2,
+                "superseded": 1,
+            }
+        ],
+    }
+
+
+@pytest.fixture
+def kill_at(tmp_path: Path) -> KillAt:
+    """`kill_at(n, work)`: do the work in a child that SIGKILLs itself before its n-th event on disk; was it killed?
+
+    What an event is: `tests/support/troubles.py`.
+    """
+
+    def run(event: int, work: Callable[[], object]) -> bool:
+        child = os.fork()
+        if child == 0:
+            Counter(Death(event), tmp_path)
+            try:
+                work()
+            finally:
+                os._exit(0)
+        _, status = os.waitpid(child, 0)
+        return os.WIFSIGNALED(status)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with open_browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened

@@ -15,7 +15,7 @@ import duckdb
 
 from flows.settings import OWN_DECLARATIONS
 from tests.benchmarks.questions import ask
-from tests.reports.queries import QUERIES
+from tests.support.queries import QUERIES
 
 JIFEN = str(Path(sys.executable).parent / "jifen")
 SMALL = 1_000  # residents: so few that only the framework takes time

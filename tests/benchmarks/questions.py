@@ -21,7 +21,7 @@ from rich.table import Table
 
 from expectations.month import Month
 from reports.catalogue.build import VIEWS, build_catalogue
-from tests.reports.queries import QUERIES
+from tests.support.queries import QUERIES
 
 ASK = """
 import duckdb, sys, time

@@ -17,7 +17,7 @@ from expectations.month import Month
 from flows.project import load_project, split_city
 from flows.settings import Paths, Settings
 from tests.benchmarks.floor import floor
-from tests.world import no_key_twice
+from tests.support.world import no_key_twice
 from transforms import outputs
 from transforms.clean.delivery import CleaningJob, clean_delivery
 from transforms.clean.national_id import to_text_sql

@@ -13,8 +13,8 @@ from expectations.month import Month
 from flows.storage.publish import list_published_months, list_revisions
 from flows.storage.root import Root, hash_file
 from flows.storage.verify import verify_root
-from tests.faults.killing import run_in_child
-from tests.world import SOURCES, World
+from tests.support.killing import run_in_child
+from tests.support.world import SOURCES, World
 from transforms.engine.session import EngineSettings
 
 FIRST, SECOND = "2024-03", "2024-04"

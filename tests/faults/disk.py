@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.faults.city import FIRST, SECOND, City
-from tests.faults.killing import run_in_child
 from tests.faults.kills import jifen
-from tests.faults.troubles import Full, filler
+from tests.support.killing import run_in_child
+from tests.support.troubles import Full, filler
 
 LARGE = 1 << 30
 

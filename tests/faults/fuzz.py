@@ -21,7 +21,7 @@ from expectations.errors import DeclarationError, JifenError
 from expectations.month import Month
 from expectations.yaml_document import YamlDocument
 from flows.settings import OWN_DECLARATIONS
-from tests.world import SOURCES, national_id, no_key_twice
+from tests.support.world import SOURCES, national_id, no_key_twice
 from transforms.clean.delivery import CleaningJob, clean_delivery
 from transforms.clean.readers import open_part
 from transforms.engine.session import EngineSettings, open_engine

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.faults.city import SECOND, City
-from tests.faults.killing import run_in_child
-from tests.faults.troubles import Death
+from tests.support.killing import run_in_child
+from tests.support.troubles import Death
 
 BYTES = (
     0,

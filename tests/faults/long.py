@@ -25,10 +25,10 @@ from tests.faults.city import SECOND, City
 from tests.faults.disk import in_namespace
 from tests.faults.flips import findings, flip, is_seal, named, published_files, received_files
 from tests.faults.fuzz import fuzz
-from tests.faults.killing import run_in_child
 from tests.faults.kills import deaths, kill_and_finish, kill_the_command
 from tests.faults.machine import clocks, low_memory, run_beside
-from tests.faults.troubles import Death
+from tests.support.killing import run_in_child
+from tests.support.troubles import Death
 
 PAGE = Path(__file__).parents[2] / "docs" / "assurance" / "reliability.md"
 BEGIN, END = "<!-- made by tests.faults.long -->", "<!-- end -->"

@@ -15,9 +15,9 @@ from expectations.month import Month
 from flows.settings import Settings
 from flows.storage.root import Root
 from tests.faults.city import kept_files
-from tests.faults.killing import Ended, run_in_child
-from tests.faults.troubles import Clock
-from tests.world import SOURCES, World
+from tests.support.killing import Ended, run_in_child
+from tests.support.troubles import Clock
+from tests.support.world import SOURCES, World
 
 
 def run_beside(settings: Settings, month: str, times: int) -> list[Ended]:

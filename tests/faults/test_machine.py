@@ -8,10 +8,10 @@ import pytest
 
 from flows.settings import Engine
 from tests.faults.city import SECOND, City
-from tests.faults.killing import run_in_child
 from tests.faults.kills import jifen
 from tests.faults.machine import clocks, run_beside
-from tests.world import World, national_id
+from tests.support.killing import run_in_child
+from tests.support.world import World, national_id
 
 pytestmark = pytest.mark.timeout(900)
 

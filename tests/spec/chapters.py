@@ -21,7 +21,7 @@ from typing import Any, Literal
 from expectations.reference_tables import Reference, load_reference
 from expectations.source_loader import collect_facts, load_sources
 from expectations.yaml_document import YamlDocument
-from tests.spec.both_engines import Resident
+from tests.support.both_engines import Resident
 from transforms.expressions.fact_values import HOURS_BY_YEAR
 from transforms.points.load import load_tables
 from transforms.points.models import AWARD, CITY, PointsTable

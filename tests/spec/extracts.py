@@ -21,14 +21,14 @@ from expectations.month import Month
 from expectations.reference_tables import TABLES, Reference
 from expectations.source_loader import load_sources
 from expectations.source_model import Source
-from tests.reference.facts import facts
-from tests.reference.identity import check_character
-from tests.reference.points import points
-from tests.reference.rows import Received, corrections, standing
-from tests.reference.values import RawRow, one_extract
+from tests.parity.reference.facts import facts
+from tests.parity.reference.national_id import check_character
+from tests.parity.reference.points import points
+from tests.parity.reference.rows import Received, corrections, standing
+from tests.parity.reference.values import RawRow, one_extract
+from tests.parity.test_facts import write_clean
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row, tables
-from tests.transforms.services_town import KEY, resident
-from tests.transforms.test_facts_against_reference import write_clean
+from tests.support.services_town import KEY, resident
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.expressions.fact_values import parse_fact_value

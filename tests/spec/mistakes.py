@@ -11,7 +11,7 @@ import duckdb
 from expectations.errors import DeclarationError, Diagnostic
 from expectations.yaml_document import YamlDocument
 from tests.spec.chapters import FACTS, HERE
-from tests.transforms.services_town import KNOWN, REFERENCE, SERVICES, TABLES
+from tests.support.services_town import KNOWN, REFERENCE, SERVICES, TABLES
 from transforms.points.examples import check_examples
 from transforms.points.load import load_tables
 from transforms.services.examples import check_reminder_examples, check_service_examples

@@ -18,18 +18,10 @@ from typing import Any
 import duckdb
 
 from expectations.reference_tables import Reference
-from tests.reference.services import Resident, decided
-from tests.reference.town import PlainTown
+from tests.parity.reference.services import Resident, decided
+from tests.parity.reference.town import PlainTown
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row
-from tests.transforms.services_town import (
-    KEY,
-    REFERENCE,
-    TABLES,
-    Town,
-    child,
-    eligibility,
-    resident,
-)
+from tests.support.services_town import KEY, REFERENCE, TABLES, Town, child, eligibility, resident
 from transforms.engine.statements import Statement, run_statement
 from transforms.expressions.fact_values import parse_fact_value
 from transforms.facts.measures import FACT_TYPES

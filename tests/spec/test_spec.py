@@ -10,11 +10,11 @@ import pytest
 from expectations.source_loader import BUILTIN_SOURCES
 from expectations.yaml_document import YamlDocument
 from tests.spec import extracts, services
-from tests.spec.both_engines import by_reference, by_sql
 from tests.spec.chapters import FACTS, HERE, Case, chapters, expected, residents, tables, understood
 from tests.spec.manual import PAGE, manual
 from tests.spec.mistakes import Mistake, Sound, sound_declarations
-from tests.transforms.services_town import DATA, KNOWN
+from tests.support.both_engines import by_reference, by_sql
+from tests.support.services_town import DATA, KNOWN
 from transforms.points.rules import Rule
 from transforms.services.examples import check_service_examples
 

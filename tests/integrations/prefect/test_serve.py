@@ -1,0 +1,336 @@
+"""The schedule on a real Prefect server: `jifen serve` as operators start it, its deployment, and what its runs leave.
+
+One server and one `jifen serve` for all of this file. Runs are asked for through Prefect's API, for a moment of the past.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.servers import free_port
+from tests.support.world import World, national_id
+
+BIN = Path(sys.executable).parent
+PASSWORD = "jifen:only-for-tests"
+PERSON = national_id("33020319850101101")
+RESIDENT = {
+    "resident_id": PERSON, "name": "例甲某人", "phone": "05748888888", "residence_district": "330203",
+    "registered_on": "2019-01-15", "status": "resident",
+}  # fmt: skip
+OCTOBER = dt.datetime(
+    2021, 10, 31, 19, 30, tzinfo=dt.UTC
+)  # in Ningbo it is November: October is the month before
+NOVEMBER = dt.datetime(2021, 12, 6, 19, 30, tzinfo=dt.UTC)
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+
+@dataclass
+class Served:
+    """A root with its server, its schedule, and what has been told so far."""
+
+    folder: Path
+    port: int
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes]
+    posted: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "root"
+
+    def ask(self, path: str, body: object = None) -> Any:
+        secret = base64.b64encode(PASSWORD.encode()).decode()
+        headers = {"content-type": "application/json", "authorization": f"Basic {secret}"}
+        content = None if body is None else json.dumps(body).encode()
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.port}/api{path}", content, headers)
+        with until(lambda: unless_busy(asked)) as answer:
+            return json.load(answer)
+
+    @property
+    def deployment(self) -> Any:
+        return self.ask("/deployments/name/monthly/jifen")
+
+    def due(self, moment: dt.datetime) -> str:
+        """Have a run become due at a moment; its id."""
+        state = {"type": "SCHEDULED", "state_details": {"scheduled_time": moment.isoformat()}}
+        return str(
+            self.ask(f"/deployments/{self.deployment['id']}/create_flow_run", {"state": state})[
+                "id"
+            ]
+        )
+
+    def run(self, moment: dt.datetime) -> Any:
+        """Have a run become due, and wait for its end."""
+        return self.await_state(self.due(moment), *ENDED)
+
+    def await_state(self, run: str, *wanted: str) -> Any:
+        return until(
+            lambda: (seen := self.ask(f"/flow_runs/{run}"))["state_type"] in wanted and seen
+        )
+
+    def commanded(self) -> list[dict[str, Any]]:
+        """What the command was given on standard input, in its order."""
+        return [
+            json.loads(line)
+            for line in (self.folder / "told").read_text(encoding="utf-8").splitlines()
+        ]
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """What `look` finds, once it finds something."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it did not come")
+
+
+def unless_busy(asked: urllib.request.Request) -> Any:
+    """The answer; None when the server's database is busy with another writer."""
+    try:
+        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=30)
+    except urllib.error.HTTPError as error:
+        if error.code != 503:
+            raise
+        return None
+
+
+@pytest.fixture(scope="module")
+def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """An address that takes every message down."""
+    posted: list[dict[str, Any]] = []
+
+    class TakeDown(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), TakeDown)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/jifen", posted
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory, webhook: tuple[str, list[dict[str, Any]]]
+) -> Iterator[Served]:
+    folder, port = tmp_path_factory.mktemp("served"), free_port()
+    (folder / "told.sh").write_text(
+        f'#!/bin/sh\n(cat; echo) >> "{folder}/told"\n[ "$JIFEN_STATE" != failed ]\n'
+    )
+    (folder / "told.sh").chmod(0o700)
+    (folder / "jifen.toml").write_text(
+        '[paths]\nroot = "root"\ninbox = "inbox"\n[policy]\nallow_illustrative = true\n'
+        f'[notify]\nwebhook = "{webhook[0]}"\ncommand = ["{folder}/told.sh"]\n',
+        encoding="utf-8",
+    )
+    world = World(folder)
+    world.deliver("2021-10", registry=[RESIDENT])
+    world.deliver("2021-11", registry=[RESIDENT] + [{**RESIDENT, "resident_id": PERSON[:17]}] * 30)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "JIFEN_"))} | {
+        "PREFECT_HOME": str(folder / "root" / "prefect"), "DO_NOT_TRACK": "1", "PREFECT_UI_ENABLED": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_API_AUTH_STRING": PASSWORD,
+        "PREFECT_API_AUTH_STRING": PASSWORD, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1", "NO_PROXY": "127.0.0.1",
+    }  # fmt: skip
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            env=environment, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        until(lambda: answers(port))
+        with (folder / "serve.log").open("wb") as log:
+            command = [BIN / "jifen", "serve", "--day", "7", "--time", "03:30"]
+            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        found = Served(folder, port, environment, process, webhook[1])
+        until(lambda: (folder / "root" / "prefect" / "serve.log").exists() and deployed(found))
+        yield found
+        process.terminate()
+        assert process.wait(60) == 0
+        assert "Traceback" not in (folder / "serve.log").read_text(encoding="utf-8")
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(60)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def deployed(served: Served) -> bool:
+    try:
+        return bool(served.deployment)
+    except OSError:
+        return False
+
+
+def test_the_deployment_has_the_day_and_the_hour_of_the_city_and_runs_one_at_a_time(
+    served: Served,
+) -> None:
+    deployment = served.deployment
+    (schedule,) = deployment["schedules"]
+    assert schedule["active"] and not deployment["paused"]
+    assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == (
+        "30 3 7 * *",
+        "Asia/Shanghai",
+    )
+    assert deployment["global_concurrency_limit"]["limit"] == 1
+    assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    assert deployment["parameters"] == {}
+
+
+def test_the_server_plans_the_coming_runs_by_itself(served: Served) -> None:
+    """Its scheduler is one of the first things to break when a library beneath it changes."""
+    planned = {
+        "deployments": {"id": {"any_": [served.deployment["id"]]}},
+        "sort": "EXPECTED_START_TIME_ASC",
+    }
+    runs = until(
+        lambda: [run for run in served.ask("/flow_runs/filter", planned) if run["auto_scheduled"]]
+    )
+    starts = [dt.datetime.fromisoformat(run["expected_start_time"]) for run in runs]
+    assert len(starts) >= 3 and all(start > dt.datetime.now(dt.UTC) for start in starts)
+    assert {(start.day, start.hour, start.minute) for start in starts} == {
+        (6, 19, 30)
+    }  # the 7th, 03:30 in Ningbo
+
+
+def test_a_run_that_is_due_publishes_the_month_before_and_tells_it(served: Served) -> None:
+    run = served.run(OCTOBER)
+    assert (run["state_type"], run["name"], run["parameters"]) == ("COMPLETED", "2021-10", {})
+    report = served.root / "months" / "2021-10" / "r1" / "report" / "index.html"
+    assert report.is_file()
+    told = {
+        "month": "2021-10", "state": "published", "exit_code": 0, "reason": "", "todo": "", "report": str(report),
+        "revision": 1,
+    }  # fmt: skip
+    assert until(lambda: served.posted and served.posted[-1]) == told
+    assert served.commanded()[-1] == told
+    (page,) = served.ask("/artifacts/filter", {"artifacts": {"key": {"any_": ["month-2021-10"]}}})
+    assert page["type"] == "markdown" and page["flow_run_id"] == run["id"]
+    for fact in (
+        "2021-10 ✔ 已发布",
+        "1 人计分",
+        "| 流动人口登记 | 1 | 1 | 0 | 0 |",
+        report.as_uri(),
+        "| publish |",
+    ):
+        assert fact in page["data"]
+
+
+def test_a_failed_gate_leaves_a_failed_run_with_its_reason(served: Served) -> None:
+    run = served.run(NOVEMBER)
+    message = run["state"]["message"]
+    assert run["state_type"] == "FAILED"
+    assert "未通过检查" in message and "31 行中有 30 行" in message and "退出码：12" in message
+    told = until(lambda: served.posted[-1]["month"] == "2021-11" and served.posted[-1])
+    assert (told["state"], told["exit_code"]) == ("blocked", 12)
+    assert Path(told["report"]).is_file()
+    assert not (served.root / "published" / "2021-11").exists()
+
+
+def test_a_run_is_refused_while_another_holds_the_root_and_a_failing_command_is_told_only(
+    served: Served,
+) -> None:
+    with World(served.folder).root.lock():
+        run = served.run(OCTOBER)
+    assert run["state_type"] == "FAILED"
+    assert "另一个运行正占用" in run["state"]["message"] and "退出码：13" in run["state"]["message"]
+    told = until(lambda: served.posted[-1]["month"] == "2021-10" and served.posted[-1])
+    assert (told["state"], told["exit_code"]) == ("failed", 13)
+    until(
+        lambda: (
+            "通知未送达（command：exit 1）"
+            in (served.folder / "serve.log").read_text(encoding="utf-8")
+        )
+    )
+    logged = [
+        json.loads(line) for line in (served.root / "runs" / "notify.log").read_text().splitlines()
+    ]
+    assert (logged[-1]["webhook"], logged[-1]["command"]) == ("ok", "exit 1")
+
+
+def test_a_run_that_is_killed_is_told_by_the_process_that_served_it(served: Served) -> None:
+    before = len(served.posted)
+    run = served.due(OCTOBER)
+    served.await_state(run, "RUNNING")
+    children = (
+        Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
+    )
+    killed = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(int(killed[0]), signal.SIGKILL)
+    assert served.await_state(run, *ENDED)["state_type"] == "CRASHED"
+    told = until(lambda: len(served.posted) > before and served.posted[-1])
+    assert (told["month"], told["state"], told["reason"]) == (
+        "2021-10",
+        "failed",
+        "运行中断，没有完成",
+    )
+
+
+def test_nothing_personal_reaches_prefect_the_log_or_a_message(served: Served) -> None:
+    """After the runs above: everything of Prefect's home, both processes' words, and all that was told."""
+    home = served.root / "prefect"
+    kept = [path for path in home.rglob("*") if path.is_file()] + list(served.folder.glob("*.log"))
+    assert home / "prefect.db" in kept and served.posted
+    said = json.dumps([served.posted, served.commanded()], ensure_ascii=False)
+    for planted in (PERSON, PERSON[:17], RESIDENT["name"], RESIDENT["phone"]):
+        forms = (planted.encode(), json.dumps(planted)[1:-1].encode())
+        assert not [path for path in kept for form in forms if form in path.read_bytes()]
+        assert planted not in said
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"PREFECT_API_URL": ""}, "PREFECT_API_URL 没有设置"),
+        ({"PREFECT_API_URL": "http://127.0.0.1:9/api"}, "没有应答"),
+        ({"PREFECT_API_AUTH_STRING": "jifen:wrong"}, "拒绝了口令"),
+    ],
+    ids=["no server", "no answer", "wrong password"],
+)
+def test_without_a_server_the_error_says_how_to_come_by_one(
+    served: Served, changed: dict[str, str], reason: str
+) -> None:
+    given = served.environment | changed
+    done = subprocess.run(
+        [BIN / "jifen", "serve"],
+        cwd=served.folder,
+        env=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1 and reason in done.stderr
+    assert "Traceback" not in done.stderr
+    if "PREFECT_API_URL" in changed:
+        assert (
+            f"PREFECT_HOME={served.root}/prefect" in done.stderr and "server start" in done.stderr
+        )

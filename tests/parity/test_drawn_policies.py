@@ -1,0 +1,74 @@
+"""The generated policies reach everything that a points table can say: what is never drawn is never compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hypothesis import given
+
+from expectations.source_loader import collect_facts, load_sources
+from tests.parity.reference.policies import Policy, policies
+from tests.parity.reference.strategies import thorough
+from transforms.points.models import Group, Indicator, Section, Version
+from transforms.points.rules import Each, Range, Rule, Slope, Steps, Tiers
+
+OPTIONAL = {
+    Indicator: ("cap", "when", "unless", "at_most"),
+    Section: ("cap", "subtract"),
+    Group: ("cap",),
+    Range: ("low", "high", "below"),
+    Slope: ("low", "high"),
+    Each: ("unit", "pro_rata", "start"),
+}
+
+
+def parts(version: Version) -> Iterator[object]:
+    """A version's sections, groups, indicators, and what their rules are made of."""
+    yield from (*version.sections.values(), *version.groups.values(), *version.indicators.values())
+    for indicator in version.indicators.values():
+        rule = indicator.rule.per_year.rule if indicator.rule.per_year else indicator.rule
+        yield from (indicator.rule, rule)
+        yield from (rule.bands or ())
+        yield rule.content
+
+
+def said(part: object) -> Iterator[str]:
+    """What a part makes use of, by name."""
+    if isinstance(part, Rule):
+        yield part.form
+    if isinstance(part, Group):
+        yield f"groups {part.combine}"
+    if isinstance(part, Steps | Tiers):
+        yield f"{type(part).__name__} {part.mode}"
+    if isinstance(part, Slope):
+        yield f"Slope {part.direction}"
+    for kind, names in OPTIONAL.items():
+        if isinstance(part, kind):
+            yield from (
+                f"{kind.__name__} {name}"
+                for name in names
+                if getattr(part, name) not in (None, False)
+            )
+
+
+def test_every_rule_form_and_every_option_is_drawn() -> None:
+    seen: set[str] = set()
+
+    @thorough(40)
+    @given(policies(collect_facts(load_sources())))
+    def look(policy: Policy) -> None:
+        for version in (policy.city, *policy.districts.values()):
+            seen.update(use for part in parts(version) for use in said(part))
+
+    look()
+    modes = (
+        "groups sum",
+        "groups highest",
+        "Steps sum",
+        "Steps highest",
+        "Tiers whole",
+        "Tiers marginal",
+    )
+    wanted = {*Rule.model_fields, *modes, "Slope below", "Slope above"}
+    wanted |= {f"{kind.__name__} {name}" for kind, names in OPTIONAL.items() for name in names}
+    assert seen == wanted

@@ -1,0 +1,200 @@
+"""Generated people through the real fact statements: every fact of every resident is what the plain reference says."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+
+from expectations.month import Month
+from expectations.reference_tables import TABLES, Reference, load_reference
+from expectations.source_loader import collect_facts, load_sources
+from tests.parity.reference.facts import facts
+from tests.parity.reference.rows import last_received, over_quota, residents, standing, unmatched
+from tests.parity.reference.strategies import MONTHS, PATIENCE, thorough, worlds
+from tests.parity.reference.values import Row, one_extract
+from tests.parity.reference.worlds import DISTRICTS, World
+from transforms.engine.parquet_projection import copy_columns
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.facts.build import MonthFacts, build_facts
+from transforms.outputs import list_published_columns
+
+pytestmark = pytest.mark.timeout(PATIENCE)
+SOURCES = load_sources()
+PEOPLE = 50
+ARROW_TYPES = {
+    "id": pa.int64(),
+    "date": pa.date32(),
+    "month": pa.int32(),
+    "amount": pa.decimal128(12, 2),
+    "integer": pa.int32(),
+    "yes_no": pa.bool_(),
+}
+Clean = Mapping[str, Sequence[tuple[Month, Row]]]
+
+
+def clean_rows(world: World) -> dict[str, list[tuple[Month, Row]]]:
+    return {
+        name: [
+            (month, row)
+            for month, raw in extracts.items()
+            for row in one_extract(SOURCES[name], raw, month, DISTRICTS).clean
+        ]
+        for name, extracts in world.extracts.items()
+    }
+
+
+def stored(value: Any, kind: str) -> Any:
+    """A typed value as clean Parquet holds it."""
+    if value is None:
+        return None
+    return int(value[:17]) if kind == "id" else value.ordinal if kind == "month" else value
+
+
+def write_clean(root: Path, clean: Clean) -> dict[str, list[Path]]:
+    """The rows as the cleaning leaves them: a folder per source and received month."""
+    served: dict[str, list[Path]] = {}
+    for name, received in clean.items():
+        columns = SOURCES[name].columns
+        for month in sorted({month for month, _ in received}):
+            rows = [row for other, row in received if other == month]
+            arrays = {
+                column: pa.array(
+                    [stored(row[column], declared.type) for row in rows],
+                    ARROW_TYPES.get(declared.type, pa.string()),
+                )
+                for column, declared in columns.items()
+            }
+            arrays |= {
+                "part": pa.array([0] * len(rows)),
+                "record": pa.array(range(1, len(rows) + 1)),
+            }
+            folder = root / name / f"received={month}" / "d1"
+            folder.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table(arrays), folder / "rows.parquet")
+            served.setdefault(name, []).append(folder)
+    return served
+
+
+def write_reference(folder: Path, tables: Mapping[str, list[dict[str, str]]]) -> Reference:
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {
+        **tables,
+        "districts": [{"code": code, "name": code, "name_en": code} for code in DISTRICTS],
+    }
+    for name, (_, columns) in TABLES.items():
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as text:
+            writer = csv.DictWriter(text, list(columns), restval="")
+            writer.writeheader()
+            writer.writerows(known.get(name, []))
+    return load_reference(folder)
+
+
+def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[dict[str, Any]]]:
+    """Make the facts with the engine: what was made, and the fact rows. From all rows, and from what months handed on."""
+    reference = write_reference(root / "reference", world.tables)
+    served = write_clean(root / "clean", clean)
+
+    def make(month: Month, before: Path | None) -> MonthFacts:
+        known = {
+            name: [folder for folder in folders if folder.parent.name <= f"received={month}"]
+            for name, folders in served.items()
+        }
+        handed = {path.name: path for path in before.iterdir()} if before else None
+        shutil.rmtree(root / f"{month}", ignore_errors=True)
+        with open_engine(EngineSettings(memory="500MB"), root / "spill") as engine:
+            return build_facts(
+                engine, SOURCES, known, reference, ["education"], month, b"key", root / f"{month}",
+                root / "over_quota", before=handed, onward=root / "onward" / str(month),
+            )  # fmt: skip
+
+    make(world.month, None)
+    table, earlier = root / f"{world.month}", root / "onward" / str(world.month - 1)
+    at_once, published = [file.read_bytes() for file in files_of(table)], published_of(table)
+    shutil.rmtree(root / "onward")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "transforms.engine.statements.MAX_PARTITION_ROWS", 100
+        )  # words of new postings are made in several parts,
+        make(world.month - 1, None)
+        made = make(world.month, earlier)
+        assert [file.read_bytes() for file in files_of(table)] == at_once
+        shutil.rmtree(root / "onward" / str(world.month))
+        patch.setattr(
+            "transforms.engine.statements.MAX_BATCH_PEOPLE", 2
+        )  # and so are those handed on,
+        patch.setattr("transforms.engine.partitioning.PEOPLE", 2)  # and the fact table
+        assert make(world.month, earlier) == made
+        assert published_of(table) == published
+    return made, pq.read_table(table).to_pylist()
+
+
+def files_of(table: Path) -> list[Path]:
+    return sorted(table.iterdir())
+
+
+def published_of(table: Path) -> list[pa.Table]:
+    """What is published of a fact table, whatever files and row groups it lies in."""
+    published = []
+    for columns in list_published_columns(collect_facts(SOURCES)).values():
+        copy_columns(files_of(table), table.with_suffix(".parquet"), columns)
+        published.append(pq.read_table(table.with_suffix(".parquet")))
+    return published
+
+
+def plain(value: Any) -> Any:
+    """A fact of the engine in the reference's shape: lists of structs as dicts and tuples."""
+    if isinstance(value, list):
+        entries = [tuple(entry.values()) for entry in value]
+        return entries if entries and len(entries[0]) == 3 else dict(entries) if entries else []
+    return value
+
+
+def same(reference: Any, engine: Any) -> bool:
+    return plain(engine) == reference or (not engine and not reference and isinstance(engine, list))
+
+
+@pytest.mark.parametrize("month", MONTHS, ids=str)
+def test_every_fact_of_every_resident_is_what_the_reference_says(month: Month) -> None:
+    thorough(3)(given(worlds(SOURCES, PEOPLE, months=[month]))(check_world))()
+
+
+def check_world(world: World) -> None:
+    clean = clean_rows(world)
+    wanted = facts(SOURCES, clean, world.month, world.tables)
+    with tempfile.TemporaryDirectory() as folder:
+        made, rows = run_facts(world, clean, Path(folder))
+    kept = {name: last_received(source, clean[name]) for name, source in SOURCES.items()}
+    people = residents(SOURCES, kept)
+    assert {row["resident_id"][:17] for row in rows} == {person[:17] for person in people}
+    assert made.residents == len(rows) == len(wanted)
+    others = {name: source for name, source in SOURCES.items() if not source.spine}
+    assert made.unmatched == {
+        name: unmatched(source, clean[name], people) for name, source in others.items()
+    }
+    assert made.over_quota == {"local_awards": count_over_quota(clean, world)}
+    by_number = {person[:17]: (person, known) for person, known in wanted.items()}
+    for row in rows:
+        person, known = by_number[row["resident_id"][:17]]
+        assert row["district"] == people[person]["residence_district"]
+        differing = {
+            name: (value, row[name]) for name, value in known.items() if not same(value, row[name])
+        }
+        assert not differing, f"resident {person}, fact: (reference, engine)"
+
+
+def count_over_quota(clean: Clean, world: World) -> int:
+    source = SOURCES["local_awards"]
+    assert source.quota
+    valid = standing(
+        source.model_copy(update={"quota": None}), clean["local_awards"], world.month.last_day, {}
+    )
+    return len(over_quota(source.quota, valid, world.month.last_day, world.tables))

@@ -1,0 +1,151 @@
+"""What a month hands on to the next saves reading the history again, and never changes what comes out."""
+
+from __future__ import annotations
+
+import hmac
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flows.storage import incremental_state
+from tests.support.world import Rows, World, national_id
+
+PERSON = national_id("33020619800101001")
+RESIDENT = {"resident_id": PERSON, "status": "resident", "residence_district": "330206"}
+
+
+def posting(month: str, posted_on: str, kind: str = "paid", employer: str = "E1") -> dict[str, str]:
+    return {
+        "resident_id": PERSON, "insurance": "pension", "month": month, "district": "330206", "employer_id": employer,
+        "kind": kind, "posted_on": posted_on,
+    }  # fmt: skip
+
+
+# January to September, April taken back in June; November and the next March paid ahead; one long ago.
+OCTOBER = [
+    *(posting(f"2021-0{month}", f"2021-0{month}-20") for month in range(1, 10)),
+    posting("2021-04", "2021-06-01", "reversed"),
+    posting("2021-11", "2021-10-20"),
+    posting("2022-03", "2021-10-20"),
+    posting("1995-07", "1995-07-20"),
+]
+# October; April paid again by another employer; September taken back; July taken back too early to count.
+NOVEMBER = [
+    posting("2021-10", "2021-11-20"),
+    posting("2021-04", "2021-11-20", employer="E2"),
+    posting("2021-09", "2021-11-21", "reversed"),
+    posting("2021-07", "2021-07-01", "reversed"),
+]
+
+
+def lose(world: World) -> None:
+    shutil.rmtree(world.root.tmp / "onward")
+
+
+def damage(world: World) -> None:
+    """One bit of the words, somewhere in the middle."""
+    (words,) = (world.root.tmp / "onward").rglob("words_*/*.parquet")
+    content = bytearray(words.read_bytes())
+    content[len(content) // 2] ^= 1
+    words.write_bytes(content)
+
+
+def deliver_again(world: World) -> None:
+    """October once more, without February; October itself is not run again."""
+    world.deliver("2021-10", registry=[RESIDENT], social_security=without(OCTOBER, "2021-02"))
+
+
+def without(rows: Rows, month: str) -> Rows:
+    return [row for row in rows if row["month"] != month]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "taken_up", "months"),
+    [
+        (lambda world: None, True, 11),
+        (lose, False, 11),
+        (damage, False, 11),
+        (deliver_again, False, 10),
+    ],
+    ids=["nothing", "lost", "damaged", "delivered_again"],
+)
+def test_the_facts_are_those_of_the_whole_history_whatever_became_of_what_was_handed_on(
+    tmp_path: Path, trouble: Callable[[World], None], taken_up: bool, months: int
+) -> None:
+    world = World(tmp_path, only=("registry", "social_security"))
+    world.deliver("2021-10", registry=[RESIDENT], social_security=OCTOBER)
+    world.run("2021-10")
+    (october,) = world.table("2021-10", "facts")
+    assert (
+        october["pension_months"],
+        october["pension_run_months"],
+        october["pension_gap_months"],
+    ) == (9, 5, 1)
+    trouble(world)
+    world.deliver("2021-11", registry=[RESIDENT], social_security=NOVEMBER)
+    run = world.run("2021-11")
+    assert bool(incremental_state.load_previous_state(run)) is taken_up
+    (november,) = world.table("2021-11", "facts")
+    # 1995-07, January to August, October and November: the run is broken by September.
+    assert (
+        november["pension_months"],
+        november["pension_run_months"],
+        november["pension_gap_months"],
+    ) == (
+        months,
+        2,
+        0,
+    )
+
+
+def test_only_what_the_next_months_need_is_kept(tmp_path: Path) -> None:
+    world = World(tmp_path, only=("registry", "social_security"))
+    for month in ("2021-10", "2021-11", "2021-12"):
+        world.deliver(month, registry=[RESIDENT], social_security=[posting(month, f"{month}-20")])
+        world.run(month)
+    kept = sorted(folder.name[:7] for folder in (world.root.tmp / "onward").iterdir())
+    assert kept == ["2021-11", "2021-12"]
+
+
+NEWCOMER = national_id("33020619850101002")
+
+
+def rewrite(world: World) -> None:
+    """The identities of October say that somebody else's pseudonym is this person's: such a file is not what was published."""
+    (path,) = world.root.published.glob("2021-10/restricted/identities/*.parquet")
+    table = pq.read_table(path)
+    column = table.schema.get_field_index("resident_key")
+    pq.write_table(table.set_column(column, "resident_key", pa.array(["0" * 32])), path.resolve())
+
+
+def lose_identities(world: World) -> None:
+    shutil.rmtree(world.root.published / "2021-10" / "restricted" / "identities")
+
+
+@pytest.mark.parametrize(
+    "trouble", [lambda world: None, rewrite, lose_identities], ids=["nothing", "rewritten", "lost"]
+)
+def test_who_was_known_the_month_before_keeps_a_pseudonym_that_is_that_of_their_id(
+    tmp_path: Path, trouble: Callable[[World], None]
+) -> None:
+    world = World(tmp_path, only=("registry", "social_security"))
+    world.deliver(
+        "2021-10", registry=[RESIDENT], social_security=[posting("2021-09", "2021-09-20")]
+    )
+    world.run("2021-10")
+    trouble(world)
+    both = [RESIDENT, {**RESIDENT, "resident_id": NEWCOMER}]
+    world.deliver("2021-11", registry=both, social_security=[posting("2021-10", "2021-10-20")])
+    run = world.run("2021-11")
+    keys = {
+        row["resident_id"]: row["resident_key"]
+        for row in world.table("2021-11", "restricted/identities")
+    }
+    assert keys == {
+        person: hmac.new(run.key, person.encode(), "sha256").hexdigest()[:32]
+        for person in (PERSON, NEWCOMER)
+    }

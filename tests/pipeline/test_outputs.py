@@ -1,0 +1,440 @@
+"""Promises about what a month leaves behind, and how it is used, that nothing else holds."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+import sqlglot
+from typer.testing import CliRunner
+
+from flows.cli.app import app
+from flows.commands.demo import describe_results
+from flows.project import code_fingerprint
+from flows.settings import OWN_DECLARATIONS
+from flows.storage.root import fingerprint_key, hash_file
+from tests.support.synthetic_city import MONTHS, synthetic_city
+from tests.support.world import World, read_rows
+from transforms.engine.sql import sql_literal
+
+MARCH, APRIL = MONTHS
+TABLES = ("scores", "facts", "eligibility", "changes")
+
+
+@pytest.fixture(scope="module")
+def city() -> World:
+    return synthetic_city()
+
+
+def parts(city: World, name: str) -> list[Path]:
+    return sorted((city.revision(APRIL).path / name).glob("*.parquet"))
+
+
+def table(city: World, name: str) -> Path:
+    (file,) = parts(city, name)
+    return file
+
+
+def described(file: Path) -> dict[str, str]:
+    return {
+        name: kind for name, kind, *_ in duckdb.sql(f"DESCRIBE FROM {sql_literal(file)}").fetchall()
+    }
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# --- the root ---
+
+
+def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None:
+    root, revision = city.root.path, city.revision(APRIL).path
+    made = {
+        "raw",
+        "clean",
+        "quarantine",
+        "defects",
+        "months",
+        "published",
+        "runs",
+        "tmp",
+        "prefect",
+    }
+    assert names(root) - {"inbox"} == {*made, "catalogue.duckdb", "catalogue.sql", "secret.key"}
+    assert names(revision) == {
+        *(
+            "scores",
+            "facts",
+            "eligibility",
+            "changes",
+            "restricted",
+            "reminders",
+            "exports",
+            "report",
+            "policy",
+            "sql",
+        ),
+        *("manifest.json", ".mac"),
+    }
+    assert names(revision / "restricted") == {"identities", "over_quota", "facts"}
+    for kind, name in (("clean", "00000"), ("quarantine", "rows"), ("defects", "rows")):
+        assert (root / kind / "registry" / f"received={APRIL}" / "d1" / f"{name}.parquet").is_file()
+    receipt = json.loads((root / "raw" / APRIL / "registry" / "d1" / "receipt.json").read_bytes())
+    assert {"origin", "rows", "received_at", "parts"} <= receipt.keys()
+    assert receipt["parts"][0].keys() >= {"bytes", "sha256"}
+
+
+# --- the tables ---
+
+
+def test_a_resident_key_is_the_first_half_of_the_hmac_of_the_id(city: World) -> None:
+    people = [
+        {row["resident_id"]: row for row in city.table(month, "restricted/identities")}
+        for month in MONTHS
+    ]
+    for identities in people:
+        for resident_id, row in identities.items():
+            assert (
+                row["resident_key"]
+                == hmac.new(city.root.key(), resident_id.encode(), "sha256").hexdigest()[:32]
+            )
+    assert (
+        len(people[0].keys() & people[1].keys()) > 40
+    )  # the same person, the same key: it holds nothing of the month
+    held = ["resident_key", "resident_id", "name", "phone", "district", "community"]
+    assert list(described(table(city, "restricted/identities"))) == held
+
+
+def test_facts_are_all_that_is_declared_but_what_would_tell_who_it_is(city: World) -> None:
+    published, restricted = (
+        {*described(table(city, name))} for name in ("facts", "restricted/facts")
+    )
+    kept = {
+        "permit_issued_on",
+        "permit_valid_to",
+        "rental_community",
+        "rental_rent",
+        "market_rent",
+        "children_due",
+    }
+    assert restricted == {"resident_key", "corrections", *kept}
+    assert published == {"month", "resident_key", "district", *city.house.facts} - kept
+    facts, scores = (
+        {row["resident_key"] for row in city.table(APRIL, name)} for name in ("facts", "scores")
+    )
+    assert facts == scores
+
+
+@pytest.mark.parametrize(
+    "name", [*TABLES, "restricted/identities", "restricted/facts", "reminders"]
+)
+def test_parquet_is_compressed_and_says_what_a_filter_needs(city: World, name: str) -> None:
+    assert len(read_rows(city.revision(APRIL).path / name)) >= 4
+    for file in (file for file in parts(city, name) if pq.read_metadata(file).num_rows):
+        metadata = f"FROM parquet_metadata({sql_literal(file)})"
+        assert duckdb.sql(f"SELECT DISTINCT compression {metadata}").fetchall() == [("ZSTD",)]
+        handles = {"district", "resident_key"} & described(file).keys()
+        for handle in handles:
+            found = duckdb.sql(
+                f"SELECT stats_min, stats_max {metadata} WHERE path_in_schema = '{handle}'"
+            ).fetchall()
+            wanted = duckdb.sql(
+                f"SELECT min({handle}), max({handle}) FROM {sql_literal(file)}"
+            ).fetchall()
+            assert found == wanted and found[0][0]
+        places = duckdb.sql(
+            f"SELECT {', '.join(sorted(handles))} FROM {sql_literal(file)}"
+        ).fetchall()
+        assert handles == {"resident_key"} or places == sorted(places)
+
+
+def test_every_reader_of_parquet_reads_the_same_numbers(city: World) -> None:
+    """No floats, no maps: what DuckDB, Arrow and pandas read are the same decimals and lists."""
+    for file in (file for name in TABLES for file in parts(city, name)):
+        assert not [
+            kind for kind in described(file).values() if re.search("DOUBLE|FLOAT|MAP", kind)
+        ]
+        arrow = pq.read_table(file)
+        in_duckdb = duckdb.sql(f"FROM {sql_literal(file)}")
+        assert arrow.to_pylist() == [
+            dict(zip(in_duckdb.columns, row, strict=True)) for row in in_duckdb.fetchall()
+        ]
+        in_pandas = arrow.to_pandas()
+        for column in (
+            column for column, kind in described(file).items() if kind.startswith("DECIMAL")
+        ):
+            values = [None if value is None else str(value) for value in in_pandas[column]]
+            assert values == [None if v is None else str(v) for v in arrow[column].to_pylist()]
+    for row in city.table(APRIL, "facts"):
+        for column, key in (("awards", "key"), ("service_hours_by_year", "year")):
+            keys = [entry[key] for entry in row[column]]
+            assert keys == sorted(set(keys))
+
+
+# --- the manifest, and what is kept beside the tables ---
+
+
+def schema(file: Path) -> str:
+    columns = "\n".join(f"{name} {kind}" for name, kind in described(file).items())
+    return hashlib.sha256(columns.encode()).hexdigest()[:12]
+
+
+def test_the_manifest_of_a_month_says_what_it_was_made_from(city: World) -> None:
+    march, april = (city.revision(month) for month in MONTHS)
+    says, house = april.manifest, city.house
+    month = april.month
+    assert (says["month"], says["revision"], says["as_of"]) == (APRIL, 1, "2024-04-30")
+    assert says["policy"] == {
+        code: {"from": str(version.begins), "hash": version.hash}
+        for code, version in house.in_force(month).items()
+    }
+    assert says["services"].keys() == house.services_in_force(month).keys()
+    used = {(item["source"], item["month"], item["number"]) for item in says["deliveries"]}
+    wanted = {
+        (path.parent.name, path.parent.parent.name, 1) for path in city.root.raw.glob("*/*/d1")
+    }
+    snapshots = {name for name, source in house.sources.items() if source.delivery == "snapshot"}
+    assert used == {item for item in wanted if item[0] not in snapshots or item[1] == APRIL}
+    assert {(a["source"], a["month"], a["number"]) for a in says["accounts"]} == used
+    assert all(
+        a["received"] == a["clean"] + a["quarantined"] + a["superseded"] for a in says["accounts"]
+    )
+    assert says["code"]["hash"] == code_fingerprint(
+        "expectations", "transforms", "reports", "flows"
+    )
+    assert says["previous"] == hash_file(march.path / "manifest.json")
+    assert says["key_fingerprint"] == fingerprint_key(city.root.key())
+    assert (says["held"], says["accepted"]) == ([], None)
+    assert says["schema"] == {name: schema(parts(city, name)[0]) for name in TABLES}
+
+
+def test_the_policy_that_was_used_lies_beside_the_month(city: World) -> None:
+    kept = city.revision(APRIL).path / "policy"
+    for folder in ("points", "services", "reminders", "reference"):
+        assert names(kept / folder) == {
+            path.name for path in (OWN_DECLARATIONS / folder).glob("*.[yc]*")
+        }
+        for path in (kept / folder).iterdir():
+            assert path.read_bytes() == (OWN_DECLARATIONS / folder / path.name).read_bytes()
+
+
+def statements(city: World) -> dict[str, str]:
+    folder = city.revision(APRIL).path / "sql"
+    return {
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*.sql")
+    }
+
+
+def test_published_statements_name_parameters_and_hold_no_value_key_or_path(city: World) -> None:
+    found = statements(city)
+    assert {name.split("/")[0] for name in found} == {"facts", "points", "services", "reminders"}
+    text = "\n".join(found.values())
+    assert "$as_of" in text and "$month" in text
+    for secret in (city.root.key().hex(), APRIL, "2024-04-30", str(city.root.path), ".parquet"):
+        assert secret not in text
+
+
+def test_every_published_statement_can_be_carried_to_spark(city: World) -> None:
+    for name, sql in statements(city).items():
+        carried = sqlglot.transpile(
+            sql, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE
+        )
+        assert carried and all(carried), name
+
+
+def test_the_published_statement_gives_the_published_scores(city: World) -> None:
+    """Run as it stands, by any DuckDB, on the published facts."""
+    values = {
+        "month": city.revision(APRIL).month.first_day,
+        "as_of": city.revision(APRIL).month.last_day,
+    }
+    published, restricted = (
+        sql_literal(table(city, name)) for name in ("facts", "restricted/facts")
+    )
+    sql = statements(city)["points/01_points.sql"]
+    with duckdb.connect() as connection:
+        joined = f"{published} AS a JOIN {restricted} AS b USING (resident_key)"
+        connection.execute(f"CREATE VIEW facts AS SELECT * EXCLUDE (month) FROM {joined}")
+        made = connection.execute(
+            sql, {name: value for name, value in values.items() if f"${name}" in sql}
+        )
+        columns = [column[0] for column in made.description or []]
+        scored = {
+            row[columns.index("resident_key")]: dict(zip(columns, row, strict=True))
+            for row in made.fetchall()
+        }
+    assert scored == {row["resident_key"]: row for row in city.table(APRIL, "scores")}
+
+
+# --- the report ---
+
+
+def test_the_report_has_every_figure_of_the_month_and_of_the_month_before(city: World) -> None:
+    march, april = (city.revision(month).manifest for month in MONTHS)
+    page = (city.revision(APRIL).path / "report" / "index.html").read_text(encoding="utf-8")
+    parts = {
+        part.split("</h2>")[0].rpartition(">")[2]: rows(part) for part in page.split("<h2")[1:]
+    }
+    sources, districts = city.house.sources, city.house.reference.districts
+
+    def figure(value: int | None) -> str:
+        return "—" if value is None else f"{value:,}"
+
+    def account(says: dict[str, Any], source: str) -> dict[str, Any]:
+        return next(
+            a for a in says["accounts"] if (a["source"], a["month"]) == (source, says["month"])
+        )
+
+    for name, source in sources.items():
+        now, then = account(april, name), account(march, name)
+        counts = [figure(now[part]) for part in ("received", "clean", "quarantined", "superseded")]
+        came = f"{source.title}（{source.department}）"
+        assert [
+            came,
+            "已交",
+            *counts,
+            figure(then["received"]),
+            figure(then["quarantined"]),
+        ] in parts["收到的数据"]
+        for reason, refused in now["reasons"].items():
+            column, was = (
+                source.columns[reason.split(":")[0]].title,
+                figure(then["reasons"].get(reason, 0)),
+            )
+            found = [
+                line
+                for line in parts["退回的数据"]
+                if line[0] == source.title and line[1].startswith(f"{column}：")
+            ]
+            assert [figure(refused), was] in [line[3:] for line in found]
+    for code, line in april["figures"]["districts"].items():
+        (shown,) = (row for row in parts["积分分布"] if row[0] == districts[code])
+        assert shown[1] == figure(line["residents"]) and shown[4:] == [
+            figure(people) for people in line["bands"]
+        ]
+    moved = [row[1:3] for row in parts["积分变动"][1:]]
+    assert moved and sorted(moved) == sorted(
+        [figure(m["up"]), figure(m["down"])] for m in april["figures"]["moved"].values()
+    )
+    for item, counted in april["figures"]["moved"].items():
+        both = [
+            r
+            for r in city.table(APRIL, "changes")
+            if r["item"] == item and None not in (r["before"], r["after"])
+        ]
+        steps = [row["after"] - row["before"] for row in both]
+        assert (counted["up"], counted["down"]) == (
+            sum(step > 0 for step in steps),
+            sum(step < 0 for step in steps),
+        )
+    titles = {service.service: service.title for service in city.house.services}
+    for code, people in april["eligible"].items():
+        (shown,) = (row for row in parts["积分应用与金额"] if row[0] == titles[code])
+        assert shown[1:3] == [figure(people), figure(march["eligible"].get(code, 0))]
+    for kind, people in april["reminders"].items():
+        (shown,) = (row for row in parts["提醒"] if row[0] == city.house.reminder_titles()[kind])
+        assert shown[1] == figure(people)
+    assert len(parts["用时"]) >= 10
+    illustrative = sum(i.values == "illustrative" for v in city.house.in_force(city.revision(APRIL).month).values()
+                       for i in v.indicators.values())  # fmt: skip
+    (told,) = re.findall(r"仅为示例的取值：([0-9]+) 项", page)
+    assert int(told) >= illustrative > 20
+
+
+def rows(page: str) -> list[list[str]]:
+    lines = re.findall(r"<tr>(.*?)</tr>", page)
+    return [
+        [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", line)]
+        for line in lines
+    ]
+
+
+# --- the commands ---
+
+
+def test_the_demonstration_shows_where_to_look_one_person_and_one_question(city: World) -> None:
+    revision = city.revision(APRIL)
+    told = describe_results(city.settings, city.house, city.root, revision)
+    text = "\n".join(told)
+    for place in (
+        revision.path / "report" / "index.html",
+        revision.path / "exports" / "330212",
+        city.root.catalogue,
+    ):
+        assert str(place) in text and place.exists()
+    best = max(row["total_points"] for row in city.table(APRIL, "scores"))
+    assert (
+        re.search(rf"^  总分 {best} ＝ 共性分", text, re.MULTILINE)
+        and "规则：" in text
+        and "依据：" in text
+    )
+    (query,) = re.findall(r"SELECT .* GROUP BY 1", text)
+    asked = CliRunner().invoke(app, ["sql", "--csv", query, "--root", str(city.root.path)])
+    answer = [line.split(",") for line in asked.stdout.splitlines()[1:]]
+    shown = re.findall(r"^  (\S+) +([0-9]+) +[0-9.]+$", text, re.MULTILINE)
+    assert sorted(shown) == sorted(
+        (city.house.reference.districts[code], people) for code, people, _ in answer
+    )
+
+
+def test_an_id_that_comes_through_a_pipe_is_not_shown(city: World) -> None:
+    person = city.table(APRIL, "restricted/identities")[0]
+    given = CliRunner().invoke(
+        app, ["explain", "--root", str(city.root.path)], input=f"{person['resident_id']}\n"
+    )
+    assert (
+        given.exit_code == 0
+        and "总分" in given.stdout
+        and person["resident_id"] not in given.stdout
+    )
+
+
+def test_an_explanation_tells_what_has_changed_against_last_month(city: World) -> None:
+    before = {row["resident_key"] for row in city.table(MARCH, "scores")}
+    moved = [row for row in city.table(APRIL, "changes") if row["resident_key"] in before]
+    key = moved[0]["resident_key"]
+    (person,) = (
+        row for row in city.table(APRIL, "restricted/identities") if row["resident_key"] == key
+    )
+    command = ["explain", "--resident", "-", "--root", str(city.root.path)]
+    told = CliRunner().invoke(app, [*command, "--json"], input=person["resident_id"]).stdout
+    changes = {
+        change["item"]: (change["before"], change["after"])
+        for change in json.loads(told)["changes"]
+    }
+    assert changes == {
+        r["item"]: (str(r["before"]), str(r["after"])) for r in moved if r["resident_key"] == key
+    }
+    text = CliRunner().invoke(app, command, input=person["resident_id"]).stdout
+    assert (
+        f"与上月（{MARCH} r1）相比：" in text
+        and f"{moved[0]['before']} → {moved[0]['after']}" in text
+    )
+
+
+def test_a_catalogue_for_another_mount_is_made_by_the_command(city: World, tmp_path: Path) -> None:
+    shutil.copytree(city.root.path, tmp_path / "root", symlinks=True)
+    made = CliRunner().invoke(
+        app, ["catalogue", "--as-seen-from", "/mnt/jifen", "--root", str(tmp_path / "root")]
+    )
+    assert made.exit_code == 0
+    script = (tmp_path / "root" / "catalogue.sql").read_text(encoding="utf-8")
+    assert (
+        f"'/mnt/jifen/months/{APRIL}/r1/scores/scores.parquet'" in script
+        and str(tmp_path) not in script
+    )
+    with duckdb.connect(str(tmp_path / "root" / "catalogue.duckdb"), read_only=True) as catalogue:
+        (tags,) = catalogue.execute(
+            "SELECT tags FROM duckdb_databases() WHERE NOT internal"
+        ).fetchone() or ({},)
+    assert tags["storage_version"] == "v1.0.0+"  # what any client from DuckDB 1.0 on can open

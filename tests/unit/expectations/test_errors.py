@@ -1,0 +1,40 @@
+"""What a writer is told of a name that nobody knows: the one most like it, or all there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from expectations.errors import did_you_mean
+from tests.unit.expectations.test_source_loader import refused
+
+
+def test_the_nearest_name_is_asked_for_and_else_all_are_listed() -> None:
+    assert did_you_mean("tenur", ["tenure", "kind"]) == "是否应为 tenure？"
+    assert did_you_mean("xyz", ["tenure", "kind"], "的键") == "可用的键：tenure、kind"
+    assert did_you_mean("xyz", []) == "可用：无"
+
+
+@pytest.mark.parametrize(
+    ("source", "was", "becomes", "meant"),
+    [
+        ("patents", "key: [patent_no]", "key: [patent_number]", "没有这一列；是否应为 patent_no？"),
+        (
+            "volunteer",
+            "platelets: {one_of",
+            "platelet: {one_of",
+            "不是 kind 的取值；是否应为 platelets？",
+        ),
+        (
+            "credit",
+            "{kind: dishonesty}",
+            "{kind: dishonest}",
+            "不是 kind 的取值；是否应为 dishonesty？",
+        ),
+    ],
+)
+def test_a_slip_of_the_pen_in_a_source_is_answered_with_the_name_that_was_meant(
+    tmp_path: Path, source: str, was: str, becomes: str, meant: str
+) -> None:
+    assert meant in [problem.expected for problem in refused(tmp_path, source, was, becomes)]

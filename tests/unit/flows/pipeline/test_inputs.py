@@ -1,0 +1,117 @@
+"""Which of the deliveries received serves a month, and which are missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+from flows.extract.pull import Delivery
+from flows.pipeline.inputs import InputSet, reject_repeated_increment, select_inputs
+from tests.support.world import SOURCES
+
+
+def received(*months: str, source: str = "housing", content: str = "") -> list[Delivery]:
+    parsed = [Month.parse(month) for month in months]
+    return [Delivery(source, month, 1, Path(), content or str(month), (), {}) for month in parsed]
+
+
+def served(
+    kind: str, carry: int, had: list[Delivery], month: str, source: str = "housing", **allowed: str
+) -> InputSet:
+    declared = SOURCES[source].model_copy(update={"delivery": kind, "carry_forward": carry})
+    return select_inputs(declared, had, Month.parse(month), allowed)
+
+
+def months(serves: InputSet) -> list[str]:
+    return [str(delivery.month) for delivery in serves.deliveries]
+
+
+def missing(
+    kind: str, carry: int, had: list[Delivery], month: str, source: str = "housing", **allowed: str
+) -> str:
+    with pytest.raises(JifenError) as caught:
+        served(kind, carry, had, month, source, **allowed)
+    assert caught.value.code == ExitCode.EXTRACT
+    return str(caught.value)
+
+
+def test_of_a_snapshot_the_month_itself_serves_of_an_increment_all_up_to_it() -> None:
+    had = received("2021-08", "2021-09", "2021-10", "2021-11")
+    assert months(served("snapshot", 0, had, "2021-10")) == ["2021-10"]
+    assert months(served("increment", 0, had, "2021-10")) == ["2021-08", "2021-09", "2021-10"]
+
+
+def test_a_missing_month_names_source_months_and_the_way_out() -> None:
+    had = received("2021-07", "2021-09")
+    message = missing("increment", 0, had, "2021-10")
+    assert (
+        f"{SOURCES['housing'].title}（housing）缺少 2021-08、2021-10 的数据" in message
+        and "--allow-missing housing=" in message
+    )
+    assert "2021-10" not in missing("increment", 0, had, "2021-09")
+    assert months(served("increment", 0, had, "2021-07")) == ["2021-07"]
+
+
+def test_an_allowed_gap_is_recorded_with_its_reason() -> None:
+    serves = served("increment", 0, received("2021-07", "2021-09"), "2021-10", housing="停机")
+    assert months(serves) == ["2021-07", "2021-09"]
+    assert [str(month) for month in serves.missing] == [
+        "2021-08",
+        "2021-10",
+    ] and serves.reason == "停机"
+    whole = served("increment", 0, received("2021-10"), "2021-10", housing="停机")
+    assert (whole.missing, whole.reason) == ((), None)
+
+
+def test_a_snapshot_is_carried_forward_as_far_as_declared_and_no_further() -> None:
+    had = received("2021-06", "2021-07")
+    serves = served("snapshot", 3, had, "2021-10")
+    assert months(serves) == ["2021-07"] and serves.carried_from == Month.parse("2021-07")
+    assert serves.missing == ()
+    assert "2021-11" in missing("snapshot", 3, had, "2021-11")
+    assert served("snapshot", 3, received("2021-10"), "2021-10").carried_from is None
+    assert "2021-08" in missing("increment", 3, had, "2021-08")
+
+
+def test_an_old_snapshot_beyond_its_reach_does_not_serve_even_when_the_gap_is_allowed() -> None:
+    serves = served("snapshot", 1, received("2021-07"), "2021-10", housing="停机")
+    assert serves.deliveries == () and [str(month) for month in serves.missing] == [
+        "2021-09",
+        "2021-10",
+    ]
+
+
+def test_a_past_gap_counts_even_though_the_snapshot_of_the_month_is_there() -> None:
+    had = received("2021-07", "2021-10")
+    assert "2021-08、2021-09" in missing("snapshot", 0, had, "2021-10")
+    assert months(served("snapshot", 2, had, "2021-10")) == ["2021-10"]
+
+
+def test_a_source_that_never_came_is_missing_and_may_be_allowed() -> None:
+    assert "patents" in missing("increment", 0, [], "2021-10", "patents")
+    assert "patents" in missing("increment", 0, received("2021-11"), "2021-10", "patents")
+    serves = served("increment", 0, [], "2021-10", "patents", patents="尚未接入")
+    assert serves == InputSet((), None, (Month.parse("2021-10"),), "尚未接入")
+
+
+def test_the_registry_is_never_carried_nor_missing_in_the_month_itself() -> None:
+    had = received("2021-08", "2021-10", source="registry")
+    assert "--allow-missing" not in missing(
+        "snapshot", 3, had, "2021-09", "registry", registry="停机"
+    )
+    assert "registry" in missing("snapshot", 3, [], "2021-09", "registry", registry="停机")
+    assert months(served("snapshot", 0, had, "2021-10", "registry", registry="停机")) == ["2021-10"]
+
+
+def test_an_increment_equal_to_an_earlier_month_is_last_months_file() -> None:
+    [old] = received("2021-09", content="same")
+    [new] = received("2021-10", content="same")
+    with pytest.raises(JifenError, match=r"2021-09.*以前月份的文件") as caught:
+        reject_repeated_increment([old, new], new, rows=3)
+    assert caught.value.code == ExitCode.GATE
+    reject_repeated_increment([old, new], new, rows=0)  # nothing happened twice
+    reject_repeated_increment([old, new], old, rows=3)  # the earlier one is the original
+    reject_repeated_increment([old, *received("2021-10")], received("2021-10")[0], rows=3)

@@ -1,0 +1,228 @@
+"""Excel workbooks: what stands in the cells is taken as text; what Excel has spoilt, and what is no workbook, is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import xlsxwriter
+
+from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+from expectations.source_model import Source
+from tests.support.world import SOURCES, national_id, no_key_twice
+from transforms.clean.delivery import CleaningJob, RowCounts, clean_delivery
+from transforms.clean.xlsx_reader import WorkbookError, read_rows
+
+PERSON = national_id("33020319900101001")
+COLUMNS = ["patent_no", "resident_id", "kind", "granted_on", "status"]
+SHEET, STRINGS = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"
+
+
+def book(folder: Path, *table: Sequence[Any], name: str = "patents.xlsx") -> Path:
+    with xlsxwriter.Workbook(folder / name, {"default_date_format": "yyyy-mm-dd"}) as made:
+        first, other = made.add_worksheet(), made.add_worksheet("说明")
+        for number, row in enumerate(table):
+            for column, value in enumerate(row):
+                first.write(number, column, value)
+        other.write(0, 0, "不读这一张")
+    return folder / name
+
+
+def clean(
+    connection: duckdb.DuckDBPyConnection, path: Path, source: Source = SOURCES["patents"]
+) -> tuple[RowCounts, list[dict[str, Any]], list[dict[str, Any]]]:
+    """The account, the clean rows, and those in quarantine."""
+    root = path.parent / "root"
+    job = CleaningJob(
+        source, Month.parse("2021-10"), 1, (path,), "utf-8", frozenset({"330203"}), "inputs"
+    )
+    account = clean_delivery(
+        connection, job, root, path.parent / "work", no_key_twice(connection, job.source)
+    )
+    kept = []
+    for kind in ("clean", "quarantine"):
+        result = connection.execute("FROM read_parquet(?)", [f"{job.folder(root, kind)}/*.parquet"])
+        names = [column[0] for column in result.description]
+        kept.append([dict(zip(names, row, strict=True)) for row in result.fetchall()])
+    return account, kept[0], kept[1]
+
+
+def refused(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
+    with pytest.raises(JifenError) as caught:
+        clean(connection, path)
+    assert caught.value.code == ExitCode.EXTRACT
+    assert PERSON not in str(caught.value) and caught.value.__cause__ is None
+    return str(caught.value)
+
+
+def changed(path: Path, name: str, change: Any) -> Path:
+    """The workbook with one part of its package changed."""
+    with zipfile.ZipFile(path) as package:
+        parts = {item: package.read(item) for item in package.namelist()}
+    parts[name] = change(parts[name])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
+        for item, content in parts.items():
+            package.writestr(item, content)
+    return path
+
+
+def test_cells_are_read_as_the_texts_they_show(tmp_path: Path) -> None:
+    values = [
+        "文",
+        " 空格 ",
+        "007",
+        7,
+        7.0,
+        404.5,
+        0.1 + 0.2,
+        -3,
+        True,
+        False,
+        None,
+        "",
+        330203900101001,
+    ]
+    dates = [
+        dt.date(2021, 10, 5),
+        dt.datetime(2021, 10, 5),
+        dt.datetime(2021, 10, 5, 8, 30),
+        dt.time(8, 30),
+    ]
+    _, (number, texts) = read_rows(book(tmp_path, ["a"], [*values, *dates, "#N/A", 1e20, "1E+20"]))
+    assert number == 2
+    assert texts == [
+        *[
+            "文",
+            " 空格 ",
+            "007",
+            "7",
+            "7",
+            "404.5",
+            "0.3",
+            "-3",
+            "true",
+            "false",
+            None,
+            None,
+            "330203900101001",
+        ],
+        *["2021-10-05", "2021-10-05", "2021-10-05 08:30:00", "08:30:00", "#N/A", "1E+20", "1E+20"],
+    ]
+
+
+def test_a_sheet_is_cleaned_like_any_extract_and_a_record_is_its_row_less_the_header(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    path = book(
+        tmp_path,
+        ["公民身份号码 ", "patent_no", "类别", "granted_on", "备注", "状态"],
+        [PERSON, "P1", "design", dt.date(2020, 1, 5), "x", "valid"],
+        [],
+        [PERSON, "P2", "design", "2020/1/5", None, "valid"],
+        [PERSON, 20210003, "design", 20200105, None, "valid", "旁注"],
+    )
+    account, kept, quarantine = clean(connection, path)
+    assert account.undeclared == ["备注"]
+    assert (account.received, account.clean, account.reasons) == (3, 2, {"granted_on:bad_value": 1})
+    assert [(row["patent_no"], row["granted_on"]) for row in kept] == [
+        ("P1", dt.date(2020, 1, 5)),
+        ("20210003", dt.date(2020, 1, 5)),
+    ]
+    assert [row["record"] for row in quarantine] == [3]
+
+
+def test_an_id_that_excel_has_cut_is_refused_with_its_row_and_never_guessed(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    valid = ["design", "2020-01-05", "valid"]
+    path = book(tmp_path, COLUMNS, ["P1", 330203199001010010, *valid], ["P2", PERSON, *valid])
+    account, kept, (row,) = clean(connection, path)
+    assert [row["patent_no"] for row in kept] == ["P2"]
+    assert account.reasons == {"resident_id:bad_id": 1}
+    assert "3.3020319900101E+17" in row["raw"]
+
+
+def test_a_number_of_a_record_that_excel_has_cut_would_pass_for_anothers(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    path = book(tmp_path, COLUMNS, [1234567890123456, PERSON, "design", "2020-01-05", "valid"])
+    message = refused(connection, path)
+    assert "第 2 行的专利号" in message and "文本" in message and "1.23" not in message
+    text = book(tmp_path, COLUMNS, ["1E+17", PERSON, "design", "2020-01-05", "valid"])
+    assert clean(connection, text)[1][0]["patent_no"] == "1E+17"
+
+
+def test_what_is_no_workbook_is_told_in_plain_words(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    path = tmp_path / "patents.xlsx"
+    whole = book(tmp_path, COLUMNS, ["P1", PERSON, "design", "2020-01-05", "valid"]).read_bytes()
+    path.write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(512))
+    assert "密码" in refused(connection, path)
+    for content in (b"", b"patent_no,resident_id\n", whole[:-30], whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        assert "xlsx" in refused(connection, path)
+    with zipfile.ZipFile(path, "w") as package:
+        package.writestr("readme.txt", "another kind of zip file")
+    assert "xlsx" in refused(connection, path)
+    path.write_bytes(whole)
+    for broken in (
+        lambda sheet: sheet[: len(sheet) // 2],
+        lambda sheet: sheet.replace(b"</row>", b""),
+    ):
+        assert "xlsx" in refused(connection, changed(path, SHEET, broken))
+        path.write_bytes(whole)
+    assert "表头" in refused(connection, book(tmp_path))
+
+
+def test_a_file_damaged_anywhere_is_refused_or_read_as_it_was(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    whole = book(
+        tmp_path, COLUMNS, *([f"P{i}", PERSON, "design", "2020-01-05", "valid"] for i in range(50))
+    )
+    content, sound = whole.read_bytes(), list(read_rows(whole))
+    outcomes = set()
+    for place in range(0, len(content), 61):
+        whole.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
+        try:
+            outcomes.add(list(read_rows(whole)) == sound)
+        except WorkbookError:
+            outcomes.add(True)
+    assert outcomes == {True}
+
+
+def test_a_bomb_of_entities_or_of_zeros_is_refused_before_it_bursts(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    entities = b"".join(b'<!ENTITY e%d "%s">' % (i, b"&e%d;" % (i - 1) * 10) for i in range(1, 10))
+    bomb = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e0 "x">' + entities + b"]>"
+    filled = book(tmp_path, COLUMNS, ["P1", PERSON, "design", "2020-01-05", "valid"])
+    original = filled.read_bytes()
+    for part, place in ((SHEET, b"<v>0</v>"), (STRINGS, b"P1"), ("xl/workbook.xml", b"Sheet1")):
+        path = changed(
+            filled,
+            part,
+            lambda xml, place=place: bomb + xml.replace(place, b"&e9;").partition(b"?>")[2],
+        )
+        assert "xlsx" in refused(connection, path)
+        filled.write_bytes(original)
+    external = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e9 SYSTEM "file:///etc/hostname">]>'
+    assert "xlsx" in refused(connection, changed(filled, SHEET, lambda xml: external + xml))
+    zeros = book(tmp_path, COLUMNS)
+    changed(zeros, STRINGS, lambda xml: xml + b" " * (64 << 20))
+    assert "反常" in refused(connection, zeros)
+
+
+def test_rows_that_the_file_only_claims_to_have_are_not_counted_for_ever(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    path = book(tmp_path, COLUMNS, ["P1", PERSON, "design", "2020-01-05", "valid"])
+    changed(path, SHEET, lambda xml: xml.replace(b'<row r="2"', b'<row r="2000000000"'))
+    assert "上限" in refused(connection, path)

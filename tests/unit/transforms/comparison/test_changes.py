@@ -1,0 +1,193 @@
+"""Changes against a month before: rows side by side say what a comparison of everyone, one by one, says."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from expectations.month import Month
+from tests.support.world import needless_words, read_rows
+from transforms.comparison.changes import write_changes
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.engine.sql import sql_literal
+
+MONTH = Month.parse("2024-04")
+CITY_ITEMS, OWN = ("age", "total"), {"330203": "d330203_award", "330212": "d330212_award"}
+OWNERS = {
+    **{f"{item}_points": "city" for item in CITY_ITEMS},
+    **{f"{own}_points": code for code, own in OWN.items()},
+}
+People = dict[str, tuple[str, dict[str, Decimal]]]
+"""resident_key -> district, points by item."""
+
+
+def one(dice: random.Random, district: str) -> tuple[str, dict[str, Decimal]]:
+    items = [*CITY_ITEMS, *([OWN[district]] if district in OWN else [])]
+    return district, {item: Decimal(dice.randrange(3)) for item in items}
+
+
+def city(dice: random.Random, size: int) -> tuple[People, People]:
+    """A month and the one before: most have stayed; some came, left or moved."""
+    districts = ["330203", "330212", "330213"]
+    before = {
+        f"{dice.getrandbits(128):032x}": one(dice, dice.choice(districts)) for _ in range(size)
+    }
+    now = {
+        key: one(dice, district if dice.random() < 0.9 else dice.choice(districts))
+        for key, (district, _) in before.items()
+        if dice.random() < 0.95
+    }
+    return now | {
+        f"{dice.getrandbits(128):032x}": one(dice, dice.choice(districts))
+        for _ in range(size // 20)
+    }, before
+
+
+def write(
+    connection: duckdb.DuckDBPyConnection, folder: Path, people: People, items: list[str]
+) -> Path:
+    """The scores of a revision, as far as changes read them."""
+    (folder / "scores").mkdir(parents=True)
+    columns = ", ".join(f"{item}_points DECIMAL(7,2)" for item in items)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE made (resident_key VARCHAR, district VARCHAR, {columns})"
+    )
+    rows = [
+        [key, district, *(points.get(item) for item in items)]
+        for key, (district, points) in people.items()
+    ]
+    if rows:
+        connection.executemany(f"INSERT INTO made VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    target = folder / "scores" / "scores.parquet"
+    connection.execute(
+        f"COPY (FROM made ORDER BY district, resident_key) TO {sql_literal(target)} (ROW_GROUP_SIZE 2048)"
+    )
+    return folder
+
+
+def one_by_one(
+    now: People, before: People
+) -> set[tuple[str, str, str, Decimal | None, Decimal | None]]:
+    found = set()
+    for key in {*now, *before}:
+        district, after = now.get(key, (before.get(key, ("", {}))[0], {}))
+        then = before.get(key, ("", {}))[1]
+        for item in {*after, *then}:
+            if then.get(item) != after.get(item):
+                found.add((key, district, item, then.get(item), after.get(item)))
+    return found
+
+
+ITEMS = [*CITY_ITEMS, *OWN.values()]
+
+
+@pytest.mark.parametrize(
+    ("seed", "size", "threads"), [(1, 40, 1), (2, 40, 2), (3, 6_000, 2), (4, 6_000, 1)]
+)
+def test_side_by_side_says_what_one_by_one_says(
+    tmp_path: Path, seed: int, size: int, threads: int
+) -> None:
+    now, before = city(random.Random(seed), size)
+    with open_engine(EngineSettings("300MB", threads), tmp_path / "spill") as connection:
+        folders = [
+            write(connection, tmp_path / name, p, ITEMS)
+            for name, p in (("now", now), ("before", before))
+        ]
+        made = write_changes(
+            connection, folders[0], folders[1], MONTH, OWNERS, tmp_path / "changes"
+        )
+    rows = read_rows(tmp_path / "changes")
+    found = [(r["resident_key"], r["district"], r["item"], r["before"], r["after"]) for r in rows]
+    assert len(found) == made.items == len(set(found)) > 20
+    assert set(found) == one_by_one(now, before)
+    places = {
+        key: (before.get(key, (None,))[0], now.get(key, (None,))[0]) for key in {*now, *before}
+    }
+    apart = [place for place in places.values() if place[0] != place[1]]
+    assert sorted(made.moved, key=str) == sorted(
+        ((*p, apart.count(p)) for p in set(apart)), key=str
+    )
+
+
+def test_who_moves_from_a_district_that_ends_to_one_that_begins_has_not_left(
+    tmp_path: Path,
+) -> None:
+    """A month's districts need not be those of the month before."""
+    stays, age = ("330213", {"age": Decimal(1)}), {"age": Decimal(2)}
+    now = {"a": stays, "b": ("330299", age), "c": ("330299", age)}
+    before = {
+        "a": stays,
+        "b": ("330203", age),
+        "d": ("330203", age),
+        "e": ("330203", {"age": Decimal(3)}),
+    }
+    with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as connection:
+        folders = [
+            write(connection, tmp_path / name, p, ["age"])
+            for name, p in (("now", now), ("before", before))
+        ]
+        made = write_changes(
+            connection, folders[0], folders[1], MONTH, {"age_points": "city"}, tmp_path / "changes"
+        )
+    found = {
+        (r["resident_key"], r["district"], r["item"], r["before"], r["after"])
+        for r in read_rows(tmp_path / "changes")
+    }
+    assert found == one_by_one(now, before) and len(found) == 3
+    assert set(made.moved) == {("330203", "330299", 1), (None, "330299", 1), ("330203", None, 2)}
+
+
+def test_a_row_group_names_no_item_that_it_has_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or its bytes would depend on what other threads had written by then."""
+    monkeypatch.setattr("transforms.outputs.PARQUET", "ROW_GROUP_SIZE 2048")
+    now, before = city(random.Random(6), 6_000)
+    with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as connection:
+        folders = [
+            write(connection, tmp_path / name, p, ITEMS)
+            for name, p in (("now", now), ("before", before))
+        ]
+        write_changes(connection, folders[0], folders[1], MONTH, OWNERS, tmp_path / "changes")
+    files = sorted((tmp_path / "changes").iterdir())
+    assert max(pq.read_metadata(file).num_row_groups for file in files) > 1
+    assert not {
+        word
+        for file in files
+        for column in ("item", "district")
+        for word in needless_words(file, column)
+    }
+
+
+def test_columns_that_only_one_of_the_months_has_are_compared_with_nothing(tmp_path: Path) -> None:
+    now, before = {"a": ("330213", {"age": Decimal(1)})}, {"a": ("330213", {"old": Decimal(2)})}
+    with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as connection:
+        folders = [
+            write(connection, tmp_path / "now", now, ["age"]),
+            write(connection, tmp_path / "before", before, ["old"]),
+        ]
+        write_changes(
+            connection, folders[0], folders[1], MONTH, {"age_points": "city"}, tmp_path / "changes"
+        )
+    rows = [(row["item"], row["before"], row["after"]) for row in read_rows(tmp_path / "changes")]
+    assert rows == [("age", None, Decimal(1)), ("old", Decimal(2), None)]
+
+
+def test_a_first_month_has_the_same_columns_and_no_rows(tmp_path: Path) -> None:
+    with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as connection:
+        folder = write(connection, tmp_path / "now", city(random.Random(5), 30)[0], ITEMS)
+        assert write_changes(connection, folder, None, MONTH, OWNERS, tmp_path / "first").items == 0
+        write_changes(connection, folder, folder, MONTH, OWNERS, tmp_path / "second")
+        described = [
+            connection.execute(
+                f"DESCRIBE FROM {sql_literal(tmp_path / name / 'apart.parquet')}"
+            ).fetchall()
+            for name in ("first", "second")
+        ]
+    assert read_rows(tmp_path / "first") == read_rows(tmp_path / "second") == []
+    assert described[0] == described[1]

@@ -1,0 +1,149 @@
+"""The house's own tables: they load, their examples hold, and a version knows when it was changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from expectations.errors import ExitCode, JifenError
+from expectations.source_loader import collect_facts, load_sources
+from tests.support.policy_writing import HOUSE_DISTRICTS, HOUSE_TABLES, line, version
+from transforms.points.examples import check_examples
+from transforms.points.load import find_gaps, load_tables
+from transforms.points.models import CITY, PointsTable
+
+FACTS = collect_facts(load_sources())
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, PointsTable]:
+    return {table.authority: table for table in load_tables(HOUSE_TABLES, FACTS, HOUSE_DISTRICTS)}
+
+
+def test_the_city_and_every_district_have_a_table_of_their_own_whose_versions_follow_one_another(
+    tables: dict[str, PointsTable],
+) -> None:
+    assert (
+        tables.keys()
+        == {CITY, *HOUSE_DISTRICTS}
+        == {path.stem for path in HOUSE_TABLES.glob("*.yaml")}
+    )
+    for table in tables.values():
+        begins = [version.begins for version in table.versions]
+        assert begins == sorted(set(begins)) and begins[0] >= tables[CITY].versions[0].begins, (
+            table.authority
+        )
+
+
+@pytest.mark.parametrize(
+    ("day", "cap"), [("2021-09-08", 30), ("2022-03-31", 30), ("2022-04-01", 50)]
+)
+def test_district_points_are_capped_alike_in_all_districts(
+    tables: dict[str, PointsTable], day: str, cap: int
+) -> None:
+    as_of = dt.date.fromisoformat(day)
+    begun = [tables[code] for code in HOUSE_DISTRICTS if tables[code].versions[0].begins <= as_of]
+    assert {table.in_force(as_of).sections["district"].cap for table in begun} == {cap}
+
+
+def test_all_examples_hold(
+    tables: dict[str, PointsTable], engine: duckdb.DuckDBPyConnection
+) -> None:
+    assert check_examples(engine, HOUSE_TABLES, list(tables.values()), FACTS) == []
+    assert find_gaps(list(tables.values()), FACTS) == []
+
+
+def test_a_change_of_one_line_is_found_by_its_examples(
+    tmp_path: Path, engine: duckdb.DuckDBPyConnection
+) -> None:
+    shutil.copytree(HOUSE_TABLES, tmp_path / "points")
+    path = tmp_path / "points" / "city.yaml"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(
+        before.replace("{from: 36, to: 45, points: 8}", "{from: 36, to: 45, points: 9}"),
+        encoding="utf-8",
+    )
+    tables = load_tables(tmp_path / "points", FACTS, HOUSE_DISTRICTS)
+    found = check_examples(engine, tmp_path / "points", tables, FACTS)
+    assert [problem.key for problem in found] == [
+        f"versions.0.indicators.age.examples.{age}" for age in (36, 45)
+    ]
+    assert "例中写 8 分，按规则得 9.00 分" in found[0].found
+    text = path.read_text(encoding="utf-8").splitlines()
+    assert text[found[0].line - 1].strip().startswith("examples: {17: 0")
+
+
+def test_an_example_beyond_all_points_is_told_at_its_place(
+    tmp_path: Path, engine: duckdb.DuckDBPyConnection
+) -> None:
+    shutil.copytree(HOUSE_TABLES, tmp_path / "points")
+    path = tmp_path / "points" / "city.yaml"
+    text = path.read_text(encoding="utf-8").replace(
+        "{0: 0, 1: 5, 3: 15}", "{0: 0, 1: 6, 20000: 15}", 1
+    )
+    path.write_text(text, encoding="utf-8")
+    found = check_examples(
+        engine, tmp_path / "points", load_tables(tmp_path / "points", FACTS, HOUSE_DISTRICTS), FACTS
+    )
+    told = {
+        problem.key.rpartition(".")[2]: problem.found
+        for problem in found
+        if problem.key.startswith("versions.0")
+    }
+    assert told == {
+        "1": "例中写 6 分，按规则得 5.00 分",
+        "20000": "例中写 15 分，按规则的分超出 99,999.99",
+    }
+
+
+def test_an_example_without_what_the_condition_asks_for_is_told_so(
+    tmp_path: Path, engine: duckdb.DuckDBPyConnection
+) -> None:
+    shutil.copytree(HOUSE_TABLES, tmp_path / "points")
+    path = tmp_path / "points" / "city.yaml"
+    before = path.read_text(encoding="utf-8")
+    guarded = "        fact: permit_months\n        when: insured_now and permit_months >= 12\n"
+    path.write_text(before.replace("        fact: permit_months\n", guarded), encoding="utf-8")
+    found = check_examples(
+        engine, tmp_path / "points", load_tables(tmp_path / "points", FACTS, HOUSE_DISTRICTS), FACTS
+    )
+    assert {problem.expected for problem in found} == {
+        "请核对规则与例子；例中没有写条件用到的 insured_now"
+    }
+
+
+def test_the_version_in_force_is_the_newest_that_has_begun(tables: dict[str, PointsTable]) -> None:
+    city = tables["city"]
+    assert city.in_force(dt.date(2021, 9, 30)).begins == dt.date(2021, 9, 8)
+    assert city.in_force(dt.date(2022, 3, 31)).begins == dt.date(2021, 9, 8)
+    assert city.in_force(dt.date(2022, 4, 1)).begins == dt.date(2022, 4, 1)
+    with pytest.raises(JifenError) as refused:
+        city.in_force(dt.date(2021, 9, 7))
+    assert refused.value.code is ExitCode.DECLARATIONS
+
+
+def test_indicators_taken_over_keep_what_was_not_replaced(tables: dict[str, PointsTable]) -> None:
+    before, after = tables["city"].versions
+    assert (before.indicators["job_creation"].cap, after.indicators["job_creation"].cap) == (10, 20)
+    assert (before.indicators["inventions"].cap, after.indicators["inventions"].cap) == (20, 30)
+    assert after.indicators["donation"].cap == Decimal(40)
+    assert after.indicators["honours"].section == "city"
+
+
+def test_the_hash_is_of_what_is_said_and_not_of_how(tables: dict[str, PointsTable]) -> None:
+    rule = {"each": {"unit": "12", "points": "2"}}
+    base = version({"x": line(rule, fact="months", cap="10"), "y": line(rule, fact="months")})
+    same = version(
+        {"x": line(rule, fact="months", cap="10.0"), "y": line(rule, fact="months")}, amends="更正"
+    )
+    dearer = version({"x": line(rule, fact="months", cap="11"), "y": line(rule, fact="months")})
+    turned = version({"y": line(rule, fact="months"), "x": line(rule, fact="months", cap="10")})
+    assert base.hash == same.hash
+    assert len({base.hash, dearer.hash, turned.hash}) == 3
+    all_versions = [version for table in tables.values() for version in table.versions]
+    assert len({version.hash for version in all_versions}) == len(all_versions)

@@ -1,0 +1,214 @@
+"""The statements of eligibility as a whole; who qualifies for what stands in the manual (`tests/spec/21_service` and after)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pytest
+import sqlglot
+
+from tests.parity.reference.services import Resident, decided
+from tests.support.services_town import (
+    DATA,
+    FACTS,
+    KNOWN,
+    REFERENCE,
+    SERVICES,
+    STANDING,
+    TABLES,
+    eligibility,
+    make_scored,
+    resident,
+    resident_key,
+)
+from transforms.engine.statements import Statement, run_statement
+from transforms.expressions.namespace import build_service_names, list_points_columns_on
+from transforms.points.models import CITY
+from transforms.services.eligibility_sql import requirements_sql, scored_sql
+from transforms.services.examples import check_reminder_examples, check_service_examples
+from transforms.services.load import select_services_in_force
+from transforms.services.models import PointsNeeded, Service
+
+OCTOBER = dt.date(2021, 10, 31)
+RENTER = {
+    "tenure": "rented", "rental_registered": True, "rental_district": "330212", "insured_now": True,
+    "market_rent": Decimal(1010),
+}  # fmt: skip
+PARENT = {
+    "children_due_primary": 1,
+    "permit_held": True,
+    "insured_now": True,
+    "pension_run_months": 6,
+}
+
+
+def decide(
+    connection: duckdb.DuckDBPyConnection,
+    *residents: Resident,
+    as_of: dt.date = OCTOBER,
+    services: Sequence[Service] = SERVICES,
+) -> list[dict[str, Any]]:
+    statement = eligibility(connection, residents, services, as_of)
+    step = Statement("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
+    run_statement(connection, step, {"month": as_of.replace(day=1), "as_of": as_of})
+    return connection.fetch_dicts("FROM decided")
+
+
+def one(found: list[dict[str, Any]], service: str) -> dict[str, Any] | None:
+    return next((row for row in found if row["service"] == service), None)
+
+
+def outcome(found: list[dict[str, Any]], service: str) -> Any:
+    """True or the points short; None without a row."""
+    row = one(found, service)
+    return row and (row["eligible"] or row["points_short"])
+
+
+def test_a_row_has_its_columns_with_their_types(connection: duckdb.DuckDBPyConnection) -> None:
+    assert one(decide(connection, resident(1, "330212", "60", **RENTER)), "rent_subsidy") == {
+        "month": dt.date(2021, 10, 1),
+        "resident_key": resident_key(resident().resident_id),
+        "service": "rent_subsidy",
+        "district": "330212",
+        "eligible": True,
+        "points_short": Decimal(0),
+        "monthly_amount": Decimal(404),
+    }
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        {"tenure": "dormitory"}, {"rental_registered": False}, {"rental_district": "330203"}, {"rental_district": None},
+        {"owns_home": True}, {"insured_now": False}, {"frozen": True}, {"frozen": None}, {"insured_now": None},
+    ],
+)  # fmt: skip
+def test_who_lacks_more_than_points_has_no_row(
+    connection: duckdb.DuckDBPyConnection, lacking: dict[str, Any]
+) -> None:
+    assert (
+        outcome(decide(connection, resident(1, "330212", "99", **RENTER | lacking)), "rent_subsidy")
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("score", "threshold", "points", "wanted"),
+    [
+        ("total_points + d330203_deliberation_points + d330212_local_volunteer_points", "16",
+         {"total_points": "14", "d330203_deliberation_points": None, "d330212_local_volunteer_points": "5"}, True),
+        ("total_points / 3", "4.67", {"total_points": "14"}, Decimal("0.01")),  # 4.6666: nearly is not reached
+        ("total_points / 3", "4.66", {"total_points": "14"}, True),
+        ("total_points * 10000", "5", {"total_points": "11"}, True),  # over by more than points can be
+    ],
+)  # fmt: skip
+def test_a_score_of_other_sums(
+    score: str,
+    threshold: str,
+    points: dict[str, str | None],
+    wanted: Any,
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """Points of another district are 0 in a sum; the threshold is reached exactly or not at all."""
+    (service,) = (service for service in SERVICES if service.service == "health_check")
+    needed = PointsNeeded(score=score, threshold={"default": Decimal(threshold)})
+    version = service.versions[0].model_copy(update={"points": needed, "conditions": []})
+    declared = [service.model_copy(update={"versions": [version]})]
+    given = {name: Decimal(value) if value else None for name, value in points.items()}
+    who = replace(resident(1, "330212"), points=given)
+    found = decide(connection, who, services=declared)
+    assert outcome(found, "health_check") == wanted
+    (told,) = decided(who, declared, OCTOBER)
+    assert (told["eligible"], told["points_short"]) == (
+        found[0]["eligible"],
+        found[0]["points_short"],
+    )
+
+
+def test_rows_are_sorted_by_district_resident_and_service(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    people = [
+        resident(n, d, "70", insured_now=True, permit_held=True)
+        for n, d in enumerate(["330282", "330203"] * 5)
+    ]
+    found = [
+        (row["district"], row["resident_key"], row["service"])
+        for row in decide(connection, *people)
+    ]
+    assert found == sorted(found) and len(found) == len(set(found)) == 20
+    assert list(decide(connection, people[0])[0]) == [
+        "month", "resident_key", "service", "district", "eligible", "points_short", "monthly_amount",
+    ]  # fmt: skip
+
+
+def test_lacking_names_every_requirement_with_its_truth(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    who = resident(1, "330203", "55.5", **RENTER | {"insured_now": None, "owns_home": True})
+    points = sorted(list_points_columns_on(TABLES, OCTOBER))
+    make_scored(connection, [who], points)
+    in_force = select_services_in_force(SERVICES, OCTOBER)
+    statement = requirements_sql(in_force, build_service_names(FACTS, points, REFERENCE.districts))
+    found = connection.execute(statement).fetchall()
+    subsidy = [
+        (place, holds, lacking)
+        for _, service, place, _, holds, lacking in found
+        if service == "rent_subsidy"
+    ]
+    assert subsidy == [
+        (0, False, "居住区县未开展此项服务"),
+        (1, True, "需租房居住"),
+        (2, True, "需办理租赁备案"),
+        (3, True, "需租住在鄞州区"),
+        (4, False, "需无自有住房"),
+        (5, None, "需正在缴纳养老保险"),
+        (6, True, "需无未修复的严重失信记录，且近 120 个月无犯罪记录"),
+        (7, False, "积分需达到 60 分，还差 4.5 分"),
+    ]
+    assert {service for _, service, *_ in found} == set(in_force)
+
+
+def test_facts_and_scores_of_different_residents_stop_the_run(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    versions = {authority: table.in_force(OCTOBER) for authority, table in TABLES.items()}
+    points = sorted(list_points_columns_on(TABLES, OCTOBER))
+    make_scored(connection, [resident(1), resident(2)], points)
+    connection.execute(
+        "CREATE TEMP VIEW facts AS SELECT resident_id, resident_key, district FROM scored"
+    )
+    connection.execute("CREATE TEMP VIEW scores AS SELECT * FROM scored")
+    side_by_side, joined = (scored_sql(versions, district) for district in ("330211", None))
+    columns = list(connection.describe(f"({side_by_side})"))
+    assert (
+        columns[:3] == ["resident_key", "resident_id", "district"] and sorted(columns[3:]) == points
+    )
+    assert CITY in versions
+    assert list(connection.describe(f"({joined})")) == columns
+    assert (
+        len(connection.execute(side_by_side).fetchall())
+        == len(connection.execute(joined).fetchall())
+        == 2
+    )
+    connection.execute("CREATE OR REPLACE TEMP VIEW scores AS SELECT * FROM scored LIMIT 1")
+    with pytest.raises(duckdb.Error, match="differ in their residents"):
+        connection.execute(f"SELECT resident_key FROM ({side_by_side})").fetchall()
+
+
+def test_the_statement_can_be_carried_to_spark(connection: duckdb.DuckDBPyConnection) -> None:
+    statement = eligibility(connection, [resident()], SERVICES, OCTOBER)
+    spark = sqlglot.transpile(
+        statement, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE
+    )
+    assert sqlglot.parse_one(spark[0], read="spark")
+
+
+def test_the_examples_beside_the_declarations_hold(connection: duckdb.DuckDBPyConnection) -> None:
+    assert check_service_examples(connection, DATA / "services", SERVICES, KNOWN) == []
+    assert check_reminder_examples(connection, DATA / "reminders", STANDING, KNOWN) == []

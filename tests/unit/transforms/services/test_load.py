@@ -1,0 +1,230 @@
+"""Services and reminders as declarations: closed, checked at load with file, line and key; a new one is a new file."""
+
+from __future__ import annotations
+
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from expectations.errors import DeclarationError, Diagnostic
+from tests.support.services_town import (
+    DATA,
+    FACTS,
+    KNOWN,
+    REFERENCE,
+    SERVICES,
+    STANDING,
+    TABLES,
+    Town,
+    resident,
+)
+from transforms.engine.session import EngineSettings, open_engine
+from transforms.services.examples import check_service_examples
+from transforms.services.load import load_reminders, load_services
+from transforms.services.models import Service, StandingReminder
+
+
+def services(folder: Path) -> list[Service]:
+    return load_services(folder, FACTS, TABLES, REFERENCE.districts)
+
+
+def reminders(folder: Path) -> list[StandingReminder]:
+    return load_reminders(folder, FACTS, REFERENCE.districts, SERVICES)
+
+
+def changed(tmp_path: Path, kind: str, name: str, *changes: tuple[str, str]) -> Path:
+    """A copy of the city's declarations with one file rewritten."""
+    folder = tmp_path / kind
+    shutil.copytree(DATA / kind, folder)
+    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def refused(folder: Path) -> list[Diagnostic]:
+    with pytest.raises(DeclarationError) as error:
+        services(folder) if folder.name == "services" else reminders(folder)
+    assert error.value.code == 10
+    return error.value.problems
+
+
+def test_a_child_is_reminded_by_the_child_or_two_of_one_guardian_would_bear_one_number(
+    tmp_path: Path,
+) -> None:
+    folder = changed(tmp_path, "services", "school_enrolment", ("cycle: child", "cycle: year"))
+    assert [(one.key, one.found) for one in refused(folder)] == [("reminder.cycle", "year")]
+
+
+def test_every_service_and_standing_reminder_has_its_file_and_they_come_in_the_order_of_their_names() -> (
+    None
+):
+    assert [service.service for service in SERVICES] == sorted(
+        path.stem for path in (DATA / "services").glob("*.yaml")
+    )
+    assert [reminder.kind for reminder in STANDING] == sorted(
+        path.stem for path in (DATA / "reminders").glob("*.yaml")
+    )
+    assert SERVICES and STANDING
+
+
+def test_the_versions_of_a_service_follow_one_another_and_name_known_districts() -> None:
+    for service in SERVICES:
+        begins = [version.begins for version in service.versions]
+        assert begins == sorted(set(begins)), service.service
+        named = {district for version in service.versions for district in version.points.threshold}
+        assert named <= {"default", *REFERENCE.districts}, service.service
+
+
+def test_a_kind_of_reminder_belongs_to_services_or_stands_alone() -> None:
+    of_services = {service.reminder.kind for service in SERVICES if service.reminder}
+    assert {"school_enrolment", "rent_subsidy"} <= of_services
+    assert of_services.isdisjoint(reminder.kind for reminder in STANDING)
+
+
+def test_of_the_rent_subsidy_the_forty_per_cent_and_the_district_are_published_and_the_rest_is_not() -> (
+    None
+):
+    first = {service.service: service.versions[0] for service in SERVICES}
+    assert first["rent_subsidy"].illustrative == ["conditions", "points"]
+    assert first["school_enrolment"].illustrative == ["districts", "conditions", "points"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "word"),
+    [
+        ("department:", "departmnt: x\ndepartment:", "departmnt", "department"),
+        ("points: {threshold: 60}", "points: {score: base_points, threshold: 60}", "versions.0.points.score", "2022-04-01"),
+        ('districts: ["330212"]', "districts: []", "versions.0.districts", "all"),
+        ("eligible: true", "eligible: perhaps", "versions.0.examples.0.eligible", "perhaps"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_service_is_refused_at_its_place(
+    tmp_path: Path, old: str, new: str, key: str, word: str
+) -> None:
+    """The mistakes that people make stand in the manual (`tests/spec/32_service_mistakes`); these beside them."""
+    folder = changed(tmp_path, "services", "rent_subsidy", (old, new))
+    problem = next(one for one in refused(folder) if one.key == key)
+    assert problem.file == folder / "rent_subsidy.yaml"
+    assert word in f"{problem.found}；{problem.expected}"
+    assert (
+        key.rsplit(".", 1)[-1]
+        in problem.file.read_text(encoding="utf-8").splitlines()[problem.line - 1]
+    )
+
+
+def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    folder = changed(
+        tmp_path,
+        "services",
+        "rent_subsidy",
+        ("cycle: year", "cycle: x"),
+        ("rounding: yuan}", "rounding: x}"),
+    )
+    other = folder / "health_check.yaml"
+    other.write_text(
+        other.read_text()
+        .replace("permit_held,", "permit_hold,")
+        .replace("title: 免费体检", "titel: 免费体检")
+    )
+    found = {(problem.file.stem, problem.key) for problem in refused(folder)}
+    assert found == {
+        ("rent_subsidy", "reminder.cycle"), ("rent_subsidy", "versions.0.amount.rounding"),
+        ("health_check", "title"), ("health_check", "titel"), ("health_check", "versions.0.conditions.0.when"),
+    }  # fmt: skip
+
+
+def test_versions_ascend_and_a_mistake_taken_over_is_told_once_where_it_stands(
+    tmp_path: Path,
+) -> None:
+    text = ("from: 2022-04-01", "from: 2021-09-08")
+    (problem,) = refused(changed(tmp_path / "a", "services", "household_registration", text))
+    assert problem.key == "versions.1.from" and "从早到晚" in problem.expected
+    text = ("permit_months >= 60", "permit_month >= 60")
+    (problem,) = refused(changed(tmp_path / "b", "services", "household_registration", text))
+    assert problem.key == "versions.0.conditions.0.when"
+
+
+def test_a_version_taken_over_keeps_what_it_does_not_name() -> None:
+    first, second = next(s for s in SERVICES if s.service == "household_registration").versions
+    assert second.conditions == first.conditions and second.points != first.points
+    assert second.hash != first.hash
+
+
+def test_a_folder_that_is_not_there_is_no_empty_folder(tmp_path: Path) -> None:
+    (problem,) = refused(tmp_path / "services")
+    assert "不存在" in problem.found
+    (tmp_path / "reminders").mkdir()
+    assert reminders(tmp_path / "reminders") == []
+
+
+def test_a_standing_reminder_cannot_take_the_kind_of_a_service(tmp_path: Path) -> None:
+    folder = changed(
+        tmp_path,
+        "reminders",
+        "permit_endorsement",
+        ("kind: permit_endorsement", "kind: rent_subsidy"),
+    )
+    (folder / "permit_endorsement.yaml").rename(folder / "rent_subsidy.yaml")
+    (problem,) = refused(folder)
+    assert problem.key == "kind" and "某项服务" in problem.expected
+
+
+def test_the_hash_is_of_what_a_version_says_not_of_how_it_is_written(tmp_path: Path) -> None:
+    def digest(name: str, *changes: tuple[str, str]) -> str:
+        found = services(changed(tmp_path / name, "services", "rent_subsidy", *changes))
+        return next(s for s in found if s.service == "rent_subsidy").versions[0].hash
+
+    same = digest("same", ("points: {threshold: 60}", "points:\n      threshold: 60.0"))
+    amended = digest("amended", ("    values:", "    amends: 更正\n    values:"))
+    assert same == amended == digest("none")
+    assert digest("other", ("points: {threshold: 60}", "points: {threshold: 61}")) != same
+
+
+NEW_SERVICE = """
+service: library_card
+title: 图书借阅
+department: 图书馆
+purpose: 按积分提高借阅额度
+legal_basis: 图书借阅办法（示例）
+versions:
+  - from: 2021-09-08
+    basis: 图书借阅办法（示例）
+    values: {districts: illustrative, conditions: illustrative, points: illustrative, amount: illustrative}
+    districts: all
+    conditions:
+      - {when: residence_months >= 3, lacking: 需居住满 3 个月}
+    points: {score: common_points, threshold: 10}
+    amount: {monthly: residence_months / 8, rounding: fen}
+    window: all_year
+    examples:
+      - {district: "330211", residence_months: 3, common_points: 10, eligible: true, monthly_amount: 0.38}
+reminder:
+  kind: library_card
+  title: 图书借阅
+  cycle: once
+  repeat: 2
+  text: "{name}：您可在{district}办理{service}。"
+"""
+
+
+def test_a_new_service_with_its_reminder_is_one_new_file(tmp_path: Path) -> None:
+    folder = tmp_path / "services"
+    shutil.copytree(DATA / "services", folder)
+    (folder / "library_card.yaml").write_text(NEW_SERVICE, encoding="utf-8")
+    found = services(folder)
+    with open_engine(EngineSettings(memory="500MB"), tmp_path / "spill") as engine:
+        assert check_service_examples(engine, folder, found, KNOWN) == []
+    reader = resident(1, residence_months=3)
+    reader = type(reader)(**{**vars(reader), "points": {"common_points": Decimal(10)}})
+    town = Town(tmp_path / "town", services=found)
+    told = [town.publish(month, reader) for month in ("2021-10", "2021-11", "2021-12")]
+    assert [[row["text"] for row in month] for month in told] == [
+        ["张**：您可在镇海区办理图书借阅。"],
+        [],
+        ["张**：您可在镇海区办理图书借阅。"],
+    ]
