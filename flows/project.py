@@ -12,7 +12,12 @@ from typing import TypeVar
 from expectations.errors import DeclarationError, Diagnostic, ExitCode, JifenError
 from expectations.month import Month
 from expectations.reference_tables import Reference, load_reference
-from expectations.source_loader import BUILTIN_SOURCES, collect_facts, load_sources, with_aliases
+from expectations.source_loader import (
+    BUILTIN_SOURCES,
+    collect_facts,
+    load_sources,
+    with_aliases,
+)
 from expectations.source_model import Fact, Source
 from expectations.yaml_document import YamlDocument
 from flows.settings import Settings
@@ -192,3 +197,9 @@ def _code_files(place: Path) -> list[Path]:
 
 def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def load_declared_sources(settings: Settings) -> dict[str, Source]:
+    """The sources' declarations: facts and what they are called."""
+    own = settings.paths.policy / "sources"
+    return load_sources(own if own.is_dir() else BUILTIN_SOURCES)

@@ -9,7 +9,7 @@ from expectations.month import Month
 from flows.pipeline.compute import list_package_districts
 from flows.project import Project, load_project
 from flows.settings import Settings
-from flows.storage.publish import find_published, list_published_months
+from flows.storage.revisions import find_published, list_published_months
 from flows.storage.root import Root
 from reports.packages.build import check_keys
 from transforms.engine.session import open_engine

@@ -14,7 +14,7 @@ from flows.commands.explain import load_published_rules
 from flows.pipeline.runner import run_months
 from flows.project import Project, load_project
 from flows.settings import Paths, Policy, Settings
-from flows.storage.publish import Revision, find_published
+from flows.storage.revisions import Revision, find_published
 from flows.storage.root import Root, open_root
 from reports.explain.compute import explain_row, find_person_row
 from reports.explain.text import format_explanation

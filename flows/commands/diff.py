@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 
 from rich.console import Console
 
-from expectations.errors import ExitCode, JifenError
-from expectations.month import Month
-from flows.commands.explain import find_revision, load_declared_sources, load_published_rules
+from flows.commands.explain import load_published_rules
+from flows.project import load_declared_sources
 from flows.settings import Settings
-from flows.storage.publish import Revision, list_revisions
-from flows.storage.root import Root, open_root
+from flows.storage.revisions import find_named_revision
+from flows.storage.root import open_root
 from reports.diff import compare_revisions, format_tables
 from reports.titles import collect_item_titles
 from transforms.engine.session import open_engine
@@ -44,23 +42,3 @@ def show_difference(
     console = Console(markup=False, emoji=False, highlight=False)  # a title may hold [brackets]
     for part in format_tables(found, items, new.districts):
         console.print(part)
-
-
-def find_named_revision(root: Root, name: str) -> Revision:
-    """`2024-03`: the revision in force; `2024-03/r1`: that one, in force or replaced. Error: exit 2."""
-    match = re.fullmatch(r"([0-9]{4}-[0-9]{2})(?:/r([1-9][0-9]*))?", name)
-    try:
-        month = Month.parse(match[1]) if match else None
-    except ValueError:
-        month = None
-    if match is None or month is None:
-        raise JifenError(
-            ExitCode.USAGE, f"{name!r} 不是月份或版本", hint="写成 2021-10 或 2021-10/r1"
-        )
-    if match[2] is None:
-        return find_revision(root, month)
-    known = {revision.number: revision for revision in list_revisions(root, month)}
-    if int(match[2]) not in known:
-        listed = "、".join(f"{month}/r{number}" for number in known) or "无"
-        raise JifenError(ExitCode.USAGE, f"没有 {name} 这一版", hint=f"已有的版本：{listed}")
-    return known[int(match[2])]

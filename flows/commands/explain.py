@@ -7,16 +7,20 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.reference_tables import load_reference
-from expectations.source_loader import BUILTIN_SOURCES, find_spine, load_sources
+from expectations.source_loader import find_spine
 from expectations.source_model import Source
+from flows.project import load_declared_sources
 from flows.settings import Settings
-from flows.storage.publish import Revision, find_published, list_published_months
+from flows.storage.revisions import (
+    Revision,
+    find_clean_folders,
+    find_revision,
+)
 from flows.storage.root import Root, open_root
 from reports.explain.compute import explain_row, find_person_row
 from reports.explain.published_rules import PublishedRules
@@ -71,27 +75,6 @@ def explain_person(
             report_progress(line)
 
 
-def find_revision(root: Root, month: Month | None) -> Revision:
-    """The revision in force of a month, by default of the newest one. Error: exit 2, not published."""
-    months = list_published_months(root)
-    if not months:
-        raise JifenError(
-            ExitCode.USAGE, "还没有发布任何月份", where=str(root.path), hint="先运行 jifen run"
-        )
-    revision = find_published(root, month or months[-1])
-    if revision is None:
-        raise JifenError(
-            ExitCode.USAGE, f"{month} 没有发布", hint=f"已发布：{'、'.join(map(str, months))}"
-        )
-    return revision
-
-
-def load_declared_sources(settings: Settings) -> dict[str, Source]:
-    """The sources' declarations: facts and what they are called."""
-    own = settings.paths.policy / "sources"
-    return load_sources(own if own.is_dir() else BUILTIN_SOURCES)
-
-
 def read_id(session: Session, given: str, month: Month) -> tuple[int, str]:
     """The person's number and normalised 18-character ID, by the rules of the cleaning. Error: exit 2, which never quotes it."""
     text, number = national_id.normalise_sql("given"), national_id.to_number_sql("text")
@@ -121,15 +104,6 @@ def load_published_rules(revision: Revision, sources: Mapping[str, Source]) -> P
     )  # not there in months that were published before there were services
     services = load_services(folder, names.facts, tables, districts) if folder.is_dir() else []
     return PublishedRules(revision.month.last_day, tables, services, names, districts)
-
-
-def find_clean_folders(kind: Path, revision: Revision) -> dict[str, list[Path]]:
-    """Per source the folders of the deliveries that a revision used, of one kind (the root's clean or quarantine)."""
-    folders: dict[str, list[Path]] = {}
-    for used in revision.manifest["deliveries"]:
-        folder = kind / used["source"] / f"received={used['month']}" / f"d{used['number']}"
-        folders.setdefault(used["source"], []).append(folder)
-    return folders
 
 
 def _answer(

@@ -13,15 +13,14 @@ from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
+from flows.city_time import CITY_TIME, TIMEZONE
 from flows.orchestration import server
 from flows.pipeline.context import ProgressSink
 from flows.pipeline.notify import notify
 from flows.pipeline.runner import run_scheduled
 from flows.settings import Settings
-from flows.storage.root import Root, open_root, to_canonical_json, write_atomically
-
-TIMEZONE = "Asia/Shanghai"
-CITY_TIME = dt.timezone(dt.timedelta(hours=8), TIMEZONE)  # no summer time since 1991
+from flows.storage.files import to_canonical_json, write_atomically
+from flows.storage.root import Root, open_root
 
 
 @dataclass(frozen=True)

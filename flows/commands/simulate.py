@@ -8,10 +8,13 @@ from pathlib import Path
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Fact
-from flows.commands.explain import find_revision, load_declared_sources, load_published_rules
+from flows.city_time import city_now
+from flows.commands.explain import load_published_rules
+from flows.project import load_declared_sources
 from flows.settings import Settings
-from flows.storage.publish import Revision
-from flows.storage.root import Root, hash_file, open_root, utc_now, write_atomically
+from flows.storage.files import hash_file, write_atomically
+from flows.storage.revisions import Revision, find_revision
+from flows.storage.root import Root, open_root
 from reports.explain.published_rules import PublishedRules
 from reports.simulation import (
     SimulationContext,
@@ -57,7 +60,7 @@ def simulate_policy(
             hint="核对 --policy",
         )
     target = _empty_folder(
-        root, out or root.runs / f"simulate-{revision.month}-{utc_now().replace(':', '')}"
+        root, out or root.runs / f"simulate-{revision.month}-{city_now().replace(':', '')}"
     )
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         facts = _published_facts(session, revision, rules)

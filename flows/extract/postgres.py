@@ -19,7 +19,7 @@ from flows.extract.base import Listing, RemoteFile, extract_error
 from flows.extract.credentials import read_password, redact_address
 from flows.extract.timeouts import iterate_with_timeout
 from flows.settings import SourceSettings
-from flows.storage.root import fsync_path, hash_file
+from flows.storage.files import fsync_path, hash_file
 from transforms.clean.readers import to_text_sql
 from transforms.engine.parquet import PARQUET
 from transforms.engine.session import EngineError, EngineSettings, Session, open_engine

@@ -10,8 +10,15 @@ from typing import Any
 from flows.pipeline.context import RunContext
 from flows.pipeline.ingest import build_cleaning_job
 from flows.project import Project, split_city
-from flows.storage import incremental_state, publish
-from flows.storage.root import fingerprint_key, recreate_folder
+from flows.storage import incremental_state
+from flows.storage.files import file_record, recreate_folder
+from flows.storage.keys import fingerprint_key
+from flows.storage.revisions import (
+    find_published,
+    list_published_months,
+    list_revisions,
+    next_revision_number,
+)
 from reports.packages.build import District, write_all_packages
 from reports.packages.lists import PackageTitles
 from transforms import outputs
@@ -73,12 +80,12 @@ def _facts(run: RunContext) -> dict[str, Any]:
 
 def _identities_before(run: RunContext) -> Path | None:
     """The identities published with the month before, if they are with this key, and what they were."""
-    before = publish.find_published(run.root, run.month - 1)
+    before = find_published(run.root, run.month - 1)
     if before is None or before.manifest["key_fingerprint"] != fingerprint_key(run.key):
         return None
     path = outputs.find_table_file(before.path, "restricted/identities")
     known = before.manifest["files"].get(path.relative_to(before.path).as_posix())
-    return path if publish.file_record(path) == known else None
+    return path if file_record(path) == known else None
 
 
 def compute_points(run: RunContext) -> dict[str, Any]:
@@ -110,7 +117,7 @@ def compute_changes(run: RunContext) -> dict[str, Any]:
 
 
 def _changes(run: RunContext) -> dict[str, Any]:
-    before = publish.find_published(run.root, run.month - 1)
+    before = find_published(run.root, run.month - 1)
     revision = run.making.revision
     owners = {
         line.column: line.authority
@@ -164,11 +171,11 @@ def compute_reminders(run: RunContext) -> dict[str, Any]:
 
 
 def _reminders(run: RunContext) -> dict[str, Any]:
-    house, made = run.house, publish.list_revisions(run.root, run.month)
+    house, made = run.house, list_revisions(run.root, run.month)
     told = may_add_reminders(
-        run.month, publish.list_published_months(run.root), last=run.last, send=run.send
+        run.month, list_published_months(run.root), last=run.last, send=run.send
     )
-    before = publish.find_published(run.root, run.month - 1)
+    before = find_published(run.root, run.month - 1)
     others = [path for month, _, path in run.root.revision_folders() if month != run.month]
     published = ReminderHistory(
         eligibility_before=_parts(before.path / "eligibility") if before else [],
@@ -185,7 +192,7 @@ def _reminders(run: RunContext) -> dict[str, Any]:
         session.execute(f"CREATE VIEW scored AS {scored_sql(house.in_force(run.month))}")
         listed = write_reminders(
             session, declared, _parts(run.making.revision / "eligibility"), published, month=run.month,
-            revision=publish.next_revision_number(run.root, run.month), key=run.key, allow_new=told,
+            revision=next_revision_number(run.root, run.month), key=run.key, allow_new=told,
             target=run.making.revision / "reminders" / "reminders.parquet",
         )  # fmt: skip
     write_sql(
@@ -213,7 +220,7 @@ def _exports(run: RunContext) -> dict[str, Any]:
         counts = write_all_packages(
             session, run.making.revision, list_package_districts(house), policy, run.month,
             moved=compared["moved"] if compared["compared_with"] else None,
-            number=publish.next_revision_number(run.root, run.month), require_encryption=house.settings.exports.require_encryption,
+            number=next_revision_number(run.root, run.month), require_encryption=house.settings.exports.require_encryption,
             report_progress=lambda code: run.report_progress(f"区县导出：{house.reference.districts[code]}"),
         )  # fmt: skip
     return {"exports": counts}

@@ -11,12 +11,14 @@ from typing import Any
 
 from expectations.errors import JifenError
 from expectations.month import Month
-from flows.extract.pull import list_deliveries
+from flows.city_time import city_now
 from flows.pipeline.inputs import InputSet
 from flows.project import CODE_PATHS, Project, code_fingerprint
-from flows.storage import publish
 from flows.storage.build import Build
-from flows.storage.root import Root, utc_now, write_atomically
+from flows.storage.deliveries import delivery_key, list_deliveries
+from flows.storage.files import write_atomically
+from flows.storage.revisions import Revision
+from flows.storage.root import Root
 from transforms.clean.delivery import RowCounts
 from transforms.comparison.drift import DriftChange
 from transforms.engine.session import Session, open_engine
@@ -68,12 +70,12 @@ class RunContext:
     last: bool = True
     accept: str | None = None
     report_progress: ProgressSink = lambda line: None
-    started: str = field(default_factory=utc_now)
+    started: str = field(default_factory=city_now)
     served: dict[str, InputSet] = field(default_factory=dict)
     accounts: dict[str, list[RowCounts]] = field(default_factory=dict)
     refused: list[RejectedDelivery] = field(default_factory=list)
     build: Build | None = None
-    published: publish.Revision | None = None
+    published: Revision | None = None
     unchanged: bool = False
     held: HeldMonth | None = None
     outdated: list[str] = field(default_factory=list)
@@ -117,7 +119,7 @@ def build_fingerprint(run: RunContext) -> str:
 def list_received(run: RunContext) -> list[dict[str, Any]]:
     """Every delivery in force up to the month, used or not: the month is a function of these."""
     return [
-        publish.delivery_key(delivery)
+        delivery_key(delivery)
         for name in run.house.sources
         for delivery in list_deliveries(run.root, name)
         if delivery.month <= run.month

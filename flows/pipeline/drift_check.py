@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from expectations.errors import ExitCode, JifenError
+from flows.city_time import city_now
 from flows.cli.options import parse_reason
 from flows.pipeline.context import HeldMonth, RunContext, build_fingerprint, list_received
 from flows.pipeline.report import build_report_names, find_previous_month
 from flows.project import CODE_PATHS, code_fingerprint, split_city
 from flows.settings import Drift
-from flows.storage import publish
+from flows.storage.files import to_canonical_json, write_atomically
 from flows.storage.manifest import build_manifest
-from flows.storage.root import Root, to_canonical_json, utc_now, write_atomically
+from flows.storage.revisions import find_published, list_published_months
+from flows.storage.root import Root
 from reports.run_report.drift_text import describe_changes
 from transforms.comparison import drift
 from transforms.comparison.drift import ComparedItems, Limit, Limits
@@ -35,7 +37,7 @@ def restore_hold(run: RunContext) -> None:
     """Take up what the operator said when this month was published or held: what may be missing, and if it is accepted as
     it was held, how it was built (a held backfill is accepted by `jifen run`). What they say now goes before it."""
     run.held = load_hold(run.root, str(run.month))
-    published = publish.find_published(run.root, run.month)
+    published = find_published(run.root, run.month)
     missing = published.manifest.get("missing", {}) if published else {}
     said = {name: noted["reason"] for name, noted in missing.items()}
     if run.held and run.accept:
@@ -107,7 +109,7 @@ def hold_if_drifted(run: RunContext) -> None:
     report = str(run.keep_page(page))
     inputs, allowed = _inputs(run), dict(run.allowed)
     held = HeldMonth(
-        build_fingerprint(run), allowed, run.send, run.last, inputs, run.reasons, report, utc_now()
+        build_fingerprint(run), allowed, run.send, run.last, inputs, run.reasons, report, city_now()
     )
     write_atomically(_file(run.root, str(run.month)), to_canonical_json(vars(held)))
     shown = [f"  {reason}" for reason in run.reasons[:SHOWN]]
@@ -156,9 +158,7 @@ def _limits(given: Drift) -> Limits:
 def _inputs(run: RunContext) -> dict[str, dict[str, Any]]:
     """What the build depends on, by what people call it."""
     house, month = run.house, run.month
-    others = [
-        publish.find_published(run.root, other) for other in publish.list_published_months(run.root)
-    ]
+    others = [find_published(run.root, other) for other in list_published_months(run.root)]
     return {
         "交付": {
             f"{item['source']} {item['month']}": item["content"] for item in list_received(run)

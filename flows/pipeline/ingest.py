@@ -8,7 +8,7 @@ from typing import Any
 
 from expectations import gate
 from expectations.errors import JifenError
-from flows.extract.pull import Delivery, list_deliveries, pull_up_to, record_row_count
+from flows.extract.pull import pull_up_to
 from flows.pipeline.context import (
     RejectedDelivery,
     RunContext,
@@ -18,8 +18,9 @@ from flows.pipeline.context import (
 from flows.pipeline.inputs import reject_repeated_increment, select_inputs
 from flows.pipeline.report import BLOCKING
 from flows.project import CLEANING_CODE_PATHS, Project, code_fingerprint
-from flows.storage import publish
 from flows.storage.build import open_build
+from flows.storage.deliveries import Delivery, list_deliveries, record_row_count
+from flows.storage.revisions import find_published, is_stale
 from transforms.clean.delivery import (
     CleaningJob,
     RowCounts,
@@ -164,10 +165,10 @@ def build_cleaning_job(house: Project, delivery: Delivery) -> CleaningJob:
 def detect_no_change(run: RunContext) -> dict[str, Any]:
     """See whether the published revision was made from these very inputs, and compared with the month before as it is
     published now: then nothing is left to do."""
-    run.published = publish.find_published(run.root, run.month)
+    run.published = find_published(run.root, run.month)
     if run.published and run.published.manifest.get("inputs") == input_fingerprint(run):
         told = run.published.manifest["told"] or not run.send
-        run.unchanged = told and not publish.is_stale(run.root, run.published)
+        run.unchanged = told and not is_stale(run.root, run.published)
     if run.unchanged:
         run.making.clear()
     return {"unchanged": run.unchanged}

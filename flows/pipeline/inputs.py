@@ -9,7 +9,7 @@ from typing import Any
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Source
-from flows.extract.pull import Delivery
+from flows.storage.deliveries import Delivery
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+from flows.city_time import city_now
 from flows.pipeline.result import RunResult
 from flows.settings import Settings
-from flows.storage.root import utc_now
 
 WAIT_SECONDS = 15.0
 WEBHOOK = "JIFEN_NOTIFY_WEBHOOK"
@@ -44,7 +44,7 @@ def notify(settings: Settings, report_progress: Callable[[str], None], outcome: 
         if result != "ok":
             report_progress(f"通知未送达（{way}：{result}）；不影响该月的结果")
     if sent:
-        _log(settings, {"at": utc_now(), "month": facts["month"], "state": facts["state"], **sent})
+        _log(settings, {"at": city_now(), "month": facts["month"], "state": facts["state"], **sent})
 
 
 def _post(address: str, body: bytes) -> str:

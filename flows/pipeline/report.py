@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from expectations.errors import ExitCode, JifenError
-from flows.extract.pull import list_deliveries
 from flows.pipeline.context import RunContext
 from flows.project import split_city
-from flows.storage import publish
+from flows.storage.deliveries import list_deliveries
 from flows.storage.manifest import build_manifest, format_account
+from flows.storage.revisions import Revision, find_published
 from reports.run_report.drift_text import ReportNames
 from reports.run_report.page import (
     ReportContext,
@@ -45,16 +45,16 @@ def write_report(run: RunContext) -> dict[str, Any]:
     return {"bytes": len(page.encode())}
 
 
-def find_previous_month(run: RunContext) -> publish.Revision | None:
+def find_previous_month(run: RunContext) -> Revision | None:
     """The month before as published, to compare with; None too when an older program published it, without figures."""
-    before = publish.find_published(run.root, run.month - 1)
+    before = find_published(run.root, run.month - 1)
     return before if before and "figures" in before.manifest else None
 
 
 def _alone(run: RunContext) -> str:
     """Why there is nothing to compare with, when there is not."""
     before = run.month - 1
-    if publish.find_published(run.root, before) is None:
+    if find_published(run.root, before) is None:
         return "上月没有发布，没有可比的数字"
     return (
         f"上月由旧版程序发布，没有留下可比的数字；要比对，请先重新运行 {before}，再运行 {run.month}"

@@ -20,7 +20,8 @@ from flows.pipeline.stages import STAGES, Stage, renew_catalogue
 from flows.project import Project, load_project
 from flows.settings import Settings
 from flows.storage import publish
-from flows.storage.root import Root, open_root, to_canonical_json, write_atomically
+from flows.storage.files import to_canonical_json, write_atomically
+from flows.storage.root import Root, open_root
 
 Attempt = Callable[[Stage, RunContext], object]
 

@@ -25,6 +25,7 @@ from flows.pipeline.report import write_blocked_report, write_report
 from flows.project import Project
 from flows.storage import publish
 from flows.storage.manifest import build_manifest
+from flows.storage.revisions import find_published, list_published_months
 from flows.storage.root import Root
 from reports.catalogue.build import build_catalogue
 from reports.catalogue.dictionary import build_dictionary_rows
@@ -82,9 +83,7 @@ def renew_catalogue(house: Project, root: Root, as_seen_from: Path | None = None
     for _, _, path in root.revision_folders():
         root.share(path.parent, deep=False)
         publish.share_revision(root, path)
-    in_force = [
-        publish.find_published(root, month) for month in publish.list_published_months(root)
-    ]
+    in_force = [find_published(root, month) for month in list_published_months(root)]
     listed = [(str(revision.month), revision.path) for revision in in_force if revision]
     build_catalogue(
         root.path,

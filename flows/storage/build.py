@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.storage.publish import map_in_threads
-from flows.storage.root import Root, fsync_path, to_canonical_json, write_atomically
+from flows.storage.files import fsync_path, map_in_threads, to_canonical_json, write_atomically
+from flows.storage.root import Root
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from expectations.month import Month
 from flows.pipeline.context import RunContext
 from flows.pipeline.ingest import build_cleaning_job
 from flows.project import code_fingerprint
-from flows.storage.publish import map_in_threads
-from flows.storage.root import (
+from flows.storage.files import (
     fsync_path,
     hash_file,
+    map_in_threads,
     recreate_folder,
     rename_and_sync,
     to_canonical_json,

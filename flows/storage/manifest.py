@@ -8,7 +8,7 @@ from typing import Any
 
 from flows.pipeline.context import RunContext, input_fingerprint, list_received
 from flows.project import CODE_PATHS, code_fingerprint, split_city
-from flows.storage.publish import delivery_key
+from flows.storage.deliveries import delivery_key
 from transforms.clean.delivery import RowCounts
 from transforms.points.columns import points_column_name
 from transforms.points.models import CITY, Version

@@ -9,31 +9,33 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import os
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.extract.pull import Delivery
-from flows.storage.root import (
-    Root,
-    fingerprint_key,
+from flows.city_time import city_now
+from flows.storage.files import (
+    file_record,
     fsync_path,
-    hash_file,
-    list_months,
-    list_versions,
+    map_in_threads,
     rename_and_sync,
     to_canonical_json,
-    utc_now,
     write_synced,
 )
+from flows.storage.keys import fingerprint_key
+from flows.storage.revisions import (
+    MAC,
+    MANIFEST,
+    Revision,
+    link_target,
+    list_revisions,
+    next_revision_number,
+    read_revision,
+)
+from flows.storage.root import Root, list_months
 
-MANIFEST, MAC = "manifest.json", ".mac"
 SHARED = (
     "scores",
     "facts",
@@ -43,71 +45,6 @@ SHARED = (
     "sql",
     "policy",
 )  # what the analysts' group may read
-
-
-@dataclass(frozen=True)
-class Revision:
-    """One published revision of a month, in force or replaced; `path` is `months/<month>/r<number>`."""
-
-    month: Month
-    number: int
-    path: Path
-    manifest: dict[str, Any]
-
-
-def list_revisions(root: Root, month: Month) -> list[Revision]:
-    """Every revision of a month, ascending. Error: exit 15, a manifest cannot be read."""
-    return [
-        read_revision(month, number, path)
-        for number, path in list_versions(root.months / str(month), "r")
-    ]
-
-
-def next_revision_number(root: Root, month: Month) -> int:
-    """The number that the month's next revision will have."""
-    return max((known for known, _ in list_versions(root.months / str(month), "r")), default=0) + 1
-
-
-def find_published(root: Root, month: Month) -> Revision | None:
-    """The revision in force, if the month is published. Error: exit 15, the link or the manifest is damaged."""
-    link = root.published / str(month)
-    if not link.is_symlink():
-        return None
-    for number, path in list_versions(root.months / str(month), "r"):
-        if link.readlink() == link_target(month, number):
-            return read_revision(month, number, path)
-    raise JifenError(
-        ExitCode.DAMAGE,
-        f"{month} 的发布链接指向不存在的版本",
-        where=str(link),
-        hint="从备份恢复该月的文件夹",
-    )
-
-
-def list_published_months(root: Root) -> list[Month]:
-    """The months that have a revision in force, ascending."""
-    return [
-        month for month in list_months(root.published) if (root.published / str(month)).is_symlink()
-    ]
-
-
-def is_stale(root: Root, revision: Revision) -> bool:
-    """Whether the month before has been published, or published anew, since a revision was compared with it."""
-    before = find_published(root, revision.month - 1)
-    now = f"{before.month}/r{before.number}" if before else None
-    return bool(revision.manifest.get("compared_with", now) != now)
-
-
-def read_revision(month: Month, number: int, path: Path) -> Revision:
-    """A revision from its folder. Error: exit 15, the manifest is missing or damaged."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        if isinstance(manifest, dict):
-            return Revision(month, number, path, manifest)
-    except (OSError, ValueError):
-        pass
-    hint = "从备份恢复；运行 jifen verify 查看全部损坏"
-    raise JifenError(ExitCode.DAMAGE, "清单缺失或已损坏", where=str(path / MANIFEST), hint=hint)
 
 
 def publish_revision(
@@ -130,7 +67,7 @@ def publish_revision(
         **_next_chain_entry(root),
         "month": str(month),
         "revision": number,
-        "published_at": utc_now(),
+        "published_at": city_now(),
         "key_fingerprint": fingerprint_key(key),
         "files": list_files(build, described),
     }
@@ -174,12 +111,6 @@ def share_revision(root: Root, revision: Path) -> None:
             root.share(revision / name)
 
 
-def delivery_key(delivery: Delivery) -> dict[str, Any]:
-    """How a manifest's `deliveries` names one that was used."""
-    names = {"source": delivery.source, "month": str(delivery.month), "number": delivery.number}
-    return {**names, "content": delivery.content}
-
-
 def list_files(
     folder: Path, described: Mapping[str, dict[str, Any]] | None = None
 ) -> dict[str, dict[str, Any]]:
@@ -201,13 +132,6 @@ def list_files(
     return {name: found[name] for name in names}
 
 
-def file_record(path: Path) -> dict[str, Any]:
-    """Bytes and SHA-256 of a file; nothing of a link (its content may change behind our back) or of a device."""
-    if path.is_symlink() or not path.is_file():
-        return {}
-    return {"bytes": path.stat().st_size, "sha256": hash_file(path)}
-
-
 def compute_mac(key: bytes, manifest: bytes) -> bytes:
     """What .mac holds: only who has the root's key can make it."""
     return hmac.new(key, manifest, hashlib.sha256).hexdigest().encode()
@@ -223,17 +147,6 @@ def verify_mac(key: bytes, folder: Path) -> bool:
         )
     except OSError:
         return False
-
-
-def link_target(month: Month, number: int) -> Path:
-    """What `published/<month>` says of the revision in force: relative, so that a root can be moved."""
-    return Path("..") / "months" / str(month) / f"r{number}"
-
-
-def map_in_threads(work: Callable[[Path], Any], paths: Iterable[Path]) -> list[Any]:
-    """Hashing and syncing release the interpreter's lock: one thread per core and one more waiting for the disk."""
-    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
-        return list(pool.map(work, paths))
 
 
 def _next_chain_entry(root: Root) -> dict[str, Any]:

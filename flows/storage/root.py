@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import fcntl
 import grp
-import hashlib
-import hmac
 import json
 import os
 import re
 import resource
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,9 +15,9 @@ from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError, to_user_error
 from expectations.month import Month
+from flows.city_time import city_now
 from flows.settings import Settings
-
-KEY_BYTES = 32
+from flows.storage.keys import load_key
 
 
 @dataclass(frozen=True)
@@ -157,42 +152,13 @@ class Root:
             return True
 
     def key(self) -> bytes:
-        """The root's key, 32 bytes; made on first use, only while nothing is published. Error: exit 15."""
+        """Return the root's key, 32 bytes, made on first use.
+
+        Raises:
+            JifenError: Exit 15, it is missing or another than months were published with.
+        """
         published = [folder / "manifest.json" for _, _, folder in self.revision_folders()]
-        try:
-            text = self.key_file.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            if published:
-                raise self._key_error("密钥不见了，而已有发布的月份用它生成匿名标识") from None
-            text = self._make_key()
-        except UnicodeDecodeError:
-            text = ""
-        if not re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", text):
-            raise self._key_error("密钥文件内容不合要求")
-        key = bytes.fromhex(text)
-        known = ((manifest, _fingerprint_in(manifest)) for manifest in reversed(published))
-        newest, expected = next((pair for pair in known if pair[1]), (None, None))
-        if newest and expected != fingerprint_key(key):
-            raise self._key_error(
-                f"密钥与已发布月份所用的不同，或 {newest.relative_to(self.path)} 已损坏"
-            )
-        return key
-
-    def _key_error(self, what: str) -> JifenError:
-        return JifenError(
-            ExitCode.DAMAGE, what, where=str(self.key_file), hint="从备份恢复原来的文件"
-        )
-
-    def _make_key(self) -> str:
-        """Write a new key whole, or take the one that another process has just written."""
-        target = self.key_file
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        write_synced(draft, secrets.token_bytes(KEY_BYTES).hex().encode())
-        with suppress(FileExistsError):
-            os.link(draft, target)
-        draft.unlink()
-        fsync_path(target.parent)
-        return target.read_text(encoding="ascii")
+        return load_key(self.key_file, published)
 
     def revision_folders(self) -> list[tuple[Month, int, Path]]:
         """Every finished revision (month, number, folder), ascending; in force or replaced."""
@@ -205,7 +171,7 @@ class Root:
 
     def access_log(self, action: str, **facts: str | int) -> None:
         """Note durably who did what: one JSON line. People appear by resident_key only."""
-        entry = {"at": utc_now(), "uid": os.getuid(), "action": action, **facts}
+        entry = {"at": city_now(), "uid": os.getuid(), "action": action, **facts}
         line = (json.dumps(entry, ensure_ascii=False) + "\n").encode()
         file = os.open(self.runs / "access.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
@@ -227,18 +193,6 @@ def open_root(settings: Settings) -> Root:
     return root
 
 
-def fingerprint_key(key: bytes) -> str:
-    """What a manifest says of the key: enough to know it again, nothing to find it by."""
-    return hmac.new(key, b"jifen key fingerprint", hashlib.sha256).hexdigest()[:16]
-
-
-def _fingerprint_in(manifest: Path) -> str | None:
-    """None where the manifest is missing or damaged: `verify` and whoever reads the revision tell of that."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads(manifest.read_bytes())["key_fingerprint"])
-    return None
-
-
 def list_months(folder: Path) -> list[Month]:
     """The months that a folder has entries for, ascending."""
     found = []
@@ -255,58 +209,3 @@ def list_versions(folder: Path, letter: str) -> list[tuple[int, Path]]:
         for item in folder.glob(f"{letter}*")
     ]
     return sorted((int(match[1]), item) for match, item in names if match)
-
-
-def utc_now() -> str:
-    """The moment, UTC, to the second."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-
-
-def to_canonical_json(value: object) -> bytes:
-    """The one way a record is written: keys sorted, readable, equal bytes for equal values."""
-    return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1) + "\n").encode()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Put a file in place as a whole: after a crash there is the old one or the new one, never half of either."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    write_synced(draft, content)
-    rename_and_sync(draft, path)
-
-
-def rename_and_sync(source: Path, target: Path) -> None:
-    """Rename within one file system, and have it on disk before returning."""
-    source.rename(target)
-    for folder in {source.parent, target.parent}:
-        fsync_path(folder)
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fsync_path(folder: Path) -> None:
-    """Have a folder's (or a file's) content on disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def recreate_folder(folder: Path) -> Path:
-    """An empty folder, whatever a run that died may have left there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
-
-
-def write_synced(path: Path, content: bytes) -> None:
-    """Write a file that nobody looks at yet, and have it on disk."""
-    with path.open("wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -10,18 +10,12 @@ from typing import Any
 
 from expectations.errors import JifenError
 from expectations.month import Month
-from flows.extract.pull import RECEIPT, Delivery, hash_content, read_delivery
-from flows.storage.publish import (
-    MANIFEST,
-    Revision,
-    file_record,
-    link_target,
-    list_files,
-    map_in_threads,
-    read_revision,
-    verify_mac,
-)
-from flows.storage.root import Root, fingerprint_key, list_months, list_versions
+from flows.storage.deliveries import RECEIPT, Delivery, hash_content, read_delivery
+from flows.storage.files import file_record, map_in_threads
+from flows.storage.keys import fingerprint_key
+from flows.storage.publish import list_files, verify_mac
+from flows.storage.revisions import MANIFEST, Revision, link_target, read_revision
+from flows.storage.root import Root, list_months, list_versions
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import EngineSettings, open_engine
 

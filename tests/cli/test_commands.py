@@ -22,7 +22,7 @@ from flows.cli.options import OPTIONS
 from flows.commands.check import refuse_missing_keys
 from flows.project import load_project
 from flows.settings import OWN_DECLARATIONS, Exports, load_settings
-from flows.storage.root import hash_file
+from flows.storage.files import hash_file
 from tests.support.world import World, national_id
 from transforms.engine.parquet import PARQUET
 from transforms.engine.session import EngineSettings, open_engine

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.cli.app import app
-from flows.commands.explain import explain_person, load_declared_sources, load_published_rules
+from flows.commands.explain import explain_person, load_published_rules
+from flows.project import load_declared_sources
 from flows.settings import OWN_DECLARATIONS
 from reports.explain.compute import explain_row, find_person_row
 from reports.explain.text import format_explanation, to_json_data

@@ -10,8 +10,9 @@ import duckdb
 
 from data.synthetic.write import generate_extracts
 from expectations.month import Month
-from flows.storage.publish import list_published_months, list_revisions
-from flows.storage.root import Root, hash_file
+from flows.storage.files import hash_file
+from flows.storage.revisions import list_published_months, list_revisions
+from flows.storage.root import Root
 from flows.storage.verify import verify_root
 from tests.support.killing import run_in_child
 from tests.support.world import SOURCES, World

@@ -18,9 +18,10 @@ import pytest
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.extract import open_connector
-from flows.extract.pull import Delivery, list_deliveries, pull_up_to
+from flows.extract.pull import pull_up_to
 from flows.extract.remote import Remote
 from flows.settings import Settings, SourceSettings
+from flows.storage.deliveries import Delivery, list_deliveries
 from flows.storage.root import Root
 from tests.support.pulling import names, settings_of
 from tests.support.servers import S3, Line, Sftp, line_to

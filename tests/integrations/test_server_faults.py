@@ -13,8 +13,9 @@ import pytest
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.extract import postgres, remote
-from flows.extract.pull import Delivery, list_deliveries, pull_up_to
+from flows.extract.pull import pull_up_to
 from flows.settings import SourceSettings, load_settings
+from flows.storage.deliveries import Delivery, list_deliveries
 from flows.storage.root import Root
 from tests.support.pulling import settings_of
 from tests.support.servers import S3, Line, Postgres, Sftp, line_to

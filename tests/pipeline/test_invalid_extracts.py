@@ -15,8 +15,8 @@ from data.synthetic.write import generate_extracts
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.settings import Drift
-from flows.storage.publish import list_published_months
-from flows.storage.root import hash_file
+from flows.storage.files import hash_file
+from flows.storage.revisions import list_published_months
 from flows.storage.verify import verify_root
 from tests.support.world import SOURCES, World, national_id, read_rows
 from transforms.engine.session import EngineSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from flows.storage.root import to_canonical_json
+from flows.storage.files import to_canonical_json
 from tests.support.held_city import NOVEMBER, OCTOBER, copied, degrees, october_town, registry
 from tests.support.world import World
 

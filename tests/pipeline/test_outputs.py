@@ -20,7 +20,8 @@ from flows.cli.app import app
 from flows.commands.demo import describe_results
 from flows.project import code_fingerprint
 from flows.settings import OWN_DECLARATIONS
-from flows.storage.root import fingerprint_key, hash_file
+from flows.storage.files import hash_file
+from flows.storage.keys import fingerprint_key
 from tests.support.synthetic_city import MONTHS, synthetic_city
 from tests.support.world import World, read_rows
 from transforms.engine.sql import sql_literal

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flows.extract.pull import Delivery
 from flows.settings import Paths, Settings, SourceSettings
+from flows.storage.deliveries import Delivery
 from flows.storage.root import Root
 
 

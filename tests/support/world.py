@@ -17,8 +17,10 @@ from flows.pipeline.context import RunContext
 from flows.pipeline.stages import STAGES
 from flows.project import Project, load_project
 from flows.settings import Engine, Paths, Policy, Settings
-from flows.storage.publish import Revision, find_published, finish_interrupted
-from flows.storage.root import hash_file, open_root
+from flows.storage.files import hash_file
+from flows.storage.publish import finish_interrupted
+from flows.storage.revisions import Revision, find_published
+from flows.storage.root import open_root
 
 SOURCES = load_sources()
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)

@@ -14,14 +14,9 @@ import pytest
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.extract.pull import (
-    Delivery,
-    list_deliveries,
-    list_inbox_months,
-    pull_up_to,
-    record_row_count,
-)
+from flows.extract.pull import list_inbox_months, pull_up_to
 from flows.settings import SourceSettings
+from flows.storage.deliveries import Delivery, list_deliveries, record_row_count
 from flows.storage.root import Root
 from tests.support.pulling import names, settings_of
 

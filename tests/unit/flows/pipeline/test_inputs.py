@@ -8,8 +8,8 @@ import pytest
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.extract.pull import Delivery
 from flows.pipeline.inputs import InputSet, reject_repeated_increment, select_inputs
+from flows.storage.deliveries import Delivery
 from tests.support.world import SOURCES
 
 

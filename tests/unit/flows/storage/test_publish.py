@@ -18,16 +18,12 @@ import pytest
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.commands.status import find_stale_months
-from flows.extract.pull import list_deliveries, pull_up_to
-from flows.storage.publish import (
-    delivery_key,
-    find_published,
-    finish_interrupted,
-    list_published_months,
-    list_revisions,
-    publish_revision,
-)
-from flows.storage.root import Root, fingerprint_key
+from flows.extract.pull import pull_up_to
+from flows.storage.deliveries import delivery_key, list_deliveries
+from flows.storage.keys import fingerprint_key
+from flows.storage.publish import finish_interrupted, publish_revision
+from flows.storage.revisions import find_published, list_published_months, list_revisions
+from flows.storage.root import Root
 from flows.storage.verify import verify_root
 from tests.support.pulling import settings_of
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from expectations.errors import ExitCode, JifenError
-from flows.storage.root import Root, fingerprint_key, to_canonical_json, write_atomically
+from flows.storage.files import to_canonical_json, write_atomically
+from flows.storage.keys import fingerprint_key
+from flows.storage.root import Root
 
 
 def mode(path: Path) -> int:

@@ -11,16 +11,12 @@ import pytest
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.extract.pull import Delivery, pull_up_to
-from flows.storage.publish import (
-    Revision,
-    compute_mac,
-    delivery_key,
-    find_published,
-    finish_interrupted,
-    publish_revision,
-)
-from flows.storage.root import Root, to_canonical_json
+from flows.extract.pull import pull_up_to
+from flows.storage.deliveries import Delivery, delivery_key
+from flows.storage.files import to_canonical_json
+from flows.storage.publish import compute_mac, finish_interrupted, publish_revision
+from flows.storage.revisions import Revision, find_published
+from flows.storage.root import Root
 from flows.storage.verify import verify_root
 from tests.support.pulling import settings_of
 from transforms.engine.session import EngineSettings, open_engine
