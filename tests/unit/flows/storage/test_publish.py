@@ -167,7 +167,7 @@ def test_a_first_month_killed_before_its_link_is_finished_by_the_next_run(
     def die_before_the_switch() -> None:
         import flows.storage.publish
 
-        flows.publish._switch_link = lambda *_: os.kill(os.getpid(), 9)  # type: ignore[assignment]
+        flows.storage.publish._switch_link = lambda *_: os.kill(os.getpid(), 9)  # type: ignore[assignment]
         publish_revision(root, key, made, OCTOBER, facts)
 
     assert kill_at(0, die_before_the_switch)
