@@ -1,0 +1,1 @@
+"""WHAT we accept: source models, reference tables, the gate, findings."""

@@ -1,4 +1,4 @@
-"""Errors that say what is wrong, where, and what to do; and the exit codes of the `jifen` command."""
+"""Errors that say what is wrong, where, and what to do; and the exit codes of `jifen`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-_REFUSALS = {  # what the machine says, be it through Python or through the engine, and the way out
+# What the operating system says, through Python or through the engine, and the way out.
+_REFUSALS = {
     errno.ENOSPC: ("磁盘已满", "腾出空间"),
     errno.EDQUOT: ("磁盘配额已用完", "腾出空间"),
     errno.EROFS: ("磁盘只读", "改为可写"),
@@ -22,11 +23,11 @@ _REFUSALS = {  # what the machine says, be it through Python or through the engi
     errno.ENOTDIR: ("应是文件夹，却是文件", "改正路径"),
     errno.EIO: ("磁盘读写出错", "检查磁盘，用 jifen verify 核对"),
 }
-_STATEMENT = "jifen statement: "  # begins the note that `naming` leaves on an error
+_STATEMENT = "jifen statement: "  # begins the note of `attach_statement`
 
 
 class ExitCode(IntEnum):
-    """What a process ends with; operators' scripts depend on the numbers."""
+    """The exit codes of a process; operators' scripts depend on the numbers."""
 
     DONE = 0
     OTHER = 1
@@ -40,7 +41,10 @@ class ExitCode(IntEnum):
 
 
 class JifenError(Exception):
-    """An error for people: what happened, where, and the way out. Never holds an ID, a name or a phone."""
+    """An error for people: what happened, where, and the way out.
+
+    It never holds an ID, a name or a phone.
+    """
 
     def __init__(self, code: ExitCode, what: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(what)
@@ -57,7 +61,7 @@ class JifenError(Exception):
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One mistake of a writer: the file, the line, the key, what was found and what was expected."""
+    """One mistake of a writer: the file, line and key, what was found and what was expected."""
 
     file: Path
     line: int
@@ -70,7 +74,7 @@ class Diagnostic:
 
 
 class DeclarationError(JifenError):
-    """All mistakes found in the declarations, together. Nothing runs until they are mended."""
+    """All mistakes found in the declarations, together; nothing runs until they are mended."""
 
     def __init__(self, problems: list[Diagnostic]) -> None:
         self.problems = sorted(problems, key=lambda p: (str(p.file), p.line, p.key))
@@ -82,7 +86,8 @@ class DeclarationError(JifenError):
         )
 
 
-MEANT = {  # what pydantic has against a value, in a writer's or an operator's words, wherever it was written
+# What pydantic has against a value, in the words of writers and operators.
+MEANT = {
     "literal_error": "可用的值：{expected}",
     "string_type": "应为文本",
     "bool_type": "应为 true 或 false",
@@ -95,23 +100,32 @@ MEANT = {  # what pydantic has against a value, in a writer's or an operator's w
 
 
 def did_you_mean(name: str, known: Iterable[str], what: str = "") -> str:
-    """What a writer may have expected by a name that is not known: the one most like it, else all of them (`what` they are)."""
+    """Return what a writer may have meant by an unknown name.
+
+    It is the name most like it, else a list of all of them; `what` says what they are.
+    """
     names = list(known)
     close = difflib.get_close_matches(name, names, 1)
     return f"是否应为 {close[0]}？" if close else f"可用{what}：{'、'.join(names) or '无'}"
 
 
-def expected_text(item: Mapping[str, Any], words: Mapping[str, str] = MEANT, **more: str) -> str:
-    """What should have been written, from `words` (kind of mistake -> sentence); pydantic's own where they have none."""
+def expected_text(item: Mapping[str, Any], texts: Mapping[str, str] = MEANT, **more: str) -> str:
+    """Return what should have been written in place of a value.
+
+    Args:
+        item: One error of pydantic.
+        texts: Kind of mistake -> sentence; where there is none, pydantic's own is taken.
+        more: Further values for the sentence.
+    """
     context = {**item.get("ctx", {}), **more}
-    if item["type"] == "literal_error":  # it tells the choices as 'a', 'b' or 'c'
+    if item["type"] == "literal_error":  # it lists the choices as 'a', 'b' or 'c'
         context["expected"] = "、".join(re.findall("'(.*?)'", context["expected"]))
-    return words[item["type"]].format(**context) if item["type"] in words else str(item["msg"])
+    return texts[item["type"]].format(**context) if item["type"] in texts else str(item["msg"])
 
 
 @contextmanager
 def attach_statement(statement: str) -> Iterator[None]:
-    """Errors from within the block are about this statement of ours: `explained` tells its name, never its values."""
+    """Name one of our SQL statements in errors from within the block, never its values."""
     try:
         yield
     except Exception as error:
@@ -120,7 +134,10 @@ def attach_statement(statement: str) -> Iterator[None]:
 
 
 def to_user_error(error: Exception) -> JifenError:
-    """Any error as one for people. Messages of libraries may quote people's data: only their kind is told."""
+    """Return any error as one for people.
+
+    Messages of libraries may quote people's data, so only their kind is passed on.
+    """
     if isinstance(error, JifenError):
         return error
     kind = type(error).__name__

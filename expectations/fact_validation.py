@@ -1,4 +1,4 @@
-"""What a fact is measured over: which types of columns its measure and its dates take, and which units come of it."""
+"""Which column types and units the measures of facts accept."""
 
 from __future__ import annotations
 
@@ -52,7 +52,11 @@ _ROWS = ("of", "where", "current", "open", "within", "turns", "listed", "pick")
 
 
 def find_unused_keys(fact: Fact) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Every key of a fact that nothing looks at, so that it cannot do what its writer meant: key, what it is, what to do."""
+    """Yield every key of a fact that nothing reads, so that it cannot do what its writer meant.
+
+    Yields:
+        The key's place, what it is, what to do.
+    """
     for key in sorted(fact.model_fields_set & {*_READS, *_ROWS}):
         if fact.measure is None:
             yield (key,), "不起作用", "由 lookup 或 derive 得出的数据不看任何行，请删去"
@@ -61,7 +65,11 @@ def find_unused_keys(fact: Fact) -> Iterator[tuple[tuple[str, ...], str, str]]:
 
 
 def find_type_errors(source: Source, fact: Fact) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Every key of a fact whose column or unit cannot be meant: key, what stands there, what may."""
+    """Yield every key of a fact that names a column of an unfit type, or an unfit unit.
+
+    Yields:
+        The key's place, what stands there, what may stand there.
+    """
     for key, name, types in _asked(fact):
         column = source.columns.get(name)
         if column and column.type not in types:
@@ -77,7 +85,7 @@ def find_type_errors(source: Source, fact: Fact) -> Iterator[tuple[tuple[str, ..
 
 
 def _asked(fact: Fact) -> Iterator[tuple[tuple[str, ...], str, tuple[str, ...]]]:
-    """Key, column, the types that it may have."""
+    """Yield key, column, and the types that the column may have."""
     if fact.of and fact.measure in _TAKES:
         yield ("of",), fact.of, _TAKES[fact.measure]
     for key, span in (("current", fact.current), ("open", fact.open)):

@@ -1,7 +1,7 @@
-"""The gate: a delivery passes into the clean extracts, or blocks the run. Judged by Great Expectations inside DuckDB.
+"""The gate: a delivery passes into the clean extracts, or blocks the run.
 
-Importing Great Expectations takes seconds, so it is imported on the first judgement; `warm_up` does it aside, while
-other work goes on.
+Great Expectations judges it inside DuckDB. Importing that takes seconds, so it is imported on the
+first judgement; `preload` does it in the background, while other work goes on.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ _judging = threading.Lock()
 
 
 def preload() -> threading.Thread:
-    """Import Great Expectations in the background; the first judgement waits for it, and tells what is wrong with it.
+    """Import Great Expectations in the background.
 
-    A process that ends without a judgement ends in the middle of it, and says nothing of that.
+    The first judgement waits for it, and raises what is wrong with it. A process that ends without
+    a judgement ends in the middle of the import, and says nothing of that.
     """
 
     def work() -> None:
@@ -35,9 +36,7 @@ def preload() -> threading.Thread:
         with contextlib.suppress(Exception):
             _source()
         gc.freeze()  # what was imported stays: later collections need not look through it
-        atexit.register(
-            gc.unfreeze
-        )  # but the very last one: the engine calls what is left by then a leak
+        atexit.register(gc.unfreeze)  # the engine calls what is left at the very end a leak
         gc.enable()
 
     thread = threading.Thread(target=work, name="gate-warm-up", daemon=True)
@@ -52,20 +51,27 @@ def validate_delivery(
     received: Month,
     quarantine_limit: Decimal | float,
 ) -> list[str]:
-    """Hold one delivery's staged rows against its source's declaration, on a cursor of this session.
+    """Hold one delivery's staged rows against its source's declaration.
 
-    One Chinese sentence per broken expectation, with counts and no value of any row; none: the delivery passes.
-    `staged` names a table or view that cursors see (not a temporary one). `quarantine_limit` is a share, 0 to 1.
-    A check that cannot be evaluated is a failure. Thread-safe, one at a time.
+    Thread-safe, one at a time. A check that cannot be evaluated is a failure.
+
+    Args:
+        session: Where the rows are; they are read on a cursor of it.
+        staged: A table or view that cursors see (not a temporary one).
+        source: The declaration.
+        received: The month of the delivery.
+        quarantine_limit: The share of refused rows (0 to 1) over which the delivery is blocked.
+
+    Returns:
+        One Chinese sentence per broken expectation, with counts and no value of any row; none: the
+        delivery passes.
     """
     results = _validate(session, staged, source, received, quarantine_limit)
-    failed = [
-        result for result in results if not result.success
-    ]  # their exceptions are not told: they quote values
+    # The exceptions of failed results are not passed on: they quote values.
+    failed = [result for result in results if not result.success]
     failures = [_sentence(result) for result in failed if _evaluated(result)]
-    if len(failures) < len(
-        failed
-    ):  # one scan answers all: what breaks it leaves them all without an answer
+    # One scan answers all: what breaks it leaves them all without an answer.
+    if len(failures) < len(failed):
         failures.append(f"{len(failed) - len(failures)} 项检查无法执行")
     return failures
 
@@ -77,10 +83,10 @@ def _validate(
     received: Month,
     limit: Decimal | float,
 ) -> list[Any]:
-    kept = _source()
+    data_source = _source()
     suite = importlib.import_module("expectations.suite").build_suite(source, received, limit)
-    with _judging, kept.reading_through(session):
-        batch = kept.whole(staged).get_batch()
+    with _judging, data_source.reading_through(session):
+        batch = data_source.whole(staged).get_batch()
         return list(batch.validate(suite, result_format="BASIC").results)
 
 
@@ -89,13 +95,13 @@ def _evaluated(result: Any) -> bool:
 
 
 def _sentence(result: Any) -> str:
-    what, seen = result.expectation_config.meta["what"], result.result
-    if isinstance(seen["observed_value"], list):
+    what, observed = result.expectation_config.meta["what"], result.result
+    if isinstance(observed["observed_value"], list):
         missing = sorted(
-            set(result.expectation_config.kwargs["column_set"]) - set(seen["observed_value"])
+            set(result.expectation_config.kwargs["column_set"]) - set(observed["observed_value"])
         )
         return f"{what}：缺少 {'、'.join(missing)}"
-    counted, among = seen["observed_value"], seen.get("details", {}).get("among")
+    counted, among = observed["observed_value"], observed.get("details", {}).get("among")
     return (
         f"{what}：共 {counted:,} 行"
         if among is None
@@ -106,11 +112,11 @@ def _sentence(result: Any) -> str:
 @cache
 def _create_source() -> DuckDBSource:
     importlib.import_module("expectations.suite")
-    made: DuckDBSource = importlib.import_module("expectations.gx_adapter").create_data_source()
-    return made
+    source: DuckDBSource = importlib.import_module("expectations.gx_adapter").create_data_source()
+    return source
 
 
 def _source() -> DuckDBSource:
-    """The process's data source, made once, whichever thread comes first."""
+    """Return the process's data source, made once, whichever thread comes first."""
     with _judging:
         return _create_source()

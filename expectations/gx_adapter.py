@@ -1,6 +1,8 @@
-"""Great Expectations, fitted to DuckDB: its engine, its data source, and the one expectation the gate is made of.
+"""Great Expectations on DuckDB: engine, data source, and the one expectation of the gate.
 
-Importing this module imports Great Expectations (seconds): only `expectations/suite.py` and, late, the gate do so.
+Every check is an SQL count of ours; Great Expectations is the protocol in which it is asked,
+evaluated and answered. Importing this module imports it (seconds), so only `expectations/suite.py`
+and, late, the gate do.
 """
 
 from __future__ import annotations
@@ -28,26 +30,28 @@ from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_partial
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
-_log = logging.getLogger(
-    "great_expectations"
-)  # its logs quote statements, values and paths: nobody hears them
+_log = logging.getLogger("great_expectations")  # it quotes statements, values and paths
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
 
 
 @atexit.register
 def _let_go_of_duckdb() -> None:
-    """Great Expectations keeps dialects past the interpreter's end; DuckDB would print a page of leak notes for it."""
+    """Empty duckdb_engine at exit: the dialects kept there would make DuckDB print leak notes."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "duckdb_engine":
             vars(module).clear()
 
 
 class PinnedConnection(SqlAlchemyExecutionEngine):  # type: ignore[misc]
-    """Keeps one connection: the original closes it before the rows are fetched, and DuckDB's are gone by then."""
+    """An engine that keeps one connection.
+
+    The original closes it before the rows are fetched, and DuckDB's are gone by then.
+    """
 
     @contextlib.contextmanager
     def get_connection(self) -> Iterator[Any]:
+        """Return the one connection."""
         yield self._connection
 
 
@@ -59,16 +63,20 @@ class EngineSession(Protocol):
 
 
 class DuckDBSource(SQLDatasource):  # type: ignore[misc]
-    """A data source that reads through the connection it was last given, never through one of its own."""
+    """A data source that reads through the session it was last given, never one of its own."""
 
     type: Literal["jifen_duckdb"] = "jifen_duckdb"
-    _kept: Any = pydantic.PrivateAttr(None)
+    _engine_in_use: Any = pydantic.PrivateAttr(None)
 
     def get_execution_engine(self) -> Any:
-        return self._kept
+        """Return the engine of the session in use."""
+        return self._engine_in_use
 
     def whole(self, relation: str) -> Any:
-        """All rows of a relation, whatever it holds at the time. Defined once: every definition is kept as YAML."""
+        """Return the batch of all rows of a relation.
+
+        It is defined once per relation: Great Expectations keeps every definition as YAML.
+        """
         if relation in self.get_asset_names():
             return self.get_asset(relation).get_batch_definition("whole")
         asset = self.add_query_asset(relation, query=f"SELECT * FROM {relation}")
@@ -76,23 +84,23 @@ class DuckDBSource(SQLDatasource):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def reading_through(self, session: EngineSession) -> Iterator[None]:
-        """For the time of the block, everything is evaluated on a cursor of this session."""
+        """Evaluate everything within the block on a cursor of this session."""
         cursor = ConnectionWrapper(session.dbapi_cursor())
         engine = sa.create_engine(
             "duckdb:///:memory:", creator=lambda: cursor, poolclass=sa.pool.StaticPool
         )
         with engine.connect() as opened:
-            self._kept = PinnedConnection(engine=engine, create_temp_table=False)
-            self._kept._connection = opened
+            self._engine_in_use = PinnedConnection(engine=engine, create_temp_table=False)
+            self._engine_in_use._connection = opened
             try:
                 yield
             finally:
-                self._kept = None
+                self._engine_in_use = None
         engine.dispose()
 
 
 class _Count(TableMetricProvider):  # type: ignore[misc]
-    """An aggregate over the batch, given as SQL. Aggregates of one batch are bundled: one scan answers all of them."""
+    """An SQL aggregate over the batch; those of one batch are bundled, so one scan answers all."""
 
     @metric_partial(  # type: ignore[untyped-decorator]
         engine=SqlAlchemyExecutionEngine,
@@ -112,20 +120,25 @@ class _Count(TableMetricProvider):  # type: ignore[misc]
 
 
 class FailingRows(_Count):
+    """How many rows break an expectation."""
+
     metric_name = "jifen.counted"
     value_keys = ("counted",)
 
 
 class ConsideredRows(_Count):
+    """Of how many rows."""
+
     metric_name = "jifen.among"
     value_keys = ("among",)
 
 
 class ExpectAtMostFailingRows(BatchExpectation):  # type: ignore[misc]
-    """At most `tolerated` rows are `counted`; or, with a `share`, at most that share of those `among`.
+    """Expect at most `tolerated` rows `counted`; with a `share`, or at most that share of `among`.
 
-    `counted` and `among` are SQL aggregates that count rows. The standard column expectations mean the same, but they
-    fetch the offending values and scan several times; here nothing but counts ever leaves the engine.
+    `counted` and `among` are SQL aggregates that count rows. The standard column expectations mean
+    the same, but they fetch the offending values and scan several times; here only counts leave the
+    engine.
     """
 
     counted: str
@@ -147,9 +160,8 @@ class ExpectAtMostFailingRows(BatchExpectation):  # type: ignore[misc]
         execution_engine: Any = None,
     ) -> dict[str, Any]:
         counted, among = metrics[FailingRows.metric_name], metrics[ConsideredRows.metric_name]
-        over = (
-            self.share is None or counted > Fraction(str(self.share)) * among
-        )  # 0.35 as it is written
+        limit = None if self.share is None else Fraction(str(self.share)) * among  # exactly 0.35
+        over = limit is None or counted > limit
         too_many = counted > self.tolerated and over
         return {
             "success": not too_many,
@@ -158,10 +170,13 @@ class ExpectAtMostFailingRows(BatchExpectation):  # type: ignore[misc]
 
 
 def create_data_source() -> DuckDBSource:
-    """The data source of a context without files, progress bars or telemetry; a process needs one."""
+    """Return the data source of a context without files, progress bars or telemetry.
+
+    A process needs one.
+    """
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    made: DuckDBSource = context.data_sources.add_or_update_jifen_duckdb(
+    source: DuckDBSource = context.data_sources.add_or_update_jifen_duckdb(
         name="staged", connection_string="duckdb:///:memory:"
     )
-    return made
+    return source

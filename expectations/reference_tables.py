@@ -1,4 +1,4 @@
-"""The city's reference tables: small CSV files with fixed columns, checked as strictly as the declarations."""
+"""The city's reference tables: small CSV files with fixed columns, checked as strictly as YAML."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ TABLES: dict[str, tuple[int, dict[str, _Column]]] = {
 
 @dataclass(frozen=True)
 class Reference:
-    """All reference tables: rows (typed tuples, in file order) and the content hash of each file."""
+    """All reference tables: rows (typed tuples in file order) and content hash of each file."""
 
     rows: Mapping[str, list[tuple[Any, ...]]]
     hashes: Mapping[str, str]
@@ -91,7 +91,11 @@ class Reference:
 
 
 def load_reference(folder: Path) -> Reference:
-    """Read every reference table of a folder. DeclarationError with all mistakes."""
+    """Read every reference table of a folder.
+
+    Raises:
+        DeclarationError: All mistakes of all tables.
+    """
     problems: list[Diagnostic] = []
     rows = {name: _read(folder / f"{name}.csv", name, problems) for name in TABLES}
     if problems:

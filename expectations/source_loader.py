@@ -18,7 +18,11 @@ _MONTH_MEASURES = {"distinct_months", "last_month", "gap_months", "run_months"}
 
 
 def load_sources(folder: Path = BUILTIN_SOURCES) -> dict[str, Source]:
-    """All sources of a folder, by name. DeclarationError with every mistake of every file."""
+    """Return all sources of a folder, by name.
+
+    Raises:
+        DeclarationError: Every mistake of every file.
+    """
     problems: list[Diagnostic] = []
     sources: dict[str, Source] = {}
     files = [YamlDocument(path) for path in sorted(folder.glob("*.yaml"))]
@@ -47,8 +51,8 @@ def load_sources(folder: Path = BUILTIN_SOURCES) -> dict[str, Source]:
     return sources
 
 
-def with_aliases(source: Source, aliases: Mapping[str, Mapping[str, list[str]]]) -> Source:
-    """The source with further value aliases (column -> value -> names) from the settings."""
+def add_aliases(source: Source, aliases: Mapping[str, Mapping[str, list[str]]]) -> Source:
+    """Return the source with further value aliases (column -> value -> names) from the settings."""
     columns = dict(source.columns)
     for name, values in aliases.items():
         known = {
@@ -59,12 +63,12 @@ def with_aliases(source: Source, aliases: Mapping[str, Mapping[str, list[str]]])
 
 
 def collect_facts(sources: Mapping[str, Source]) -> dict[str, Fact]:
-    """Every declared fact by name, in the order of the files."""
+    """Return every declared fact by name, in the order of the files."""
     return {name: fact for source in sources.values() for name, fact in source.facts.items()}
 
 
 def find_spine(sources: Mapping[str, Source]) -> Source:
-    """The registry: the source whose people are scored."""
+    """Return the registry: the source whose people are scored."""
     return next(source for source in sources.values() if source.spine)
 
 
@@ -97,7 +101,7 @@ def _check_source(file: YamlDocument, source: Source) -> None:
 
 
 def _named_columns(source: Source) -> Iterator[tuple[Path_, Iterable[str | None]]]:
-    """Every place of a declaration that names columns."""
+    """Yield every place of a declaration that names columns, with the names."""
     yield ("key",), source.key
     yield ("prefer",), [source.prefer]
     yield ("standing",), source.standing
@@ -125,7 +129,7 @@ def _named_columns(source: Source) -> Iterator[tuple[Path_, Iterable[str | None]
 
 
 def _named_values(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:
-    """Every place of a declaration that names values of a column."""
+    """Yield every place of a declaration that names values of a column, with the column."""
     chosen: list[tuple[Path_, Mapping[str, str]]] = [(("standing",), source.standing)]
     chosen += [(("spine", "where"), source.spine.where)] if source.spine else []
     chosen += [(("corrects", "holds"), source.corrects.holds)] if source.corrects else []
@@ -157,7 +161,7 @@ def _named_values(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:
 
 
 def _named_tables(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:
-    """Every reference table that a declaration names, with the columns that are asked of it."""
+    """Yield every reference table that a declaration names, with the columns that it asks for."""
     if source.quota:
         yield ("quota", "table"), source.quota.table, [source.quota.per, "year", "points"]
     for name, fact in source.facts.items():
@@ -250,8 +254,8 @@ def _check_fact(file: YamlDocument, source: Source, name: str, fact: Fact) -> No
         file.add_error(where, f"measure: {fact.measure}", "按月计数的数据只能用 where 筛选")
     if fact.measure == "value" and not (fact.pick or source.spine):
         file.add_error((*where, "pick"), "缺少这个键", "一人可有多行：写明取哪一行")
-    for key, found, meant in (*find_type_errors(source, fact), *find_unused_keys(fact)):
-        file.add_error((*where, *key), found, meant)
+    for key, found, expected in (*find_type_errors(source, fact), *find_unused_keys(fact)):
+        file.add_error((*where, *key), found, expected)
     for level in fact.levels.values():
         if level not in source.facts:
             file.add_error(
@@ -260,7 +264,7 @@ def _check_fact(file: YamlDocument, source: Source, name: str, fact: Fact) -> No
 
 
 def _check_synthetic(file: YamlDocument, columns: Mapping[str, Column], block: Synthetic) -> None:
-    """Every column, attribute and value that the block names is there."""
+    """Check that every column, attribute and value that the block names exists."""
     for where, name, known in _synthetic_names(columns, block):
         if name not in known:
             file.add_error(
@@ -280,7 +284,7 @@ def _check_synthetic(file: YamlDocument, columns: Mapping[str, Column], block: S
 def _synthetic_names(
     columns: Collection[str], block: Synthetic
 ) -> Iterator[tuple[Path_, str, Collection[str]]]:
-    """Every name of the block, with those that can stand there."""
+    """Yield every name of the block, with those that can stand there."""
     attributes = ATTRIBUTES[block.rows.each]
     if block.rows.on:
         yield ("rows", "on"), block.rows.on.after, attributes
@@ -300,7 +304,7 @@ def _synthetic_names(
 
 
 def _synthetic_values(block: Synthetic) -> Iterator[tuple[Path_, str, Iterable[str]]]:
-    """Every list of values in the block, with the column that they are values of."""
+    """Yield every list of values in the block, with the column that they are values of."""
     for name, given in block.rows.fan.items():
         yield ("rows", "fan"), name, given
     for index, again in enumerate(block.again):
@@ -318,7 +322,7 @@ def _synthetic_values(block: Synthetic) -> Iterator[tuple[Path_, str, Iterable[s
 
 
 def _made(block: Synthetic) -> Iterator[tuple[Path_, str, Value]]:
-    """Each value that the block makes, with its column."""
+    """Yield each value that the block generates, with its column."""
     for name, value in block.columns.items():
         yield ("columns", name), name, value
     for index, again in enumerate(block.again):

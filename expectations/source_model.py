@@ -1,4 +1,7 @@
-"""What a source declares: its columns, what is refused, and the facts it yields. One YAML file per source, closed."""
+"""What a source declares: its columns, what is refused, and the facts it yields.
+
+One YAML file per source, closed: an unknown key is a mistake.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 
 class Check(ClosedModel):
-    """What a value may be: bounds (units of the column) or a list."""
+    """What a value may be: bounds (in units of the column) or a list."""
 
     min: Decimal | None = None
     above: Decimal | None = None
@@ -54,7 +57,7 @@ class Check(ClosedModel):
 
 
 class Column(ClosedModel):
-    """One column of an extract: its Chinese title (also a header), its type, and when a row is refused for it."""
+    """One column of an extract: its Chinese title (also a header), its type, when it is refused."""
 
     title: str
     type: ColumnType
@@ -88,7 +91,10 @@ class Within(ClosedModel):
 
 
 class Turns(ClosedModel):
-    """The child in the ID column `of` turns `age` in the school year that ends on the next 31 August (from as_of on)."""
+    """The child in the ID column `of` turns `age` in the current school year.
+
+    That is the one that ends on the next 31 August, from the scoring date on.
+    """
 
     of: str
     age: int = Field(gt=0)
@@ -102,7 +108,10 @@ class Listed(ClosedModel):
 
 
 class Lookup(ClosedModel):
-    """A reference value for facts of the same person: the newest row (by month, up to M) whose columns equal the facts."""
+    """A reference value for facts of the same person.
+
+    It stands in the newest row (by month, up to the month scored) whose columns equal the facts.
+    """
 
     table: str
     match: dict[str, str]
@@ -111,12 +120,13 @@ class Lookup(ClosedModel):
 
 
 class Fact(ClosedModel):
-    """One thing known of a resident on the scoring date, measured over the rows of one source that stand.
+    """One thing known of a resident on the scoring date, measured over one source's rows.
 
-    `where` filters by column values, `current`, `open`, `within`, `turns`, `listed` by date or reference table; `pick`
-    keeps the person's row that is greatest by these columns; `clip` bounds a record before it is summed; `weights`
-    multiplies it by the value of another column; `otherwise` is the level of a person without any. A person without a
-    `value` has no (yes/no) or 0 (what is counted); yuan are a price, and a price that nobody knows is null.
+    `where` filters by column values, `current`, `open`, `within`, `turns`, `listed` by date or
+    reference table; `pick` keeps the person's row that is greatest by these columns; `clip` bounds
+    a record before it is summed; `weights` multiplies it by the value of another column;
+    `otherwise` is the level of a person without any. A person without a `value` has no (yes/no) or
+    0 (what is counted); yuan are a price, and a price that nobody knows is null.
     """
 
     title: str
@@ -152,7 +162,10 @@ class Fact(ClosedModel):
 
 
 class Ledger(ClosedModel):
-    """Postings: per person and `per`, the newest by `newest` decides, on a tie the one in `tie`; it stands if `holds`."""
+    """Postings: of each person and `per` the newest by `newest` decides, on a tie the one in `tie`.
+
+    It counts if `holds`.
+    """
 
     per: Texts
     newest: str
@@ -161,7 +174,10 @@ class Ledger(ClosedModel):
 
 
 class Quota(ClosedModel):
-    """Rows count while their running sum per `per` and calendar year of `date` stays within the reference quota."""
+    """Rows count while their running sum stays within the quota.
+
+    The sum runs per `per` and calendar year of `date`; the quota stands in a reference table.
+    """
 
     table: str
     per: str
@@ -172,7 +188,7 @@ class Quota(ClosedModel):
 
 
 class Spine(ClosedModel):
-    """The registry: whose rows are the residents scored, and where their district, name and so on stand."""
+    """The registry: whose rows are the residents scored, and where district, name and so on are."""
 
     where: dict[str, str]
     district: str
@@ -182,7 +198,10 @@ class Spine(ClosedModel):
 
 
 class Corrects(ClosedModel):
-    """Outcomes of objections: of those that hold on the scoring date the newest `decided` (then key) counts per target."""
+    """Outcomes of objections.
+
+    Of those that hold on the scoring date the newest `decided` (then key) counts per target.
+    """
 
     target: str
     value: str
@@ -192,7 +211,7 @@ class Corrects(ClosedModel):
 
 
 class Source(ClosedModel):
-    """One department's extract: how it is delivered, its key, columns, the rows that stand, its facts."""
+    """One department's extract: how it is delivered, its key, columns, facts, which rows count."""
 
     source: Name
     title: str

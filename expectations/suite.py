@@ -1,7 +1,8 @@
-"""What the gate asks of a source's staged extract: an expectation suite derived from the declaration, nothing else.
+"""What the gate asks of a staged extract: an expectation suite derived from the declaration.
 
-Staged rows without `reasons` are sound. The gate does not read values again: it holds the typed rows against the
-declaration once more, independently of the statement that typed them, and weighs the refused ones.
+Staged rows without `reasons` are valid. The gate does not read values again: it holds the typed
+rows against the declaration once more, independently of the statement that typed them, and weighs
+the refused ones.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from expectations.gx_adapter import ExpectAtMostFailingRows
 from expectations.month import Month
 from expectations.source_model import Check, Column, Source
 
-SMALL = (
-    20  # up to so many refused rows or nulls never block: shares mean nothing in a small extract
-)
+SMALL = 20  # up to so many refused rows or nulls never block: a share of few rows says nothing
 VALID = "reasons IS NULL"
 
 
 def _count(condition: str) -> str:
-    """How many rows meet a condition. Not by FILTER, which picks rows out for every count: a third more work."""
+    """Count the rows that meet a condition.
+
+    Not by FILTER, which picks rows out for every count: a third more work.
+    """
     return f"count(CASE WHEN {condition} THEN 1 END)"
 
 
@@ -34,9 +36,10 @@ VALID_ROWS = _count(VALID)
 def build_suite(
     source: Source, received: Month, quarantine_limit: Decimal | float
 ) -> gx.ExpectationSuite:
-    """The expectations of one delivery received in a month; each says what it asks, in Chinese, in `meta["what"]`.
+    """Return the expectations of one delivery received in a month.
 
-    `quarantine_limit`: the share of refused rows (0 to 1) over which a delivery is blocked.
+    Each says what it asks, in Chinese, in `meta["what"]`. `quarantine_limit`: the share of refused
+    rows (0 to 1) over which a delivery is blocked.
     """
     asked = [_columns(source), _refused(quarantine_limit)]
     if source.delivery == "snapshot":
@@ -86,7 +89,7 @@ def _unique(source: Source) -> ExpectAtMostFailingRows:
     return ExpectAtMostFailingRows(
         counted=f"{_count(standing)} - count(DISTINCT CASE WHEN {standing} THEN ({key}) END)",
         among=VALID_ROWS,
-        meta={"what": f"{titles}：合格且未被替代的行不得重复"},
+        meta={"what": f"{titles}：合格且未被取代的行不得重复"},
     )
 
 
@@ -97,7 +100,7 @@ def _never(what: str, broken: str) -> ExpectAtMostFailingRows:
 
 
 def _broken(name: str, column: Column, received: Month) -> Iterator[tuple[str, str]]:
-    """What is asked of a column on sound rows, with the SQL condition of a row that breaks it (null: not broken)."""
+    """Yield what is asked of a column on valid rows, and the SQL condition of a row that fails."""
     quoted, title = _name(name), column.title
     if column.required:
         yield f"{title}：必填", f"{quoted} IS NULL"

@@ -1,7 +1,8 @@
-"""What a source declares about its synthetic extract: who has rows, when, and how their values are spread.
+"""What a source declares about its synthetic extract: who has rows, when, with which values.
 
-Rows are derived from one shared model of people (`data/synthetic/population.py`). A column that the block is silent about
-follows from its type, so a new source needs no more than `rows: {each: person}`.
+Rows are derived from one shared model of people (`data/synthetic/population.py`). A column that the
+block does not name follows from its type, so a new source needs no more than `rows: {each:
+person}`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from expectations.yaml_document import ClosedModel, Switch
 Each = Literal["person", "child", "job", "home"]
 Format = Literal["auto", "csv", "parquet", "folder"]
 
-# What every row knows: its person's ID, birth date and home district, the days between which the thing that it is
-# derived from exists, its own day and month, and a day in the month in which it is delivered.
+# Attributes of every row: its person's ID, birth date and home district, the days between which
+# the thing that it is derived from exists, its own day and month, and a day in the month in which
+# it is delivered.
 COMMON = ("id", "born", "district", "since", "until", "on", "month", "received")
 ATTRIBUTES: dict[Each, tuple[str, ...]] = {
     "person": (
-        *COMMON, "name", "phone", "community", "status", "permit_issued_on", "permit_valid_to", "updated_on",
+        *COMMON, "name", "phone", "community", "status", "permit_issued_on", "permit_valid_to",
+        "updated_on",
     ),
     "child": (*COMMON, "child_id", "stage"),
     "job": (*COMMON, "employer", "wage"),
@@ -40,18 +43,18 @@ class Event(ClosedModel):
 
 
 class Late(ClosedModel):
-    """A share of the rows is delivered some months after its own month, or before it where negative."""
+    """A share of the rows is delivered some months after its own month (negative: before)."""
 
     share: Share
     months: Span
 
 
 class Rows(ClosedModel):
-    """Who has rows: a `share` of `each`; once, or in every month that it exists in with probability `monthly`.
+    """Who has rows: a `share` of `each`; once, or in every month with probability `monthly`.
 
-    `times` weighs how many rows one has that are not monthly; `years` is how far monthly rows go back; `ages` bounds
-    the age on the row's day; `on` is that day (else the first day the thing exists); `fan` makes a row for each value
-    of a column, with its probability.
+    `times` weighs how many rows one has that are not monthly; `years` is how far monthly rows go
+    back; `ages` bounds the age on the row's day; `on` is that day (else the first day the thing
+    exists); `fan` makes a row for each value of a column, with its probability.
     """
 
     each: Each
@@ -76,10 +79,10 @@ class Rows(ClosedModel):
 class Value(ClosedModel):
     """How a column gets its values, in one of five ways.
 
-    `of` an attribute; `weights` of values, dependent on the value of column `by` where given; a number `between` two,
-    in steps of `step`; a date some `days` `after` an attribute or a column; a `text` with {number} (unique), {choice}
-    (1 to `choices`) and {column} in it. A share of the values is null; a share of the dates is `open`, null, while they
-    lie ahead.
+    `of` an attribute; `weights` of values, dependent on the value of column `by` where given; a
+    number `between` two, in steps of `step`; a date some `days` `after` an attribute or a column; a
+    `text` with {number} (unique), {choice} (1 to `choices`) and {column} in it. A share of the
+    values is null; a share of the dates is `open`, null, while they lie ahead.
     """
 
     of: str | None = None
@@ -113,7 +116,7 @@ class Value(ClosedModel):
 
 
 class Again(ClosedModel):
-    """A share of the rows comes once more, some months later, with other values: taken back, cleared, reversed."""
+    """A share of the rows comes again some months later with other values: a reversal, say."""
 
     share: Share
     months: tuple[Annotated[int, Field(ge=0)], int]
@@ -126,7 +129,10 @@ def _listed(value: Any) -> Any:
 
 
 class Synthetic(ClosedModel):
-    """How believable rows of a source are made up. `chinese`: headers and set values as people write them."""
+    """How believable rows of a source are generated.
+
+    `chinese`: headers and set values in Chinese, as offices write them.
+    """
 
     rows: Rows
     columns: dict[str, Value] = {}

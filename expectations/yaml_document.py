@@ -1,7 +1,7 @@
-"""YAML read strictly: duplicate keys refused, every scalar kept as written, every value's line remembered.
+"""YAML read strictly: duplicate keys refused, scalars kept as written, every line remembered.
 
-Scalars stay text so that the declaration models decide their type: `0.2` becomes an exact decimal, `no` stays `no`,
-and `2021-02-30` is refused as a date instead of becoming a string.
+Scalars stay text so that the declaration models decide their type: `0.2` becomes an exact decimal,
+`no` stays `no`, and `2021-02-30` is refused as a date instead of becoming a string.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEEPEST = 100
 
 
 def _yes_or_no(value: Any) -> Any:
-    """Scalars arrive as text: only `true` and `false` are switches."""
+    """Return the switch that a text is: only `true` and `false` are."""
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
@@ -71,7 +71,7 @@ _NOT_YAML = {  # what libyaml says, in a writer's words
 
 
 def _empty(entry: Any, place: Path_) -> Iterator[Path_]:
-    """Keys and items without a value; in examples null is a value: unknown."""
+    """Yield keys and items without a value; in examples null is a value: unknown."""
     items = (
         entry.items()
         if isinstance(entry, dict)
@@ -87,7 +87,7 @@ def _empty(entry: Any, place: Path_) -> Iterator[Path_]:
 
 
 class YamlDocument:
-    """One YAML file: its plain data, the line of each value, and the problems met while reading it."""
+    """One YAML file: its plain data, the line of each value, and the problems met in reading it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -117,18 +117,19 @@ class YamlDocument:
             self.add_error((), "不是合法的 YAML", "请检查文件中的控制字符")
 
     def line(self, where: Path_) -> int:
-        """The line of a value, or of the nearest enclosing value that has one."""
+        """Return the line of a value, or of the nearest enclosing value that has one."""
         while where and where not in self.lines:
             where = where[:-1]
         return self.lines.get(where, 1)
 
-    def add_error(self, where: Path_, found: str, meant: str) -> None:
+    def add_error(self, where: Path_, found: str, expected: str) -> None:
+        """Note a mistake at a place of the file."""
         self.problems.append(
-            Diagnostic(self.path, self.line(where), join_path(where) or "(文件)", found, meant)
+            Diagnostic(self.path, self.line(where), join_path(where) or "(文件)", found, expected)
         )
 
     def parse(self, model: type[Model], data: Any = None, where: Path_ = ()) -> Model | None:
-        """Check a part of the file against its closed model; on mistakes note them all and return None."""
+        """Return a part of the file as its closed model; on mistakes note them and return None."""
         value = self.data if data is None and not where else data
         if value is None:
             self.add_error(where, "空", f"应为 {model.__name__} 声明")
@@ -154,14 +155,17 @@ class YamlDocument:
             self.add_error(place, found, expected_text(item, _MEANT))
 
     def require_values(self, entry: Any, place: Path_ = ()) -> bool:
-        """Whether every key has a value; one without is a slip of the pen, never a wish for the default."""
+        """Return whether every key has a value, and note those that have none.
+
+        A key without a value is a slip of the pen, never a wish for the default.
+        """
         empty = list(_empty(entry, place))
         for where in empty:
             self.add_error(where, "没有值", "请填写，或删去这一行")
         return not empty
 
     def _existing(self, where: Path_) -> Path_:
-        """Drop the parts of a pydantic location that name a union member instead of a key of the file."""
+        """Drop the parts of a pydantic location that name a union member, not a key."""
         kept: Path_ = ()
         for part in where:
             if (*kept, part) in self.lines:
@@ -207,12 +211,12 @@ class YamlDocument:
 
 
 def _meaning(key: str) -> str | Decimal:
-    """36 and 36.0 are one key: what reads them as numbers would keep the last."""
+    """Return what a key means: 36 and 36.0 are one, and readers of numbers would keep the last."""
     return Decimal(key) if re.fullmatch(r"-?\d+(\.\d+)?", key) else key
 
 
 def _refuse_deep(text: str) -> None:
-    """RecursionError beyond the depth that any declaration has: the library's composer would bring down the process."""
+    """Raise RecursionError beyond the depth of any declaration, which the library cannot take."""
     depth = 0
     for event in YAML(typ="safe").parse(text):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
@@ -221,11 +225,12 @@ def _refuse_deep(text: str) -> None:
 
 
 def join_path(where: Path_) -> str:
+    """Return a place in a file as text: `columns.status.values`."""
     return ".".join(str(part) for part in where)
 
 
 def _fields(model: Any, loc: Path_) -> set[str]:
-    """The keys a closed model knows at a pydantic location (best effort: used for hints only)."""
+    """Return the keys that a closed model has at a pydantic location, for hints only."""
     for part in loc:
         if isinstance(part, int) or not (isinstance(model, type) and issubclass(model, BaseModel)):
             continue

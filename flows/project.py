@@ -12,12 +12,7 @@ from typing import TypeVar
 from expectations.errors import DeclarationError, Diagnostic, ExitCode, JifenError
 from expectations.month import Month
 from expectations.reference_tables import Reference, load_reference
-from expectations.source_loader import (
-    BUILTIN_SOURCES,
-    collect_facts,
-    load_sources,
-    with_aliases,
-)
+from expectations.source_loader import BUILTIN_SOURCES, add_aliases, collect_facts, load_sources
 from expectations.source_model import Fact, Source
 from expectations.yaml_document import YamlDocument
 from flows.settings import Settings
@@ -169,7 +164,7 @@ def _apply_aliases(source: Source, settings: Settings) -> Source:
                 where=f"jifen.toml [sources.{source.source}] aliases",
                 hint=f"{column} 的取值：{'、'.join(known) or '该列没有取值列表'}",
             )
-    return with_aliases(source, given.aliases)
+    return add_aliases(source, given.aliases)
 
 
 def split_city(versions: Mapping[str, Version]) -> tuple[Version, dict[str, Version]]:

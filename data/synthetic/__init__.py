@@ -1,1 +1,1 @@
-"""Synthetic extracts: a made-up city, from which every declared source derives what its department would deliver."""
+"""Synthetic extracts, derived by every declared source from one model of a city."""

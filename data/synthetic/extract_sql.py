@@ -1,4 +1,4 @@
-"""From a `synthetic:` block to SQL: the rows that a department delivers in a month, as canonical text."""
+"""From a `synthetic:` block to SQL: the rows delivered in a month, as canonical text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from expectations.source_model import Check, Column, Source
 from expectations.synthetic_model import Again, Synthetic, Value
 from transforms.engine.sql import sql_literal
 
-# A row's number is (its thing, month or repetition, fan): it stays below 2^63 for 20 million people.
+# A row's number is (its thing, month or repetition, fan); below 2^63 for 20 million people.
 SLOT_NUMBER = "(e * 65536 + slot)"
 ROW_NUMBER = f"({SLOT_NUMBER} * 16 + fan)"
 BOOKKEEPING = (
@@ -31,10 +31,11 @@ class Extract:
     city: City
 
     def rows(self, received: Month, first_due: int, last_due: int) -> str:
-        """Rows of the month's extract that fall due in a range of months: its columns as text, and BOOKKEEPING.
+        """Return the rows of a month's extract that fall due in a range of months, as SQL.
 
-        A snapshot shows things as on the received month's last day. The first month's increment carries what fell due
-        before it, as it was told then.
+        Its columns are text, and BOOKKEEPING. A snapshot shows things as on the received month's
+        last day. The first month's increment carries what fell due before it, as it was reported
+        then.
         """
         snapshot = self.source.delivery == "snapshot"
         seen = f"DATE '{received.last_day}'" if snapshot else "last_day(first_day(due))"
@@ -42,7 +43,7 @@ class Extract:
             self, "month" if self.block.rows.monthly is not None else f"month_of({seen})", seen
         )
         versions = [self._version(0, "due", "true", received)]
-        chance = f"({self.city.random.uniform('number', f'{self.source.source} again')})"
+        chance = f"({self._uniform('number', 'again')})"
         reached = 0.0
         for index, again in enumerate(self.block.again, start=1):
             chosen = (
@@ -52,7 +53,7 @@ class Extract:
                 f" AND {writer.value(name)} = {sql_literal(value)}"
                 for name, value in again.where.items()
             )
-            due = f"due + {self._months(again, f'again {index}')}"
+            due = "due + " + self._months(again, f"again {index}")
             versions.append(self._version(index, due, chosen, received))
             if (
                 self.source.key
@@ -60,40 +61,49 @@ class Extract:
                 same = f"greatest({due}, {received.ordinal}) = greatest(due, {received.ordinal})"
                 versions[0] += f" AND NOT coalesce({chosen} AND {same}, false)"
         texts = ", ".join(f"{writer.text(name)} AS {name}" for name in self.source.columns)
+        order = self.city.random.uint64("number * 8 + version", f"{self.source.source} order")
         needed = [name for name, column in self.source.columns.items() if column.required]
+        complete = " AND ".join(f"{name} IS NOT NULL" for name in needed)
         return f"""
 WITH {self._due_rows(first_due, last_due)}, version AS (
     {" UNION ALL ".join(versions)}
 ), valued AS (
-    SELECT {texts}, {self.city.random.uint64("number * 8 + version", f"{self.source.source} order")} AS place,
+    SELECT {texts}, {order} AS place,
         number, version
     FROM version WHERE due BETWEEN {first_due} AND {last_due}
 )
-SELECT * FROM valued WHERE {" AND ".join(f"{name} IS NOT NULL" for name in needed) or "true"}"""
+SELECT * FROM valued WHERE {complete or "true"}"""
 
     def _version(self, index: int, due: str, condition: str, received: Month) -> str:
         return f"SELECT * REPLACE ({due} AS due), {index} AS version FROM due_row WHERE {condition}"
+
+    def _uniform(self, number: str, purpose: str) -> str:
+        return self.city.random.uniform(number, f"{self.source.source} {purpose}")
 
     def _months(self, again: Again, purpose: str) -> str:
         return self.city.random.integer("number", f"{self.source.source} {purpose}", *again.months)
 
     def _due_rows(self, first_due: int, last_due: int) -> str:
-        """Each row once, with its day, its month, its number and the month in which it falls due."""
+        """Return each row once, with its day, its month, its number and the month in which it falls
+        due.
+        """
         random, rows, name = self.city.random, self.block.rows, self.source.source
         late, lag = rows.late, "0"
         if late:
-            lag = f"CASE WHEN {random.bernoulli(SLOT_NUMBER, f'{name} late', late.share)} THEN "
+            is_late = random.bernoulli(SLOT_NUMBER, f"{name} late", late.share)
+            lag = f"CASE WHEN {is_late} THEN "
             lag += random.integer(SLOT_NUMBER, f"{name} lag", *late.months) + " ELSE 0 END"
         shares = [share for values in rows.fan.values() for share in values.values()] or [1.0]
         kept = " ".join(
-            f"WHEN {fan} THEN {random.bernoulli(ROW_NUMBER, f'{name} fan', s)}"
-            for fan, s in enumerate(shares)
+            f"WHEN {fan} THEN " + random.bernoulli(ROW_NUMBER, f"{name} fan", share)
+            for fan, share in enumerate(shares)
         )
         youngest, oldest = rows.ages or (0, 200)
         return f"""slotted AS (
     {self._slots(first_due, last_due)}
 ), due_slot AS (
-    SELECT *, month + {lag} AS due FROM slotted WHERE month - month_of(born) BETWEEN {youngest * 12} AND {oldest * 12 + 11}
+    SELECT *, month + {lag} AS due
+        FROM slotted WHERE month - month_of(born) BETWEEN {youngest * 12} AND {oldest * 12 + 11}
 ), fanned AS (
     SELECT *, unnest(range({len(shares)})) AS fan FROM due_slot
     WHERE due BETWEEN greatest(since_m, {first_due - self._comes_again()}) AND {last_due}
@@ -102,7 +112,7 @@ SELECT * FROM valued WHERE {" AND ".join(f"{name} IS NOT NULL" for name in neede
 )"""
 
     def _comes_again(self) -> int:
-        """The most months after which a row may come once more."""
+        """Return the most months after which a row may come once more."""
         return max((again.months[1] for again in self.block.again), default=0)
 
     def _slots(self, first_due: int, last_due: int) -> str:
@@ -115,36 +125,47 @@ SELECT * FROM valued WHERE {" AND ".join(f"{name} IS NOT NULL" for name in neede
                 "e", f"{name} times", {str(times): weight for times, weight in rows.times.items()}
             )
             return f"""SELECT *, greatest(month_of(on_day), since_m) AS month FROM (
-        SELECT *, {day} AS on_day FROM (SELECT *, unnest(range({count})) AS slot FROM ({things})))"""
+        SELECT *, {day} AS on_day FROM (SELECT *,
+            unnest(range({count})) AS slot FROM ({things})))"""
         lags = [0, *(rows.late.months if rows.late else ())]
         oldest = max(
             first_due - max(lags) - self._comes_again(), self.city.first.ordinal - 12 * rows.years
         )
         day = random.integer(SLOT_NUMBER, f"{name} day", 0, 27)
-        return f"""SELECT *, slot AS month, least(greatest(first_day(slot) + {day}::INTEGER, since), until) AS on_day
+        in_month = random.bernoulli(SLOT_NUMBER, f"{name} monthly", rows.monthly)
+        return f"""SELECT *, slot AS month, least(greatest(first_day(slot) + {day}::INTEGER,
+            since), until) AS on_day
     FROM (
-        SELECT *, unnest(range(greatest(since_m, {oldest}), least(until_m, {last_due - min(lags)}) + 1)) AS slot
-        FROM ({things})) WHERE {random.bernoulli(SLOT_NUMBER, f"{name} monthly", rows.monthly)}"""
+        SELECT *, unnest(range(greatest(since_m, {oldest}), least(until_m,
+            {last_due - min(lags)}) + 1)) AS slot
+        FROM ({things})) WHERE {in_month}"""
 
     def _event_day(self) -> str:
         event = self.block.rows.on
         if not event:
             return "since"
         days = self.city.random.integer(SLOT_NUMBER, f"{self.source.source} event", *event.days)
-        return f"{attribute_sql(self.city, self.block.rows.each, event.after, 'since_m', 'since')} + {days}::INTEGER"
+        each = self.block.rows.each
+        after = attribute_sql(self.city, each, event.after, "since_m", "since")
+        return f"{after} + {days}::INTEGER"
 
 
 class _Columns:
-    """The columns of one extract as SQL over its rows; `month` and `seen` say as of when attributes are read."""
+    """The columns of one extract as SQL over its rows.
+
+    `month` and `seen` say as of when attributes are read.
+    """
 
     def __init__(self, extract: Extract, month: str, seen: str) -> None:
         self.extract, self.month, self.seen = extract, month, seen
         self.random, self.source, self.block = extract.city.random, extract.source, extract.block
 
     def text(self, name: str) -> str:
-        """A column's canonical text in whichever version of the row."""
+        """Return a column's canonical text in whichever version of the row."""
         cases = [
-            f"WHEN version = {index} THEN CAST({self._made(name, again.set[name], f'{name} {index}')} AS VARCHAR)"
+            f"WHEN version = {index} THEN CAST("
+            + self._made(name, again.set[name], f"{name} {index}")
+            + " AS VARCHAR)"
             for index, again in enumerate(self.block.again, start=1)
             if name in again.set
         ]
@@ -152,12 +173,12 @@ class _Columns:
         return f"CASE {' '.join(cases)} ELSE {plain} END" if cases else plain
 
     def value(self, name: str) -> str:
-        """A column's value when the row is first told: text, or a date."""
+        """Return a column's value when the row is first delivered: text, or a date."""
         if name in self.block.rows.fan:
             listing = ", ".join(map(sql_literal, self.block.rows.fan[name]))
             return f"([{listing}])[fan + 1]"
         return self._made(
-            name, self.block.columns.get(name) or default_value(self.source, name), name
+            name, self.block.columns.get(name) or choose_default(self.source, name), name
         )
 
     def _made(self, name: str, spec: Value, purpose: str) -> str:
@@ -227,7 +248,8 @@ class _Columns:
 
     def _attribute(self, name: str) -> str:
         if name == "received":
-            return f"first_day(due) + {self.random.integer('number * 8 + version', 'received', 0, 27)}::INTEGER"
+            day = self.random.integer("number * 8 + version", "received", 0, 27)
+            return f"first_day(due) + {day}::INTEGER"
         if name == "month":
             return "substr(CAST(first_day(month) AS VARCHAR), 1, 7)"
         if name == "on":
@@ -235,8 +257,8 @@ class _Columns:
         return attribute_sql(self.extract.city, self.block.rows.each, name, self.month, self.seen)
 
 
-def default_value(source: Source, name: str) -> Value:
-    """What a column holds that the block is silent about."""
+def choose_default(source: Source, name: str) -> Value:
+    """Return how a column gets its values when the block does not name it."""
     column = source.columns[name]
     if column.by is not None:
         return Value(
@@ -263,7 +285,7 @@ def default_value(source: Source, name: str) -> Value:
 
 
 def _fitting(check: Check, column: Column) -> dict[str, float]:
-    """The values that a check leaves, all alike; of a range its ends."""
+    """Return the values that a check leaves, all alike; of a range its ends."""
     low, high = _bounds(check)
     return dict.fromkeys(check.one_of or list(column.values) or [str(low), str(high)], 1.0)
 

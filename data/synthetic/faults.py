@@ -1,7 +1,8 @@
-"""Every kind of bad row that a source can refuse, derived from its columns, and the list of what was planted.
+"""Every kind of bad row that a source can refuse, derived from its columns, and their list.
 
-Refused rows, superseded copies and rows about nobody are *extra* rows made from sound ones; slips that are nulled and
-odd but valid spellings stand in place of a sound one. So a month with faults scores as one without, slips excepted.
+Refused rows, superseded copies and rows about nobody are *extra* rows made from valid ones; nulled
+values and odd but valid spellings stand in place of a valid one. So a month with faults scores as
+one without, nulled values excepted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SHARE = 0.01
 
 @dataclass(frozen=True)
 class Fault:
-    """A planted row: what is wrong with which column, what becomes of the row, and for which reason."""
+    """A planted row: what is wrong with which column, what becomes of the row, for which reason."""
 
     column: str
     planted: str
@@ -34,14 +35,14 @@ class Fault:
 
     @property
     def in_place(self) -> bool:
-        """Whether it stands for the sound row that it was made of."""
+        """Whether it replaces the valid row that it was made of."""
         return self.kind in ("defect", "accepted")
 
 
 def plan_faults(source: Source, received: Month, sample: list[Row]) -> list[Fault]:
-    """The faults of one extract, one for each row of the result, made of sound rows; as many as the gate lets pass.
+    """Return the faults of one extract, one per row of the result, as many as the gate lets pass.
 
-    A small extract cannot take every kind: the months take turns.
+    They are made of valid rows. A small extract cannot take every kind: the months take turns.
     """
     if not sample:
         return []
@@ -57,7 +58,11 @@ def _refused(source: Source, received: Month, sample: list[Row]) -> Iterator[Fau
 
 
 def _other(source: Source, received: Month, sample: list[Row]) -> Iterator[Fault]:
-    """Rows that are kept: copies, rows about nobody; slips and odd spellings, each in place of a row of its own."""
+    """Yield rows that are kept.
+
+    They are copies and rows about nobody, then nulled values and odd spellings, each in place of a
+    row of its own.
+    """
     if source.key:  # before the rows in place: of two rows with one key the later is taken
         older: Row = {source.prefer: None} if source.prefer else {}
         yield Fault(source.key[0], "same key twice", "superseded", "", sample[-1] | older)
@@ -85,7 +90,7 @@ Change = tuple[str, str, str, Row]  # column, what is planted, reason, the value
 
 
 def _changes(source: Source, received: Month, on_bad: str) -> Iterator[Change]:
-    """Every way to spoil a row of this source by a column that is treated so when bad."""
+    """Yield every way to spoil a row of this source by a column that is treated so when bad."""
     for name, column in source.columns.items():
         if column.on_bad != on_bad:
             continue
@@ -164,7 +169,7 @@ def _bad_ids(received: Month) -> Iterator[tuple[str, str, str]]:
 
 
 def respell_id(resident_id: str, way: str) -> str | None:
-    """A valid ID as somebody may type it; None where it cannot be spelled that way."""
+    """Return a valid ID as somebody may type it; None where it cannot be spelled that way."""
     if way == "lower-case x":
         return resident_id.lower() if resident_id.endswith("X") else None
     if way == "full width":
@@ -175,6 +180,6 @@ def respell_id(resident_id: str, way: str) -> str | None:
 
 
 def complete_id(digits: str) -> str:
-    """17 digits completed to an ID (GB 11643-1999, ISO 7064 MOD 11-2)."""
+    """Return 17 digits completed to an ID (GB 11643-1999, ISO 7064 MOD 11-2)."""
     total = sum(int(digit) * pow(2, 17 - place, 11) for place, digit in enumerate(digits))
     return digits + "10X98765432"[total % 11]

@@ -1,4 +1,4 @@
-"""Synthetic extracts for a range of months, from the `synthetic:` blocks of the source declarations."""
+"""Write synthetic extracts for a range of months, as the `synthetic:` blocks of the sources say."""
 
 from __future__ import annotations
 
@@ -18,57 +18,73 @@ from transforms.engine.session import EngineSettings, Session, open_engine
 from transforms.engine.sql import sql_literal
 
 CSV_RESIDENTS = 100_000  # a larger city delivers Parquet where the block leaves the format open
-PART_RESIDENT_MONTHS = (
-    11_000_000  # divided by the residents: how many months of history share a part
-)
+# Divided by the residents: how many months of history share a part.
+PART_RESIDENT_MONTHS = 11_000_000
 SAMPLE = 4_000  # rows from which faults are made
-PLANTED = ("month", "source", "file", "record", "column", "planted", "kind", "reason")
+PLANTED_COLUMNS = ("month", "source", "file", "record", "column", "planted", "kind", "reason")
 ORDER = ", ".join(BOOKKEEPING)
 
 
+@dataclass(frozen=True)
+class ExtractPlan:
+    """Which extracts to generate; equal plans give equal bytes.
+
+    Attributes:
+        residents: How many people live in the city in the first month.
+        months: Consecutive months to deliver, ascending.
+        sources: Declarations by name; those without `synthetic:` deliver nothing.
+        reference: The folder of reference tables: districts and their communities.
+        seed: What all random draws depend on.
+        faults: Plant bad rows, and list them in `planted.csv` without anybody's ID.
+    """
+
+    residents: int
+    months: list[Month]
+    sources: dict[str, Source]
+    reference: Path
+    seed: int = 0
+    faults: bool = False
+
+
 def generate_extracts(
-    residents: int,
-    months: list[Month],
+    plan: ExtractPlan,
     out: Path,
     *,
-    sources: dict[str, Source],
-    reference: Path,
     settings: EngineSettings,
     spill: Path,
     progress: Callable[[str], None],
-    seed: int = 0,
-    faults: bool = False,
 ) -> None:
-    """Write `<out>/<YYYY-MM>/<source>.csv`, `.parquet` or a folder of parts, for every source that has a `synthetic:`.
+    """Write `<out>/<YYYY-MM>/<source>.csv`, `.parquet` or a folder of parts for every source of a
+    plan.
 
-    `residents` live in the city in the first of the (consecutive) months. An increment's first extract carries all of
-    its history, each later one a month; a snapshot is full every month. The same arguments give the same bytes, and
-    a month's files do not depend on the months after it. `faults` plants bad rows and lists them, without anybody's ID,
-    in `<out>/planted.csv`. The model of the city is kept in `spill` while the work lasts.
+    An increment's first extract carries all of its history, each later one a month; a snapshot is
+    full every month. A month's files do not depend on the months after it. The model of the city is
+    kept in `spill` while the work lasts.
     """
     planted: list[dict[str, object]] = []
     database = spill / "city.duckdb"
     database.unlink(missing_ok=True)
     try:
         with open_engine(settings, spill, database) as session:
-            city = City.read(session, reference, HashRandom(seed), residents, months)
+            city = City.read(
+                session, plan.reference, HashRandom(plan.seed), plan.residents, plan.months
+            )
             city.populate(session)
-            progress(f"居民模型：{residents} 人")
-            for month in months:
-                for name, source in sorted(sources.items()):
+            progress(f"居民模型：{plan.residents} 人")
+            for month in plan.months:
+                for name, source in sorted(plan.sources.items()):
                     if source.synthetic:
-                        writer = _Writer(
-                            session, Extract(source, source.synthetic, city), month, out, faults
-                        )
+                        extract = Extract(source, source.synthetic, city)
+                        writer = _Writer(session, extract, month, out, plan.faults)
                         rows = writer.write()
                         planted += writer.planted
                         progress(f"{month} {name}：{rows} 行")
     finally:
         database.unlink(missing_ok=True)
         database.with_suffix(".duckdb.wal").unlink(missing_ok=True)
-    if faults:
+    if plan.faults:
         with (out / "planted.csv").open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, PLANTED, lineterminator="\n")
+            table = csv.DictWriter(file, PLANTED_COLUMNS, lineterminator="\n")
             table.writeheader()
             table.writerows(planted)
 
@@ -84,15 +100,12 @@ class _Writer:
     faults: bool
 
     def __post_init__(self) -> None:
-        self.source, self.block, self.city = (
-            self.extract.source,
-            self.extract.block,
-            self.extract.city,
-        )
+        extract = self.extract
+        self.source, self.block, self.city = extract.source, extract.block, extract.city
         self.planted: list[dict[str, object]] = []
 
     def write(self) -> int:
-        """Write the extract's file or parts over whatever was there; the number of rows."""
+        """Write the extract's file or parts over whatever was there; return the number of rows."""
         folder, name = self.out / str(self.month), self.source.source
         shutil.rmtree(folder / name, ignore_errors=True)
         for old in folder.glob(f"{name}.*"):
@@ -119,7 +132,7 @@ class _Writer:
         )
 
     def _parts(self) -> list[tuple[int, int]]:
-        """The stretches of months, both ends included, in which a part's rows fell due."""
+        """Return the ranges of months, both ends included, in which each part's rows fell due."""
         month = self.month.ordinal
         history = self.source.delivery == "snapshot" or self.month == self.city.first
         if not history or self.block.format != "folder":
@@ -139,25 +152,26 @@ class _Writer:
         )
         options = "FORMAT csv, HEADER" if target.suffix == ".csv" else "FORMAT parquet"
         done = self.session.execute(
-            f"COPY (SELECT {delivered} FROM ({rows}) ORDER BY {ORDER}) TO {sql_literal(target)} ({options})"
+            f"COPY (SELECT {delivered} FROM ({rows}) ORDER BY {ORDER})"
+            f" TO {sql_literal(target)} ({options})"
         ).fetchone()
         return int(done[0]) if done else 0
 
     def _delivered(self, name: str, column: Column) -> str:
-        """A column as its department writes it: canonical, or with Chinese header and values."""
+        """Return a column as its department writes it: canonical, or in Chinese."""
         if not self.block.chinese:
             return name
-        words = {value: names[0] for value, names in column.values.items() if names}
+        texts = {value: names[0] for value, names in column.values.items() if names}
         if column.type == "yes_no":
-            words = {"true": "是", "false": "否"}
+            texts = {"true": "是", "false": "否"}
         cases = " ".join(
-            f"WHEN {sql_literal(value)} THEN {sql_literal(word)}" for value, word in words.items()
+            f"WHEN {sql_literal(value)} THEN {sql_literal(text)}" for value, text in texts.items()
         )
         shown = f"CASE {name} {cases} ELSE {name} END" if cases else name
         return f'{shown} AS "{column.title}"'
 
     def _with_faults(self, rows: str, target: Path) -> str:
-        """Put the planted rows first, in the order of the list, without the rows that they stand for."""
+        """Put the planted rows first, in list order, without the rows that they replace."""
         columns = list(self.source.columns)
         found = self.session.execute(
             f"SELECT {', '.join(columns)}, number FROM ({rows}) ORDER BY {ORDER} LIMIT {SAMPLE}"
@@ -171,12 +185,7 @@ class _Writer:
         ]
         if not faults:
             return rows
-        lines = " UNION ALL ".join(
-            "SELECT "
-            + ", ".join(f"{_literal(fault.row[name])} AS {name}" for name in columns)
-            + f", 0 AS place, {record} AS number, 0 AS version"
-            for record, fault in enumerate(faults)
-        )
+        lines = " UNION ALL ".join(_fault_sql(*fault, columns) for fault in enumerate(faults))
         replaced = ", ".join(str(fault.row["number"]) for fault in faults if fault.in_place) or "-1"
         return f"SELECT * FROM ({rows}) WHERE number NOT IN ({replaced}) UNION ALL ({lines})"
 
@@ -185,11 +194,16 @@ class _Writer:
         place = (str(self.month), self.source.source, file, record)
         return dict(
             zip(
-                PLANTED,
+                PLANTED_COLUMNS,
                 (*place, fault.column, fault.planted, fault.kind, fault.reason),
                 strict=True,
             )
         )
+
+
+def _fault_sql(record: int, fault: Fault, columns: list[str]) -> str:
+    values = ", ".join(f"{_literal(fault.row[name])} AS {name}" for name in columns)
+    return f"SELECT {values}, 0 AS place, {record} AS number, 0 AS version"
 
 
 def _text(value: object) -> str | None:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from data.synthetic.write import generate_extracts
+from data.synthetic.write import ExtractPlan, generate_extracts
 from expectations.month import Month
 from expectations.source_loader import load_sources
 from flows.cli.progress import show_progress
@@ -39,16 +39,18 @@ def write_extracts(
     try:
         with show_progress("合成部门数据"):
             generate_extracts(
-                residents,
-                list(months),
+                ExtractPlan(
+                    residents,
+                    list(months),
+                    sources=load_sources(),
+                    reference=settings.paths.reference,
+                    seed=seed,
+                    faults=faults,
+                ),
                 out,
-                seed=seed,
-                faults=faults,
                 settings=settings.engine_settings,
                 spill=spill,
                 progress=report_progress,
-                sources=load_sources(),
-                reference=settings.paths.reference,
             )
     finally:
         shutil.rmtree(spill, ignore_errors=True)

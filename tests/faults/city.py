@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from data.synthetic.write import generate_extracts
+from data.synthetic.write import ExtractPlan, generate_extracts
 from expectations.month import Month
 from flows.storage.files import hash_file
 from flows.storage.revisions import list_published_months, list_revisions
@@ -39,10 +39,18 @@ class City:
             f'[paths]\nroot = "{self.root.path}"\ninbox = "{world.inbox}"\n[policy]\nallow_illustrative = true\n'
         )
         generate_extracts(
-            residents, [Month.parse(FIRST), Month.parse(SECOND)], world.inbox, sources=SOURCES,
-            reference=world.settings.paths.reference, settings=EngineSettings("1GB", 2), spill=folder / "spill",
-            progress=lambda line: None, faults=True,
-        )  # fmt: skip
+            ExtractPlan(
+                residents,
+                [Month.parse(FIRST), Month.parse(SECOND)],
+                sources=SOURCES,
+                reference=world.settings.paths.reference,
+                faults=True,
+            ),
+            world.inbox,
+            settings=EngineSettings("1GB", 2),
+            spill=folder / "spill",
+            progress=lambda line: None,
+        )
         first = run_in_child(self.settings, FIRST)
         assert first.code == 0, first.error
         self._template = folder / "template"

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from data.synthetic.write import generate_extracts
+from data.synthetic.write import ExtractPlan, generate_extracts
 from expectations.month import Month
 from flows.settings import Settings
 from flows.storage.root import Root
@@ -76,9 +76,12 @@ def low_memory(folder: Path, residents: int = 30_000) -> tuple[int, int]:
     """
     month, plenty = Month.parse("2024-03"), World(folder / "plenty", memory="2GB")
     generate_extracts(
-        residents, [month], plenty.inbox, sources=SOURCES, reference=plenty.settings.paths.reference,
-        settings=plenty.settings.engine_settings, spill=folder / "spill", progress=lambda line: None,
-    )  # fmt: skip
+        ExtractPlan(residents, [month], sources=SOURCES, reference=plenty.settings.paths.reference),
+        plenty.inbox,
+        settings=plenty.settings.engine_settings,
+        spill=folder / "spill",
+        progress=lambda line: None,
+    )
     plenty.run(str(month))
     for megabytes in range(120, 80, -5):
         little = World(folder / f"{megabytes}", memory=f"{megabytes}MB", threads=1)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.synthetic.write import generate_extracts
+from data.synthetic.write import ExtractPlan, generate_extracts
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.settings import Drift
@@ -29,15 +29,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("faulty")
     world = World(folder)
     generate_extracts(
-        1500,
-        [Month.parse(MONTH)],
+        ExtractPlan(
+            1500,
+            [Month.parse(MONTH)],
+            sources=SOURCES,
+            reference=world.settings.paths.reference,
+            faults=True,
+        ),
         world.inbox,
-        sources=SOURCES,
-        reference=world.settings.paths.reference,
         settings=EngineSettings("1GB", 2),
         spill=folder / "spill",
         progress=lambda line: None,
-        faults=True,
     )
     world.run(MONTH)
     return world

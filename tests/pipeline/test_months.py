@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from data.synthetic.write import generate_extracts
+from data.synthetic.write import ExtractPlan, generate_extracts
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.commands.status import find_stale_months
@@ -51,9 +51,14 @@ def person(**other: str) -> dict[str, str]:
 
 def deliver_synthetic(world: World, spill: Path, residents: int = 600) -> None:
     generate_extracts(
-        residents, SYNTHETIC, world.inbox, sources=SOURCES, reference=world.settings.paths.reference,
-        settings=EngineSettings("1GB", 2), spill=spill, progress=lambda line: None,
-    )  # fmt: skip
+        ExtractPlan(
+            residents, SYNTHETIC, sources=SOURCES, reference=world.settings.paths.reference
+        ),
+        world.inbox,
+        settings=EngineSettings("1GB", 2),
+        spill=spill,
+        progress=lambda line: None,
+    )
 
 
 def test_common_points_do_not_move_when_only_districts_change(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from data.synthetic.write import generate_extracts
+from data.synthetic.write import ExtractPlan, generate_extracts
 from expectations.month import Month
 from expectations.source_loader import load_sources
 from expectations.source_model import Source
@@ -32,15 +32,11 @@ def make(
     """The extracts of a city of so many residents, as an inbox."""
     threads = options.pop("threads", 2)
     generate_extracts(
-        residents,
-        months,
+        ExtractPlan(residents, months, sources=sources, reference=REFERENCE, **options),
         out,
-        sources=sources,
-        reference=REFERENCE,
         settings=EngineSettings(memory="1GB", threads=threads),
         spill=out.parent / f"spill-{out.name}",
         progress=lambda line: None,
-        **options,
     )
     return out
 

@@ -9,7 +9,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from data.synthetic.write import generate_extracts
+from data.synthetic.write import ExtractPlan, generate_extracts
 from expectations.month import Month
 from tests.support.world import SOURCES, World, write_csv
 
@@ -31,15 +31,17 @@ def synthetic_city() -> World:
     before = os.umask(0o022)
     world = World(Path(_FOLDERS[-1].name), threads=2)
     generate_extracts(
-        RESIDENTS,
-        [Month.parse(month) for month in MONTHS],
+        ExtractPlan(
+            RESIDENTS,
+            [Month.parse(month) for month in MONTHS],
+            sources=SOURCES,
+            reference=world.settings.paths.reference,
+            faults=True,
+        ),
         world.inbox,
-        sources=SOURCES,
-        reference=world.settings.paths.reference,
         settings=world.settings.engine_settings,
         spill=world.root.tmp,
         progress=lambda line: None,
-        faults=True,
     )
     _correct(world)
     for month in MONTHS:
