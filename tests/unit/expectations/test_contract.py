@@ -213,7 +213,7 @@ def test_a_source_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> Non
     assert "patents.yaml" in str(caught.value)
 
 
-@pytest.mark.parametrize("group", ["", "-dev", "-bench"])
+@pytest.mark.parametrize("group", ["", "-dev"])
 def test_every_dependency_is_locked_with_its_hashes(group: str) -> None:
     text = (HOUSE / f"requirements{group}.txt").read_text(encoding="utf-8")
     locked = re.split(r"(?m)^(?=\w)", text.replace("\\\n", ""))[1:]
