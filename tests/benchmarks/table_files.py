@@ -29,6 +29,7 @@ class Difference:
     table: str
     column: str
     text: str
+    is_order: bool = False  # the rows are the same
 
 
 def is_table(path: Path) -> bool:
@@ -140,8 +141,8 @@ def compare_tables(
     if not unequal:
         return found
     if not found and _has_same_rows(a, b):
-        columns = len(unequal)
-        return [Difference(name, "", f"same rows in another order ({columns} columns differ)")]
+        text = f"same rows in another order ({len(unequal)} columns differ)"
+        return [Difference(name, "", text, is_order=True)]
     keys = a.column(KEY).to_pylist() if KEY in a.column_names else None
     for column, rows in unequal.items():
         first = rows[0]

@@ -19,6 +19,7 @@ SCORES = REVISION / "scores/scores.parquet"
 IDENTITIES = REVISION / "restricted/identities/identities.parquet"
 LIST_CSV = REVISION / "exports/330212/scores.csv"
 LIST_XLSX = REVISION / "exports/330212/scores.xlsx"
+CLEAN = Path("clean/registry/received=2022-03/d1/00000.parquet")
 ROWS = {
     "resident_key": ["k1", "k2", "k3"],
     "total_points": [1.5, None, float("nan")],
@@ -88,6 +89,16 @@ def test_another_order_is_found(roots: tuple[Path, Path]) -> None:
     pq.write_table(pa.table(ROWS).take([1, 0, 2]), roots[1] / SCORES)
     text = f"{SCORES} : same rows in another order (3 columns differ)"
     assert show(compare_roots(*roots)) == [text]
+
+
+def test_the_order_of_clean_rows_is_free(roots: tuple[Path, Path]) -> None:
+    tables = [pa.table(ROWS), pa.table(ROWS).take([1, 0, 2])]
+    for root, table in zip(roots, tables, strict=True):
+        (root / CLEAN).parent.mkdir(parents=True)
+        pq.write_table(table, root / CLEAN)
+    assert show(compare_roots(*roots)) == []
+    pq.write_table(pa.table(ROWS).take([1, 1, 2]), roots[1] / CLEAN)
+    assert {item.table for item in compare_roots(*roots).differences} == {str(CLEAN)}
 
 
 def test_another_type_and_a_missing_column_are_found(roots: tuple[Path, Path]) -> None:
