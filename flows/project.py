@@ -20,11 +20,10 @@ from transforms.expressions.language import Kind
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.facts.derived import validate_derived_facts
 from transforms.points.load import load_tables
-from transforms.points.models import CITY, PointsTable, Version
+from transforms.points.models import CITY, PointsTable, PointsVersion
 from transforms.points.validate import describe_unknown
 from transforms.services.load import load_reminders, load_services, select_services_in_force
-from transforms.services.models import Service, StandingReminder
-from transforms.services.models import Version as ServiceVersion
+from transforms.services.models import Service, ServiceVersion, StandingReminder
 
 T = TypeVar("T")
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
@@ -61,7 +60,7 @@ class Project:
         parts += [item.model_dump_json() for item in declared]
         return _digest(parts)
 
-    def in_force(self, month: Month) -> dict[str, Version]:
+    def in_force(self, month: Month) -> dict[str, PointsVersion]:
         """The version of every points table that scores a month, by authority. JifenError before the first."""
         return {
             authority: table.in_force(month.last_day) for authority, table in self.tables.items()
@@ -167,7 +166,9 @@ def _apply_aliases(source: Source, settings: Settings) -> Source:
     return add_aliases(source, given.aliases)
 
 
-def split_city(versions: Mapping[str, Version]) -> tuple[Version, dict[str, Version]]:
+def split_city(
+    versions: Mapping[str, PointsVersion],
+) -> tuple[PointsVersion, dict[str, PointsVersion]]:
     """The city's version and those of the districts by code."""
     return versions[CITY], {code: version for code, version in versions.items() if code != CITY}
 

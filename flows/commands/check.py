@@ -15,9 +15,9 @@ from reports.packages.build import check_keys
 from transforms.engine.session import open_engine
 from transforms.points.examples import check_examples
 from transforms.points.load import find_gaps
-from transforms.points.models import Version
+from transforms.points.models import PointsVersion
 from transforms.services.examples import check_reminder_examples, check_service_examples
-from transforms.services.models import Version as ServiceVersion
+from transforms.services.models import ServiceVersion
 from transforms.services.validate import ValidationScope
 
 
@@ -84,7 +84,7 @@ def list_illustrative_values(house: Project) -> Iterator[str]:
 
 def refuse_changed_versions(house: Project, root: Root) -> None:
     """JifenError 10 when a version that has decided a published month was changed without a new reason (`amends`)."""
-    declared: dict[str, dict[str, Sequence[Version | ServiceVersion]]] = {
+    declared: dict[str, dict[str, Sequence[PointsVersion | ServiceVersion]]] = {
         "policy": {table.authority: table.versions for table in house.tables.values()},
         "services": {service.service: service.versions for service in house.services},
     }

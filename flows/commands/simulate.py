@@ -28,13 +28,12 @@ from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import Session, open_engine
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.points.load import load_tables
-from transforms.points.models import CITY, PointsTable, Version
+from transforms.points.models import CITY, PointsTable, PointsVersion
 from transforms.services.load import load_services, select_services_in_force
-from transforms.services.models import Service
-from transforms.services.models import Version as ServiceVersion
+from transforms.services.models import Service, ServiceVersion
 
 DRAFT_CONTENTS = ("points", "services")
-AnyVersion = Version | ServiceVersion
+AnyVersion = PointsVersion | ServiceVersion
 
 
 def simulate_policy(

@@ -11,8 +11,8 @@ from flows.project import CODE_PATHS, code_fingerprint, split_city
 from flows.storage.deliveries import delivery_key
 from transforms.clean.delivery import RowCounts
 from transforms.points.columns import points_column_name
-from transforms.points.models import CITY, Version
-from transforms.services.models import Version as ServiceVersion
+from transforms.points.models import CITY, PointsVersion
+from transforms.services.models import ServiceVersion
 
 
 def build_manifest(run: RunContext) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def build_manifest(run: RunContext) -> dict[str, Any]:
 
 
 def _versions(
-    in_force: Mapping[str, Version] | Mapping[str, ServiceVersion],
+    in_force: Mapping[str, PointsVersion] | Mapping[str, ServiceVersion],
 ) -> dict[str, dict[str, str]]:
     """Which versions decided the month; with `amends`, the reason that has been used up by publishing it."""
     return {

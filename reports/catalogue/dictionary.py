@@ -15,11 +15,11 @@ from reports.catalogue.build import DICTIONARY, VIEWS
 from transforms.expressions.language import list_levels
 from transforms.facts.measures import FACT_TYPES
 from transforms.points.columns import points_column_name
-from transforms.points.compile import POINTS
-from transforms.points.models import CITY, Indicator, PointsTable, Version
+from transforms.points.compile import _POINTS_TYPE
+from transforms.points.models import CITY, Indicator, PointsTable, PointsVersion
 
 Row = dict[str, str]
-POINTS_TYPE = POINTS.replace(" ", "")
+POINTS_TYPE = _POINTS_TYPE.replace(" ", "")
 UNITS = {
     "years": "周岁 years",
     "months": "月 months",
@@ -105,7 +105,7 @@ def _indicators(tables: Mapping[str, PointsTable]) -> Iterator[Row]:
     """The city's indicators first, then district by district; one row for all versions of an indicator."""
     for authority in [CITY, *sorted(tables.keys() - {CITY})]:
         table = tables[authority]
-        versions: dict[str, list[tuple[Version, Indicator]]] = {}
+        versions: dict[str, list[tuple[PointsVersion, Indicator]]] = {}
         for version in table.versions:
             for code, indicator in version.indicators.items():
                 versions.setdefault(code, []).append((version, indicator))
@@ -113,7 +113,9 @@ def _indicators(tables: Mapping[str, PointsTable]) -> Iterator[Row]:
             yield _indicator(table, code, held)
 
 
-def _indicator(table: PointsTable, code: str, held: Sequence[tuple[Version, Indicator]]) -> Row:
+def _indicator(
+    table: PointsTable, code: str, held: Sequence[tuple[PointsVersion, Indicator]]
+) -> Row:
     title = held[-1][1].title
     own = table.authority != CITY
     zh = "；".join(
@@ -142,7 +144,7 @@ def _read(indicator: Indicator, comma: str = "、") -> str:
     return comma.join(indicator.facts)
 
 
-def _section_title(version: Version, code: str) -> str:
+def _section_title(version: PointsVersion, code: str) -> str:
     return version.groups[code].title if code in version.groups else version.sections[code].title
 
 
@@ -156,7 +158,7 @@ def _cap_en(indicator: Indicator) -> str:
 
 def _sections(city: PointsTable) -> Iterator[Row]:
     """The city's sections over all versions."""
-    versions: dict[str, list[Version]] = {}
+    versions: dict[str, list[PointsVersion]] = {}
     for version in city.versions:
         for code in version.sections:
             versions.setdefault(code, []).append(version)

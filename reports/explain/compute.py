@@ -20,7 +20,7 @@ from transforms.expressions.language import build_fact_kinds, parse_condition
 from transforms.outputs import read_with_row_number
 from transforms.points.columns import points_column_name
 from transforms.points.describe import Titles, describe_condition, describe_rule, format_value
-from transforms.points.models import AWARD, CITY, Indicator, Version
+from transforms.points.models import AWARD, CITY, Indicator, PointsVersion
 from transforms.services.eligibility_sql import bind_names
 
 
@@ -122,7 +122,7 @@ def _masked(name: str) -> str:
     return f"{name[:1]}**"
 
 
-def _version(rules: PublishedRules, authority: str, version: Version) -> dict[str, str]:
+def _version(rules: PublishedRules, authority: str, version: PointsVersion) -> dict[str, str]:
     return {
         "authority": authority,
         "title": rules.tables[authority].title,
@@ -228,7 +228,7 @@ def _closed_by(session: Session, indicator: Indicator, rules: PublishedRules) ->
 
 
 def _sums(
-    authority: str, version: Version, lines: Sequence[ExplainedIndicator]
+    authority: str, version: PointsVersion, lines: Sequence[ExplainedIndicator]
 ) -> Iterator[ExplainedSum]:
     """Groups and sections of one table, inner ones first. Points are rounded once more at the section."""
     points = {line.code: line.points for line in lines if line.authority == authority}

@@ -12,11 +12,10 @@ from transforms.expressions.language import Kind
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.points.compile import points_sql
 from transforms.points.describe import Titles
-from transforms.points.models import CITY, PointsTable, Version
+from transforms.points.models import CITY, PointsTable, PointsVersion
 from transforms.services.eligibility_sql import requirements_sql
 from transforms.services.load import select_services_in_force
-from transforms.services.models import Service
-from transforms.services.models import Version as ServiceVersion
+from transforms.services.models import Service, ServiceVersion
 
 NO_CAP = Decimal("99999.99")  # the most that a points column holds
 
@@ -31,7 +30,7 @@ class PublishedRules:
     names: Titles
     districts: Mapping[str, str]
 
-    def version(self, authority: str) -> Version:
+    def version(self, authority: str) -> PointsVersion:
         return self.tables[authority].in_force(self.as_of)
 
     @cached_property
@@ -56,7 +55,7 @@ class PublishedRules:
         return points_sql(bare.pop(CITY), bare, self.names.facts)
 
 
-def _bare(version: Version) -> Version:
+def _bare(version: PointsVersion) -> PointsVersion:
     unbound = {"cap": NO_CAP, "when": None, "unless": None}
     indicators = {
         code: indicator.model_copy(update=unbound) for code, indicator in version.indicators.items()

@@ -10,7 +10,7 @@ from reports.packages.csv_cells import ListColumn
 from transforms.engine.sql import sql_literal
 from transforms.outputs import zip_aligned
 from transforms.points.columns import points_column_name
-from transforms.points.models import CITY, Version
+from transforms.points.models import CITY, PointsVersion
 
 DEDUCTION = "deduction_points"
 _HANDLES = [
@@ -35,8 +35,8 @@ REMINDERS = [
 class PackageTitles:
     """What names the lists' columns: versions in force on the scoring date, titles of services and reminder kinds by code."""
 
-    city: Version
-    districts: Mapping[str, Version]
+    city: PointsVersion
+    districts: Mapping[str, PointsVersion]
     services: Mapping[str, str]
     reminders: Mapping[str, str]
 
@@ -172,7 +172,7 @@ def _sections_in_order(policy: PackageTitles) -> list[str]:
     ]
 
 
-def _section(version: Version, parent: str) -> str:
+def _section(version: PointsVersion, parent: str) -> str:
     """The section at the top of the groups that an indicator stands in."""
     return _section(version, version.groups[parent].parent) if parent in version.groups else parent
 

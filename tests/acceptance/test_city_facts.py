@@ -13,8 +13,8 @@ import pytest
 from expectations.month import Month
 from expectations.source_loader import load_sources
 from expectations.source_model import Fact
-from tests.parity.reference.national_id import check_character
-from tests.parity.reference.values import one_extract
+from tests.parity.reference.national_id import compute_check_character
+from tests.parity.reference.values import clean_extract
 from tests.parity.test_facts import write_clean, write_reference
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.facts.build import build_facts
@@ -237,7 +237,7 @@ CASES: Mapping[str, tuple[Raw, Raw]] = {
             "credit": [record("honour", "city", "2001-01-01"), record("dishonesty", "serious", "2001-01-01", cleared_on="2002-01-01")],
             "volunteer": [deed("service", "2", "2001-01-01"), deed("marrow", "1", "2001-01-01", status="void")],
             "local_awards": [award("3", "2001-01-01")],
-            "children": [{"child_id": "33020319900101001" + check_character("33020319900101001"), "enrolled": "none"}],
+            "children": [{"child_id": "33020319900101001" + compute_check_character("33020319900101001"), "enrolled": "none"}],
         },
         {},
     ),
@@ -256,7 +256,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str,
     people = {}
     for number, (case, (rows, _)) in enumerate(CASES.items()):
         digits = f"360402{rows.get('born', '19800101')}{number:03d}"
-        person = digits + check_character(digits)
+        person = digits + compute_check_character(digits)
         people[digits] = case
         lives = {"resident_id": person, "residence_district": "330203", "status": "resident"}
         raw["registry"].append(lives | rows.get("registry", {}))
@@ -268,7 +268,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str,
                 )
     clean = {}
     for name, lines in raw.items():
-        extract = one_extract(SOURCES[name], lines, MONTH, ["330203", "330211"])
+        extract = clean_extract(SOURCES[name], lines, MONTH, ["330203", "330211"])
         assert not extract.refused, (name, extract.refused)
         clean[name] = [(MONTH, row) for row in extract.clean]
     folder = tmp_path_factory.mktemp("facts")

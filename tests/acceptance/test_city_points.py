@@ -11,11 +11,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.support.both_engines import Resident, by_sql
+from tests.support.both_engines import ExampleResident, score_by_sql
 from tests.support.policy_writing import problems, write
 from tests.support.services_town import FACTS, TABLES
 from tests.unit.transforms.points.test_validate import SOUND
-from transforms.points.models import Version
+from transforms.points.models import PointsVersion
 
 OLD, NEW = dt.date(2021, 10, 31), dt.date(2022, 4, 30)
 
@@ -92,9 +92,9 @@ OTHERS = {
 
 
 def scored(
-    engine: duckdb.DuckDBPyConnection, column: str, people: list[Resident]
+    engine: duckdb.DuckDBPyConnection, column: str, people: list[ExampleResident]
 ) -> list[Decimal | None]:
-    return [row[column] for row in by_sql(engine, TABLES.values(), FACTS, people)]
+    return [row[column] for row in score_by_sql(engine, TABLES.values(), FACTS, people)]
 
 
 def cells(text: str) -> tuple[str, dict[str, Decimal]]:
@@ -115,7 +115,7 @@ def test_every_cell_of_the_citys_tables(
     for code, text in table.items():
         fact, given = cells(text)
         found = scored(
-            engine, f"{code}_points", [Resident({fact: value}, as_of) for value in given]
+            engine, f"{code}_points", [ExampleResident({fact: value}, as_of) for value in given]
         )
         assert dict(zip(given, found, strict=True)) == given, code
 
@@ -145,11 +145,11 @@ def hours(*years: int) -> dict[str, Any]:
 def test_cells_of_several_facts(
     column: str, facts: dict[str, Any], old: int, new: int, engine: duckdb.DuckDBPyConnection
 ) -> None:
-    people = [Resident(facts, as_of) for as_of in (OLD, NEW)]
+    people = [ExampleResident(facts, as_of) for as_of in (OLD, NEW)]
     assert scored(engine, f"{column}_points", people) == [old, new]
 
 
-def standing(version: Version) -> dict[str, list[str]]:
+def standing(version: PointsVersion) -> dict[str, list[str]]:
     return {code: version.members(code) for code in version.sections}
 
 
@@ -209,7 +209,7 @@ def test_an_award_counts_as_it_was_given_up_to_its_cap(
 ) -> None:
     for code, (_, cap) in AWARDED[district].items():
         given = ["0.5", f"{cap - 1}.75", f"{cap}", "300"]
-        people = [Resident({f"award:{code}": points}, as_of, district) for points in given]
+        people = [ExampleResident({f"award:{code}": points}, as_of, district) for points in given]
         found = scored(engine, f"d{district}_{code}_points", people)
         assert found == [Decimal("0.5"), cap - Decimal("0.25"), cap, cap], code
 
@@ -221,13 +221,14 @@ def test_every_cell_of_a_district_that_is_no_award(
 ) -> None:
     (district, code), (fact, given) = place, cells(OTHERS[place][1])
     people = [
-        Resident({fact: value, "rental_registered": "true"}, as_of, district) for value in given
+        ExampleResident({fact: value, "rental_registered": "true"}, as_of, district)
+        for value in given
     ]
     assert (
         dict(zip(given, scored(engine, f"d{district}_{code}_points", people), strict=True)) == given
     )
     if code == "registered_rental":
-        unregistered = Resident({fact: "900", "rental_registered": "false"}, as_of, district)
+        unregistered = ExampleResident({fact: "900", "rental_registered": "false"}, as_of, district)
         assert scored(engine, f"d{district}_{code}_points", [unregistered]) == [0]
 
 
@@ -238,7 +239,8 @@ def test_a_district_gives_no_more_than_its_cap(
     """With every correction at its most, which the caps of the indicators do not bound."""
     corrections = {"330211:enterprise_award": Decimal(28), "330211:grid_award": Decimal(40)}
     people = [
-        Resident({}, as_of, "330211", dict(list(corrections.items())[:many])) for many in (1, 2)
+        ExampleResident({}, as_of, "330211", dict(list(corrections.items())[:many]))
+        for many in (1, 2)
     ]
     assert scored(engine, "district_points", people) == [28, cap]
 

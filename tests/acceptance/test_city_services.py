@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.parity.reference.services import Resident
+from tests.parity.reference.services import ScoredResident
 from tests.support.services_town import (
     REFERENCE,
     SERVICES,
@@ -73,7 +73,7 @@ THRESHOLDS = {
 
 def decided(
     engine: duckdb.DuckDBPyConnection,
-    people: Sequence[Resident],
+    people: Sequence[ScoredResident],
     as_of: dt.date = OLD,
     declared: Sequence[Service] = SERVICES,
 ) -> list[dict[str, dict[str, Any]]]:
@@ -175,7 +175,7 @@ def test_a_condition_may_name_the_district_the_day_and_a_section(
     ]
     people = [resident(n, district, "80") for n, (district, _, _) in enumerate(given)]
     people = [
-        Resident(
+        ScoredResident(
             **{
                 **vars(who),
                 "points": who.points | {"base_points": D(base), "deduction_points": D(minus)},

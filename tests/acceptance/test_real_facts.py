@@ -13,18 +13,18 @@ import pytest
 from expectations.month import Month
 from expectations.source_loader import load_sources
 from expectations.source_model import Source
-from tests.acceptance.policies.policy import Policy
+from tests.acceptance.policies.policy import AcceptancePolicy
 from tests.acceptance.test_real_tables import POLICIES
-from tests.parity.reference.facts import facts
-from tests.parity.reference.national_id import check_character
-from tests.parity.reference.values import Row, one_extract
+from tests.parity.reference.facts import compute_facts
+from tests.parity.reference.national_id import compute_check_character
+from tests.parity.reference.values import Row, clean_extract
 from tests.parity.reference.worlds import DISTRICTS
 from tests.parity.test_facts import ARROW_TYPES, stored, write_reference
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.facts.build import build_facts
 
 BORN = "33020319800229001"  # 29 February 1980
-PERSON = BORN + check_character(BORN)
+PERSON = BORN + compute_check_character(BORN)
 Rows = Mapping[str, Sequence[Mapping[str, str]]]
 CORRECTIONS = {
     "corrections": load_sources()["corrections"]
@@ -161,7 +161,7 @@ def cleaned(
     """Everything received in one month, every row sound."""
     found: dict[str, list[tuple[Month, Row]]] = {}
     for name, source in sources.items():
-        extract = one_extract(
+        extract = clean_extract(
             source, [{source.person: PERSON, **row} for row in rows.get(name, ())], month, DISTRICTS
         )
         assert not extract.refused and not extract.superseded, name
@@ -195,12 +195,12 @@ def served(
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
 def test_facts_follow_from_the_rows_of_the_policys_own_sources(
-    policy: Policy, tmp_path: Path
+    policy: AcceptancePolicy, tmp_path: Path
 ) -> None:
     sources = {**policy.sources, **CORRECTIONS}
     month = Month.of(policy.as_of)
     clean = cleaned(sources, ROWS[policy.name], month)
-    (plain,) = facts(sources, clean, month, {}).values()
+    (plain,) = compute_facts(sources, clean, month, {}).values()
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as engine:
         reference = write_reference(tmp_path / "reference", {})
         folders = served(tmp_path / "clean", sources, clean)

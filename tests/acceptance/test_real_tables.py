@@ -13,25 +13,27 @@ import pytest
 
 from tests.acceptance.policies.express_entry import by_hand as express_entry
 from tests.acceptance.policies.foshan import by_hand as foshan
-from tests.acceptance.policies.policy import Policy
+from tests.acceptance.policies.policy import AcceptancePolicy
 from tests.acceptance.policies.shanghai import by_hand as shanghai
-from tests.support.both_engines import by_reference, by_sql
+from tests.support.both_engines import score_by_reference, score_by_sql
 from transforms.points.examples import check_examples
 from transforms.points.load import find_gaps
 
 POLICIES = [
-    Policy("shanghai", dt.date(2018, 12, 31), shanghai.STEPS, shanghai.PEOPLE),
-    Policy("foshan", dt.date(2016, 12, 31), foshan.STEPS, foshan.PEOPLE, ("440604",)),
-    Policy("express_entry", dt.date(2025, 12, 31), express_entry.STEPS, express_entry.PEOPLE),
+    AcceptancePolicy("shanghai", dt.date(2018, 12, 31), shanghai.STEPS, shanghai.PEOPLE),
+    AcceptancePolicy("foshan", dt.date(2016, 12, 31), foshan.STEPS, foshan.PEOPLE, ("440604",)),
+    AcceptancePolicy(
+        "express_entry", dt.date(2025, 12, 31), express_entry.STEPS, express_entry.PEOPLE
+    ),
 ]
 each_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
 
 
 @each_policy
 def test_the_points_are_those_worked_out_by_hand(
-    policy: Policy, engine: duckdb.DuckDBPyConnection
+    policy: AcceptancePolicy, engine: duckdb.DuckDBPyConnection
 ) -> None:
-    compiled = by_sql(engine, policy.tables, policy.facts, policy.residents)
+    compiled = score_by_sql(engine, policy.tables, policy.facts, policy.residents)
     for (given, wanted), row in zip(policy.cases, compiled, strict=True):
         found = {name: row[name] for name in wanted}
         assert found == {name: Decimal(str(points)) for name, points in wanted.items()}, given
@@ -39,10 +41,10 @@ def test_the_points_are_those_worked_out_by_hand(
 
 @each_policy
 def test_both_engines_agree_on_every_column(
-    policy: Policy, engine: duckdb.DuckDBPyConnection
+    policy: AcceptancePolicy, engine: duckdb.DuckDBPyConnection
 ) -> None:
-    compiled = by_sql(engine, policy.tables, policy.facts, policy.residents)
-    plain = by_reference(policy.tables, policy.facts, policy.residents)
+    compiled = score_by_sql(engine, policy.tables, policy.facts, policy.residents)
+    plain = score_by_reference(policy.tables, policy.facts, policy.residents)
     for (given, _), row, wanted in zip(policy.cases, compiled, plain, strict=True):
         differing = {
             name for name in row.keys() | wanted.keys() if row.get(name) != wanted.get(name)
@@ -51,13 +53,15 @@ def test_both_engines_agree_on_every_column(
 
 
 @each_policy
-def test_every_indicator_is_met_by_hand(policy: Policy) -> None:
+def test_every_indicator_is_met_by_hand(policy: AcceptancePolicy) -> None:
     known = {name for _, wanted in policy.cases for name in wanted}
     indicators = {f"{code}_points" for code in policy.tables[0].versions[0].indicators}
     assert indicators <= known, "indicators whose points nobody worked out"
 
 
 @each_policy
-def test_the_examples_in_the_files_hold(policy: Policy, engine: duckdb.DuckDBPyConnection) -> None:
+def test_the_examples_in_the_files_hold(
+    policy: AcceptancePolicy, engine: duckdb.DuckDBPyConnection
+) -> None:
     assert check_examples(engine, policy.points, policy.tables, policy.facts) == []
     assert find_gaps(policy.tables, policy.facts) == []

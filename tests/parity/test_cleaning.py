@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from expectations.month import Month
 from expectations.source_loader import load_sources
 from expectations.source_model import Source
-from tests.parity.reference.strategies import PATIENCE, thorough, worlds
-from tests.parity.reference.values import Extract, one_extract
+from tests.parity.reference.strategies import PATIENCE, draw_worlds, with_examples
+from tests.parity.reference.values import Extract, clean_extract
 from tests.parity.reference.worlds import DISTRICTS, RawRow, World
 from tests.support.world import no_key_twice
 from transforms.clean.delivery import CleaningJob, RowCounts, clean_delivery
@@ -99,12 +99,12 @@ def test_every_row_ends_where_the_reference_puts_it(
 ) -> None:
     source = SOURCES[name]
 
-    @thorough(3)
-    @given(worlds({name: source}, PEOPLE, broken=0.04), st.floats(0, 1))
+    @with_examples(3)
+    @given(draw_worlds({name: source}, PEOPLE, broken=0.04), st.floats(0, 1))
     def check(world: World, share: float) -> None:
         for month, rows in world.extracts[name].items():
             split = int(len(rows) * share)
-            wanted = one_extract(source, rows, month, DISTRICTS)
+            wanted = clean_extract(source, rows, month, DISTRICTS)
             account, job = cleaned(engine, root, source, rows, month, split)
             agree(engine, root, source, job, account, wanted, split)
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from hypothesis import given
 
 from expectations.source_loader import collect_facts, load_sources
-from tests.parity.reference.policies import Policy, policies
-from tests.parity.reference.strategies import thorough
-from transforms.points.models import Group, Indicator, Section, Version
+from tests.parity.reference.policies import DrawnPolicy, draw_policies
+from tests.parity.reference.strategies import with_examples
+from transforms.points.models import Group, Indicator, PointsVersion, Section
 from transforms.points.rules import Each, Range, Rule, Slope, Steps, Tiers
 
 OPTIONAL = {
@@ -22,7 +22,7 @@ OPTIONAL = {
 }
 
 
-def parts(version: Version) -> Iterator[object]:
+def parts(version: PointsVersion) -> Iterator[object]:
     """A version's sections, groups, indicators, and what their rules are made of."""
     yield from (*version.sections.values(), *version.groups.values(), *version.indicators.values())
     for indicator in version.indicators.values():
@@ -54,9 +54,9 @@ def said(part: object) -> Iterator[str]:
 def test_every_rule_form_and_every_option_is_drawn() -> None:
     seen: set[str] = set()
 
-    @thorough(40)
-    @given(policies(collect_facts(load_sources())))
-    def look(policy: Policy) -> None:
+    @with_examples(40)
+    @given(draw_policies(collect_facts(load_sources())))
+    def look(policy: DrawnPolicy) -> None:
         for version in (policy.city, *policy.districts.values()):
             seen.update(use for part in parts(version) for use in said(part))
 

@@ -17,10 +17,16 @@ from hypothesis import given
 from expectations.month import Month
 from expectations.reference_tables import TABLES, Reference, load_reference
 from expectations.source_loader import collect_facts, load_sources
-from tests.parity.reference.facts import facts
-from tests.parity.reference.rows import last_received, over_quota, residents, standing, unmatched
-from tests.parity.reference.strategies import MONTHS, PATIENCE, thorough, worlds
-from tests.parity.reference.values import Row, one_extract
+from tests.parity.reference.facts import compute_facts
+from tests.parity.reference.rows import (
+    count_unmatched,
+    find_over_quota,
+    find_residents,
+    keep_last_received,
+    select_standing,
+)
+from tests.parity.reference.strategies import MONTHS, PATIENCE, draw_worlds, with_examples
+from tests.parity.reference.values import Row, clean_extract
 from tests.parity.reference.worlds import DISTRICTS, World
 from transforms.engine.parquet_projection import copy_columns
 from transforms.engine.session import EngineSettings, open_engine
@@ -46,7 +52,7 @@ def clean_rows(world: World) -> dict[str, list[tuple[Month, Row]]]:
         name: [
             (month, row)
             for month, raw in extracts.items()
-            for row in one_extract(SOURCES[name], raw, month, DISTRICTS).clean
+            for row in clean_extract(SOURCES[name], raw, month, DISTRICTS).clean
         ]
         for name, extracts in world.extracts.items()
     }
@@ -164,21 +170,21 @@ def same(reference: Any, engine: Any) -> bool:
 
 @pytest.mark.parametrize("month", MONTHS, ids=str)
 def test_every_fact_of_every_resident_is_what_the_reference_says(month: Month) -> None:
-    thorough(3)(given(worlds(SOURCES, PEOPLE, months=[month]))(check_world))()
+    with_examples(3)(given(draw_worlds(SOURCES, PEOPLE, months=[month]))(check_world))()
 
 
 def check_world(world: World) -> None:
     clean = clean_rows(world)
-    wanted = facts(SOURCES, clean, world.month, world.tables)
+    wanted = compute_facts(SOURCES, clean, world.month, world.tables)
     with tempfile.TemporaryDirectory() as folder:
         made, rows = run_facts(world, clean, Path(folder))
-    kept = {name: last_received(source, clean[name]) for name, source in SOURCES.items()}
-    people = residents(SOURCES, kept)
+    kept = {name: keep_last_received(source, clean[name]) for name, source in SOURCES.items()}
+    people = find_residents(SOURCES, kept)
     assert {row["resident_id"][:17] for row in rows} == {person[:17] for person in people}
     assert made.residents == len(rows) == len(wanted)
     others = {name: source for name, source in SOURCES.items() if not source.spine}
     assert made.unmatched == {
-        name: unmatched(source, clean[name], people) for name, source in others.items()
+        name: count_unmatched(source, clean[name], people) for name, source in others.items()
     }
     assert made.over_quota == {"local_awards": count_over_quota(clean, world)}
     by_number = {person[:17]: (person, known) for person, known in wanted.items()}
@@ -194,7 +200,7 @@ def check_world(world: World) -> None:
 def count_over_quota(clean: Clean, world: World) -> int:
     source = SOURCES["local_awards"]
     assert source.quota
-    valid = standing(
+    valid = select_standing(
         source.model_copy(update={"quota": None}), clean["local_awards"], world.month.last_day, {}
     )
-    return len(over_quota(source.quota, valid, world.month.last_day, world.tables))
+    return len(find_over_quota(source.quota, valid, world.month.last_day, world.tables))

@@ -11,16 +11,16 @@ import pytest
 from expectations.month import Month
 from expectations.source_loader import load_sources
 from expectations.source_model import COUNTED_UNITS, Fact
-from tests.parity.reference.facts import facts
-from tests.parity.reference.national_id import check_character
-from tests.parity.reference.values import one_extract
+from tests.parity.reference.facts import compute_facts
+from tests.parity.reference.national_id import compute_check_character
+from tests.parity.reference.values import clean_extract
 from tests.parity.test_facts import write_clean, write_reference
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.facts.build import build_facts
 
 MONTH = Month.parse("2021-10")
 DISTRICT = "330203"
-PERSON = "33020319800229001" + check_character("33020319800229001")
+PERSON = "33020319800229001" + compute_check_character("33020319800229001")
 HOUSE = load_sources()
 PAPERS = {"title": "值", "meaning": "值", "meaning_en": "value"}
 
@@ -61,11 +61,11 @@ def test_nobodys_value_is_0_where_things_are_counted_and_null_where_it_is_a_pric
         "employment": [] if created is None else [{**job, "jobs_created": created}],
     }
     clean = {
-        name: [(MONTH, row) for row in one_extract(SOURCES[name], rows, MONTH, [DISTRICT]).clean]
+        name: [(MONTH, row) for row in clean_extract(SOURCES[name], rows, MONTH, [DISTRICT]).clean]
         for name, rows in raw.items()
     }
     none: dict[str, list[dict[str, str]]] = {}
-    by_reference = facts(SOURCES, clean, MONTH, none)[PERSON]
+    by_reference = compute_facts(SOURCES, clean, MONTH, none)[PERSON]
     target = tmp_path / "facts"
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as engine:
         served, reference = (

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from expectations.month import Month
 from expectations.source_loader import collect_facts, load_sources
 from expectations.source_model import COUNTED_UNITS, Fact
-from tests.parity.reference.facts import WHOLE_UNITS, enrolment_year
-from tests.parity.reference.points import before, points
-from tests.parity.reference.policies import ELSEWHERE, HOME, RULES, Policy, policies
+from tests.parity.reference.facts import WHOLE_UNITS, find_enrolment_year
+from tests.parity.reference.points import compute_points, compute_points_before_corrections
+from tests.parity.reference.policies import ELSEWHERE, HOME, RULES, DrawnPolicy, draw_policies
 from tests.parity.reference.rows import Correction
-from tests.parity.reference.strategies import MONTHS, PATIENCE, SEEDS, thorough
+from tests.parity.reference.strategies import MONTHS, PATIENCE, SEEDS, with_examples
 from transforms.points.compile import points_sql
 from transforms.points.rules import Rule
 
@@ -50,7 +50,7 @@ CORRECTIONS = pa.list_(
 class Resident:
     """Facts at the edges of one policy: its own numbers, a little less, a little more, and nothing."""
 
-    def __init__(self, random: Random, policy: Policy, as_of: dt.date) -> None:
+    def __init__(self, random: Random, policy: DrawnPolicy, as_of: dt.date) -> None:
         self.random, self.as_of = random, as_of
         said = policy.city.model_dump_json() + "".join(
             v.model_dump_json() for v in policy.districts.values()
@@ -87,7 +87,7 @@ class Resident:
             keys = [f"{district}:a{n}" for district in (HOME, ELSEWHERE) for n in range(2)]
             return {key: self.number(whole=False) for key in keys if self.random.random() < 0.6}
         if fact.unit == "children":
-            return [("330211201601010011", "primary", enrolment_year(self.as_of))]
+            return [("330211201601010011", "primary", find_enrolment_year(self.as_of))]
         return self.random.choice([None, "x", *(rung[0] for rung in fact.ladder), fact.otherwise])
 
     def number(self, *, whole: bool) -> Decimal:
@@ -132,7 +132,7 @@ def listed(value: Any, shape: pa.DataType) -> Any:
 
 
 def scored(
-    engine: duckdb.DuckDBPyConnection, policy: Policy, residents: list[Resident], month: Month
+    engine: duckdb.DuckDBPyConnection, policy: DrawnPolicy, residents: list[Resident], month: Month
 ) -> list[dict[str, Any]]:
     """One row of scores per resident, in their order."""
     targets = {
@@ -149,26 +149,26 @@ def scored(
     return sorted(rows, key=lambda row: int(row["resident_key"]))
 
 
-def expected(policy: Policy, resident: Resident, month: Month) -> Mapping[str, Any]:
+def expected(policy: DrawnPolicy, resident: Resident, month: Month) -> Mapping[str, Any]:
     """The same row by the reference."""
     arguments = (policy.city, policy.districts, resident.facts, resident.district, month.last_day)
-    without = before(*arguments)
+    without = compute_points_before_corrections(*arguments)
     took_effect = [
         {"target": target, "case_id": correction.case_id, "before": without.get(target)}
         for target, correction in resident.corrections.items()
         if target in without or target.startswith("fact:")
     ]
-    return {**points(*arguments, resident.corrections), "corrected": took_effect}
+    return {**compute_points(*arguments, resident.corrections), "corrected": took_effect}
 
 
-@thorough(12)
+@with_examples(12)
 @given(
-    policies(FACTS),
+    draw_policies(FACTS),
     st.sampled_from(MONTHS),
     st.lists(SEEDS, min_size=RESIDENTS, max_size=RESIDENTS),
 )
 def check_policy(
-    engine: duckdb.DuckDBPyConnection, policy: Policy, month: Month, seeds: list[int]
+    engine: duckdb.DuckDBPyConnection, policy: DrawnPolicy, month: Month, seeds: list[int]
 ) -> None:
     residents = [Resident(Random(seed), policy, month.last_day) for seed in seeds]
     rows = scored(engine, policy, residents, month)
@@ -183,7 +183,7 @@ def check_policy(
         )
 
 
-def explained(policy: Policy, resident: Resident, differing: Mapping[str, Any]) -> str:
+def explained(policy: DrawnPolicy, resident: Resident, differing: Mapping[str, Any]) -> str:
     """The indicators behind the columns that differ, with the facts that they read."""
     versions = {"": policy.city} | {
         f"d{code}_": version for code, version in policy.districts.items()

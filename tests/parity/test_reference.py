@@ -11,22 +11,25 @@ from stdnum.cn import ric
 
 from expectations.month import Month
 from expectations.source_loader import load_sources
-from tests.parity.reference.facts import facts, full_months
-from tests.parity.reference.national_id import check_character, full_width, normal_id
+from tests.parity.reference.facts import compute_facts, count_full_months
+from tests.parity.reference.national_id import compute_check_character, normalise_id, to_full_width
 from tests.parity.reference.rows import Tables
-from tests.parity.reference.values import RawRow, one_extract, type_row
+from tests.parity.reference.values import RawRow, clean_extract, parse_row
 
 SOURCES = load_sources()
 MONTH = Month.parse("2021-10")
 DISTRICTS = ("330211", "330212")
 ANNA, BERT = "330212198004010017", "360100196010310028"
-ANNA, BERT = ANNA[:17] + check_character(ANNA[:17]), BERT[:17] + check_character(BERT[:17])
+ANNA, BERT = (
+    ANNA[:17] + compute_check_character(ANNA[:17]),
+    BERT[:17] + compute_check_character(BERT[:17]),
+)
 NO_TABLES: Tables = {"community_rents": [], "shortage_occupations": [], "award_quotas": []}
 D = Decimal
 
 
 def reasons(source: str, **raw: str | None) -> set[str]:
-    return type_row(SOURCES[source], raw, MONTH, DISTRICTS).reasons
+    return parse_row(SOURCES[source], raw, MONTH, DISTRICTS).reasons
 
 
 def known(month: Month = MONTH, tables: Tables = NO_TABLES, **rows: list[RawRow]) -> dict[str, Any]:
@@ -35,10 +38,12 @@ def known(month: Month = MONTH, tables: Tables = NO_TABLES, **rows: list[RawRow]
         "registry", [{"resident_id": ANNA, "residence_district": "330212", "status": "resident"}]
     )
     clean = {
-        name: [(MONTH, row) for row in one_extract(SOURCES[name], extract, MONTH, DISTRICTS).clean]
+        name: [
+            (MONTH, row) for row in clean_extract(SOURCES[name], extract, MONTH, DISTRICTS).clean
+        ]
         for name, extract in rows.items()
     }
-    return facts(SOURCES, clean, month, tables)[ANNA]
+    return compute_facts(SOURCES, clean, month, tables)[ANNA]
 
 
 def posting(
@@ -49,16 +54,18 @@ def posting(
 
 
 def test_check_characters_are_those_of_the_standard() -> None:
-    assert check_character("11010519491231002") == "X"  # the standard's own example
+    assert compute_check_character("11010519491231002") == "X"  # the standard's own example
     assert ric.calc_check_digit("11010519491231002X") == "X"
-    assert all(check_character(i[:17]) == ric.calc_check_digit(i) == i[17] for i in (ANNA, BERT))
+    assert all(
+        compute_check_character(i[:17]) == ric.calc_check_digit(i) == i[17] for i in (ANNA, BERT)
+    )
 
 
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
         ("11010519491231002x", "11010519491231002X"),
-        (full_width("11010519491231002X"), "11010519491231002X"),
+        (to_full_width("11010519491231002X"), "11010519491231002X"),
         (" 110105 19491231\u3000002X\ufeff", "11010519491231002X"),
         ("110105491231002", "11010519491231002X"),
         ("110105194912310021", None),  # wrong check character
@@ -69,7 +76,7 @@ def test_check_characters_are_those_of_the_standard() -> None:
     ],
 )
 def test_ids_are_normalised(written: str, meant: str | None) -> None:
-    assert normal_id(written, MONTH.last_day) == meant
+    assert normalise_id(written, MONTH.last_day) == meant
 
 
 @pytest.mark.parametrize(
@@ -78,7 +85,9 @@ def test_ids_are_normalised(written: str, meant: str | None) -> None:
 )  # fmt: skip
 def test_birth_dates_exist_and_are_not_in_the_future(born: str, sound: bool) -> None:
     first = f"330212{born}001"
-    assert (normal_id(first + check_character(first), MONTH.last_day) is not None) == sound
+    assert (
+        normalise_id(first + compute_check_character(first), MONTH.last_day) is not None
+    ) == sound
 
 
 def test_every_reason_is_found() -> None:
@@ -133,7 +142,7 @@ def test_a_slip_that_is_forgiven_costs_the_value_only() -> None:
         "status": "在住",
         "updated_on": "tomorrow",
     }
-    row = type_row(
+    row = parse_row(
         SOURCES["registry"],
         {**raw, "permit_issued_on": "2021-05-02", "permit_valid_to": "2021-05-01"},
         MONTH,
@@ -159,7 +168,7 @@ def test_a_slip_that_is_forgiven_costs_the_value_only() -> None:
 def test_the_newest_update_wins_in_the_registry_and_the_later_row_elsewhere() -> None:
     base = {"resident_id": ANNA, "residence_district": "330212", "status": "resident"}
     dates = ["2021-03-01", "2021-05-01", "", "2021-05-01", "2021-04-01"]
-    found = one_extract(
+    found = clean_extract(
         SOURCES["registry"], [{**base, "updated_on": day} for day in dates], MONTH, DISTRICTS
     )
     assert (len(found.clean), found.superseded, found.clean[0]["updated_on"]) == (
@@ -175,7 +184,7 @@ def test_the_newest_update_wins_in_the_registry_and_the_later_row_elsewhere() ->
         "status": "valid",
     }
     rows = [patent, {**patent, "kind": "invention"}, {**patent, "status": "gone"}]
-    found = one_extract(SOURCES["patents"], rows, MONTH, DISTRICTS)
+    found = clean_extract(SOURCES["patents"], rows, MONTH, DISTRICTS)
     assert ([row["kind"] for row in found.clean], found.superseded, list(found.refused)) == (
         ["invention"],
         [0],
@@ -195,7 +204,7 @@ def test_the_newest_update_wins_in_the_registry_and_the_later_row_elsewhere() ->
     ],
 )
 def test_full_months_follow_the_civil_code(begun: str, as_of: str, months: int) -> None:
-    assert full_months(dt.date.fromisoformat(begun), dt.date.fromisoformat(as_of)) == months
+    assert count_full_months(dt.date.fromisoformat(begun), dt.date.fromisoformat(as_of)) == months
 
 
 def test_an_unknown_person_has_nothing() -> None:
@@ -335,7 +344,7 @@ def test_children_turn_six_or_twelve_by_the_coming_31_august() -> None:
     def child(born: str, enrolled: str) -> RawRow:
         first = f"330212{born}001"
         return {
-            "child_id": first + check_character(first),
+            "child_id": first + compute_check_character(first),
             "guardian_id": ANNA,
             "enrolled": enrolled,
         }

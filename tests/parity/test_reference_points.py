@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.parity.reference.expressions import evaluate
-from tests.parity.reference.points import before, points, rounded, ruled
+from tests.parity.reference.expressions import evaluate_expression
+from tests.parity.reference.points import (
+    apply_rule,
+    compute_points,
+    compute_points_before_corrections,
+    round_points,
+)
 from tests.parity.reference.rows import Correction
-from transforms.points.models import Version
+from transforms.points.models import PointsVersion
 from transforms.points.rules import Rule
 
 AS_OF = dt.date(2021, 10, 31)
@@ -51,15 +56,15 @@ def test_expressions_have_three_values(text: str, value: Any) -> None:
         "day": dt.date(2021, 11, 1),
         "as_of": AS_OF,
     }
-    assert evaluate(text, names) == value
-    assert (evaluate(text, names) is None) == (value is None)
+    assert evaluate_expression(text, names) == value
+    assert (evaluate_expression(text, names) is None) == (value is None)
 
 
 def test_what_cannot_be_read_is_refused() -> None:
     with pytest.raises(ValueError, match="left over"):
-        evaluate("1 2", {})
+        evaluate_expression("1 2", {})
     with pytest.raises(KeyError):
-        evaluate("unheard_of", {})
+        evaluate_expression("unheard_of", {})
 
 
 BANDS = {
@@ -114,26 +119,30 @@ STEPS = {"36": "5", "120": "16", "60": "8"}
     ],
 )
 def test_a_rule_turns_a_value_into_points(rule: dict[str, Any], cases: dict[Any, Any]) -> None:
-    assert {value: ruled(Rule.model_validate(rule), value, {}, AS_OF) for value in cases} == cases
+    assert {
+        value: apply_rule(Rule.model_validate(rule), value, {}, AS_OF) for value in cases
+    } == cases
 
 
 def test_a_yearly_cap_holds_within_each_of_the_years() -> None:
     rule = Rule.model_validate(
         {"per_year": {"cap": "5", "years": "2", "rule": {"each": {"unit": "10", "points": "1"}}}}
     )
-    assert ruled(rule, {2019: D(90), 2020: D(80), 2021: D("19.99"), 2022: D(90)}, {}, AS_OF) == 6
+    assert (
+        apply_rule(rule, {2019: D(90), 2020: D(80), 2021: D("19.99"), 2022: D(90)}, {}, AS_OF) == 6
+    )
 
 
 def test_families_and_two_way_tables_read_their_own_facts() -> None:
     family = Rule.model_validate({"counts": {"small": "10", "large": "30"}})
-    assert ruled(family, None, {"small": 2, "large": None}, AS_OF) == 20
+    assert apply_rule(family, None, {"small": 2, "large": None}, AS_OF) == 20
     axes = {
         "down": {"fact": "degree"},
         "across": {"fact": "age", "bands": {"young": {"below": "36"}}},
     }
     table = Rule.model_validate({"table": {**axes, "points": {"master": {"young": "7"}}}})
     found = [
-        ruled(table, None, {"degree": d, "age": a}, AS_OF)
+        apply_rule(table, None, {"degree": d, "age": a}, AS_OF)
         for d, a in (("master", 35), ("master", 36), (None, 1))
     ]
     assert found == [7, 0, 0]
@@ -143,7 +152,7 @@ def test_families_and_two_way_tables_read_their_own_facts() -> None:
     ("exact", "cents"), [("0.005", "0.01"), ("0.0049", "0"), ("-0.005", "-0.01"), ("2.675", "2.68")]
 )
 def test_halves_are_rounded_away_from_zero(exact: str, cents: str) -> None:
-    assert rounded(Fraction(exact)) == D(cents)
+    assert round_points(Fraction(exact)) == D(cents)
 
 
 def indicator(section: str, fact: str, rule: dict[str, Any], **around: str) -> dict[str, Any]:
@@ -157,7 +166,7 @@ def indicator(section: str, fact: str, rule: dict[str, Any], **around: str) -> d
     return {**texts, "section": section, "fact": fact, "rule": rule, **around}
 
 
-def version(sections: dict[str, Any], groups: dict[str, Any], **indicators: Any) -> Version:
+def version(sections: dict[str, Any], groups: dict[str, Any], **indicators: Any) -> PointsVersion:
     said = {
         "from": "2021-09-08",
         "basis": "文",
@@ -165,7 +174,7 @@ def version(sections: dict[str, Any], groups: dict[str, Any], **indicators: Any)
         "groups": groups,
         "indicators": indicators,
     }
-    return Version.model_validate(said)
+    return PointsVersion.model_validate(said)
 
 
 ONE_EACH = {"each": {"unit": "1", "points": "1"}}
@@ -196,7 +205,7 @@ DISTRICTS = {"330211": DISTRICT, "330212": DISTRICT}
 
 def test_inner_caps_come_first_and_deductions_are_taken_off() -> None:
     facts = {"x": D(10), "y": D(6), "n": None, "awards": {"330211:gift": D(5), "330212:gift": D(1)}}
-    found = points(CITY, DISTRICTS, facts, "330211", AS_OF)
+    found = compute_points(CITY, DISTRICTS, facts, "330211", AS_OF)
     # a 10 -> 7.5; b 6; c min(10, 6) = 6; d 0, its condition is unknown; either max(6, 6) = 6; base 13.5; e counts: 6.
     assert [found[f"{code}_points"] for code in "abcde"] == [D("7.5"), 6, 6, 0, 6]
     assert (found["base_points"], found["minus_points"], found["common_points"]) == (
@@ -206,9 +215,9 @@ def test_inner_caps_come_first_and_deductions_are_taken_off() -> None:
     )
     assert (found["d330211_gift_points"], found["d330212_gift_points"]) == (5, None)
     assert (found["district_points"], found["total_points"]) == (3, D("10.5"))
-    assert points(CITY, DISTRICTS, {**facts, "n": D(1)}, "330211", AS_OF)["base_points"] == D(
-        "15.5"
-    )  # both 8
+    assert compute_points(CITY, DISTRICTS, {**facts, "n": D(1)}, "330211", AS_OF)[
+        "base_points"
+    ] == D("15.5")  # both 8
 
 
 def test_a_corrected_indicator_has_its_points_before_the_caps() -> None:
@@ -218,12 +227,12 @@ def test_a_corrected_indicator_has_its_points_before_the_caps() -> None:
         "b": Correction("2", D("9.5")),
         "330212:gift": Correction("3", D(2)),
     }
-    found = points(CITY, DISTRICTS, facts, "330211", AS_OF, cases)
+    found = compute_points(CITY, DISTRICTS, facts, "330211", AS_OF, cases)
     assert (found["a_points"], found["c_points"], found["base_points"], found["total_points"]) == (
         19,
         0,
         20,
         20,
     )
-    assert before(CITY, DISTRICTS, facts, "330211", AS_OF)["a"] == 1
-    assert points(CITY, DISTRICTS, facts, "330212", AS_OF, cases)["district_points"] == 2
+    assert compute_points_before_corrections(CITY, DISTRICTS, facts, "330211", AS_OF)["a"] == 1
+    assert compute_points(CITY, DISTRICTS, facts, "330212", AS_OF, cases)["district_points"] == 2

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expectations.month import Month
-from tests.parity.reference.services import Resident, decided
-from tests.parity.reference.strategies import SEEDS, thorough
+from tests.parity.reference.services import ScoredResident, decide_services
+from tests.parity.reference.strategies import SEEDS, with_examples
 from tests.parity.reference.town import PlainTown
 from tests.support.services_town import (
     FACTS,
@@ -79,7 +79,7 @@ TOTALS = [
 ]
 
 
-def somebody(number: int, seed: int, as_of: dt.date) -> Resident:
+def somebody(number: int, seed: int, as_of: dt.date) -> ScoredResident:
     """A resident made from one seed: most close to some edge."""
     dice = random.Random(f"{seed} {as_of}")
     facts = {name: dice.choice(values) for name, values in NEAR.items()}
@@ -102,7 +102,7 @@ def somebody(number: int, seed: int, as_of: dt.date) -> Resident:
     facts["children_due_junior_middle"] = sum(one["level"] == "junior_middle" for one in due)
     person = resident(number, dice.choice(["330212", "330212", "330203", "330282"]), **facts)
     points = {"total_points": dice.choice(TOTALS), "common_points": Decimal("12.50")}
-    return Resident(
+    return ScoredResident(
         **{
             **vars(person),
             "points": points,
@@ -131,7 +131,7 @@ def varied(seed: int) -> tuple[Sequence[Service], Sequence[StandingReminder]]:
     ]
 
 
-@thorough(4)
+@with_examples(4)
 @given(st.sampled_from(STARTS), st.lists(SEEDS, min_size=PEOPLE, max_size=PEOPLE), SEEDS)
 def test_four_months_in_a_row_are_what_the_reference_says(
     start: Month, seeds: list[int], variant: int
@@ -156,12 +156,12 @@ def published_eligibility(town: Town, month: Month) -> list[dict[str, Any]]:
 
 
 def eligibility(
-    month: Month, people: Sequence[Resident], services: Sequence[Service]
+    month: Month, people: Sequence[ScoredResident], services: Sequence[Service]
 ) -> list[dict[str, Any]]:
     """The month's eligibility by the reference, in the contract's order."""
     wanted = [
         {"month": month.first_day, "resident_key": resident_key(who.resident_id), **row}
         for who in people
-        for row in decided(who, services, month.last_day)
+        for row in decide_services(who, services, month.last_day)
     ]
     return sorted(wanted, key=lambda row: (row["district"], row["resident_key"], row["service"]))

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from expectations.reference_tables import Reference, load_reference
 from expectations.source_loader import collect_facts, load_sources
 from expectations.yaml_document import YamlDocument
-from tests.support.both_engines import Resident
+from tests.support.both_engines import ExampleResident
 from transforms.expressions.fact_values import HOURS_BY_YEAR
 from transforms.points.load import load_tables
 from transforms.points.models import AWARD, CITY, PointsTable
@@ -123,12 +123,12 @@ class Chapter:
         return [Case(path.with_suffix(".yaml")) for path in sorted(self.folder.glob("*.csv"))]
 
 
-def chapters() -> list[Chapter]:
+def list_chapters() -> list[Chapter]:
     """All chapters in their order."""
     return [Chapter(path.parent) for path in sorted(HERE.glob("*/chapter.md"))]
 
 
-def tables(case: Case, folder: Path) -> list[PointsTable]:
+def load_case_tables(case: Case, folder: Path) -> list[PointsTable]:
     """The tables of a case as the real loader reads them, from files written to the folder."""
     for authority, versions in case.versions.items():
         table = {
@@ -161,13 +161,13 @@ def _version(authority: str, typed: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def residents(rows: Iterable[Row]) -> list[Resident]:
+def parse_residents(rows: Iterable[Row]) -> list[ExampleResident]:
     """The residents that the rows of a table tell of."""
     return [_resident({name: cell for name, cell in row.items() if cell}) for row in rows]
 
 
-def _resident(given: Row) -> Resident:
-    return Resident(
+def _resident(given: Row) -> ExampleResident:
+    return ExampleResident(
         facts={
             name: _value(name, cell)
             for name, cell in given.items()
@@ -190,14 +190,14 @@ def _value(name: str, cell: str) -> Any:
     return cell
 
 
-def expected(row: Row) -> dict[str, Decimal | None]:
+def parse_expected_points(row: Row) -> dict[str, Decimal | None]:
     """The points columns of a row; an empty one is null."""
     return {
         name: Decimal(cell) if cell else None for name, cell in row.items() if name.endswith(POINTS)
     }
 
 
-def understood(name: str) -> bool:
+def is_points_column(name: str) -> bool:
     """Whether a column of a table means something: nothing in a table is silently ignored."""
     return (
         name in FACTS

@@ -21,28 +21,28 @@ from expectations.month import Month
 from expectations.reference_tables import TABLES, Reference
 from expectations.source_loader import load_sources
 from expectations.source_model import Source
-from tests.parity.reference.facts import facts
-from tests.parity.reference.national_id import check_character
-from tests.parity.reference.points import points
-from tests.parity.reference.rows import Received, corrections, standing
-from tests.parity.reference.values import RawRow, one_extract
+from tests.parity.reference.facts import compute_facts
+from tests.parity.reference.national_id import compute_check_character
+from tests.parity.reference.points import compute_points
+from tests.parity.reference.rows import Received, find_corrections, select_standing
+from tests.parity.reference.values import RawRow, clean_extract
 from tests.parity.test_facts import write_clean
-from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row, tables
+from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row, load_case_tables
 from tests.support.services_town import KEY, resident
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.expressions.fact_values import parse_fact_value
 from transforms.facts.build import build_facts
 from transforms.points.compile import points_sql
-from transforms.points.models import CITY, Version
+from transforms.points.models import CITY, PointsVersion
 
 SOURCES = load_sources()
 Known = Mapping[str, Any]
-Policy = Mapping[str, Version]
+Policy = Mapping[str, PointsVersion]
 
 
 @dataclass
-class Deliveries:
+class _Deliveries:
     """What has been delivered of the people of a table that are scored on one day, and where each of them lives."""
 
     month: Month
@@ -59,13 +59,13 @@ class Deliveries:
             name: [
                 (month, row)
                 for month, rows in sorted(months.items())
-                for row in one_extract(SOURCES[name], rows, month, districts).clean
+                for row in clean_extract(SOURCES[name], rows, month, districts).clean
             ]
             for name, months in self.extracts.items()
         }
 
 
-def understood(case: Case, name: str) -> bool:
+def is_extract_column(case: Case, name: str) -> bool:
     """Whether a column of a table means something."""
     given = name in SOURCES[case.data["source"]].columns or name in (
         "who",
@@ -74,10 +74,10 @@ def understood(case: Case, name: str) -> bool:
         "lives_in",
         "as_of",
     )
-    return given or name in expected(case, case.rows[0])
+    return given or name in parse_expected_facts(case, case.rows[0])
 
 
-def expected(case: Case, row: Row) -> dict[str, Any]:
+def parse_expected_facts(case: Case, row: Row) -> dict[str, Any]:
     """The facts and points that a row of the table says."""
     said = {
         name: cell for name, cell in row.items() if name not in SOURCES[case.data["source"]].columns
@@ -94,10 +94,14 @@ def expected(case: Case, row: Row) -> dict[str, Any]:
     }
 
 
-def known(case: Case, reference: Reference, folder: Path) -> Iterator[tuple[Row, Known, Known]]:
+def compute_known(
+    case: Case, reference: Reference, folder: Path
+) -> Iterator[tuple[Row, Known, Known]]:
     """Each row of the table, with the facts and points of its person by SQL, and by the reference."""
     source = SOURCES[case.data["source"]]
-    policies = tables(case, folder) if "indicators" in case.data or CITY in case.data else []
+    policies = (
+        load_case_tables(case, folder) if "indicators" in case.data or CITY in case.data else []
+    )
     numbers = [
         LETTERS.index(row["who"]) if row.get("who") else number
         for number, row in enumerate(case.rows)
@@ -105,7 +109,7 @@ def known(case: Case, reference: Reference, folder: Path) -> Iterator[tuple[Row,
     people = [resident(number).resident_id for number in numbers]
     days = [dt.date.fromisoformat(row.get("as_of") or str(AS_OF)) for row in case.rows]
     for as_of in sorted(set(days)):
-        deliveries = Deliveries(Month.of(as_of))
+        deliveries = _Deliveries(Month.of(as_of))
         rows = [
             (who, row)
             for who, row, day in zip(people, case.rows, days, strict=True)
@@ -121,7 +125,7 @@ def known(case: Case, reference: Reference, folder: Path) -> Iterator[tuple[Row,
             yield row, by_sql[who], by_reference[who]
 
 
-def _deliver(deliveries: Deliveries, source: Source, who: str, number: int, row: Row) -> None:
+def _deliver(deliveries: _Deliveries, source: Source, who: str, number: int, row: Row) -> None:
     if who not in deliveries.districts:
         deliveries.districts[who] = row.get("lives_in") or "330203"
         lives = {
@@ -135,7 +139,7 @@ def _deliver(deliveries: Deliveries, source: Source, who: str, number: int, row:
     if "born" in row:
         digits = f"330203{row['born'].replace('-', '')}001"
         raw |= {
-            name: digits + check_character(digits)
+            name: digits + compute_check_character(digits)
             for name, c in source.columns.items()
             if c.type == "id"
         }
@@ -145,7 +149,7 @@ def _deliver(deliveries: Deliveries, source: Source, who: str, number: int, row:
 
 
 def _by_sql(
-    deliveries: Deliveries, policy: Policy, reference: Reference, folder: Path
+    deliveries: _Deliveries, policy: Policy, reference: Reference, folder: Path
 ) -> dict[str, Known]:
     served = write_clean(folder / "clean", deliveries.clean)
     target, month = folder / "facts", deliveries.month
@@ -168,22 +172,24 @@ def _by_sql(
     return {who: by_person[who[:17]] for who in deliveries.districts}
 
 
-def _by_reference(deliveries: Deliveries, policy: Policy, reference: Reference) -> dict[str, Known]:
+def _by_reference(
+    deliveries: _Deliveries, policy: Policy, reference: Reference
+) -> dict[str, Known]:
     month, clean = deliveries.month, deliveries.clean
     lines = {name: _lines(reference.folder / f"{name}.csv") for name in TABLES}
     kept = {
-        name: standing(source, clean.get(name, []), month.last_day, lines)
+        name: select_standing(source, clean.get(name, []), month.last_day, lines)
         for name, source in SOURCES.items()
     }
-    cases = corrections(SOURCES, kept, month.last_day)
-    found = facts(SOURCES, clean, month, lines)
+    cases = find_corrections(SOURCES, kept, month.last_day)
+    found = compute_facts(SOURCES, clean, month, lines)
     if not policy:
         return dict(found)
     city, districts = policy[CITY], _districts(policy)
     return {
         who: {
             **one,
-            **points(
+            **compute_points(
                 city, districts, one, deliveries.districts[who], month.last_day, cases.get(who, {})
             ),
         }
@@ -191,11 +197,11 @@ def _by_reference(deliveries: Deliveries, policy: Policy, reference: Reference) 
     }
 
 
-def _districts(policy: Policy) -> dict[str, Version]:
+def _districts(policy: Policy) -> dict[str, PointsVersion]:
     return {authority: version for authority, version in policy.items() if authority != CITY}
 
 
-def _targets(authority: str, version: Version) -> Sequence[str]:
+def _targets(authority: str, version: PointsVersion) -> Sequence[str]:
     """What corrections may name."""
     return [code if authority == CITY else f"{authority}:{code}" for code in version.indicators]
 

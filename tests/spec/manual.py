@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 
-from tests.spec.chapters import CORRECT, FACTS, HERE, POINTS, Case, Chapter, chapters
+from tests.spec.chapters import CORRECT, FACTS, HERE, POINTS, Case, Chapter, list_chapters
 from tests.spec.extracts import SOURCES
-from tests.spec.mistakes import Sound
+from tests.spec.mistakes import SoundDeclaration
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.points.models import AWARD
 
@@ -41,16 +41,16 @@ HEAD = """# 积分表、服务和提醒怎样写
 """
 
 
-def manual(connection: duckdb.DuckDBPyConnection) -> str:
+def render_manual(connection: duckdb.DuckDBPyConnection) -> str:
     """The whole page."""
-    found = chapters()
+    found = list_chapters()
     parts = [HEAD, _contents(found)]
     for number, chapter in enumerate(found):
         parts.append(chapter.text.replace("# ", f"## {number}. ", 1))
         parts += (
             _cases(chapter)
             if not chapter.of_mistakes
-            else _mistakes(Sound(chapter.folder), connection)
+            else _mistakes(SoundDeclaration(chapter.folder), connection)
         )
     return "\n".join(parts)
 
@@ -106,7 +106,7 @@ def _heading(case: Case, name: str) -> str:
     return f"**{words}**" if case.kind == "extracts" else words
 
 
-def _mistakes(sound: Sound, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+def _mistakes(sound: SoundDeclaration, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     numbered = "\n".join(
         f"{number:3} {line}" for number, line in enumerate(sound.text.splitlines(), 1)
     )
@@ -119,14 +119,14 @@ def _mistakes(sound: Sound, connection: duckdb.DuckDBPyConnection) -> Iterator[s
             yield f"**{mistake.title}**\n\n```diff\n{changes}\n```\n\n> {told}\n"
 
 
-def main() -> None:
+def write_manual() -> None:
     """Write the page."""
     with (
         tempfile.TemporaryDirectory() as folder,
         open_engine(EngineSettings("500MB", 1), Path(folder)) as connection,
     ):
-        PAGE.write_text(manual(connection), encoding="utf-8")
+        PAGE.write_text(render_manual(connection), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    write_manual()

@@ -19,7 +19,7 @@ from transforms.services.load import load_reminders, load_services
 
 
 @dataclass(frozen=True)
-class Sound:
+class SoundDeclaration:
     """A declaration without a mistake: a points table, a service or a standing reminder, in a chapter's folder."""
 
     folder: Path
@@ -29,10 +29,10 @@ class Sound:
         return (self.folder / "sound.yaml").read_text(encoding="utf-8")
 
     @property
-    def mistakes(self) -> list[Mistake]:
+    def mistakes(self) -> list[MistakeCase]:
         """The chapter's mistakes in their order."""
         return [
-            Mistake(self, **entry) for entry in YamlDocument(self.folder / "mistakes.yaml").data
+            MistakeCase(self, **entry) for entry in YamlDocument(self.folder / "mistakes.yaml").data
         ]
 
     def refused(
@@ -55,10 +55,10 @@ class Sound:
 
 
 @dataclass(frozen=True)
-class Mistake:
+class MistakeCase:
     """A kind of mistake: what stands in the sound declaration, and what is typed in its place."""
 
-    sound: Sound
+    sound: SoundDeclaration
     title: str
     was: str
     becomes: str
@@ -76,6 +76,6 @@ class Mistake:
         return [line[0] + line[2:].removeprefix(" " * 4) for line in lines if line[0] in "-+"]
 
 
-def sound_declarations() -> list[Sound]:
+def list_sound_declarations() -> list[SoundDeclaration]:
     """One per chapter on mistakes."""
-    return [Sound(path.parent) for path in sorted(HERE.glob("*/sound.yaml"))]
+    return [SoundDeclaration(path.parent) for path in sorted(HERE.glob("*/sound.yaml"))]

@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 
 from expectations.reference_tables import Reference
-from tests.parity.reference.services import Resident, decided
+from tests.parity.reference.services import ScoredResident, decide_services
 from tests.parity.reference.town import PlainTown
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row
 from tests.support.services_town import KEY, REFERENCE, TABLES, Town, child, eligibility, resident
@@ -39,7 +39,7 @@ VERSION: dict[str, Any] = {
 Declared = tuple[list[Service], list[StandingReminder]]
 
 
-def declared(case: Case, folder: Path) -> Declared:
+def load_declared(case: Case, folder: Path) -> Declared:
     """The service or the standing reminder of a case, as the real loader reads it from a file written to the folder."""
     typed_in = case.data
     files = {True: folder / "reminders", False: folder / "services"}
@@ -77,12 +77,12 @@ def _version(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**VERSION, "values": dict.fromkeys(parts, "illustrative"), **given}
 
 
-def understood(name: str) -> bool:
+def is_service_column(name: str) -> bool:
     """Whether a column of a table means something."""
     return name in FACTS or name.endswith(POINTS) or name in (*GIVEN, *OUTCOMES, *TOLD)
 
 
-def person(row: Row, number: int) -> Resident:
+def _person(row: Row, number: int) -> ScoredResident:
     """The resident a row tells of. An empty cell is nothing known."""
     given = {name: cell for name, cell in row.items() if cell}
     facts: dict[str, Any] = {
@@ -103,15 +103,15 @@ def person(row: Row, number: int) -> Resident:
     name = row["name"] or None if "name" in row else "张三"
     known = resident(number, given.get("district", "330203"), name=name, **facts)
     points = {name: Decimal(cell) for name, cell in given.items() if name.endswith(POINTS)}
-    return Resident(**{**vars(known), "points": {"total_points": Decimal(0), **points}})
+    return ScoredResident(**{**vars(known), "points": {"total_points": Decimal(0), **points}})
 
 
-def outcomes(
+def decide_outcomes(
     engine: duckdb.DuckDBPyConnection, services: Sequence[Service], rows: Sequence[Row]
 ) -> Iterator[Any]:
     """Of each row what the statement, and what the reference, says of the service; none: no row of eligibility."""
     for number, row in enumerate(rows):
-        who, as_of = person(row, number), dt.date.fromisoformat(row.get("as_of") or str(AS_OF))
+        who, as_of = _person(row, number), dt.date.fromisoformat(row.get("as_of") or str(AS_OF))
         statement = eligibility(engine, [who], services, as_of)
         step = Statement("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
         run_statement(engine, step, {"month": as_of.replace(day=1), "as_of": as_of})
@@ -119,11 +119,14 @@ def outcomes(
         engine.execute("DROP TABLE temp.scored")
         yield (
             found,
-            [{name: one[name] for name in OUTCOMES} for one in decided(who, services, as_of)],
+            [
+                {name: one[name] for name in OUTCOMES}
+                for one in decide_services(who, services, as_of)
+            ],
         )
 
 
-def expected_outcome(row: Row) -> list[dict[str, Any]]:
+def parse_expected_outcome(row: Row) -> list[dict[str, Any]]:
     """What a table says of a row, in the shape of `outcomes`; no `eligible`: nothing."""
     if not row["eligible"]:
         return []
@@ -137,25 +140,27 @@ def expected_outcome(row: Row) -> list[dict[str, Any]]:
     ]
 
 
-def runs(rows: Sequence[Row]) -> list[tuple[str, list[tuple[Row, Resident]]]]:
+def _runs(rows: Sequence[Row]) -> list[tuple[str, list[tuple[Row, ScoredResident]]]]:
     """The runs of a table in their order, each with its rows and residents."""
-    people = [(row, person(row, number)) for number, row in enumerate(rows)]
+    people = [(row, _person(row, number)) for number, row in enumerate(rows)]
     return [(run, list(group)) for run, group in groupby(people, key=lambda one: one[0]["run"])]
 
 
-def lists(case: Case, reference: Reference, folder: Path) -> Iterator[Any]:
+def build_lists(case: Case, reference: Reference, folder: Path) -> Iterator[Any]:
     """Of each run its rows with residents, the list that the statements make, and the list of the reference."""
-    services, standing = declared(case, folder)
+    services, standing = load_declared(case, folder)
     calendar = {tuple(line[:3]): tuple(line[3:]) for line in reference.rows["school_calendar"]}
     town = Town(folder / "town", services, standing, reference)
     plain = PlainTown(services, standing, KEY, FACTS, reference.districts, calendar)
-    for run, rows in runs(case.rows):
+    for run, rows in _runs(case.rows):
         month, how = run[:7], {"last": "补跑" not in run, "send": "--send" in run}
         people = [who for _, who in rows]
         yield rows, town.publish(month, *people, **how), plain.publish(month, *people, **how)
 
 
-def told(row: Row, who: Resident, listed: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def summarise_list(
+    row: Row, who: ScoredResident, listed: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
     """What a list says to a resident, in the shape of the table's own columns."""
     mine = [one for one in listed if one["resident_id"] == who.resident_id]
     said = {

@@ -10,16 +10,25 @@ import pytest
 from expectations.source_loader import BUILTIN_SOURCES
 from expectations.yaml_document import YamlDocument
 from tests.spec import extracts, services
-from tests.spec.chapters import FACTS, HERE, Case, chapters, expected, residents, tables, understood
-from tests.spec.manual import PAGE, manual
-from tests.spec.mistakes import Mistake, Sound, sound_declarations
-from tests.support.both_engines import by_reference, by_sql
+from tests.spec.chapters import (
+    FACTS,
+    HERE,
+    Case,
+    is_points_column,
+    list_chapters,
+    load_case_tables,
+    parse_expected_points,
+    parse_residents,
+)
+from tests.spec.manual import PAGE, render_manual
+from tests.spec.mistakes import MistakeCase, SoundDeclaration, list_sound_declarations
+from tests.support.both_engines import score_by_reference, score_by_sql
 from tests.support.services_town import DATA, KNOWN
 from transforms.points.rules import Rule
 from transforms.services.examples import check_service_examples
 
-CASES = [case for chapter in chapters() for case in chapter.cases]
-MISTAKES = [mistake for sound in sound_declarations() for mistake in sound.mistakes]
+CASES = [case for chapter in list_chapters() for case in chapter.cases]
+MISTAKES = [mistake for sound in list_sound_declarations() for mistake in sound.mistakes]
 
 
 def of(kind: str) -> pytest.MarkDecorator:
@@ -33,11 +42,14 @@ def of(kind: str) -> pytest.MarkDecorator:
 def test_both_engines_give_the_points_that_the_manual_shows(
     case: Case, engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    assert case.rows and all(map(understood, case.rows[0]))
-    policy, people = tables(case, tmp_path), residents(case.rows)
-    wanted = [expected(row) for row in case.rows]
+    assert case.rows and all(map(is_points_column, case.rows[0]))
+    policy, people = load_case_tables(case, tmp_path), parse_residents(case.rows)
+    wanted = [parse_expected_points(row) for row in case.rows]
     assert all(wanted), "a table without points proves nothing"
-    for scored in (by_sql(engine, policy, FACTS, people), by_reference(policy, FACTS, people)):
+    for scored in (
+        score_by_sql(engine, policy, FACTS, people),
+        score_by_reference(policy, FACTS, people),
+    ):
         shown = [{name: row[name] for name in wanted[0]} for row in scored]
         assert shown == wanted
 
@@ -46,11 +58,11 @@ def test_both_engines_give_the_points_that_the_manual_shows(
 def test_both_engines_decide_who_qualifies_as_the_manual_shows(
     case: Case, engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    assert all(map(services.understood, case.rows[0]))
-    found, _ = services.declared(case, tmp_path)
-    wanted = [services.expected_outcome(row) for row in case.rows]
+    assert all(map(services.is_service_column, case.rows[0]))
+    found, _ = services.load_declared(case, tmp_path)
+    wanted = [services.parse_expected_outcome(row) for row in case.rows]
     for row, expecting, given in zip(
-        case.rows, wanted, services.outcomes(engine, found, case.rows), strict=True
+        case.rows, wanted, services.decide_outcomes(engine, found, case.rows), strict=True
     ):
         assert given == (expecting, expecting), row
     if "examples" in str(case.data):
@@ -59,12 +71,14 @@ def test_both_engines_decide_who_qualifies_as_the_manual_shows(
 
 @of("reminders")
 def test_both_engines_tell_whom_the_manual_shows(case: Case, tmp_path: Path) -> None:
-    assert all(map(services.understood, case.rows[0]))
-    for rows, listed, plain in services.lists(
+    assert all(map(services.is_service_column, case.rows[0]))
+    for rows, listed, plain in services.build_lists(
         case, case.reference(tmp_path / "reference"), tmp_path
     ):
         assert listed == plain
-        said = [{"run": row["run"], **services.told(row, who, listed)} for row, who in rows]
+        said = [
+            {"run": row["run"], **services.summarise_list(row, who, listed)} for row, who in rows
+        ]
         assert said == [
             {name: row[name] for name in ("run", *services.TOLD) if name in row} for row, _ in rows
         ]
@@ -73,9 +87,11 @@ def test_both_engines_tell_whom_the_manual_shows(case: Case, tmp_path: Path) -> 
 
 @of("extracts")
 def test_both_engines_know_of_people_what_the_manual_shows(case: Case, tmp_path: Path) -> None:
-    assert all(extracts.understood(case, name) for name in case.rows[0])
-    for row, *both in extracts.known(case, case.reference(tmp_path / "reference"), tmp_path):
-        wanted = extracts.expected(case, row)
+    assert all(extracts.is_extract_column(case, name) for name in case.rows[0])
+    for row, *both in extracts.compute_known(
+        case, case.reference(tmp_path / "reference"), tmp_path
+    ):
+        wanted = extracts.parse_expected_facts(case, row)
         assert wanted, "a table that expects nothing proves nothing"
         for found in both:
             assert {name: found[name] for name in wanted} == wanted, row
@@ -111,12 +127,12 @@ def test_the_manual_shows_facts_as_their_source_declares_them() -> None:
 
 
 def test_every_rule_form_has_a_chapter_that_uses_it(tmp_path: Path) -> None:
-    by_subject = {chapter.subject: chapter for chapter in chapters()}
+    by_subject = {chapter.subject: chapter for chapter in list_chapters()}
     assert set(Rule.model_fields) <= by_subject.keys()
     for form in Rule.model_fields:
         assert by_subject[form].cases
         for case in by_subject[form].cases:
-            (table,) = tables(case, tmp_path)
+            (table,) = load_case_tables(case, tmp_path)
             assert form in {line.rule.form for line in table.versions[0].indicators.values()}, (
                 case.name
             )
@@ -126,15 +142,15 @@ def test_nothing_in_a_chapter_is_left_unread() -> None:
     read = {case.fragment for case in CASES}
     read |= {
         sound.folder / f"{name}.yaml"
-        for sound in sound_declarations()
+        for sound in list_sound_declarations()
         for name in ("sound", "mistakes")
     }
     assert set(HERE.glob("*/*.yaml")) == read
 
 
-@pytest.mark.parametrize("sound", sound_declarations(), ids=lambda sound: sound.folder.name)
+@pytest.mark.parametrize("sound", list_sound_declarations(), ids=lambda sound: sound.folder.name)
 def test_the_declaration_that_the_mistakes_are_made_in_is_sound(
-    sound: Sound, engine: duckdb.DuckDBPyConnection, tmp_path: Path
+    sound: SoundDeclaration, engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     assert sound.refused(sound.text, tmp_path, engine) == []
 
@@ -143,7 +159,7 @@ def test_the_declaration_that_the_mistakes_are_made_in_is_sound(
     "mistake", MISTAKES, ids=lambda mistake: f"{mistake.sound.folder.name}/{mistake.title}"
 )
 def test_each_mistake_gives_one_message_with_its_key_and_what_was_meant(
-    mistake: Mistake, engine: duckdb.DuckDBPyConnection, tmp_path: Path
+    mistake: MistakeCase, engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     found = mistake.sound.refused(mistake.text, tmp_path, engine)
     assert len(found) == 1, [str(problem) for problem in found]
@@ -154,7 +170,7 @@ def test_all_mistakes_of_a_table_are_told_at_once(
     engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     titles = {"重复的键", "区间重叠", "不认识的等级", "没有写明算法", "日期不存在", "values 写错"}
-    sound = sound_declarations()[0]
+    sound = list_sound_declarations()[0]
     text = sound.text
     for mistake in (one for one in sound.mistakes if one.title in titles):
         text = text.replace(mistake.was, mistake.becomes, 1)
@@ -164,4 +180,4 @@ def test_all_mistakes_of_a_table_are_told_at_once(
 def test_the_committed_manual_is_what_the_chapters_generate(
     engine: duckdb.DuckDBPyConnection,
 ) -> None:
-    assert PAGE.read_text(encoding="utf-8") == manual(engine), "run `make docs`"
+    assert PAGE.read_text(encoding="utf-8") == render_manual(engine), "run `make docs`"

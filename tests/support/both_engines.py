@@ -24,7 +24,7 @@ CORRECTIONS = "STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12, 2))[]"
 
 
 @dataclass(frozen=True)
-class Resident:
+class ExampleResident:
     """Some facts as a table of examples writes them (`award:x` for awards); what is not named is unknown or empty."""
 
     facts: Mapping[str, Any]
@@ -33,11 +33,11 @@ class Resident:
     corrections: Mapping[str, Decimal] = field(default_factory=dict)
 
 
-def by_sql(
+def score_by_sql(
     connection: duckdb.DuckDBPyConnection,
     tables: Iterable[PointsTable],
     facts: Mapping[str, Fact],
-    residents: Sequence[Resident],
+    residents: Sequence[ExampleResident],
 ) -> list[Scores]:
     """The points columns of each resident, in their order, one statement per scoring date."""
     found: dict[int, Scores] = {}
@@ -61,8 +61,8 @@ def by_sql(
     return [found[number] for number in range(len(residents))]
 
 
-def by_reference(
-    tables: Iterable[PointsTable], facts: Mapping[str, Fact], residents: Sequence[Resident]
+def score_by_reference(
+    tables: Iterable[PointsTable], facts: Mapping[str, Fact], residents: Sequence[ExampleResident]
 ) -> list[Scores]:
     """The same columns, one resident after the other in plain Python."""
     tables = list(tables)
@@ -74,7 +74,7 @@ def _in_force(tables: Iterable[PointsTable], as_of: dt.date) -> tuple[Any, dict[
     return versions.pop(CITY), versions
 
 
-def _values(resident: Resident, facts: Mapping[str, Fact]) -> dict[str, Any]:
+def _values(resident: ExampleResident, facts: Mapping[str, Fact]) -> dict[str, Any]:
     """The facts named, typed as the fact table holds them."""
     values: dict[str, Any] = {}
     for name, given in resident.facts.items():
@@ -87,7 +87,9 @@ def _values(resident: Resident, facts: Mapping[str, Fact]) -> dict[str, Any]:
 
 
 def _fill(
-    connection: duckdb.DuckDBPyConnection, due: Mapping[int, Resident], facts: Mapping[str, Fact]
+    connection: duckdb.DuckDBPyConnection,
+    due: Mapping[int, ExampleResident],
+    facts: Mapping[str, Fact],
 ) -> None:
     """The relation `facts`, one row per resident; the resident's number is the key."""
     columns = "".join(f", {name} {FACT_TYPES[fact.unit]}" for name, fact in facts.items())
@@ -113,7 +115,9 @@ def _fill(
     )
 
 
-def _plain(tables: Iterable[PointsTable], facts: Mapping[str, Fact], resident: Resident) -> Scores:
+def _plain(
+    tables: Iterable[PointsTable], facts: Mapping[str, Fact], resident: ExampleResident
+) -> Scores:
     city, districts = _in_force(tables, resident.as_of)
     known: dict[str, Any] = {
         name: {} if fact.unit in LISTS else None for name, fact in facts.items()
@@ -125,4 +129,6 @@ def _plain(tables: Iterable[PointsTable], facts: Mapping[str, Fact], resident: R
             value = {entry["key"]: entry["points"] for entry in value}
         known[name] = value
     corrections = {target: Correction("1", value) for target, value in resident.corrections.items()}
-    return reference.points(city, districts, known, resident.district, resident.as_of, corrections)
+    return reference.compute_points(
+        city, districts, known, resident.district, resident.as_of, corrections
+    )

@@ -16,7 +16,7 @@ from expectations.reference_tables import load_reference
 from expectations.source_model import Fact
 from transforms.points.compile import points_sql
 from transforms.points.load import load_tables
-from transforms.points.models import PointsTable, Version
+from transforms.points.models import PointsTable, PointsVersion
 
 HOUSE_TABLES = Path(__file__).parents[2] / "data" / "points"
 HOUSE_DISTRICTS = load_reference(HOUSE_TABLES.parent / "reference").districts
@@ -70,8 +70,8 @@ def line(rule: Mapping[str, Any], **around: Any) -> dict[str, Any]:
 
 def version(
     indicators: Mapping[str, Any], sections: Mapping[str, Any] | None = None, **more: Any
-) -> Version:
-    return Version.model_validate(
+) -> PointsVersion:
+    return PointsVersion.model_validate(
         {
             "from": "2021-09-08",
             "basis": "文号",
@@ -84,8 +84,8 @@ def version(
 
 def score(
     people: list[Person],
-    city: Version,
-    districts: Mapping[str, Version] | None = None,
+    city: PointsVersion,
+    districts: Mapping[str, PointsVersion] | None = None,
     corrected: tuple[str, ...] = (),
     as_of: dt.date = AS_OF,
 ) -> list[dict[str, Any]]:

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from expectations.month import Month
 from expectations.reference_tables import Reference, load_reference
 from expectations.source_loader import collect_facts, load_sources
-from tests.parity.reference.national_id import check_character
-from tests.parity.reference.services import Resident
+from tests.parity.reference.national_id import compute_check_character
+from tests.parity.reference.services import ScoredResident
 from transforms.engine.parquet import PARQUET
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.engine.sql import sql_literal
@@ -66,14 +66,16 @@ def nothing_known() -> dict[str, Any]:
     return facts
 
 
-def resident(number: int = 1, district: str = "330211", total: str = "0", **given: Any) -> Resident:
+def resident(
+    number: int = 1, district: str = "330211", total: str = "0", **given: Any
+) -> ScoredResident:
     """Somebody of whom only this is known; `name` and `phone` too."""
     digits = f"36040219800101{number:03d}"
     name, phone = given.pop("name", "张三"), given.pop("phone", "13800000000")
     unknown = given.keys() - FACTS.keys()
     assert not unknown, unknown
-    return Resident(
-        digits + check_character(digits),
+    return ScoredResident(
+        digits + compute_check_character(digits),
         district,
         name,
         phone,
@@ -87,7 +89,9 @@ def resident_key(resident_id: str) -> str:
 
 
 def make_scored(
-    connection: duckdb.DuckDBPyConnection, residents: Sequence[Resident], points: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    residents: Sequence[ScoredResident],
+    points: Sequence[str],
 ) -> None:
     """The relation `scored`, sorted as a month's is; sums that are not given are 0."""
     fixed = dict.fromkeys(("resident_id", "resident_key", "district", "name", "phone"), "VARCHAR")
@@ -113,7 +117,7 @@ def make_scored(
 
 def eligibility(
     connection: duckdb.DuckDBPyConnection,
-    residents: Sequence[Resident],
+    residents: Sequence[ScoredResident],
     services: Sequence[Service],
     as_of: dt.date,
 ) -> str:
@@ -141,7 +145,7 @@ class Town:
         return self.folder / str(month) / f"r{revision}" / f"{name}.parquet"
 
     def publish(
-        self, text: str, *residents: Resident, last: bool = True, send: bool = False
+        self, text: str, *residents: ScoredResident, last: bool = True, send: bool = False
     ) -> list[dict[str, Any]]:
         """Run a month with these residents; its reminder list."""
         month = Month.parse(text)
@@ -183,7 +187,7 @@ class Town:
         self.revisions[month] = revision
         return rows(target)
 
-    def kinds(self, text: str, *residents: Resident, **how: bool) -> list[str]:
+    def kinds(self, text: str, *residents: ScoredResident, **how: bool) -> list[str]:
         return [row["kind"] for row in self.publish(text, *residents, **how)]
 
 
@@ -194,4 +198,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 def child(number: int, level: str, year: int) -> Mapping[str, Any]:
     digits = f"33020320160101{number:03d}"
-    return {"child": digits + check_character(digits), "level": level, "enrolment_year": year}
+    return {
+        "child": digits + compute_check_character(digits),
+        "level": level,
+        "enrolment_year": year,
+    }

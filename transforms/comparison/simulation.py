@@ -21,9 +21,9 @@ from transforms.expressions.language import Kind
 from transforms.outputs import list_points_columns, read_with_row_number
 from transforms.points.columns import strip_points_suffix
 from transforms.points.compile import points_sql
-from transforms.points.models import CITY, Version
+from transforms.points.models import CITY, PointsVersion
 from transforms.services.eligibility_sql import eligibility_sql
-from transforms.services.models import Version as ServiceVersion
+from transforms.services.models import ServiceVersion
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Draft:
     """
 
     day: dt.date
-    tables: Mapping[str, Version]
+    tables: Mapping[str, PointsVersion]
     services: Mapping[str, ServiceVersion]
     kinds: Mapping[str, Kind]
 

@@ -33,10 +33,10 @@ class Kind:
 
 
 NUMBER, YES_NO, TEXT, DATE = Kind("number"), Kind("yes_no"), Kind("text"), Kind("date")
-KEYWORDS = frozenset({"and", "or", "not", "in", "between", "is", "null", "true", "false", "date"})
-LANGUAGE = KEYWORDS | {*"=<>+-*/(),", "<>", "<=", ">=", "!=", "=="}
-ALLOWED = "可用：比较、and/or/not、in、between、is null、加减乘除"
-WORDS = {"number": "数值", "yes_no": "是否", "text": "文字", "date": "日期"}
+_KEYWORDS = frozenset({"and", "or", "not", "in", "between", "is", "null", "true", "false", "date"})
+_LANGUAGE = _KEYWORDS | {*"=<>+-*/(),", "<>", "<=", ">=", "!=", "=="}
+_ALLOWED = "可用：比较、and/or/not、in、between、is null、加减乘除"
+_KIND_TITLES = {"number": "数值", "yes_no": "是否", "text": "文字", "date": "日期"}
 
 
 class ExpressionError(ValueError):
@@ -94,7 +94,7 @@ def parse_expression(text: str, names: Mapping[str, Kind]) -> Expression:
         raise ExpressionError(f"看不懂的条件 {text!r}", "请检查括号、引号和运算符") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Expr):
         raise ExpressionError(f"看不懂的条件 {text!r}", "只写一个条件")
-    reader = _Reader(names)
+    reader = _ExpressionReader(names)
     try:
         kind, tree = reader.read(statements[0])
     except RecursionError:
@@ -103,18 +103,18 @@ def parse_expression(text: str, names: Mapping[str, Kind]) -> Expression:
     return Expression(tree, kind, frozenset(reader.used))
 
 
-def tokenise(text: str) -> list[str]:
+def split_tokens(text: str) -> list[str]:
     """The words, signs, numbers and 'texts' of an expression, in order; the language's own words in lower case."""
     found = re.findall(r"'[^']*'|[0-9.]+|\w+|--|/\*|[<>=!]+|\S", text)
-    return [token.lower() if token.lower() in KEYWORDS else token for token in found]
+    return [token.lower() if token.lower() in _KEYWORDS else token for token in found]
 
 
 def _refuse_foreign(text: str, names: Mapping[str, Kind]) -> None:
     """What sqlglot's SQL has and the language has not, though it can be parsed: comments, `symmetric`, casts."""
-    for token in tokenise(text):
-        if token not in LANGUAGE and token not in names and not re.match(r"['0-9]", token):
+    for token in split_tokens(text):
+        if token not in _LANGUAGE and token not in names and not re.match(r"['0-9]", token):
             raise ExpressionError(
-                f"不允许的写法 {token!r}", "说明写在 # 后面" if token in ("--", "/*") else ALLOWED
+                f"不允许的写法 {token!r}", "说明写在 # 后面" if token in ("--", "/*") else _ALLOWED
             )
 
 
@@ -128,18 +128,18 @@ def parse_condition(text: str, names: Mapping[str, Kind]) -> Expression:
     return expression
 
 
-Read = tuple[Kind, exp.Expr]
-COMPARED: tuple[type[exp.Binary], ...] = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+_Read = tuple[Kind, exp.Expr]
+_COMPARED: tuple[type[exp.Binary], ...] = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
 
-class _Reader:
+class _ExpressionReader:
     """One walk over a parsed text: every node is known, well typed and rebuilt, or the text is refused."""
 
     def __init__(self, names: Mapping[str, Kind]) -> None:
         self.names = names
         self.used: set[str] = set()
 
-    def read(self, node: exp.Expr) -> Read:  # noqa: C901, PLR0912 - one line per kind of node
+    def read(self, node: exp.Expr) -> _Read:  # noqa: C901, PLR0912 - one line per kind of node
         if isinstance(node, exp.Column):
             return self._name(node)
         if isinstance(node, exp.Literal):
@@ -161,7 +161,7 @@ class _Reader:
             return YES_NO, exp.Not(this=self._of(node.this, YES_NO))
         if isinstance(node, exp.Is):
             return self._is_null(node)
-        if isinstance(node, COMPARED):
+        if isinstance(node, _COMPARED):
             left, right = self._alike(
                 node.this, [node.expression], ordered=not isinstance(node, exp.EQ | exp.NEQ)
             )
@@ -176,9 +176,9 @@ class _Reader:
             return YES_NO, exp.In(this=left, expressions=right)
         if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div):
             return self._arithmetic(node)
-        raise ExpressionError(f"不允许的写法 {node.sql(dialect='duckdb')!r}", ALLOWED)
+        raise ExpressionError(f"不允许的写法 {node.sql(dialect='duckdb')!r}", _ALLOWED)
 
-    def _name(self, node: exp.Column) -> Read:
+    def _name(self, node: exp.Column) -> _Read:
         name = node.name
         if node.table or name not in self.names:
             close = difflib.get_close_matches(name, self.names, 1)
@@ -191,14 +191,14 @@ class _Reader:
         self.used.add(name)
         return self.names[name], exp.column(name)
 
-    def _literal(self, node: exp.Literal) -> Read:
+    def _literal(self, node: exp.Literal) -> _Read:
         if node.is_string:
             return TEXT, node.copy()
         if not re.fullmatch(r"\d{1,12}(\.\d{1,4})?", node.name):
             raise ExpressionError(f"不允许的数值 {node.name}", "应为最多四位小数的数值")
         return NUMBER, node.copy()
 
-    def _date(self, node: exp.Cast) -> Read:
+    def _date(self, node: exp.Cast) -> _Read:
         if not (
             node.to.is_type("date") and isinstance(node.this, exp.Literal) and node.this.is_string
         ):
@@ -207,7 +207,7 @@ class _Reader:
             )
         return DATE, _date_literal(node.this.name)
 
-    def _is_null(self, node: exp.Is) -> Read:
+    def _is_null(self, node: exp.Is) -> _Read:
         if not isinstance(node.expression, exp.Null):
             raise ExpressionError(
                 f"不允许的写法 {node.sql(dialect='duckdb')!r}", "is 只用于 is null；相等请写 ="
@@ -218,7 +218,8 @@ class _Reader:
         found, tree = self.read(node)
         if found.name != kind.name:
             raise ExpressionError(
-                f"{node.sql(dialect='duckdb')} 是{WORDS[found.name]}", f"此处应为{WORDS[kind.name]}"
+                f"{node.sql(dialect='duckdb')} 是{_KIND_TITLES[found.name]}",
+                f"此处应为{_KIND_TITLES[kind.name]}",
             )
         return tree
 
@@ -231,7 +232,7 @@ class _Reader:
             raise ExpressionError(f"比较的左边是文字 {node.name!r}", "名称写在左边，文字写在右边")
         if ordered and kind.name not in ("number", "date"):
             raise ExpressionError(
-                f"{node.sql(dialect='duckdb')} 是{WORDS[kind.name]}，不能比较大小",
+                f"{node.sql(dialect='duckdb')} 是{_KIND_TITLES[kind.name]}，不能比较大小",
                 "请用 =、<> 或 in 逐一列出",
             )
         return left, [self._side(other, kind) for other in others]
@@ -246,7 +247,7 @@ class _Reader:
                 )
         return self._of(node, kind)
 
-    def _arithmetic(self, node: exp.Binary) -> Read:
+    def _arithmetic(self, node: exp.Binary) -> _Read:
         kind, left = self.read(node.this)
         if kind == DATE and isinstance(node, exp.Add | exp.Sub):
             days = node.expression

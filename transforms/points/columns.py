@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from transforms.engine.sql import sql_literal
-from transforms.points.models import CITY, Indicator, Version
+from transforms.points.models import CITY, Indicator, PointsVersion
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def strip_points_suffix(column: str) -> str:
     return column.removesuffix("_points")
 
 
-def list_score_columns(city: Version, districts: Mapping[str, Version]) -> list[str]:
+def list_score_columns(city: PointsVersion, districts: Mapping[str, PointsVersion]) -> list[str]:
     """The columns of the scores, in their order (outputs.md): handles, indicators, sections, sums, corrections."""
     return [
         *("month", "resident_key", "district", "policy_city", "policy_district"),
@@ -53,7 +53,7 @@ def list_score_columns(city: Version, districts: Mapping[str, Version]) -> list[
 
 
 def list_scored_indicators(
-    city: Version, districts: Mapping[str, Version]
+    city: PointsVersion, districts: Mapping[str, PointsVersion]
 ) -> list[ScoredIndicator]:
     """All indicators in force, the city's first, then district by district."""
     authorities = [(CITY, city), *sorted(districts.items())]

@@ -31,17 +31,17 @@ from transforms.points.columns import (
     list_scored_indicators,
     points_column_name,
 )
-from transforms.points.models import AWARD, CITY, Version
-from transforms.points.rule_sql import Value, number_sql, rule_sql, year_column_name
+from transforms.points.models import AWARD, CITY, PointsVersion
+from transforms.points.rule_sql import RuleInput, number_sql, rule_sql, year_column_name
 from transforms.points.rules import WHOLE_UNITS
 
-POINTS = "DECIMAL(7, 2)"
-CORRECTED = "STRUCT(target VARCHAR, case_id VARCHAR, before DECIMAL(7, 2))[]"
+_POINTS_TYPE = "DECIMAL(7, 2)"
+_CORRECTED_TYPE = "STRUCT(target VARCHAR, case_id VARCHAR, before DECIMAL(7, 2))[]"
 
 
 def points_sql(
-    city: Version,
-    districts: Mapping[str, Version],
+    city: PointsVersion,
+    districts: Mapping[str, PointsVersion],
     facts: Mapping[str, Fact],
     *,
     corrected: Collection[str] = (),
@@ -59,51 +59,56 @@ def points_sql(
     """
     lines = list_scored_indicators(city, districts)
     amended = [line for line in lines if line.target in set(corrected)]
-    steps = [("known", [*_handles(), *_known(lines, facts)])]
-    limited = [f"{_value(line)} AS {line.column}_value" for line in lines if line.indicator.at_most]
+    steps = [("known", [*_key_columns(), *_facts_read(lines, facts)])]
+    limited = [
+        f"{_limited_value(line)} AS {line.column}_value" for line in lines if line.indicator.at_most
+    ]
     if limited:
         steps.append(("limited", ["*", *limited]))
     steps.append(
         (
             "scored",
             [
-                *_handles()[:2],
+                *_key_columns()[:2],
                 "corrections",
-                *(_scored(line, facts, line in amended) for line in lines),
+                *(_scored_column(line, facts, line in amended) for line in lines),
             ],
         )
     )
     if amended:
-        steps.append(("indicators", ["*", *map(_amended, amended)]))
+        steps.append(("indicators", ["*", *map(_corrected_column, amended)]))
     if grouped := [
-        *_grouped(CITY, city),
-        *(g for code, version in districts.items() for g in _grouped(code, version)),
+        *_group_columns(CITY, city),
+        *(g for code, version in districts.items() for g in _group_columns(code, version)),
     ]:
         steps.append(("grouped", ["*", *grouped]))
-    steps.append(("sections", ["*", *_sections(city), _district_section(districts)]))
-    steps.append(("totals", ["*", _common(city)]))
+    steps.append(("sections", ["*", *_section_columns(city), _district_points(districts)]))
+    steps.append(("totals", ["*", _common_points(city)]))
     result = [
-        _result(column, city, districts, amended) for column in list_score_columns(city, districts)
+        _result_column(column, city, districts, amended)
+        for column in list_score_columns(city, districts)
     ]
-    return _statement(steps, result)
+    return _format_chain(steps, result)
 
 
-def _handles() -> list[str]:
+def _key_columns() -> list[str]:
     return ["resident_key", "district", "corrections", "CAST($as_of AS DATE) AS as_of"]
 
 
-def _known(lines: list[ScoredIndicator], facts: Mapping[str, Fact]) -> list[str]:
+def _facts_read(lines: list[ScoredIndicator], facts: Mapping[str, Fact]) -> list[str]:
     """Every fact that some indicator reads, once, in the order of the declarations; then awards and hours by year."""
     names = {name for line in lines for name in _read_facts(line, facts)}
-    plain = [_typed(name, fact) for name, fact in facts.items() if name in names]
+    plain = [_typed_fact(name, fact) for name, fact in facts.items() if name in names]
     awards = [
-        f"{line.here(_award(line))} AS {_award_column(line)}" for line in lines if _is_award(line)
+        f"{line.here(_award_sql(line))} AS {_award_column(line)}"
+        for line in lines
+        if _is_award(line)
     ]
     spans = {line.indicator.fact: 0 for line in lines if line.indicator.rule.per_year}
     for line in lines:
         if (per_year := line.indicator.rule.per_year) is not None:
             spans[line.indicator.fact] = max(spans[line.indicator.fact], per_year.years)
-    years = [_hours(str(fact), ago) for fact, span in spans.items() for ago in range(span)]
+    years = [_year_sql(str(fact), ago) for fact, span in spans.items() for ago in range(span)]
     return plain + awards + years
 
 
@@ -116,7 +121,7 @@ def _read_facts(line: ScoredIndicator, facts: Mapping[str, Fact]) -> Iterator[st
             yield from parse_condition(guard, build_fact_kinds(facts)).names
 
 
-def _typed(name: str, fact: Fact) -> str:
+def _typed_fact(name: str, fact: Fact) -> str:
     """A fact with the one exact type of its unit, whatever the facts file holds. Maps are taken apart elsewhere."""
     if fact.unit in WHOLE_UNITS:
         return f"CAST({name} AS BIGINT) AS {name}"
@@ -131,17 +136,17 @@ def _award_column(line: ScoredIndicator) -> str:
     return f"award_{line.authority}_{line.code}"
 
 
-def _award(line: ScoredIndicator) -> str:
+def _award_sql(line: ScoredIndicator) -> str:
     key = f"{line.authority}:{(line.indicator.fact or '').removeprefix(AWARD)}"
-    return f"CAST({_only('awards', f'one.key = {sql_literal(key)}', 'points')} AS DECIMAL(18, 2))"
+    return f"CAST({_find_in_list_sql('awards', f'one.key = {sql_literal(key)}', 'points')} AS DECIMAL(18, 2))"
 
 
-def _hours(fact: str, ago: int) -> str:
-    hours = _only(fact, f"one.year = YEAR($as_of) - {ago}", "hours")
+def _year_sql(fact: str, ago: int) -> str:
+    hours = _find_in_list_sql(fact, f"one.year = YEAR($as_of) - {ago}", "hours")
     return f"CAST({hours} AS DECIMAL(18, 2)) AS {year_column_name(fact, ago)}"
 
 
-def _only(column: str, condition: str, field: str) -> str:
+def _find_in_list_sql(column: str, condition: str, field: str) -> str:
     """A field of the one element that meets the condition, or null. Not `[1]`: Spark refuses to index an empty list.
 
     Most lists are empty: these are not looked into.
@@ -150,17 +155,19 @@ def _only(column: str, condition: str, field: str) -> str:
     return f"CASE WHEN ARRAY_LENGTH({column}) > 0 THEN {found} END"
 
 
-def _value(line: ScoredIndicator) -> str:
+def _limited_value(line: ScoredIndicator) -> str:
     """The lesser of the fact and its `at_most`, unknown if either is."""
     own, limit = line.indicator.fact, line.indicator.at_most
     return f"CASE WHEN {own} <= {limit} THEN {own} WHEN {limit} < {own} THEN {limit} END"
 
 
-def _scored(line: ScoredIndicator, facts: Mapping[str, Fact], amended: bool) -> str:
+def _scored_column(line: ScoredIndicator, facts: Mapping[str, Fact], amended: bool) -> str:
     """An indicator's points: rule, guards, cap, and the cast that rounds halves away from zero to two decimals."""
     indicator = line.indicator
     points = rule_sql(
-        indicator.rule, {name: _column(name, facts) for name in indicator.facts}, _own(line, facts)
+        indicator.rule,
+        {name: _fact_input(name, facts) for name in indicator.facts},
+        _own_input(line, facts),
     )
     if indicator.cap is not None:
         points = f"LEAST({points}, {number_sql(indicator.cap)})"
@@ -173,69 +180,71 @@ def _scored(line: ScoredIndicator, facts: Mapping[str, Fact], amended: bool) -> 
         points = (
             f"CASE WHEN {parse_condition(indicator.when, kinds).sql()} THEN {points} ELSE 0 END"
         )
-    return (
-        f"{line.here(f'CAST({points} AS {POINTS})')} AS {_before(line) if amended else line.column}"
-    )
+    return f"{line.here(f'CAST({points} AS {_POINTS_TYPE})')} AS {_uncorrected_column(line) if amended else line.column}"
 
 
-def _own(line: ScoredIndicator, facts: Mapping[str, Fact]) -> Value | None:
+def _own_input(line: ScoredIndicator, facts: Mapping[str, Fact]) -> RuleInput | None:
     indicator = line.indicator
     if indicator.fact is None:
         return None
     if _is_award(line):
-        return Value(_award_column(line), whole=False)
+        return RuleInput(_award_column(line), whole=False)
     if indicator.at_most:
-        whole = _column(indicator.fact, facts).whole and _column(indicator.at_most, facts).whole
-        return Value(f"{line.column}_value", whole)
-    return _column(indicator.fact, facts)
+        whole = (
+            _fact_input(indicator.fact, facts).whole and _fact_input(indicator.at_most, facts).whole
+        )
+        return RuleInput(f"{line.column}_value", whole)
+    return _fact_input(indicator.fact, facts)
 
 
-def _column(name: str, facts: Mapping[str, Fact]) -> Value:
-    return Value(name, name in facts and facts[name].unit in WHOLE_UNITS)
+def _fact_input(name: str, facts: Mapping[str, Fact]) -> RuleInput:
+    return RuleInput(name, name in facts and facts[name].unit in WHOLE_UNITS)
 
 
-def _before(line: ScoredIndicator) -> str:
+def _uncorrected_column(line: ScoredIndicator) -> str:
     return f"{line.column}_before"
 
 
-def _amended(line: ScoredIndicator) -> str:
-    value = _only("corrections", f"one.target = {sql_literal(line.target)}", "value")
-    return f"{line.here(f'CAST(COALESCE({value}, {_before(line)}) AS {POINTS})')} AS {line.column}"
+def _corrected_column(line: ScoredIndicator) -> str:
+    value = _find_in_list_sql("corrections", f"one.target = {sql_literal(line.target)}", "value")
+    return f"{line.here(f'CAST(COALESCE({value}, {_uncorrected_column(line)}) AS {_POINTS_TYPE})')} AS {line.column}"
 
 
-def _sum(authority: str, version: Version, parent: str, combine: str, cap: Decimal | None) -> str:
+def _sum_sql(
+    authority: str, version: PointsVersion, parent: str, combine: str, cap: Decimal | None
+) -> str:
     columns = [points_column_name(authority, code) for code in version.members(parent)]
     highest = combine == "highest" and len(columns) > 1
     total = f"GREATEST({', '.join(columns)})" if highest else " + ".join(columns) or "0"
     return total if cap is None else f"LEAST({total}, {number_sql(cap)})"
 
 
-def _grouped(authority: str, version: Version) -> list[str]:
+def _group_columns(authority: str, version: PointsVersion) -> list[str]:
     """A column for every group, those inside others first, so that each can name the ones before it."""
     return [
-        f"{_sum(authority, version, code, group.combine, group.cap)} AS {points_column_name(authority, code)}"
+        f"{_sum_sql(authority, version, code, group.combine, group.cap)} AS {points_column_name(authority, code)}"
         for code, group in version.inner_first()
     ]
 
 
-def _sections(city: Version) -> list[str]:
+def _section_columns(city: PointsVersion) -> list[str]:
     return [
-        f"CAST({_sum(CITY, city, code, 'sum', section.cap)} AS {POINTS}) AS {points_column_name(CITY, code)}"
+        f"CAST({_sum_sql(CITY, city, code, 'sum', section.cap)} AS {_POINTS_TYPE}) AS {points_column_name(CITY, code)}"
         for code, section in city.sections.items()
     ]
 
 
-def _district_section(districts: Mapping[str, Version]) -> str:
+def _district_points(districts: Mapping[str, PointsVersion]) -> str:
     branches = [
-        f"WHEN {sql_literal(code)} THEN {_sum(code, version, section, 'sum', version.sections[section].cap)}"
+        f"WHEN {sql_literal(code)} THEN {_sum_sql(code, version, section, 'sum', version.sections[section].cap)}"
         for code, version in sorted(districts.items())
         for section in version.sections
     ]
     points = f"CASE district {' '.join(branches)} ELSE 0 END" if branches else "0"
-    return f"CAST({points} AS {POINTS}) AS district_points"
+    return f"CAST({points} AS {_POINTS_TYPE}) AS district_points"
 
 
-def _common(city: Version) -> str:
+def _common_points(city: PointsVersion) -> str:
     """Sections that add, minus sections that subtract."""
     terms = [
         ("-" if s.subtract else "+", points_column_name(CITY, code))
@@ -244,36 +253,39 @@ def _common(city: Version) -> str:
     text = " ".join(
         f"{sign} {column}" for sign, column in sorted(terms, key=lambda term: term[0])
     ).removeprefix("+ ")
-    return f"CAST({text or '0'} AS {POINTS}) AS common_points"
+    return f"CAST({text or '0'} AS {_POINTS_TYPE}) AS common_points"
 
 
-def _result(
-    column: str, city: Version, districts: Mapping[str, Version], amended: list[ScoredIndicator]
+def _result_column(
+    column: str,
+    city: PointsVersion,
+    districts: Mapping[str, PointsVersion],
+    amended: list[ScoredIndicator],
 ) -> str:
     """A column of the final SELECT: those that no step before has made, and the names of the others."""
     made = {
         "month": "CAST($month AS DATE)",
-        "policy_city": _date(city.begins),
+        "policy_city": _date_sql(city.begins),
         "policy_district": _policy_district(districts),
-        "total_points": f"CAST(common_points + district_points AS {POINTS})",
-        "corrected": _corrected(amended),
+        "total_points": f"CAST(common_points + district_points AS {_POINTS_TYPE})",
+        "corrected": _corrections_applied(amended),
     }
     return f"{made[column]} AS {column}" if column in made else column
 
 
-def _date(day: dt.date) -> str:
+def _date_sql(day: dt.date) -> str:
     return f"CAST({sql_literal(day.isoformat())} AS DATE)"
 
 
-def _policy_district(districts: Mapping[str, Version]) -> str:
+def _policy_district(districts: Mapping[str, PointsVersion]) -> str:
     branches = [
-        f"WHEN {sql_literal(code)} THEN {_date(version.begins)}"
+        f"WHEN {sql_literal(code)} THEN {_date_sql(version.begins)}"
         for code, version in sorted(districts.items())
     ]
     return f"CASE district {' '.join(branches)} END" if branches else "CAST(NULL AS DATE)"
 
 
-def _corrected(amended: list[ScoredIndicator]) -> str:
+def _corrections_applied(amended: list[ScoredIndicator]) -> str:
     """The corrections that took effect: of facts, and of indicators that hold where the resident lives."""
     effective = ["one.target LIKE 'fact:%'"]
     city = [sql_literal(line.target) for line in amended if line.authority == CITY]
@@ -284,18 +296,20 @@ def _corrected(amended: list[ScoredIndicator]) -> str:
             effective.append(
                 f"(one.target = {sql_literal(line.target)} AND district = {sql_literal(line.authority)})"
             )
-    branches = [f"WHEN {sql_literal(line.target)} THEN {_before(line)}" for line in amended]
-    before = f"CASE one.target {' '.join(branches)} END" if branches else f"CAST(NULL AS {POINTS})"
+    branches = [
+        f"WHEN {sql_literal(line.target)} THEN {_uncorrected_column(line)}" for line in amended
+    ]
+    before = (
+        f"CASE one.target {' '.join(branches)} END" if branches else f"CAST(NULL AS {_POINTS_TYPE})"
+    )
     entry = (
         f"{{'target': one.target, 'case_id': {redact_ids_sql('one.case_id')}, 'before': {before}}}"
     )
     entries = f"LIST_TRANSFORM(LIST_FILTER(corrections, LAMBDA one: {' OR '.join(effective)}), LAMBDA one: {entry})"
-    return (
-        f"CAST(CASE WHEN ARRAY_LENGTH(corrections) > 0 THEN {entries} ELSE [] END AS {CORRECTED})"
-    )
+    return f"CAST(CASE WHEN ARRAY_LENGTH(corrections) > 0 THEN {entries} ELSE [] END AS {_CORRECTED_TYPE})"
 
 
-def _statement(steps: list[tuple[str, list[str]]], result: list[str]) -> str:
+def _format_chain(steps: list[tuple[str, list[str]]], result: list[str]) -> str:
     """The chain of steps as one statement, laid out for readers; what sqlglot cannot read never gets out of here."""
     sources = ["facts", *(name for name, _ in steps)]
     chain = ", ".join(

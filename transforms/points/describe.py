@@ -11,10 +11,10 @@ from typing import Any
 
 from expectations.source_model import Fact, Source
 from transforms.expressions.fact_values import find_fact
-from transforms.expressions.language import tokenise
+from transforms.expressions.language import split_tokens
 from transforms.points.rules import Axis, Each, Range, Rule, Slope, Steps, Table, Tiers
 
-MEASURE_WORDS = {
+_MEASURE_WORDS = {
     "years": "年",
     "months": "个月",
     "count": "次",
@@ -23,9 +23,9 @@ MEASURE_WORDS = {
     "ml": "毫升",
     "yuan": "元",
 }
-UNKNOWN = "无记录"
-OPERATORS = {
-    "and": "且", "or": "或", "not": "非", "in": "属于", "is": "为", "null": UNKNOWN, "between": "介于", "true": "是",
+_UNKNOWN = "无记录"
+_OPERATORS = {
+    "and": "且", "or": "或", "not": "非", "in": "属于", "is": "为", "null": _UNKNOWN, "between": "介于", "true": "是",
     "false": "否", "as_of": "计分日", "district": "居住区县", "date": "", ">=": "≥", "<=": "≤", "<>": "≠", "!=": "≠", "==": "=",
 }  # fmt: skip
 
@@ -69,11 +69,11 @@ def format_number(value: Decimal | int) -> str:
 def format_value(name: str, value: Any, names: Titles) -> str:
     """A fact's value as people say it; without its unit, which stands in the evidence line."""
     if value is None:
-        return UNKNOWN
+        return _UNKNOWN
     if isinstance(value, bool):
         return "是" if value else "否"
     if isinstance(value, list):
-        return "、".join(_entry_words(entry) for entry in value) or "无"
+        return "、".join(_describe_entry(entry) for entry in value) or "无"
     if isinstance(value, int | Decimal):
         return format_number(value)
     if isinstance(value, dt.date):
@@ -82,7 +82,7 @@ def format_value(name: str, value: Any, names: Titles) -> str:
     return names.level(name, str(value))
 
 
-def _entry_words(entry: Mapping[str, Any]) -> str:
+def _describe_entry(entry: Mapping[str, Any]) -> str:
     if "year" in entry:
         return f"{entry['year']} 年 {format_number(entry['hours'])} 小时"
     return (
@@ -94,12 +94,12 @@ def _entry_words(entry: Mapping[str, Any]) -> str:
 
 def describe_condition(text: str, names: Titles) -> str:
     """A condition with facts by their titles, levels by theirs, and operators in Chinese."""
-    named = [token for token in tokenise(text) if token in names.facts]
-    said = [_token_words(token, named, names) for token in tokenise(text)]
+    named = [token for token in split_tokens(text) if token in names.facts]
+    said = [_describe_token(token, named, names) for token in split_tokens(text)]
     return re.sub(r"(?<=[(，]) | (?=[)，])", "", " ".join(word for word in said if word))
 
 
-def _token_words(token: str, named: list[str], names: Titles) -> str:
+def _describe_token(token: str, named: list[str], names: Titles) -> str:
     if token.startswith("'"):
         level = token.strip("'")
         return next(
@@ -109,7 +109,7 @@ def _token_words(token: str, named: list[str], names: Titles) -> str:
     return (
         names.title(token)
         if token in names.facts
-        else OPERATORS.get(token, "，" if token == "," else token)
+        else _OPERATORS.get(token, "，" if token == "," else token)
     )
 
 
@@ -121,7 +121,7 @@ def describe_rule(rule: Rule, fact: str | None, names: Titles) -> str:
             for name, points in rule.counts.items()
         )
     if rule.table is not None:
-        return _table(rule.table, names)
+        return _describe_table(rule.table, names)
     declared = find_fact(str(fact), names.facts)
     if rule.levels is not None:
         listed = (
@@ -132,81 +132,83 @@ def describe_rule(rule: Rule, fact: str | None, names: Titles) -> str:
     if rule.flat is not None:
         return f"符合即得 {format_number(rule.flat)} 分"
     if rule.per_year is not None:
-        inner = _number_rule(rule.per_year.rule, "小时")
+        inner = _describe_number_rule(rule.per_year.rule, "小时")
         most = format_number(rule.per_year.cap)
         return f"每个自然年内{inner}，每年最高 {most} 分，近 {rule.per_year.years} 个自然年相加"
-    return _number_rule(rule, _unit(declared))
+    return _describe_number_rule(rule, _unit_word(declared))
 
 
-def _unit(fact: Fact | None) -> str:
+def _unit_word(fact: Fact | None) -> str:
     """The measure word of a fact's values. Full years are counted from a birth date: they are somebody's age."""
     if fact is None or fact.unit == "points":
         return "分" if fact else ""
-    return "岁" if fact.measure == "full_years" else MEASURE_WORDS.get(fact.unit, "")
+    return "岁" if fact.measure == "full_years" else _MEASURE_WORDS.get(fact.unit, "")
 
 
-def _amount(value: Decimal | int, unit: str) -> str:
+def _format_amount(value: Decimal | int, unit: str) -> str:
     return f"{format_number(value)} {unit}".rstrip()
 
 
-def _number_rule(rule: Rule, unit: str) -> str:
+def _describe_number_rule(rule: Rule, unit: str) -> str:
     if rule.bands is not None:
-        listed = (f"{_range(band, unit)} {format_number(band.points)} 分" for band in rule.bands)
+        listed = (
+            f"{_describe_range(band, unit)} {format_number(band.points)} 分" for band in rule.bands
+        )
         return "、".join(listed) + "，其他 0 分"
     if rule.by_count is not None:
         most = max(rule.by_count)
         return "、".join(
-            f"{_amount(times, unit)}{'及以上' if times == most else ''} {format_number(points)} 分"
+            f"{_format_amount(times, unit)}{'及以上' if times == most else ''} {format_number(points)} 分"
             for times, points in sorted(rule.by_count.items())
         )
     if rule.slope is not None:
-        return _slope(rule.slope, unit)
+        return _describe_slope(rule.slope, unit)
     if rule.each is not None:
-        return _each(rule.each, unit)
+        return _describe_each(rule.each, unit)
     if rule.tiers is not None:
-        return _tiers(rule.tiers, unit)
+        return _describe_tiers(rule.tiers, unit)
     assert rule.steps is not None
-    return _steps(rule.steps, unit)
+    return _describe_steps(rule.steps, unit)
 
 
-def _range(found: Range, unit: str) -> str:
+def _describe_range(found: Range, unit: str) -> str:
     if found.low is None:
         return (
-            f"不满 {_amount(found.below, unit)}"
+            f"不满 {_format_amount(found.below, unit)}"
             if found.below is not None
-            else f"{_amount(found.high or 0, unit)}及以下"
+            else f"{_format_amount(found.high or 0, unit)}及以下"
         )
     if found.below is not None:
-        return f"{format_number(found.low)} 至不满 {_amount(found.below, unit)}"
+        return f"{format_number(found.low)} 至不满 {_format_amount(found.below, unit)}"
     if found.high is None:
-        return f"{_amount(found.low, unit)}及以上"
-    return f"{format_number(found.low)} 至 {_amount(found.high, unit)}"
+        return f"{_format_amount(found.low, unit)}及以上"
+    return f"{format_number(found.low)} 至 {_format_amount(found.high, unit)}"
 
 
-def _slope(slope: Slope, unit: str) -> str:
+def _describe_slope(slope: Slope, unit: str) -> str:
     direction = "低" if slope.direction == "below" else "高"
     change = f"{'减' if slope.each < 0 else '加'} {format_number(abs(slope.each))} 分"
     bounds = [
-        f"不足 {_amount(slope.low, unit)}" if slope.low is not None else "",
-        f"超过 {_amount(slope.high, unit)}" if slope.high is not None else "",
+        f"不足 {_format_amount(slope.low, unit)}" if slope.low is not None else "",
+        f"超过 {_format_amount(slope.high, unit)}" if slope.high is not None else "",
     ]
     outside = "、".join(bound for bound in bounds if bound)
-    said = f"{_amount(slope.start, unit)} {format_number(slope.points)} 分，每{direction} {_amount(slope.unit, unit)}{change}"
+    said = f"{_format_amount(slope.start, unit)} {format_number(slope.points)} 分，每{direction} {_format_amount(slope.unit, unit)}{change}"
     return f"{said}，{outside} 0 分" if outside else said
 
 
-def _each(each: Each, unit: str) -> str:
-    one = _amount(each.unit or 1, unit)
+def _describe_each(each: Each, unit: str) -> str:
+    one = _format_amount(each.unit or 1, unit)
     every = f"每 {one}" if each.unit in (None, 1) else f"每满 {one}"
     points = format_number(each.points)
     exactly = "（按比例）" if each.pro_rata else ""
     if each.start is None or each.first is None:
         return f"{every}计 {points} 分{exactly}"
-    return f"达到 {_amount(each.start, unit)}计 {format_number(each.first)} 分，此后{every}加 {points} 分{exactly}"
+    return f"达到 {_format_amount(each.start, unit)}计 {format_number(each.first)} 分，此后{every}加 {points} 分{exactly}"
 
 
-def _tiers(tiers: Tiers, unit: str) -> str:
-    one = _amount(tiers.unit, unit)
+def _describe_tiers(tiers: Tiers, unit: str) -> str:
+    one = _format_amount(tiers.unit, unit)
     if tiers.mode == "whole":
         rates = (
             f"满 {rate.begins} 个时每个 {format_number(rate.points)} 分" for rate in tiers.rates
@@ -216,9 +218,9 @@ def _tiers(tiers: Tiers, unit: str) -> str:
     return f"以 {one}为一个单位，{'、'.join(rates)}，分段累计"
 
 
-def _steps(steps: Steps, unit: str) -> str:
+def _describe_steps(steps: Steps, unit: str) -> str:
     marks = "、".join(
-        f"达到 {_amount(mark, unit)} {format_number(points)} 分"
+        f"达到 {_format_amount(mark, unit)} {format_number(points)} 分"
         for mark, points in sorted(steps.marks.items())
     )
     if len(steps.marks) == 1:
@@ -226,20 +228,20 @@ def _steps(steps: Steps, unit: str) -> str:
     return f"{marks}，{'取达到的最高一档' if steps.mode == 'highest' else '达到的各档相加'}"
 
 
-def _table(table: Table, names: Titles) -> str:
+def _describe_table(table: Table, names: Titles) -> str:
     rows = []
     for down, cells in table.points.items():
         listed = (
-            f"{_cell(table.across, cell, names)} {format_number(points)} 分"
+            f"{_describe_cell(table.across, cell, names)} {format_number(points)} 分"
             for cell, points in cells.items()
         )
-        rows.append(f"{_cell(table.down, down, names)}：{'、'.join(listed)}")
+        rows.append(f"{_describe_cell(table.down, down, names)}：{'、'.join(listed)}")
     return f"按{names.title(table.down.fact)}与{names.title(table.across.fact)}对照，{'；'.join(rows)}；其他 0 分"
 
 
-def _cell(axis: Axis, name: str, names: Titles) -> str:
+def _describe_cell(axis: Axis, name: str, names: Titles) -> str:
     return (
         names.level(axis.fact, name)
         if axis.bands is None
-        else _range(axis.bands[name], _unit(names.facts.get(axis.fact)))
+        else _describe_range(axis.bands[name], _unit_word(names.facts.get(axis.fact)))
     )

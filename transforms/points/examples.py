@@ -18,14 +18,21 @@ from transforms.engine.session import NumberError, Session
 from transforms.expressions.fact_values import HOURS_BY_YEAR, find_fact, parse_fact_value
 from transforms.points.columns import points_column_name
 from transforms.points.compile import points_sql
-from transforms.points.models import AWARD, CITY, Example, Indicator, PointsTable, Version
+from transforms.points.models import (
+    AWARD,
+    CITY,
+    Indicator,
+    IndicatorExample,
+    PointsTable,
+    PointsVersion,
+)
 from transforms.points.rules import WHOLE_UNITS
 
-LISTS = {
+_LIST_TYPES = {
     HOURS_BY_YEAR: "STRUCT(year INTEGER, hours DECIMAL(18, 2))[]",
     "points_by_key": "STRUCT(key VARCHAR, points DECIMAL(18, 2))[]",
 }
-NO_CITY = Version.model_validate(
+_NO_CITY = PointsVersion.model_validate(
     {"from": "1900-01-01", "basis": "-", "sections": {}, "indicators": {}}
 )
 """Districts' examples are scored without the city's table."""
@@ -66,8 +73,8 @@ def check_examples(
                 if (table.authority == CITY) is city and index < len(table.versions)
             ]
             versions = {table.authority: table.versions[index] for table in some}
-            cases = [case for table in some for case in _cases(table, index, facts)]
-            wrong += _wrong(session, versions, cases, facts)
+            cases = [case for table in some for case in _build_cases(table, index, facts)]
+            wrong += _find_wrong(session, versions, cases, facts)
     problems: list[Diagnostic] = []
     for authority in sorted({case.authority for case, _ in wrong}):
         file = YamlDocument(folder / f"{authority}.yaml")
@@ -83,7 +90,7 @@ def check_examples(
     return problems
 
 
-def _cases(table: PointsTable, index: int, facts: Mapping[str, Fact]) -> list[_Case]:
+def _build_cases(table: PointsTable, index: int, facts: Mapping[str, Fact]) -> list[_Case]:
     version = table.versions[index]
     return [
         _Case(
@@ -98,16 +105,18 @@ def _cases(table: PointsTable, index: int, facts: Mapping[str, Fact]) -> list[_C
             ),
             points_column_name(table.authority, code),
             example.as_of or Month.of(version.begins).last_day,
-            _resident(indicator, example, table.authority, facts),
+            _build_resident(indicator, example, table.authority, facts),
             example.points,
-            _missing(indicator, example, facts),
+            _find_missing_facts(indicator, example, facts),
         )
         for code, indicator in version.indicators.items()
         for number, example in enumerate(indicator.examples)
     ]
 
 
-def _missing(indicator: Indicator, example: Example, facts: Mapping[str, Fact]) -> tuple[str, ...]:
+def _find_missing_facts(
+    indicator: Indicator, example: IndicatorExample, facts: Mapping[str, Fact]
+) -> tuple[str, ...]:
     words = re.findall(
         r"\w+", f"{indicator.when or ''} {indicator.unless or ''} {indicator.at_most or ''}"
     )
@@ -118,8 +127,8 @@ def _missing(indicator: Indicator, example: Example, facts: Mapping[str, Fact]) 
     )
 
 
-def _resident(
-    indicator: Indicator, example: Example, authority: str, facts: Mapping[str, Fact]
+def _build_resident(
+    indicator: Indicator, example: IndicatorExample, authority: str, facts: Mapping[str, Fact]
 ) -> dict[str, Any]:
     """The facts of an example's resident; awards are one list, as in the facts of a month."""
     known: dict[str, Any] = {"awards": []}
@@ -136,26 +145,26 @@ def _resident(
     return known
 
 
-def _wrong(
+def _find_wrong(
     session: Session,
-    versions: dict[str, Version],
+    versions: dict[str, PointsVersion],
     cases: list[_Case],
     facts: Mapping[str, Fact],
 ) -> list[tuple[_Case, Decimal | None]]:
     """The cases of these versions that give other points than they say, with what they give."""
     districts = dict(versions)
-    city = districts.pop(CITY, NO_CITY)
+    city = districts.pop(CITY, _NO_CITY)
     statement = points_sql(city, districts, facts)
     wrong = []
     for as_of in sorted({case.as_of for case in cases}):
         due = [case for case in cases if case.as_of == as_of]
-        for case, given in zip(due, _given(session, statement, due, facts), strict=True):
+        for case, given in zip(due, _score_cases(session, statement, due, facts), strict=True):
             if given != case.points:
                 wrong.append((case, given))
     return wrong
 
 
-def _given(
+def _score_cases(
     session: Session,
     statement: str,
     due: list[_Case],
@@ -164,7 +173,7 @@ def _given(
     """What each of the cases of one day gives; None: more than points can be."""
     as_of = due[0].as_of
     try:
-        _fill(session, due, facts)
+        _create_facts_table(session, due, facts)
         scored = session.execute(statement, {"month": as_of.replace(day=1), "as_of": as_of})
         names = [column[0] for column in scored.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in scored.fetchall()]
@@ -175,10 +184,10 @@ def _given(
             return [None]
     finally:
         session.execute("DROP TABLE IF EXISTS temp.facts")
-    return [given for case in due for given in _given(session, statement, [case], facts)]
+    return [given for case in due for given in _score_cases(session, statement, [case], facts)]
 
 
-def _fill(session: Session, cases: list[_Case], facts: Mapping[str, Fact]) -> None:
+def _create_facts_table(session: Session, cases: list[_Case], facts: Mapping[str, Fact]) -> None:
     """The relation `facts`, one row per case; the row's number is its key."""
     declared = "".join(f', "{name}" {_sql_type(fact)}' for name, fact in facts.items())
     session.execute(
@@ -195,4 +204,6 @@ def _fill(session: Session, cases: list[_Case], facts: Mapping[str, Fact]) -> No
 def _sql_type(fact: Fact) -> str:
     if fact.unit in COUNTED_UNITS:
         return "BIGINT" if fact.unit in WHOLE_UNITS else "DECIMAL(18, 2)"
-    return {"yes_no": "BOOLEAN", "date": "DATE", "month": "DATE", **LISTS}.get(fact.unit, "VARCHAR")
+    return {"yes_no": "BOOLEAN", "date": "DATE", "month": "DATE", **_LIST_TYPES}.get(
+        fact.unit, "VARCHAR"
+    )

@@ -23,7 +23,7 @@ from transforms.points.validate import (
     validate_structure,
 )
 
-Part = TypeVar("Part", bound=ClosedModel)
+ModelPart = TypeVar("ModelPart", bound=ClosedModel)
 
 
 def load_tables(
@@ -39,7 +39,7 @@ def load_tables(
     for authority in [CITY, *sorted(districts)]:
         path = folder / f"{authority}.yaml"
         if path.exists():
-            reader = _Reader(path, facts)
+            reader = _TableReader(path, facts)
             table = reader.read()
             problems += reader.problems
             tables += [table] if table is not None else []
@@ -116,7 +116,7 @@ class _Draft:
     mentioned: set[str] = field(default_factory=set)
 
 
-class _Reader:
+class _TableReader:
     """One file: read part by part, so that a mistake in one place does not hide the others."""
 
     def __init__(self, path: Path, facts: Mapping[str, Fact]) -> None:
@@ -232,7 +232,7 @@ class _Reader:
             return None
         return self.file.parse(Indicator, draft.written[code], place)
 
-    def _parse(self, model: type[Part], entry: Any, place: Place) -> Part | None:
+    def _parse(self, model: type[ModelPart], entry: Any, place: Place) -> ModelPart | None:
         return (
             self.file.parse(model, entry, place) if self.file.require_values(entry, place) else None
         )

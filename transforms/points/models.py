@@ -45,7 +45,7 @@ class Group(ClosedModel):
     cap: Cap | None = None
 
 
-class Example(ClosedModel):
+class IndicatorExample(ClosedModel):
     """Known values and the points that they must give.
 
     `value` is that of the indicator's own fact (short form `{18: 10}`), `facts` names several (long form); facts that
@@ -95,7 +95,7 @@ class Indicator(ClosedModel):
         Literal["published", "illustrative"], literal_type("published", "illustrative")
     ]
     evidence: Text
-    examples: Annotated[list[Example], BeforeValidator(_examples), Field(min_length=1)]
+    examples: Annotated[list[IndicatorExample], BeforeValidator(_examples), Field(min_length=1)]
 
     @property
     def facts(self) -> list[str]:
@@ -106,7 +106,7 @@ class Indicator(ClosedModel):
             return [self.rule.table.down.fact, self.rule.table.across.fact]
         return [self.fact] if self.fact is not None else []
 
-    def given(self, example: Example) -> dict[str, Any]:
+    def given(self, example: IndicatorExample) -> dict[str, Any]:
         """The values of an example by fact, as written in the table."""
         return (
             example.facts
@@ -132,7 +132,7 @@ class NotModelled(ClosedModel):
     reason: Text
 
 
-class Version(ClosedModel):
+class PointsVersion(ClosedModel):
     """The table as it stands from the scoring date `from` on, until the next version begins.
 
     `amends`: why a version that has already scored a published month was changed all the same.
@@ -178,9 +178,9 @@ class PointsTable(ClosedModel):
     purpose: Text
     legal_basis: Text
     effect: list[Code] = Field(min_length=1)
-    versions: list[Version] = Field(min_length=1)
+    versions: list[PointsVersion] = Field(min_length=1)
 
-    def in_force(self, as_of: dt.date) -> Version:
+    def in_force(self, as_of: dt.date) -> PointsVersion:
         """The newest version that begins on or before the scoring date; JifenError before the first."""
         begun = [version for version in self.versions if version.begins <= as_of]
         if not begun:

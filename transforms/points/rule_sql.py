@@ -15,7 +15,7 @@ from transforms.points.rules import Axis, Each, PerYear, Rule, Slope, Steps, Tab
 
 
 @dataclass(frozen=True)
-class Value:
+class RuleInput:
     """What a rule reads: a column (of `years` columns for a map by year), and whether it holds whole numbers only."""
 
     column: str
@@ -38,7 +38,7 @@ def year_column_name(column: str, years_ago: int) -> str:
     return f"{column}_{years_ago}_years_ago"
 
 
-def rule_sql(rule: Rule, values: Mapping[str, Value], value: Value | None) -> str:
+def rule_sql(rule: Rule, values: Mapping[str, RuleInput], value: RuleInput | None) -> str:
     """The points of a rule, before the indicator's cap. `values`: the facts by name; `value`: the indicator's own."""
     if rule.counts is not None:
         return " + ".join(
@@ -59,7 +59,7 @@ def rule_sql(rule: Rule, values: Mapping[str, Value], value: Value | None) -> st
     return _number_rule(rule, value)
 
 
-def _number_rule(rule: Rule, value: Value) -> str:
+def _number_rule(rule: Rule, value: RuleInput) -> str:
     column = value.column
     if rule.bands is not None:
         return case_sql(
@@ -108,7 +108,7 @@ def _full_units(amount: str, unit: Decimal, whole: bool) -> str:
     return f"GREATEST({amount if unit == 1 else f'{amount} // {number_sql(unit)}'}, 0)"
 
 
-def _slope(slope: Slope, value: Value) -> str:
+def _slope(slope: Slope, value: RuleInput) -> str:
     start = number_sql(slope.start)
     distance = (
         f"({start} - {value.column})"
@@ -121,7 +121,7 @@ def _slope(slope: Slope, value: Value) -> str:
     return case_sql([(_within(value.column, slope.low, slope.high), points)])
 
 
-def _each(each: Each, value: Value) -> str:
+def _each(each: Each, value: RuleInput) -> str:
     def earned(amount: str, whole: bool) -> str:
         units = (
             f"GREATEST({amount}, 0)" if each.unit is None else _full_units(amount, each.unit, whole)
@@ -135,7 +135,7 @@ def _each(each: Each, value: Value) -> str:
     return case_sql([(f"{value.column} >= {start}", f"{number_sql(each.first)} + {more}")])
 
 
-def _tiers(tiers: Tiers, value: Value) -> str:
+def _tiers(tiers: Tiers, value: RuleInput) -> str:
     """From the longest tier down. Marginal: what the tiers before have earned, plus the units of this one."""
     units = _full_units(value.column, tiers.unit, value.whole)
     branches, earned = [], Decimal(0)
@@ -167,15 +167,15 @@ def _steps(steps: Steps, column: str) -> str:
     return case_sql(branches[::-1])
 
 
-def _per_year(per_year: PerYear, values: Mapping[str, Value], value: Value) -> str:
+def _per_year(per_year: PerYear, values: Mapping[str, RuleInput], value: RuleInput) -> str:
     years = [
-        Value(year_column_name(value.column, ago), whole=False) for ago in range(per_year.years)
+        RuleInput(year_column_name(value.column, ago), whole=False) for ago in range(per_year.years)
     ]
     cap = number_sql(per_year.cap)
     return " + ".join(f"LEAST({rule_sql(per_year.rule, values, year)}, {cap})" for year in years)
 
 
-def _table(table: Table, values: Mapping[str, Value]) -> str:
+def _table(table: Table, values: Mapping[str, RuleInput]) -> str:
     def across(row: Mapping[str, Decimal]) -> str:
         return _axis(
             table.across, values, {cell: number_sql(points) for cell, points in row.items()}
@@ -184,7 +184,7 @@ def _table(table: Table, values: Mapping[str, Value]) -> str:
     return _axis(table.down, values, {name: across(row) for name, row in table.points.items()})
 
 
-def _axis(axis: Axis, values: Mapping[str, Value], results: Mapping[str, str]) -> str:
+def _axis(axis: Axis, values: Mapping[str, RuleInput], results: Mapping[str, str]) -> str:
     column = values[axis.fact].column
     if axis.bands is None:
         return case_sql([(sql_literal(level), result) for level, result in results.items()], column)

@@ -16,7 +16,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from expectations.yaml_document import ClosedModel, Switch
-from transforms.points.scalars import Change, Code, Mark, Points, Text, Unit, Whole, literal_type
+from transforms.points.scalars import (
+    Code,
+    Mark,
+    Points,
+    PointsChange,
+    Text,
+    Unit,
+    Whole,
+    literal_type,
+)
 
 WHOLE_UNITS = frozenset({"years", "months", "count", "people"})
 
@@ -67,7 +76,7 @@ class Slope(ClosedModel):
 
     start: Mark
     points: Points
-    each: Change
+    each: PointsChange
     direction: Annotated[Literal["below", "above"], literal_type("below", "above")]
     unit: Unit = Decimal(1)
     low: Mark | None = Field(default=None, alias="from")

@@ -69,7 +69,9 @@ def _code(pattern: str, meant: str) -> Callable[[Any], Any]:
 
 Points = Annotated[Decimal, _number(r"\d{1,5}(\.\d{1,4})?", "应为不小于 0 的分值，最多四位小数")]
 Cap = Annotated[Decimal, _number(r"\d{1,5}(\.\d{1,2})?", "应为不小于 0 的分值，最多两位小数")]
-Change = Annotated[Decimal, _number(r"-?\d{1,5}(\.\d{1,4})?", "应为分值（可为负数），最多四位小数")]
+PointsChange = Annotated[
+    Decimal, _number(r"-?\d{1,5}(\.\d{1,4})?", "应为分值（可为负数），最多四位小数")
+]
 Result = Annotated[Decimal, _number(r"-?\d{1,5}(\.\d{1,2})?", "应为分值，最多两位小数")]
 Mark = Annotated[Decimal, _number(r"-?\d{1,9}(\.\d{1,2})?", "应为数值，最多两位小数")]
 Unit = Annotated[

@@ -48,22 +48,22 @@ def validate_indicator(
     indicator: Indicator, authority: str, facts: Mapping[str, Fact]
 ) -> Iterator[Mistake]:
     """Mistakes of one indicator by itself: its facts, rule, guards, evidence and examples."""
-    unfit = list(_own_fact_mistakes(indicator, authority, facts))
+    unfit = list(_validate_own_fact(indicator, authority, facts))
     yield from unfit
     if not unfit:  # a fact that is not the one meant makes no sense of levels and examples either
-        yield from _rule_mistakes(indicator, facts)
-        yield from _example_mistakes(indicator, facts)
-    yield from _limit_mistakes(indicator, facts)
+        yield from _validate_rule(indicator, facts)
+        yield from _validate_examples(indicator, facts)
+    yield from _validate_limit(indicator, facts)
     for key, text in (("when", indicator.when), ("unless", indicator.unless)):
         if text is not None:
             try:
                 parse_condition(text, build_fact_kinds(facts))
             except ExpressionError as error:
                 yield (key,), error.found, error.expected
-    yield from _evidence_mistakes(indicator, facts)
+    yield from _validate_evidence(indicator, facts)
 
 
-def _own_fact_mistakes(
+def _validate_own_fact(
     indicator: Indicator, authority: str, facts: Mapping[str, Fact]
 ) -> Iterator[Mistake]:
     form = indicator.rule.form
@@ -73,10 +73,10 @@ def _own_fact_mistakes(
     elif indicator.fact is None:
         yield ("rule",), f"规则 {form} 缺少 fact", "请写出这个指标用的数据"
     else:
-        yield from _fact_mistakes(("fact",), indicator.fact, UNITS_OF_FORM[form], authority, facts)
+        yield from _validate_fact(("fact",), indicator.fact, UNITS_OF_FORM[form], authority, facts)
 
 
-def _fact_mistakes(
+def _validate_fact(
     place: Place, name: str, units: frozenset[str], authority: str, facts: Mapping[str, Fact]
 ) -> Iterator[Mistake]:
     fact = find_fact(name, facts)
@@ -89,26 +89,26 @@ def _fact_mistakes(
         yield place, f"{name} 的单位是{UNIT_WORDS[fact.unit]}", f"这种规则只用于：{wanted}"
 
 
-def _rule_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+def _validate_rule(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
     rule, place = indicator.rule, ("rule", indicator.rule.form)
     if rule.levels is not None:
-        yield from _level_mistakes(place, rule.levels, find_fact(indicator.fact or "", facts))
+        yield from _validate_levels(place, rule.levels, find_fact(indicator.fact or "", facts))
     for name in rule.counts or ():
-        yield from _fact_mistakes((*place, name), name, WHOLE_UNITS, "", facts)
-    yield from _overlaps((*place,), list(enumerate(rule.bands or ())))
+        yield from _validate_fact((*place, name), name, WHOLE_UNITS, "", facts)
+    yield from _validate_overlaps((*place,), list(enumerate(rule.bands or ())))
     if rule.per_year is not None:
-        yield from _per_year_mistakes(
+        yield from _validate_per_year(
             rule.per_year.rule, rule.per_year.years, find_fact(indicator.fact or "", facts)
         )
     if rule.table is not None:
-        yield from _axis_mistakes((*place, "down"), rule.table.down, facts)
-        yield from _axis_mistakes((*place, "across"), rule.table.across, facts)
-        yield from _cell_mistakes((*place, "points"), rule.table.down, rule.table.points, facts)
+        yield from _validate_axis((*place, "down"), rule.table.down, facts)
+        yield from _validate_axis((*place, "across"), rule.table.across, facts)
+        yield from _validate_cells((*place, "points"), rule.table.down, rule.table.points, facts)
         for row, cells in rule.table.points.items():
-            yield from _cell_mistakes((*place, "points", row), rule.table.across, cells, facts)
+            yield from _validate_cells((*place, "points", row), rule.table.across, cells, facts)
 
 
-def _level_mistakes(place: Place, levels: Iterable[str], fact: Fact | None) -> Iterator[Mistake]:
+def _validate_levels(place: Place, levels: Iterable[str], fact: Fact | None) -> Iterator[Mistake]:
     if fact is None or fact.unit != "level":
         return
     for level in levels:
@@ -116,46 +116,46 @@ def _level_mistakes(place: Place, levels: Iterable[str], fact: Fact | None) -> I
             yield (*place, level), *describe_unknown("等级", level, list_levels(fact))
 
 
-def _overlaps(place: Place, ranges: list[tuple[str | int, Range]]) -> Iterator[Mistake]:
+def _validate_overlaps(place: Place, ranges: list[tuple[str | int, Range]]) -> Iterator[Mistake]:
     """Every range that shares a value with one before it."""
     for index, (key, band) in enumerate(ranges):
         for other_key, other in ranges[:index]:
-            if _overlap(band, other):
+            if _do_overlap(band, other):
                 name = other_key + 1 if isinstance(other_key, int) else other_key
                 yield (*place, key), f"区间与“{name}”重叠", "同一个数值只能落在一个区间"
                 break
 
 
-def _overlap(one: Range, other: Range) -> bool:
+def _do_overlap(one: Range, other: Range) -> bool:
     """Two ranges share a value exactly when both hold the higher of their lower bounds."""
     lows = [band.low for band in (one, other) if band.low is not None]
-    lowest = max(lows) if lows else min(_ends(one, other)) - 1
+    lowest = max(lows) if lows else min(_list_ends(one, other)) - 1
     return one.holds(lowest) and other.holds(lowest)
 
 
-def _ends(*ranges: Range) -> list[Decimal]:
+def _list_ends(*ranges: Range) -> list[Decimal]:
     return [end for band in ranges for end in (band.high, band.below) if end is not None]
 
 
-def _axis_mistakes(place: Place, axis: Axis, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+def _validate_axis(place: Place, axis: Axis, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
     units = frozenset({"level"}) if axis.bands is None else COUNTED_UNITS
-    yield from _fact_mistakes((*place, "fact"), axis.fact, units, "", facts)
-    yield from _overlaps((*place, "bands"), list((axis.bands or {}).items()))
+    yield from _validate_fact((*place, "fact"), axis.fact, units, "", facts)
+    yield from _validate_overlaps((*place, "bands"), list((axis.bands or {}).items()))
 
 
-def _cell_mistakes(
+def _validate_cells(
     place: Place, axis: Axis, names: Iterable[str], facts: Mapping[str, Fact]
 ) -> Iterator[Mistake]:
     """Rows or columns of a two-way table that its axis does not have."""
     if axis.bands is None:
-        yield from _level_mistakes(place, names, facts.get(axis.fact))
+        yield from _validate_levels(place, names, facts.get(axis.fact))
         return
     for name in names:
         if name not in axis.bands:
             yield (*place, name), *describe_unknown("区间", name, axis.bands)
 
 
-def _per_year_mistakes(inner: Rule, years: int, fact: Fact | None) -> Iterator[Mistake]:
+def _validate_per_year(inner: Rule, years: int, fact: Fact | None) -> Iterator[Mistake]:
     place = ("rule", "per_year")
     if inner.form not in NUMBER_FORMS:
         yield (
@@ -163,12 +163,12 @@ def _per_year_mistakes(inner: Rule, years: int, fact: Fact | None) -> Iterator[M
             f"每年之内不能用 {inner.form}",
             f"可用：{'、'.join(sorted(NUMBER_FORMS))}",
         )
-    yield from _overlaps((*place, "rule", "bands"), list(enumerate(inner.bands or ())))
+    yield from _validate_overlaps((*place, "rule", "bands"), list(enumerate(inner.bands or ())))
     if fact is not None and fact.years is not None and years > fact.years:
         yield (*place, "years"), f"{years} 年", f"这项数据只有 {fact.years} 个自然年"
 
 
-def _limit_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+def _validate_limit(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
     name = indicator.at_most
     if name is None:
         return
@@ -185,7 +185,7 @@ def _limit_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator
         )
 
 
-def _evidence_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+def _validate_evidence(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
     try:
         names = indicator.placeholders
     except ValueError:
@@ -197,7 +197,7 @@ def _evidence_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Itera
             yield ("evidence",), *describe_unknown("数据", name, known)
 
 
-def _example_mistakes(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
+def _validate_examples(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
     for index, example in enumerate(indicator.examples):
         short = example.value is not None
         if short and indicator.fact is None:
@@ -227,8 +227,8 @@ def validate_structure(
     None = itself mistaken, and told so already; `mentioned` are the sections and groups that such entries stand in.
     """
     parents = {**sections, **groups}
-    yield from _parent_mistakes(parents, groups, indicators, mentioned)
-    yield from _cycles(groups)
+    yield from _validate_parents(parents, groups, indicators, mentioned)
+    yield from _validate_cycles(groups)
     if authority != CITY and list(sections) != ["district"]:
         yield (
             ("sections",),
@@ -246,7 +246,7 @@ def validate_structure(
             taken.add(code)
 
 
-def _parent_mistakes(
+def _validate_parents(
     parents: Mapping[str, object],
     groups: Mapping[str, Group | None],
     indicators: Mapping[str, Indicator | None],
@@ -273,7 +273,7 @@ def _parent_mistakes(
             yield (kind, code), f"{code} 中没有任何指标", "请把指标的 section 写成它，或删去它"
 
 
-def _cycles(groups: Mapping[str, Group | None]) -> Iterator[Mistake]:
+def _validate_cycles(groups: Mapping[str, Group | None]) -> Iterator[Mistake]:
     """One message per circle of groups, at its first group in the file."""
     told: set[str] = set()
     for code in groups:

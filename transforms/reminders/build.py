@@ -37,7 +37,7 @@ REMINDER_COLUMNS = {
 """The columns of a reminder list, in order, with their types."""
 
 
-ELIGIBILITY = {
+_ELIGIBILITY_COLUMNS = {
     "resident_key": "VARCHAR",
     "service": "VARCHAR",
     "eligible": "BOOLEAN",
@@ -110,14 +110,14 @@ def write_reminders(
         "revision": revision,
     }
     values |= hmac_params(key)
-    _view(session, "eligibility", eligibility, ELIGIBILITY)
-    _view(session, "eligibility_before", published.eligibility_before, ELIGIBILITY)
-    _view(session, "told", published.told, REMINDER_COLUMNS)
-    _view(session, "kept", published.kept, REMINDER_COLUMNS)
-    steps = [] if not allow_new else _due_steps(declared, bool(published.eligibility_before))
+    _create_view(session, "eligibility", eligibility, _ELIGIBILITY_COLUMNS)
+    _create_view(session, "eligibility_before", published.eligibility_before, _ELIGIBILITY_COLUMNS)
+    _create_view(session, "told", published.told, REMINDER_COLUMNS)
+    _create_view(session, "kept", published.kept, REMINDER_COLUMNS)
+    steps = [] if not allow_new else _due_statements(declared, bool(published.eligibility_before))
     for step in steps:
         run_statement(session, step, values)
-    listing = Statement("reminders", LISTING.format(new=NEW if allow_new else ""))
+    listing = Statement("reminders", _LISTING.format(new=_NEW if allow_new else ""))
     target.parent.mkdir(parents=True, exist_ok=True)
     run_statement(
         session,
@@ -126,16 +126,16 @@ def write_reminders(
     )
     for table in ("reached", "reached_residents", "due"):
         session.execute(f"DROP TABLE IF EXISTS {table}")
-    listed, added = _counts(session, target, revision)
+    listed, added = _count_by_kind(session, target, revision)
     return ReminderResult(listed, added, [*steps, listing])
 
 
-LISTING = """
+_LISTING = """
 SELECT * FROM kept{new}
 ORDER BY district, kind, service NULLS FIRST, resident_id, reminder_id"""
 
 # A cycle is told once; with repeat_months, again when its other months are at least so far away.
-NEW = """
+_NEW = """
 UNION ALL
 SELECT due.reminder_id, CAST($revision AS INTEGER), CAST($month AS DATE), due.kind, due.service, due.resident_id,
     due.name, due.phone, due.district, due.due_on, due.text
@@ -148,7 +148,7 @@ WHERE coalesce(earlier.months_away >= due.repeat_months, earlier.months_away IS 
     AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.reminder_id = due.reminder_id)"""
 
 
-def _due_steps(declared: ReminderDeclarations, before: bool) -> list[Statement]:
+def _due_statements(declared: ReminderDeclarations, before: bool) -> list[Statement]:
     services, facts = declared.services, declared.facts
     return [
         newly_eligible_statement(services, before),
@@ -157,7 +157,7 @@ def _due_steps(declared: ReminderDeclarations, before: bool) -> list[Statement]:
     ]
 
 
-def _view(
+def _create_view(
     session: Session,
     name: str,
     files: Sequence[Path],
@@ -172,7 +172,9 @@ def _view(
     session.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {rows}")
 
 
-def _counts(session: Session, path: Path, revision: int) -> tuple[dict[str, int], dict[str, int]]:
+def _count_by_kind(
+    session: Session, path: Path, revision: int
+) -> tuple[dict[str, int], dict[str, int]]:
     rows = session.execute(
         f"SELECT kind, count(*), count(*) FILTER (WHERE added_in = ?) FROM {read_parquet_sql(path)} GROUP BY kind ORDER BY kind",
         [revision],

@@ -19,10 +19,10 @@ from transforms.services.models import (
     split_template,
 )
 
-LEVEL_WORDS = {"primary": "小学", "junior_middle": "初中"}
-UNKNOWN, NOBODY = "（待核定）", "居民"
+_LEVEL_TITLES = {"primary": "小学", "junior_middle": "初中"}
+_UNKNOWN, _NOBODY = "（待核定）", "居民"
 # Common surnames of two characters; a name of two characters has a surname of one.
-LONG_SURNAMES = [
+_LONG_SURNAMES = [
     "欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "长孙",
     "宇文", "司徒", "司空", "夏侯", "端木", "百里", "呼延", "南宫", "西门", "轩辕", "拓跋",
     "独孤", "闻人", "申屠", "澹台", "濮阳", "淳于", "鲜于", "闾丘", "钟离", "万俟", "赫连",
@@ -40,11 +40,11 @@ def newly_eligible_statement(services: Iterable[Service], before: bool) -> State
     rows = (
         "SELECT resident_key, service, monthly_amount FROM eligibility WHERE eligible AND service"
     )
-    statement = f"{rows} IN ({_list(always)})"
+    statement = f"{rows} IN ({_list_sql(always)})"
     if newly:
         statement += f"""
 UNION ALL
-{rows} IN ({_list(newly)}) AND NOT EXISTS (
+{rows} IN ({_list_sql(newly)}) AND NOT EXISTS (
     SELECT 1 FROM eligibility_before AS before
     WHERE before.eligible AND before.resident_key = eligibility.resident_key AND before.service = eligibility.service
 )"""
@@ -56,7 +56,10 @@ def newly_eligible_residents_statement(
 ) -> Statement:
     """`reached_residents`: those of `reached` with what the reminders of services read of them."""
     names = {
-        name for service in services if service.reminder for name in _reads(service.reminder, facts)
+        name
+        for service in services
+        if service.reminder
+        for name in _list_read_facts(service.reminder, facts)
     }
     columns = [name for name in (*facts, *STABLE_SUMS) if name in names | {"children_due"}]
     more = "".join(f", scored.{name}" for name in columns)
@@ -81,8 +84,10 @@ def due_statement(
     by bars: neither a kind nor an ID holds one, so that no two triples make the same message. The cycle of a service's
     reminder begins with the service, as services may share a kind.
     """
-    writer = _Writer(facts, districts)
-    selects = [writer.select(reminder, None, _residents(reminder, facts)) for reminder in standing]
+    writer = _DueWriter(facts, districts)
+    selects = [
+        writer.select(reminder, None, _residents_sql(reminder, facts)) for reminder in standing
+    ]
     selects += [
         writer.of_service(service, service.reminder) for service in services if service.reminder
     ]
@@ -101,15 +106,15 @@ FROM (
 
 def mask_name_sql(name: str) -> str:
     """A name as a text may show it: the surname, and two asterisks."""
-    long = f"length({name}) > 2 AND left({name}, 2) IN ({_list(LONG_SURNAMES)})"
+    long = f"length({name}) > 2 AND left({name}, 2) IN ({_list_sql(_LONG_SURNAMES)})"
     return (
-        f"CASE WHEN coalesce({name}, '') = '' THEN {sql_literal(NOBODY)} "
+        f"CASE WHEN coalesce({name}, '') = '' THEN {sql_literal(_NOBODY)} "
         f"WHEN {long} THEN left({name}, 2) || '**' ELSE left({name}, 1) || '**' END"
     )
 
 
 @dataclass(frozen=True)
-class _Writer:
+class _DueWriter:
     """Writes the rows of `due`, one SELECT per declaration."""
 
     facts: Mapping[str, Fact]
@@ -138,7 +143,7 @@ class _Writer:
         due_on = reminder.due_on or "CAST(NULL AS DATE)"
         repeat = f"CAST({reminder.repeat or 'NULL'} AS INTEGER)"
         return f"""SELECT {sql_literal(reminder.kind)} AS kind, {code} AS service, resident_id,
-    name, phone, district, {_cycle(reminder, service)} AS cycle, {due_on} AS due_on, {repeat} AS repeat_months,
+    name, phone, district, {_cycle_sql(reminder, service)} AS cycle, {due_on} AS due_on, {repeat} AS repeat_months,
     {self.text(reminder, service)} AS text
 FROM {rows}{where}"""
 
@@ -157,9 +162,9 @@ FROM {rows}{where}"""
         if name == "service" and service:
             return sql_literal(service.title)
         if name == "level":
-            return _words("child.level", LEVEL_WORDS)
+            return _titles_sql("child.level", _LEVEL_TITLES)
         if name == "district":
-            return _words("district", self.districts)
+            return _titles_sql("district", self.districts)
         column = reminder.due_on if name == "due_on" and reminder.due_on else name
         unit = (
             self.facts[column].unit
@@ -173,10 +178,10 @@ FROM {rows}{where}"""
         else:
             day = f" || day({column}) || '日'" if unit == "date" else ""
             said = f"year({column}) || '年' || month({column}) || '月'{day}"
-        return f"coalesce({said}, {sql_literal(UNKNOWN)})"
+        return f"coalesce({said}, {sql_literal(_UNKNOWN)})"
 
 
-def _cycle(reminder: Reminder, service: Service | None) -> str:
+def _cycle_sql(reminder: Reminder, service: Service | None) -> str:
     """What a reminder is told once for, as text."""
     words = {
         "once": "'once'",
@@ -188,16 +193,18 @@ def _cycle(reminder: Reminder, service: Service | None) -> str:
     return f"{sql_literal(service.service + ':')} || {cycle}" if service else cycle
 
 
-def _words(column: str, words: Mapping[str, str]) -> str:
+def _titles_sql(column: str, words: Mapping[str, str]) -> str:
     return f"CASE {column} {' '.join(f'WHEN {sql_literal(code)} THEN {sql_literal(word)}' for code, word in words.items())} ELSE '' END"
 
 
-def _residents(reminder: StandingReminder, facts: Mapping[str, Fact]) -> str:
+def _residents_sql(reminder: StandingReminder, facts: Mapping[str, Fact]) -> str:
     """The relation of everyone that a standing reminder is asked of: points need not be joined for one that reads none."""
-    return "facts" if _reads(reminder, facts).isdisjoint(STABLE_SUMS) else "scored"
+    return "facts" if _list_read_facts(reminder, facts).isdisjoint(STABLE_SUMS) else "scored"
 
 
-def _reads(reminder: ServiceReminder | StandingReminder, facts: Mapping[str, Fact]) -> set[str]:
+def _list_read_facts(
+    reminder: ServiceReminder | StandingReminder, facts: Mapping[str, Fact]
+) -> set[str]:
     """The names that a reminder reads."""
     names = {*reminder.placeholders, reminder.cycle, reminder.due_on or ""}
     return names | (
@@ -207,5 +214,5 @@ def _reads(reminder: ServiceReminder | StandingReminder, facts: Mapping[str, Fac
     )
 
 
-def _list(codes: Iterable[str]) -> str:
+def _list_sql(codes: Iterable[str]) -> str:
     return ", ".join(sql_literal(code) for code in codes) or "NULL"

@@ -15,10 +15,9 @@ from transforms.engine.sql import sql_literal
 from transforms.expressions.language import Expression, Kind, parse_condition, parse_expression
 from transforms.outputs import zip_aligned
 from transforms.points.columns import list_score_columns
-from transforms.points.models import CITY
-from transforms.points.models import Version as PointsVersion
+from transforms.points.models import CITY, PointsVersion
 from transforms.points.rule_sql import number_sql
-from transforms.services.models import ALL, DEFAULT, ROUNDINGS, Version
+from transforms.services.models import ALL, DEFAULT, ROUNDINGS, ServiceVersion
 
 SHORT, AMOUNT = "DECIMAL(7, 2)", "DECIMAL(12, 2)"
 
@@ -43,7 +42,7 @@ def scored_sql(points: Mapping[str, PointsVersion], district: str | None = None)
     return f"SELECT facts.resident_key, facts.* EXCLUDE (resident_key), {columns} FROM {rows}"
 
 
-def eligibility_sql(services: Mapping[str, Version], names: Mapping[str, Kind]) -> str:
+def eligibility_sql(services: Mapping[str, ServiceVersion], names: Mapping[str, Kind]) -> str:
     """One row per resident and service open to their district where all conditions hold, with what is lacking in points.
 
     Columns: month, resident_key, service, district, eligible, points_short, monthly_amount; rows in the order of
@@ -59,7 +58,7 @@ def eligibility_sql(services: Mapping[str, Version], names: Mapping[str, Kind]) 
         FROM listed""")
 
 
-def requirements_sql(services: Mapping[str, Version], names: Mapping[str, Kind]) -> str:
+def requirements_sql(services: Mapping[str, ServiceVersion], names: Mapping[str, Kind]) -> str:
     """Every requirement of every service in force, for each row of `scored`.
 
     Columns: resident_key, service, place (0: open in the district; 1, 2, ...: the conditions; last: the points),
@@ -93,14 +92,14 @@ def format_number_sql(number: str) -> str:
     return f"RTRIM(RTRIM(CAST(CAST({number} AS DECIMAL(18, 2)) AS TEXT), '0'), '.')"
 
 
-def _row(code: str, version: Version, names: Mapping[str, Kind]) -> str:
+def _row(code: str, version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     """What a service says of a resident, or null: the points short (0: eligible) and the amount."""
     needs = [_open(version), *(_holds(condition.when, names) for condition in version.conditions)]
     row = f"{{'service': {sql_literal(code)}, 'short': {_short(version, names)}, 'amount': {_amount(version, names)}}}"
     return f"CASE WHEN {' AND '.join(need for need in needs if need) or 'TRUE'} THEN {row} END"
 
 
-def _requirements(code: str, version: Version, names: Mapping[str, Kind]) -> Iterator[str]:
+def _requirements(code: str, version: ServiceVersion, names: Mapping[str, Kind]) -> Iterator[str]:
     """The requirements of a service as rows, in their order."""
     asked = [("district", _open(version) or "TRUE", sql_literal("居住区县未开展此项服务"))]
     asked += [
@@ -124,7 +123,7 @@ def _requirements(code: str, version: Version, names: Mapping[str, Kind]) -> Ite
         )
 
 
-def _open(version: Version) -> str:
+def _open(version: ServiceVersion) -> str:
     if version.districts == ALL:
         return ""
     return f"district IN ({', '.join(sql_literal(code) for code in version.districts)})"
@@ -140,19 +139,19 @@ def _holds(when: str, names: Mapping[str, Kind]) -> str:
     )
 
 
-def _short(version: Version, names: Mapping[str, Kind]) -> str:
+def _short(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     """What the score lacks of the threshold, in cents and never less than it lacks: 0 only for who has reached it."""
     cents = f"CEIL(({_threshold(version)} - {_score(version, names)}) * 100)"
     return f"CAST(GREATEST({cents}, 0) * 0.01 AS {SHORT})"
 
 
-def _score(version: Version, names: Mapping[str, Kind]) -> str:
+def _score(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     """Points that somebody does not have, as those of another district, are 0 in a sum; what is unknown still is 0."""
     score = parse_expression(version.points.score, names)
     return f"COALESCE({bind_names(score, lambda name: f'COALESCE({name}, 0)' if name.endswith('_points') else name)}, 0)"
 
 
-def _threshold(version: Version) -> str:
+def _threshold(version: ServiceVersion) -> str:
     threshold = dict(version.points.threshold)
     default = threshold.pop(DEFAULT, None)
     branches = "".join(
@@ -167,7 +166,7 @@ def _threshold(version: Version) -> str:
     )
 
 
-def _amount(version: Version, names: Mapping[str, Kind]) -> str:
+def _amount(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     """The cast to a decimal rounds halves away from zero."""
     if version.amount is None:
         return f"CAST(NULL AS {AMOUNT})"

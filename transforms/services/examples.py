@@ -22,10 +22,16 @@ from transforms.expressions.namespace import (
 )
 from transforms.facts.measures import FACT_TYPES
 from transforms.services.eligibility_sql import SHORT, bind_names, eligibility_sql
-from transforms.services.models import Example, ReminderExample, Service, StandingReminder, Version
+from transforms.services.models import (
+    ReminderExample,
+    Service,
+    ServiceExample,
+    ServiceVersion,
+    StandingReminder,
+)
 from transforms.services.validate import ValidationScope
 
-Outcome = tuple[Any, ...]
+_Outcome = tuple[Any, ...]
 
 
 def check_service_examples(
@@ -48,7 +54,7 @@ def check_service_examples(
                     place = ("versions", index, "examples", number)
                     file.add_error(
                         place,
-                        f"例中写{_said(example.outcome)}，按规则得{_said(given)}",
+                        f"例中写{_describe_outcome(example.outcome)}，按规则得{_describe_outcome(given)}",
                         "请核对规则与例子",
                     )
         problems += file.problems
@@ -81,10 +87,10 @@ def check_reminder_examples(
 def _service_outcome(
     session: Session,
     code: str,
-    version: Version,
-    example: Example,
+    version: ServiceVersion,
+    example: ServiceExample,
     known: ValidationScope,
-) -> Outcome:
+) -> _Outcome:
     as_of = example.as_of or Month.of(version.begins).last_day
     points = sorted(list_points_columns_on(known.tables, as_of))
     statement = eligibility_sql(
@@ -92,7 +98,9 @@ def _service_outcome(
     )
     values = {"as_of": as_of, "month": as_of.replace(day=1)}
     outcome = f"CREATE TEMP TABLE outcome AS SELECT eligible, points_short, monthly_amount FROM ({statement})"
-    rows = _decide(session, outcome, values, example.facts, points, example.district, known)
+    rows = _run_on_one_resident(
+        session, outcome, values, example.facts, points, example.district, known
+    )
     return rows[0] if rows else (False, None, None)
 
 
@@ -101,19 +109,19 @@ def _reminder_outcome(
     reminder: StandingReminder,
     example: ReminderExample,
     known: ValidationScope,
-) -> Outcome:
+) -> _Outcome:
     who = bind_names(
         parse_condition(reminder.who, build_reminder_names(known.facts, known.districts))
     )
     due_on = reminder.due_on or "CAST(NULL AS DATE)"
     outcome = f"CREATE TEMP TABLE outcome AS SELECT true AS reminded, {due_on} AS due_on FROM scored WHERE {who}"
-    rows = _decide(
+    rows = _run_on_one_resident(
         session, outcome, {"as_of": example.as_of}, example.facts, STABLE_SUMS, "", known
     )
     return rows[0] if rows else (False, None)
 
 
-def _decide(
+def _run_on_one_resident(
     session: Session,
     statement: str,
     values: Mapping[str, Any],
@@ -121,7 +129,7 @@ def _decide(
     points: Sequence[str],
     district: str,
     known: ValidationScope,
-) -> list[Outcome]:
+) -> list[_Outcome]:
     """What a statement that makes `outcome` makes of one resident, of whom `given` is known, as written."""
     types = {name: FACT_TYPES[fact.unit] for name, fact in known.facts.items()} | dict.fromkeys(
         points, SHORT
@@ -147,7 +155,7 @@ def _decide(
         session.execute("DROP TABLE IF EXISTS temp.outcome")
 
 
-def _said(outcome: Outcome) -> str:
+def _describe_outcome(outcome: _Outcome) -> str:
     eligible, short, amount = outcome
     words = "符合" if eligible else "不符合" if short is None else f"差 {short:f} 分"
     return words if amount is None else f"{words}、每月 {amount:f} 元"

@@ -13,7 +13,7 @@ from expectations.source_model import Fact
 from expectations.yaml_document import YamlDocument
 from transforms.points.models import PointsTable
 from transforms.points.validate import Mistake, Place, describe_unknown
-from transforms.services.models import Service, StandingReminder, Version
+from transforms.services.models import Service, ServiceVersion, StandingReminder
 from transforms.services.validate import (
     ValidationScope,
     validate_service,
@@ -22,7 +22,7 @@ from transforms.services.validate import (
 )
 
 Declared = TypeVar("Declared")
-REFUSED = Version.model_validate(
+_INVALID_VERSION = ServiceVersion.model_validate(
     {
         **{
             "from": "1900-01-01",
@@ -52,7 +52,7 @@ def load_services(
     what versions say of facts and points is not looked at.
     """
     known = ValidationScope(facts, tables or {}, districts)
-    return _load(folder, lambda file: _service(file, known, points_known=tables is not None))
+    return _load(folder, lambda file: _read_service(file, known, points_known=tables is not None))
 
 
 def load_reminders(
@@ -64,10 +64,12 @@ def load_reminders(
     """Every reminder that no service declares (`<kind>.yaml`), sorted by kind. DeclarationError with every mistake."""
     known = ValidationScope(facts, {}, districts)
     taken = {service.reminder.kind for service in services if service.reminder}
-    return _load(folder, lambda file: _standing(file, known, taken))
+    return _load(folder, lambda file: _read_reminder(file, known, taken))
 
 
-def select_services_in_force(services: Iterable[Service], as_of: dt.date) -> dict[str, Version]:
+def select_services_in_force(
+    services: Iterable[Service], as_of: dt.date
+) -> dict[str, ServiceVersion]:
     """By code the version in force on a scoring date of every service that has one, sorted by code."""
     versions = {service.service: service.in_force(as_of) for service in services}
     return {code: version for code, version in sorted(versions.items()) if version is not None}
@@ -90,12 +92,12 @@ def _load(folder: Path, read: Callable[[YamlDocument], Declared | None]) -> list
     return found
 
 
-def _standing(
+def _read_reminder(
     file: YamlDocument, known: ValidationScope, taken: Collection[str]
 ) -> StandingReminder | None:
     reminder = file.parse(StandingReminder)
     if reminder is not None:
-        _note(file, validate_standing_reminder(reminder, known))
+        _add_mistakes(file, validate_standing_reminder(reminder, known))
         if reminder.kind != file.path.stem:
             file.add_error(("kind",), reminder.kind, f"应与文件名一致：{file.path.stem}")
         if reminder.kind in taken:
@@ -103,15 +105,18 @@ def _standing(
     return reminder
 
 
-def _service(file: YamlDocument, known: ValidationScope, *, points_known: bool) -> Service | None:
+def _read_service(
+    file: YamlDocument, known: ValidationScope, *, points_known: bool
+) -> Service | None:
     """The service, each version read by itself, so that a mistake in one does not hide the others."""
     if not isinstance(file.data, dict) or not isinstance(file.data.get("versions"), list):
         return file.parse(Service)
-    versions = [_Version(file, index) for index in range(len(file.data["versions"]))]
+    versions = [_VersionReader(file, index) for index in range(len(file.data["versions"]))]
     for index, version in enumerate(versions):
         version.read(versions[:index])
     service = file.parse(
-        Service, {**file.data, "versions": [version.model or REFUSED for version in versions]}
+        Service,
+        {**file.data, "versions": [version.model or _INVALID_VERSION for version in versions]},
     )
     if file.data.get("service") not in (None, file.path.stem):
         file.add_error(("service",), f"{file.data['service']}", f"应与文件名一致：{file.path.stem}")
@@ -130,11 +135,11 @@ def _service(file: YamlDocument, known: ValidationScope, *, points_known: bool) 
                 "版本按日期从早到晚排列",
             )
     if service is not None:
-        _note(file, validate_service(service, known))
+        _add_mistakes(file, validate_service(service, known))
     return service
 
 
-class _Version:
+class _VersionReader:
     """One version of a file: as written, or as in an earlier version (`as_in`) with the keys given here instead."""
 
     def __init__(self, file: YamlDocument, index: int) -> None:
@@ -143,9 +148,9 @@ class _Version:
         self.written: Any = file.data["versions"][index]
         own = self.written if isinstance(self.written, dict) else {}
         self.origins: dict[str, Place] = {key: (*self.place, key) for key in own}
-        self.model: Version | None = None
+        self.model: ServiceVersion | None = None
 
-    def read(self, earlier: Sequence[_Version]) -> None:
+    def read(self, earlier: Sequence[_VersionReader]) -> None:
         """Take over what `as_in` names, and check the whole; what was told of the earlier version is not told again."""
         if isinstance(self.written, dict) and "as_in" in self.written:
             named = str(self.written["as_in"])
@@ -166,7 +171,7 @@ class _Version:
             self.origins = {**base.origins, **self.origins}
             if base.model is None:
                 return
-        self.model = self.file.parse(Version, self.written, self.place)
+        self.model = self.file.parse(ServiceVersion, self.written, self.place)
 
     def origin(self, place: Place) -> Place:
         """Where a part was written: in this version, or in the one it was taken over from."""
@@ -177,6 +182,6 @@ class _Version:
         )
 
 
-def _note(file: YamlDocument, mistakes: Iterable[Mistake]) -> None:
+def _add_mistakes(file: YamlDocument, mistakes: Iterable[Mistake]) -> None:
     for place, found, meant in mistakes:
         file.add_error(place, found, meant)

@@ -68,7 +68,7 @@ class Origins(ClosedModel):
     amount: Origin | None = None
 
 
-class Example(ClosedModel):
+class ServiceExample(ClosedModel):
     """One resident and what the service must say of them. What is not named is unknown, points 0.
 
     eligible: true, or false with `points_short` when only points are lacking, without it when something else is.
@@ -130,7 +130,7 @@ def _areas(value: Any) -> Any:
     return value
 
 
-class Version(ClosedModel):
+class ServiceVersion(ClosedModel):
     """The service as it stands from the scoring date `from` on, until the next version begins.
 
     A resident has a row of the service when their residence district is among `districts` and all conditions are
@@ -149,7 +149,7 @@ class Version(ClosedModel):
     window: Annotated[
         Literal["all_year", "school_calendar"], literal_type("all_year", "school_calendar")
     ]
-    examples: Annotated[list[Example], _flat(Example), Field(min_length=1)]
+    examples: Annotated[list[ServiceExample], _flat(ServiceExample), Field(min_length=1)]
 
     @field_serializer("begins")
     def _iso(self, begins: dt.date) -> str:
@@ -229,10 +229,10 @@ class Service(ClosedModel):
     department: Text
     purpose: Text
     legal_basis: Text
-    versions: list[Version] = Field(min_length=1)
+    versions: list[ServiceVersion] = Field(min_length=1)
     reminder: ServiceReminder | None = None
 
-    def in_force(self, as_of: dt.date) -> Version | None:
+    def in_force(self, as_of: dt.date) -> ServiceVersion | None:
         """The newest version that begins on or before the scoring date; None before the first."""
         begun = [version for version in self.versions if version.begins <= as_of]
         return begun[-1] if begun else None

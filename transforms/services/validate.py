@@ -33,11 +33,11 @@ from transforms.services.models import (
     Reminder,
     Service,
     ServiceReminder,
+    ServiceVersion,
     StandingReminder,
-    Version,
 )
 
-WANTED = {"number": "应为数值", "yes_no": "应为可判断真假的比较，例如 pension_months >= 6"}
+_WANTED = {"number": "应为数值", "yes_no": "应为可判断真假的比较，例如 pension_months >= 6"}
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,15 @@ class ValidationScope:
     districts: Mapping[str, str]
 
 
-def validate_version(version: Version, ends: dt.date, known: ValidationScope) -> Iterator[Mistake]:
+def validate_version(
+    version: ServiceVersion, ends: dt.date, known: ValidationScope
+) -> Iterator[Mistake]:
     """Mistakes of one version of a service, that is in force until the day before `ends`."""
     if version.districts != ALL:
         for index, code in enumerate(version.districts):
             if code not in known.districts:
                 yield ("districts", index), *describe_unknown("区县", code, known.districts)
-    columns = _columns(version, ends, known)
+    columns = _list_points_columns(version, ends, known)
     every = frozenset().union(*columns.values())
     names = build_service_names(known.facts, every, known.districts)
     expressions: list[tuple[Place, str, Kind]] = [
@@ -67,11 +69,11 @@ def validate_version(version: Version, ends: dt.date, known: ValidationScope) ->
     if version.amount:
         expressions.append((("amount", "monthly"), version.amount.monthly, NUMBER))
     for place, text, kind in expressions:
-        yield from _expression_mistakes(place, text, kind, names, columns)
-    yield from _threshold_mistakes(version, known)
+        yield from _validate_expression(place, text, kind, names, columns)
+    yield from _validate_threshold(version, known)
     for index, example in enumerate(version.examples):
         place = ("examples", index)
-        yield from _example_mistakes(place, example.facts, known.facts, every)
+        yield from _validate_example(place, example.facts, known.facts, every)
         if example.district not in known.districts:
             yield (*place, "district"), *describe_unknown("区县", example.district, known.districts)
 
@@ -83,7 +85,7 @@ def validate_service(service: Service, known: ValidationScope) -> Iterator[Mista
         return
     child = reminder.each == "child"
     names = build_reminder_names(known.facts, known.districts, child=child)
-    mistakes = _reminder_mistakes(
+    mistakes = _validate_reminder(
         reminder, names, build_text_names(known.facts, service=True, child=child)
     )
     yield from ((("reminder", *place), found, meant) for place, found, meant in mistakes)
@@ -99,17 +101,17 @@ def validate_standing_reminder(
     reminder: StandingReminder, known: ValidationScope
 ) -> Iterator[Mistake]:
     """Mistakes of a reminder that no service declares."""
-    yield from _reminder_mistakes(
+    yield from _validate_reminder(
         reminder, build_reminder_names(known.facts, known.districts), build_text_names(known.facts)
     )
     if reminder.cycle == "child":
         yield ("cycle",), "child", "只有服务的提醒可以按子女"
     for index, example in enumerate(reminder.examples):
-        yield from _example_mistakes(("examples", index), example.facts, known.facts, ())
+        yield from _validate_example(("examples", index), example.facts, known.facts, ())
 
 
-def _columns(
-    version: Version, ends: dt.date, known: ValidationScope
+def _list_points_columns(
+    version: ServiceVersion, ends: dt.date, known: ValidationScope
 ) -> dict[dt.date, frozenset[str]]:
     """The points columns at each day on which they change while the version is in force."""
     changes = {
@@ -124,7 +126,7 @@ def _columns(
     return {day: columns for day, columns in found.items() if columns}
 
 
-def _expression_mistakes(
+def _validate_expression(
     place: Place,
     text: str,
     kind: Kind,
@@ -137,7 +139,7 @@ def _expression_mistakes(
         yield place, error.found, error.expected
         return
     if expression.kind != kind:
-        yield place, f"{text!r}", WANTED[kind.name]
+        yield place, f"{text!r}", _WANTED[kind.name]
     every: frozenset[str] = frozenset().union(*columns.values())
     for name in sorted(expression.names & every):
         missing = next((day for day, there in columns.items() if name not in there), None)
@@ -145,7 +147,7 @@ def _expression_mistakes(
             yield place, f"{missing} 起的积分表没有 {name}", "请从这一天起写新的版本"
 
 
-def _threshold_mistakes(version: Version, known: ValidationScope) -> Iterator[Mistake]:
+def _validate_threshold(version: ServiceVersion, known: ValidationScope) -> Iterator[Mistake]:
     threshold = version.points.threshold
     for code in threshold.keys() - known.districts.keys() - {DEFAULT}:
         yield (
@@ -159,7 +161,7 @@ def _threshold_mistakes(version: Version, known: ValidationScope) -> Iterator[Mi
         yield ("points", "threshold"), f"没有 {'、'.join(uncovered)} 的分数", "请补上，或写 default"
 
 
-def _example_mistakes(
+def _validate_example(
     place: Place, given: Mapping[str, Any], facts: Mapping[str, Fact], points: Iterable[str]
 ) -> Iterator[Mistake]:
     names = {*facts, *points}
@@ -175,12 +177,12 @@ def _example_mistakes(
             yield (*place, name), f"{value}", str(error)
 
 
-def _reminder_mistakes(
+def _validate_reminder(
     reminder: Reminder, names: Mapping[str, Kind], told: frozenset[str]
 ) -> Iterator[Mistake]:
     who = reminder.who if isinstance(reminder, ServiceReminder | StandingReminder) else None
     if who is not None:
-        yield from _expression_mistakes(("who",), who, YES_NO, names, {})
+        yield from _validate_expression(("who",), who, YES_NO, names, {})
     dates = [
         name for name, kind in names.items() if kind == DATE and name not in ("as_of", *WINDOW)
     ]

@@ -11,7 +11,7 @@ from typing import Any
 
 from expectations.source_loader import collect_facts, load_sources
 from expectations.source_model import Fact, Source
-from tests.support.both_engines import Resident
+from tests.support.both_engines import ExampleResident
 from transforms.points.load import load_tables
 from transforms.points.models import PointsTable
 
@@ -25,7 +25,7 @@ People = Sequence[tuple[Given, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Policy:
+class AcceptancePolicy:
     """A folder with `sources/` and `points/`, loaded as the house loads its own."""
 
     name: str
@@ -62,10 +62,10 @@ class Policy:
         return [*steps, *self.people]
 
     @property
-    def residents(self) -> list[Resident]:
+    def residents(self) -> list[ExampleResident]:
         """The people of the cases, in their order."""
         return [
-            Resident(
+            ExampleResident(
                 {name: value for name, value in given.items() if name not in ("as_of", "district")},
                 given.get("as_of", self.as_of),
                 given.get("district", "none"),

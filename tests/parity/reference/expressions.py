@@ -28,7 +28,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def evaluate(text: str, names: Mapping[str, Value]) -> Value:
+def evaluate_expression(text: str, names: Mapping[str, Value]) -> Value:
     """The value of an expression; `names` gives facts, points, as_of and district. KeyError for an unknown name."""
     reader = _Reader(text, names)
     value = reader.either()
@@ -37,19 +37,19 @@ def evaluate(text: str, names: Mapping[str, Value]) -> Value:
     return value
 
 
-def holds(text: str, names: Mapping[str, Value]) -> bool:
+def is_condition_met(text: str, names: Mapping[str, Value]) -> bool:
     """A condition holds only when it is true: neither false nor unknown."""
-    return evaluate(text, names) is True
+    return evaluate_expression(text, names) is True
 
 
-def both(left: Value, right: Value) -> Value:
+def _and(left: Value, right: Value) -> Value:
     """Kleene's and."""
     if left is False or right is False:
         return False
     return None if left is None or right is None else True
 
 
-def negated(value: Value) -> Value:
+def _not(value: Value) -> Value:
     return None if value is None else not value
 
 
@@ -77,17 +77,17 @@ class _Reader:
     def either(self) -> Value:
         value = self.all()
         while self.take("or"):
-            value = negated(both(negated(value), negated(self.all())))
+            value = _not(_and(_not(value), _not(self.all())))
         return value
 
     def all(self) -> Value:
         value = self.not_()
         while self.take("and"):
-            value = both(value, self.not_())
+            value = _and(value, self.not_())
         return value
 
     def not_(self) -> Value:
-        return negated(self.not_()) if self.take("not") else self.comparison()
+        return _not(self.not_()) if self.take("not") else self.comparison()
 
     def comparison(self) -> Value:
         left = self.sum()
@@ -97,35 +97,35 @@ class _Reader:
             return left is None
         for words, flip in ((("not", "in"), True), (("in",), False)):
             if self.take(*words):
-                return negated(self.in_list(left)) if flip else self.in_list(left)
+                return _not(self.in_list(left)) if flip else self.in_list(left)
         for words, flip in ((("not", "between"), True), (("between",), False)):
             if self.take(*words):
-                return negated(self.between(left)) if flip else self.between(left)
+                return _not(self.between(left)) if flip else self.between(left)
         if self.peek() in COMPARISONS or self.peek() == "is":
             sign = self.peek().replace("is", "=")
             self.at += 1
-            return compared(sign, left, self.sum())
+            return _compare(sign, left, self.sum())
         return left
 
     def in_list(self, left: Value) -> Value:
         found: Value = False
         self.take("(")
         while not self.take(")"):
-            same = compared("=", left, self.sum())
-            found = negated(both(negated(found), negated(same)))
+            same = _compare("=", left, self.sum())
+            found = _not(_and(_not(found), _not(same)))
             self.take(",")
         return found
 
     def between(self, left: Value) -> Value:
         low = self.sum()
         self.take("and")
-        return both(compared(">=", left, low), compared("<=", left, self.sum()))
+        return _and(_compare(">=", left, low), _compare("<=", left, self.sum()))
 
     def sum(self) -> Value:
         value = self.product()
         while self.peek() in ("+", "-"):
             sign = 1 if self.take("+") else -1 if self.take("-") else 0
-            value = added(value, self.product(), sign)
+            value = _add(value, self.product(), sign)
         return value
 
     def product(self) -> Value:
@@ -134,7 +134,7 @@ class _Reader:
             divide = self.take("/") or not self.take("*")
             right = self.signed()
             known = value is not None and right is not None
-            value = None if not known else divided(value, right) if divide else value * right
+            value = None if not known else _divide(value, right) if divide else value * right
         return value
 
     def signed(self) -> Value:
@@ -162,7 +162,7 @@ class _Reader:
         return self.names[original]
 
 
-def divided(left: Decimal, right: Decimal) -> Value:
+def _divide(left: Decimal, right: Decimal) -> Value:
     """A quotient: both sides with four decimals, the result with four, the rest cut off; None when dividing by 0."""
     above, under = (
         Decimal(side).quantize(Decimal("0.0001"), ROUND_HALF_UP) for side in (left, right)
@@ -170,7 +170,7 @@ def divided(left: Decimal, right: Decimal) -> Value:
     return None if under == 0 else (above / under).quantize(Decimal("0.0001"), ROUND_DOWN)
 
 
-def compared(sign: str, left: Value, right: Value) -> Value:
+def _compare(sign: str, left: Value, right: Value) -> Value:
     """One comparison; a date may be compared with its text."""
     if left is None or right is None:
         return None
@@ -181,7 +181,7 @@ def compared(sign: str, left: Value, right: Value) -> Value:
     return COMPARISONS[sign](left, right)
 
 
-def added(left: Value, right: Value, sign: int) -> Value:
+def _add(left: Value, right: Value, sign: int) -> Value:
     """A sum or difference; a date plus or minus a number of days is a date, of two dates the days between."""
     if left is None or right is None:
         return None

@@ -14,23 +14,23 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.source_model import COUNTED_UNITS, Fact, Source, Span
-from tests.parity.reference.expressions import evaluate
-from tests.parity.reference.national_id import birth_date
+from tests.parity.reference.expressions import evaluate_expression
+from tests.parity.reference.national_id import parse_birth_date
 from tests.parity.reference.rows import (
     Correction,
     Received,
     Tables,
-    corrections,
-    residents,
-    running,
-    standing,
+    find_corrections,
+    find_residents,
+    is_running,
+    select_standing,
 )
 from tests.parity.reference.values import Row
 
 WHOLE_UNITS = {"years", "months", "count", "people"}
 
 
-def facts(
+def compute_facts(
     sources: Mapping[str, Source], clean: Mapping[str, Received], month: Month, tables: Tables
 ) -> dict[str, dict[str, Any]]:
     """What is known of each resident (18-character ID) on the month's last day: every declared fact by name.
@@ -39,20 +39,20 @@ def facts(
     """
     as_of = month.last_day
     kept = {
-        name: standing(source, clean.get(name, []), as_of, tables)
+        name: select_standing(source, clean.get(name, []), as_of, tables)
         for name, source in sources.items()
     }
-    corrected = corrections(sources, kept, as_of)
+    corrected = find_corrections(sources, kept, as_of)
     return {
-        person: Resident(
+        person: _Resident(
             sources, kept, person, as_of, tables, corrected.get(person, {})
         ).all_facts()
-        for person in residents(sources, kept)
+        for person in find_residents(sources, kept)
     }
 
 
 @dataclass
-class Resident:
+class _Resident:
     """One person, with everything that it takes to work out a fact."""
 
     sources: Mapping[str, Source]
@@ -72,10 +72,10 @@ class Resident:
         """The value of a fact: as corrected, if a correction holds; else looked up, derived or measured."""
         source, fact = self.declared(name)
         correction = self.corrected.get(f"fact:{name}")
-        if correction and takes(fact, correction.value):
+        if correction and _takes(fact, correction.value):
             return correction.value == 1 if fact.unit == "yes_no" else correction.value
         if fact.derive:
-            value = evaluate(fact.derive, _Facts(self))
+            value = evaluate_expression(fact.derive, _Facts(self))
             return (
                 value is True if fact.unit == "yes_no" else value
             )  # a person without the data has "no", never null
@@ -99,15 +99,15 @@ class Resident:
     def rows(self, source: Source, fact: Fact) -> list[Row]:
         """The person's rows that this fact is about."""
         mine = [row for row in self.kept[source.source] if row[source.person] == self.person]
-        return picked(fact, [row for row in mine if self.counts(fact, row)])
+        return _picked(fact, [row for row in mine if self.counts(fact, row)])
 
     def counts(self, fact: Fact, row: Row) -> bool:
         """Whether a row passes all filters of the fact."""
         if any(row[column] not in values for column, values in fact.where.items()):
             return False
-        if fact.current and not running(fact.current, row, self.as_of):
+        if fact.current and not is_running(fact.current, row, self.as_of):
             return False
-        if fact.open and not still_open(fact.open, row, self.as_of):
+        if fact.open and not _is_open(fact.open, row, self.as_of):
             return False
         if fact.within:
             day = row[fact.within.of]
@@ -116,7 +116,7 @@ class Resident:
                 or not (Month.of(self.as_of) - fact.within.last_months).last_day < day <= self.as_of
             ):
                 return False
-        if fact.turns and not turns(row[fact.turns.of], fact.turns.age, self.as_of):
+        if fact.turns and not _turns(row[fact.turns.of], fact.turns.age, self.as_of):
             return False
         return not fact.listed or any(
             line["year"] == str(self.as_of.year)
@@ -128,7 +128,7 @@ class Resident:
 class _Facts(dict[str, Any]):
     """Names of an expression, worked out when asked for."""
 
-    def __init__(self, resident: Resident) -> None:
+    def __init__(self, resident: _Resident) -> None:
         super().__init__(as_of=resident.as_of)
         self.resident = resident
 
@@ -136,7 +136,7 @@ class _Facts(dict[str, Any]):
         return self.resident.fact(name)
 
 
-def takes(fact: Fact, value: Decimal) -> bool:
+def _takes(fact: Fact, value: Decimal) -> bool:
     """Whether a correction can give a fact this value: 0 or 1 for no or yes, whole numbers of 32 bits for what is counted."""
     if fact.unit == "yes_no":
         return value in (0, 1)
@@ -144,7 +144,7 @@ def takes(fact: Fact, value: Decimal) -> bool:
     return fact.unit in COUNTED_UNITS and value >= 0 and whole
 
 
-def picked(fact: Fact, rows: list[Row]) -> list[Row]:
+def _picked(fact: Fact, rows: list[Row]) -> list[Row]:
     """The one greatest row where the fact is about one, else all."""
     return (
         [max(rows, key=lambda row: [row[name] for name in fact.pick])]
@@ -153,32 +153,32 @@ def picked(fact: Fact, rows: list[Row]) -> list[Row]:
     )
 
 
-def still_open(span: Span, row: Row, as_of: dt.date) -> bool:
+def _is_open(span: Span, row: Row, as_of: dt.date) -> bool:
     """Recorded, and not cleared or cleared after the day."""
     begun, cleared = row[span.begins], row[span.ends]
     return begun is not None and begun <= as_of and (cleared is None or cleared > as_of)
 
 
-def enrolment_year(as_of: dt.date) -> int:
+def find_enrolment_year(as_of: dt.date) -> int:
     """The year of the next 31 August on or after the day."""
     return as_of.year if as_of <= dt.date(as_of.year, 8, 31) else as_of.year + 1
 
 
-def turns(child: str, age: int, as_of: dt.date) -> bool:
-    year = enrolment_year(as_of)
-    return dt.date(year - age - 1, 9, 1) <= birth_date(child) <= dt.date(year - age, 8, 31)
+def _turns(child: str, age: int, as_of: dt.date) -> bool:
+    year = find_enrolment_year(as_of)
+    return dt.date(year - age - 1, 9, 1) <= parse_birth_date(child) <= dt.date(year - age, 8, 31)
 
 
-def months_after(day: dt.date, months: int) -> dt.date:
+def add_months(day: dt.date, months: int) -> dt.date:
     """The corresponding day some months later, or that month's last day where there is none (Civil Code, art. 202)."""
     month = Month.of(day) + months
     return month.last_day.replace(day=min(day.day, month.last_day.day))
 
 
-def full_months(begun: dt.date, as_of: dt.date) -> int:
+def count_full_months(begun: dt.date, as_of: dt.date) -> int:
     """How many whole months have passed, counted one by one; 0 for a day to come."""
     months = 0
-    while months_after(begun, months + 1) <= as_of:
+    while add_months(begun, months + 1) <= as_of:
         months += 1
     return months
 
@@ -187,11 +187,11 @@ def _of(fact: Fact, row: Row) -> Any:
     return row[fact.of or ""]
 
 
-def _count(resident: Resident, source: Source, fact: Fact) -> int:
+def _count(resident: _Resident, source: Source, fact: Fact) -> int:
     return len(resident.rows(source, fact))
 
 
-def _exists(resident: Resident, source: Source, fact: Fact) -> bool:
+def _exists(resident: _Resident, source: Source, fact: Fact) -> bool:
     return bool(resident.rows(source, fact))
 
 
@@ -207,11 +207,11 @@ def _record(fact: Fact, row: Row) -> Decimal:
     return value
 
 
-def _sum(resident: Resident, source: Source, fact: Fact) -> Decimal:
+def _sum(resident: _Resident, source: Source, fact: Fact) -> Decimal:
     return sum((_record(fact, row) for row in resident.rows(source, fact)), Decimal(0))
 
 
-def _value(resident: Resident, source: Source, fact: Fact) -> Any:
+def _value(resident: _Resident, source: Source, fact: Fact) -> Any:
     """The value in the one row; nothing there is no in a yes/no fact, 0 of what is counted, else null (a rent too)."""
     values = [_of(fact, row) for row in resident.rows(source, fact)]
     found = values[0] if values else None
@@ -220,23 +220,28 @@ def _value(resident: Resident, source: Source, fact: Fact) -> Any:
     return bool(found) if fact.unit == "yes_no" else found
 
 
-def _highest(resident: Resident, source: Source, fact: Fact) -> str | None:
+def _highest(resident: _Resident, source: Source, fact: Fact) -> str | None:
     values = {_of(fact, row) for row in resident.rows(source, fact)}
     reached = [rung[0] for rung in fact.ladder if values & set(rung)]
     return reached[-1] if reached else fact.otherwise
 
 
-def _full_months(resident: Resident, source: Source, fact: Fact) -> int:
+def _full_months(resident: _Resident, source: Source, fact: Fact) -> int:
     begun = [_of(fact, row) for row in resident.rows(source, fact) if _of(fact, row) is not None]
-    return full_months(min(begun), resident.as_of) if begun else 0
+    return count_full_months(min(begun), resident.as_of) if begun else 0
 
 
-def _full_years(resident: Resident, source: Source, fact: Fact) -> int:
+def _full_years(resident: _Resident, source: Source, fact: Fact) -> int:
     assert source.columns[fact.of or ""].type == "id"
-    return full_months(birth_date(_of(fact, resident.rows(source, fact)[0])), resident.as_of) // 12
+    return (
+        count_full_months(
+            parse_birth_date(_of(fact, resident.rows(source, fact)[0])), resident.as_of
+        )
+        // 12
+    )
 
 
-def _months(resident: Resident, source: Source, fact: Fact) -> list[Month]:
+def _months(resident: _Resident, source: Source, fact: Fact) -> list[Month]:
     """The distinct months that have come, in order."""
     return sorted(
         {
@@ -247,21 +252,21 @@ def _months(resident: Resident, source: Source, fact: Fact) -> list[Month]:
     )
 
 
-def _distinct_months(resident: Resident, source: Source, fact: Fact) -> int:
+def _distinct_months(resident: _Resident, source: Source, fact: Fact) -> int:
     return len(_months(resident, source, fact))
 
 
-def _last_month(resident: Resident, source: Source, fact: Fact) -> dt.date | None:
+def _last_month(resident: _Resident, source: Source, fact: Fact) -> dt.date | None:
     months = _months(resident, source, fact)
     return months[-1].first_day if months else None
 
 
-def _gap_months(resident: Resident, source: Source, fact: Fact) -> int | None:
+def _gap_months(resident: _Resident, source: Source, fact: Fact) -> int | None:
     months = _months(resident, source, fact)
     return Month.of(resident.as_of).ordinal - months[-1].ordinal if months else None
 
 
-def _run_months(resident: Resident, source: Source, fact: Fact) -> int:
+def _run_months(resident: _Resident, source: Source, fact: Fact) -> int:
     months = _months(resident, source, fact)
     length = 0
     while months and months[-1] - length in months:
@@ -269,7 +274,7 @@ def _run_months(resident: Resident, source: Source, fact: Fact) -> int:
     return length
 
 
-def _sum_by_year(resident: Resident, source: Source, fact: Fact) -> dict[int, Decimal]:
+def _sum_by_year(resident: _Resident, source: Source, fact: Fact) -> dict[int, Decimal]:
     (date_column,) = fact.keys
     first_year = resident.as_of.year - (fact.years or 0) + 1
     sums: dict[int, Decimal] = {}
@@ -280,7 +285,7 @@ def _sum_by_year(resident: Resident, source: Source, fact: Fact) -> dict[int, De
     return sums
 
 
-def _sum_by_key(resident: Resident, source: Source, fact: Fact) -> dict[str, Decimal]:
+def _sum_by_key(resident: _Resident, source: Source, fact: Fact) -> dict[str, Decimal]:
     sums: dict[str, Decimal] = {}
     for row in resident.rows(source, fact):
         key = ":".join(row[name] for name in fact.keys)
@@ -288,9 +293,9 @@ def _sum_by_key(resident: Resident, source: Source, fact: Fact) -> dict[str, Dec
     return sums
 
 
-def _list(resident: Resident, source: Source, fact: Fact) -> list[tuple[Any, str, int]]:
+def _list(resident: _Resident, source: Source, fact: Fact) -> list[tuple[Any, str, int]]:
     """The children due: (child, level, enrolment year)."""
-    year = enrolment_year(resident.as_of)
+    year = find_enrolment_year(resident.as_of)
     return sorted(
         (_of(fact, row), level, year)
         for level, name in fact.levels.items()
@@ -298,7 +303,7 @@ def _list(resident: Resident, source: Source, fact: Fact) -> list[tuple[Any, str
     )
 
 
-MEASURES: dict[str, Callable[[Resident, Source, Fact], Any]] = {
+MEASURES: dict[str, Callable[[_Resident, Source, Fact], Any]] = {
     "count": _count,
     "exists": _exists,
     "sum": _sum,

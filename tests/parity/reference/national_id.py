@@ -13,41 +13,41 @@ BLANKS = (
 FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 
 
-def trimmed(text: str | None) -> str | None:
+def trim_text(text: str | None) -> str | None:
     """The text without blanks around it; None when nothing is left."""
     stripped = (text or "").strip(BLANKS)
     return stripped or None
 
 
-def check_character(first_17: str) -> str:
+def compute_check_character(first_17: str) -> str:
     """ISO 7064 MOD 11-2, summed from the left with the standard's weights."""
     total = sum(int(digit) * pow(2, 17 - place, 11) for place, digit in enumerate(first_17))
     return "10X98765432"[total % 11]
 
 
-def normal_id(text: str, received_last_day: dt.date) -> str | None:
+def normalise_id(text: str, received_last_day: dt.date) -> str | None:
     """The 18-character ID meant by the text, or None when it is no ID of a person born by that day."""
     compact = "".join(c for c in text.translate(FULL_WIDTH) if c not in BLANKS).replace("x", "X")
     if re.fullmatch(r"[0-9]{15}", compact):
         longer = compact[:6] + "19" + compact[6:]
-        compact = longer + check_character(longer)
+        compact = longer + compute_check_character(longer)
     if (
         not re.fullmatch(r"[0-9]{17}[0-9X]", compact)
-        or check_character(compact[:17]) != compact[17]
+        or compute_check_character(compact[:17]) != compact[17]
     ):
         return None
     try:
-        born = birth_date(compact)
+        born = parse_birth_date(compact)
     except ValueError:
         return None
     return compact if dt.date(1900, 1, 1) <= born <= received_last_day else None
 
 
-def birth_date(resident_id: str) -> dt.date:
+def parse_birth_date(resident_id: str) -> dt.date:
     """The birth date in an 18-character ID; ValueError when there is no such day."""
     return dt.date(int(resident_id[6:10]), int(resident_id[10:12]), int(resident_id[12:14]))
 
 
-def full_width(text: str) -> str:
+def to_full_width(text: str) -> str:
     """The same text as a Chinese input method writes it: the other direction, for generators."""
     return "".join(chr(ord(c) + 0xFEE0) if 0x21 <= ord(c) <= 0x7E else c for c in text)

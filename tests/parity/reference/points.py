@@ -12,9 +12,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from tests.parity.reference.expressions import evaluate, holds
+from tests.parity.reference.expressions import evaluate_expression, is_condition_met
 from tests.parity.reference.rows import Correction
-from transforms.points.models import AWARD, Indicator, Version
+from transforms.points.models import AWARD, Indicator, PointsVersion
 from transforms.points.rules import (
     Axis,
     Band,
@@ -33,35 +33,35 @@ MOST = Decimal("999.99")  # a corrected indicator has 0 to this many points
 NOTHING: Mapping[str, Correction] = {}
 
 
-def points(
-    city: Version,
-    districts: Mapping[str, Version],
+def compute_points(
+    city: PointsVersion,
+    districts: Mapping[str, PointsVersion],
     facts: Facts,
     district: str,
     as_of: dt.date,
     corrections: Mapping[str, Correction] = NOTHING,
 ) -> dict[str, Decimal | None]:
     """Every points column of the resident's row, by name; indicators of other districts are None."""
-    own = indicator_points(city, facts, district, as_of, corrections)
+    own = _indicator_points(city, facts, district, as_of, corrections)
     columns: dict[str, Decimal | None] = {f"{code}_points": value for code, value in own.items()}
     local: dict[str, Decimal] = {}
     for code, version in districts.items():
         lived_in = code == district
         if lived_in:
-            local = indicator_points(version, facts, district, as_of, corrections, f"{code}:")
+            local = _indicator_points(version, facts, district, as_of, corrections, f"{code}:")
         columns |= {
             f"d{code}_{name}_points": local[name] if lived_in else None
             for name in version.indicators
         }
     sections = {
-        code: combined(city, code, section.cap, "sum", own)
+        code: _combined(city, code, section.cap, "sum", own)
         for code, section in city.sections.items()
     }
     columns |= {f"{code}_points": value for code, value in sections.items()}
     common = sum(
         (-v if city.sections[code].subtract else v for code, v in sections.items()), Decimal(0)
     )
-    given = district_points(districts.get(district), local)
+    given = _district_points(districts.get(district), local)
     return columns | {
         "common_points": common,
         "district_points": given,
@@ -69,19 +69,23 @@ def points(
     }
 
 
-def before(
-    city: Version, districts: Mapping[str, Version], facts: Facts, district: str, as_of: dt.date
+def compute_points_before_corrections(
+    city: PointsVersion,
+    districts: Mapping[str, PointsVersion],
+    facts: Facts,
+    district: str,
+    as_of: dt.date,
 ) -> dict[str, Decimal]:
     """What each indicator would give without corrections, by correction target."""
-    found = indicator_points(city, facts, district, as_of, NOTHING)
+    found = _indicator_points(city, facts, district, as_of, NOTHING)
     if district in districts:
-        local = indicator_points(districts[district], facts, district, as_of, NOTHING)
+        local = _indicator_points(districts[district], facts, district, as_of, NOTHING)
         found |= {f"{district}:{name}": value for name, value in local.items()}
     return found
 
 
-def indicator_points(
-    version: Version,
+def _indicator_points(
+    version: PointsVersion,
     facts: Facts,
     district: str,
     as_of: dt.date,
@@ -92,28 +96,28 @@ def indicator_points(
     return {
         code: given.value
         if (given := corrections.get(prefix + code)) and 0 <= given.value <= MOST
-        else rounded(worth(indicator, facts, district, as_of))
+        else round_points(_worth(indicator, facts, district, as_of))
         for code, indicator in version.indicators.items()
     }
 
 
-def district_points(version: Version | None, local: Mapping[str, Decimal]) -> Decimal:
+def _district_points(version: PointsVersion | None, local: Mapping[str, Decimal]) -> Decimal:
     return (
-        combined(version, "district", version.sections["district"].cap, "sum", local)
+        _combined(version, "district", version.sections["district"].cap, "sum", local)
         if version
         else Decimal(0)
     )
 
 
-def combined(
-    version: Version, parent: str, cap: Decimal | None, how: str, own: Mapping[str, Decimal]
+def _combined(
+    version: PointsVersion, parent: str, cap: Decimal | None, how: str, own: Mapping[str, Decimal]
 ) -> Decimal:
     """The sum or the highest of what stands directly in a section or group (inner groups first), at most the cap."""
     inside = [
         own[code] for code, indicator in version.indicators.items() if indicator.section == parent
     ]
     inside += [
-        combined(version, code, group.cap, group.combine, own)
+        _combined(version, code, group.cap, group.combine, own)
         for code, group in version.groups.items()
         if group.parent == parent
     ]
@@ -121,22 +125,22 @@ def combined(
     return value if cap is None else min(cap, value)
 
 
-def worth(indicator: Indicator, facts: Facts, district: str, as_of: dt.date) -> Fraction:
+def _worth(indicator: Indicator, facts: Facts, district: str, as_of: dt.date) -> Fraction:
     """The unrounded points of an indicator: conditions, then the lesser of two facts, then the rule, then the cap."""
     names = {**facts, "as_of": as_of, "district": district}
-    if indicator.when is not None and not holds(indicator.when, names):
+    if indicator.when is not None and not is_condition_met(indicator.when, names):
         return Fraction(0)
-    if indicator.unless is not None and evaluate(indicator.unless, names) is True:
+    if indicator.unless is not None and evaluate_expression(indicator.unless, names) is True:
         return Fraction(0)
-    value = fact_value(indicator.fact, facts, district) if indicator.fact else None
+    value = _fact_value(indicator.fact, facts, district) if indicator.fact else None
     if indicator.at_most is not None:
         limit = facts[indicator.at_most]
         value = None if value is None or limit is None else min(value, limit)
-    given = ruled(indicator.rule, value, facts, as_of)
+    given = apply_rule(indicator.rule, value, facts, as_of)
     return given if indicator.cap is None else min(given, Fraction(indicator.cap))
 
 
-def fact_value(fact: str, facts: Facts, district: str) -> Any:
+def _fact_value(fact: str, facts: Facts, district: str) -> Any:
     """The value of a fact; `award:x` is what the residence district granted under x, None when nothing."""
     return (
         facts["awards"].get(f"{district}:{fact.removeprefix(AWARD)}")
@@ -145,13 +149,13 @@ def fact_value(fact: str, facts: Facts, district: str) -> Any:
     )
 
 
-def rounded(value: Fraction) -> Decimal:
+def round_points(value: Fraction) -> Decimal:
     """Two decimals, halves away from zero."""
     cents = math.floor(abs(value) * 100 + Fraction(1, 2))
     return Decimal(-cents if value < 0 else cents) / 100
 
 
-def ruled(rule: Rule, value: Any, facts: Facts, as_of: dt.date) -> Fraction:
+def apply_rule(rule: Rule, value: Any, facts: Facts, as_of: dt.date) -> Fraction:
     """What a rule gives for a value (families and two-way tables read their own facts); unknown gives nothing."""
     if rule.counts is not None:
         return sum(
@@ -237,7 +241,10 @@ def _flat(amount: Decimal, value: bool) -> Fraction:
 def _per_year(per_year: PerYear, hours: Mapping[int, Decimal], as_of: dt.date) -> Fraction:
     years = [year for year in hours if as_of.year - per_year.years < year <= as_of.year]
     return sum(
-        (min(Fraction(per_year.cap), ruled(per_year.rule, hours[y], {}, as_of)) for y in years),
+        (
+            min(Fraction(per_year.cap), apply_rule(per_year.rule, hours[y], {}, as_of))
+            for y in years
+        ),
         Fraction(0),
     )
 

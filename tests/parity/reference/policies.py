@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from expectations.source_model import COUNTED_UNITS, Fact
 from tests.parity.reference.facts import WHOLE_UNITS
-from transforms.points.models import Version
+from transforms.points.models import PointsVersion
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Text = dict[str, Any]
@@ -26,14 +26,14 @@ MARKS = (-1, 0, 1, 2, 5, 10, 12, 18, 24, 35, 36, 60, 61, 120)
 
 
 @dataclass(frozen=True)
-class Policy:
+class DrawnPolicy:
     """The city's version and the districts', and what they were made from."""
 
-    city: Version
-    districts: Mapping[str, Version]
+    city: PointsVersion
+    districts: Mapping[str, PointsVersion]
 
 
-class Drawer:
+class _Drawer:
     """Draws the parts of one policy over the declared facts."""
 
     def __init__(self, draw: Draw, facts: Mapping[str, Fact]) -> None:
@@ -238,7 +238,7 @@ class Drawer:
         }
         return {**found, **texts, "section": parent}
 
-    def version(self, sections: Text, forms: list[str], awards: bool) -> Version:
+    def version(self, sections: Text, forms: list[str], awards: bool) -> PointsVersion:
         """A version with groups under groups, every group and section in use."""
         groups: dict[str, Text] = {}
         for index in range(self.draw(st.integers(0, 3))):
@@ -257,7 +257,7 @@ class Drawer:
             indicators |= {
                 f"a{n}": self.around(self.one(parents), self.award(f"a{n}")) for n in range(2)
             }
-        return Version.model_validate(
+        return PointsVersion.model_validate(
             {
                 "from": "2021-09-08",
                 "basis": "文",
@@ -268,25 +268,25 @@ class Drawer:
         )
 
 
-RULES: dict[str, Callable[[Drawer], tuple[str | None, Any]]] = {
-    "bands": Drawer.bands,
-    "slope": Drawer.slope,
-    "levels": Drawer.by_level,
-    "each": Drawer.each,
-    "tiers": Drawer.tiers,
-    "steps": Drawer.steps,
-    "by_count": Drawer.by_count,
-    "flat": Drawer.flat,
-    "per_year": Drawer.per_year,
-    "counts": Drawer.family,
-    "table": Drawer.table,
+RULES: dict[str, Callable[[_Drawer], tuple[str | None, Any]]] = {
+    "bands": _Drawer.bands,
+    "slope": _Drawer.slope,
+    "levels": _Drawer.by_level,
+    "each": _Drawer.each,
+    "tiers": _Drawer.tiers,
+    "steps": _Drawer.steps,
+    "by_count": _Drawer.by_count,
+    "flat": _Drawer.flat,
+    "per_year": _Drawer.per_year,
+    "counts": _Drawer.family,
+    "table": _Drawer.table,
 }
 
 
 @st.composite
-def policies(draw: Draw, facts: Mapping[str, Fact]) -> Policy:
+def draw_policies(draw: Draw, facts: Mapping[str, Fact]) -> DrawnPolicy:
     """A city table with every rule form in some order, and two districts' tables."""
-    drawer = Drawer(draw, facts)
+    drawer = _Drawer(draw, facts)
     forms = draw(st.permutations(list(RULES)))
     sections: Text = {
         "base": {"title": "基础分"},
@@ -302,4 +302,4 @@ def policies(draw: Draw, facts: Mapping[str, Fact]) -> Policy:
         districts[code] = drawer.version(
             district, [drawer.one(RULES), drawer.one(RULES)], awards=True
         )
-    return Policy(city, districts)
+    return DrawnPolicy(city, districts)

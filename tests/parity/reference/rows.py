@@ -27,7 +27,9 @@ class Correction:
     value: Decimal
 
 
-def residents(sources: Mapping[str, Source], kept: Mapping[str, Sequence[Row]]) -> dict[str, Row]:
+def find_residents(
+    sources: Mapping[str, Source], kept: Mapping[str, Sequence[Row]]
+) -> dict[str, Row]:
     """The people who are scored, with their row of the spine."""
     return {
         row[source.person]: row
@@ -38,7 +40,7 @@ def residents(sources: Mapping[str, Source], kept: Mapping[str, Sequence[Row]]) 
     }
 
 
-def last_received(source: Source, received: Received) -> list[Row]:
+def keep_last_received(source: Source, received: Received) -> list[Row]:
     """Across months the row received last wins; without a key every row is its own record."""
     in_order = [row for _, row in sorted(received, key=lambda item: item[0])]
     if not source.key:
@@ -46,23 +48,25 @@ def last_received(source: Source, received: Received) -> list[Row]:
     return list({tuple(row[name] for name in source.key): row for row in in_order}.values())
 
 
-def standing(source: Source, received: Received, as_of: dt.date, tables: Tables) -> list[Row]:
+def select_standing(
+    source: Source, received: Received, as_of: dt.date, tables: Tables
+) -> list[Row]:
     """The rows that count: the last copy of each record, not void, by the ledger's newest posting, within quota."""
-    rows = last_received(source, received)
+    rows = keep_last_received(source, received)
     rows = [
         row
         for row in rows
         if all(row[column] == value for column, value in source.standing.items())
     ]
     if source.ledger:
-        rows = posted(source, rows)
+        rows = _posted(source, rows)
     if source.quota:
-        over = over_quota(source.quota, rows, as_of, tables)
+        over = find_over_quota(source.quota, rows, as_of, tables)
         rows = [row for row in rows if row not in over]
     return rows
 
 
-def posted(source: Source, rows: Sequence[Row]) -> list[Row]:
+def _posted(source: Source, rows: Sequence[Row]) -> list[Row]:
     """Of the postings of one person and account (null is one account) the newest decides, on a tie the named one."""
     ledger = source.ledger
     assert ledger is not None
@@ -84,7 +88,7 @@ def posted(source: Source, rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def over_quota(quota: Quota, rows: Sequence[Row], as_of: dt.date, tables: Tables) -> list[Row]:
+def find_over_quota(quota: Quota, rows: Sequence[Row], as_of: dt.date, tables: Tables) -> list[Row]:
     """The rows whose running sum, per grantor and calendar year, whoever they are for, exceeds the quota (none: 0)."""
     allowed = {
         (line[quota.per], int(line["year"])): Decimal(line[quota.of])
@@ -103,7 +107,7 @@ def over_quota(quota: Quota, rows: Sequence[Row], as_of: dt.date, tables: Tables
     return over
 
 
-def corrections(
+def find_corrections(
     sources: Mapping[str, Source], kept: Mapping[str, Sequence[Row]], as_of: dt.date
 ) -> dict[str, dict[str, Correction]]:
     """Per person and target the upheld correction that holds: decided, valid, the newest, then the largest case."""
@@ -113,14 +117,14 @@ def corrections(
             (case,) = source.key
             for row in sorted(kept[name], key=lambda row: (row[said.decided], row[case])):
                 upheld = all(row[column] == value for column, value in said.holds.items())
-                valid = running(said.valid, row, as_of)
+                valid = is_running(said.valid, row, as_of)
                 if upheld and valid and row[said.decided] <= as_of:
                     targets = holding.setdefault(row[source.person], {})
                     targets[row[said.target]] = Correction(row[case], row[said.value])
     return holding
 
 
-def running(span: Span, row: Row, as_of: dt.date) -> bool:
+def is_running(span: Span, row: Row, as_of: dt.date) -> bool:
     """Began on or before the day, and has not ended before it."""
     begun, ended = row[span.begins], row[span.ends]
     if begun is None or begun > as_of:
@@ -128,6 +132,6 @@ def running(span: Span, row: Row, as_of: dt.date) -> bool:
     return span.open_end if ended is None else ended >= as_of
 
 
-def unmatched(source: Source, received: Received, people: Mapping[str, Any]) -> int:
+def count_unmatched(source: Source, received: Received, people: Mapping[str, Any]) -> int:
     """How many of the rows received are about somebody who is no resident."""
     return sum(1 for _, row in received if row[source.person] not in people)

@@ -14,8 +14,14 @@ from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from expectations.source_model import Fact
-from tests.parity.reference.expressions import evaluate, holds
-from transforms.services.models import Reminder, Service, ServiceReminder, StandingReminder, Version
+from tests.parity.reference.expressions import evaluate_expression, is_condition_met
+from transforms.services.models import (
+    Reminder,
+    Service,
+    ServiceReminder,
+    ServiceVersion,
+    StandingReminder,
+)
 
 LEVELS = {"primary": "小学", "junior_middle": "初中"}
 LONG_SURNAMES = ("欧阳", "司马", "诸葛")
@@ -23,7 +29,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Resident:
+class ScoredResident:
     """One person on the scoring date: who they are, all facts and all points by column."""
 
     resident_id: str
@@ -38,7 +44,7 @@ class Resident:
 
 
 @dataclass(frozen=True)
-class Month:
+class ReminderMonth:
     """What else decides a month's reminders. eligible_before: None when the month before is not published.
 
     calendar: (district, year, level) to the first and last day. told: (month, reminder_id) of other months' lists.
@@ -55,7 +61,9 @@ class Month:
     kept: Sequence[Row] = field(default_factory=list)
 
 
-def decided(resident: Resident, services: Iterable[Service], as_of: dt.date) -> list[Row]:
+def decide_services(
+    resident: ScoredResident, services: Iterable[Service], as_of: dt.date
+) -> list[Row]:
     """The resident's rows of eligibility, by service."""
     rows = []
     for service in sorted(services, key=lambda one: one.service):
@@ -65,16 +73,16 @@ def decided(resident: Resident, services: Iterable[Service], as_of: dt.date) -> 
     return rows
 
 
-def _decided(resident: Resident, version: Version, as_of: dt.date) -> Row | None:
+def _decided(resident: ScoredResident, version: ServiceVersion, as_of: dt.date) -> Row | None:
     known = resident.known(as_of)
     if version.districts != "all" and resident.district not in version.districts:
         return None
-    if not all(holds(condition.when, known) for condition in version.conditions):
+    if not all(is_condition_met(condition.when, known) for condition in version.conditions):
         return None
     numbers = version.points.threshold
     threshold = numbers[resident.district] if resident.district in numbers else numbers["default"]
     in_sums = known | {name: Decimal(0) for name, given in resident.points.items() if given is None}
-    short = threshold - (evaluate(version.points.score, in_sums) or Decimal(0))
+    short = threshold - (evaluate_expression(version.points.score, in_sums) or Decimal(0))
     return {
         "eligible": short <= 0,
         "points_short": max(Decimal(short).quantize(Decimal("0.01"), ROUND_CEILING), Decimal(0)),
@@ -82,19 +90,19 @@ def _decided(resident: Resident, version: Version, as_of: dt.date) -> Row | None
     }
 
 
-def _amount(version: Version, known: Mapping[str, Any]) -> Decimal | None:
+def _amount(version: ServiceVersion, known: Mapping[str, Any]) -> Decimal | None:
     if version.amount is None:
         return None
-    value = evaluate(version.amount.monthly, known)
+    value = evaluate_expression(version.amount.monthly, known)
     step = Decimal(1) if version.amount.rounding == "yuan" else Decimal("0.01")
     return None if value is None else Decimal(value).quantize(step, ROUND_HALF_UP)
 
 
-def listed(
-    residents: Iterable[Resident],
+def list_reminders(
+    residents: Iterable[ScoredResident],
     services: Sequence[Service],
     standing: Iterable[StandingReminder],
-    month: Month,
+    month: ReminderMonth,
 ) -> list[Row]:
     """The month's reminder list when it may tell something new: what was kept, then what was not told before."""
     kept = {row["reminder_id"] for row in month.kept}
@@ -114,7 +122,7 @@ def listed(
     ]
 
 
-def _told(row: Row, month: Month) -> bool:
+def _told(row: Row, month: ReminderMonth) -> bool:
     """Told in another month; with `repeat`, in one that is less than so many months away."""
     away = [
         abs(_ordinal(month.as_of) - _ordinal(day))
@@ -129,17 +137,21 @@ def _ordinal(day: dt.date) -> int:
 
 
 def _standing(
-    resident: Resident, standing: Iterable[StandingReminder], month: Month
+    resident: ScoredResident, standing: Iterable[StandingReminder], month: ReminderMonth
 ) -> Iterator[Row]:
     for reminder in standing:
         known = resident.known(month.as_of)
-        if holds(reminder.who, known):
+        if is_condition_met(reminder.who, known):
             yield _row(resident, reminder, None, known, month)
 
 
-def _of_services(resident: Resident, services: Sequence[Service], month: Month) -> Iterator[Row]:
+def _of_services(
+    resident: ScoredResident, services: Sequence[Service], month: ReminderMonth
+) -> Iterator[Row]:
     eligible = {
-        row["service"]: row for row in decided(resident, services, month.as_of) if row["eligible"]
+        row["service"]: row
+        for row in decide_services(resident, services, month.as_of)
+        if row["eligible"]
     }
     for service in services:
         reminder = service.reminder
@@ -154,11 +166,13 @@ def _of_services(resident: Resident, services: Sequence[Service], month: Month) 
             "monthly_amount": eligible[service.service]["monthly_amount"]
         }
         for more in _children(resident, reminder, month):
-            if reminder.who is None or holds(reminder.who, known | more):
+            if reminder.who is None or is_condition_met(reminder.who, known | more):
                 yield _row(resident, reminder, service, known | more, month)
 
 
-def _children(resident: Resident, reminder: ServiceReminder, month: Month) -> Iterator[Row]:
+def _children(
+    resident: ScoredResident, reminder: ServiceReminder, month: ReminderMonth
+) -> Iterator[Row]:
     """What a reminder for every child knows besides: the child, and the window of the district the family lives in."""
     if reminder.each != "child":
         yield {}
@@ -170,11 +184,11 @@ def _children(resident: Resident, reminder: ServiceReminder, month: Month) -> It
 
 
 def _row(
-    resident: Resident,
+    resident: ScoredResident,
     reminder: Reminder,
     service: Service | None,
     known: Mapping[str, Any],
-    month: Month,
+    month: ReminderMonth,
 ) -> Row:
     cycle = (f"{service.service}:" if service else "") + _cycle(reminder, known)
     message = f"{reminder.kind}|{resident.resident_id}|{cycle}"
@@ -209,14 +223,14 @@ def _cycle(reminder: Reminder, known: Mapping[str, Any]) -> str:
 
 
 def _text(
-    resident: Resident,
+    resident: ScoredResident,
     reminder: Reminder,
     service: Service | None,
     known: Mapping[str, Any],
-    month: Month,
+    month: ReminderMonth,
 ) -> str:
     words = {name: _said(value, month.facts.get(name)) for name, value in known.items()}
-    words |= {"name": masked(resident.name), "district": month.districts[resident.district]}
+    words |= {"name": _masked(resident.name), "district": month.districts[resident.district]}
     if reminder.due_on:
         words["due_on"] = words[reminder.due_on]
     if service:
@@ -238,7 +252,7 @@ def _said(value: Any, fact: Fact | None) -> str:
     return str(value)
 
 
-def masked(name: str | None) -> str:
+def _masked(name: str | None) -> str:
     if not name:
         return "居民"
     return (name[:2] if len(name) > 2 and name[:2] in LONG_SURNAMES else name[0]) + "**"

@@ -33,7 +33,7 @@ TIMES = int(os.environ.get("JIFEN_EXAMPLES", "1"))
 PATIENCE = 0 if TIMES > 1 else 300  # seconds a test may take; 0: as long as it takes
 
 
-def thorough(examples: int) -> settings:
+def with_examples(examples: int) -> settings:
     """So many examples, always the same ones. JIFEN_EXAMPLES=n makes n times as many, new ones every time, and shrinks
     a failure (which takes minutes, so that it is left out of the quick run)."""
     return settings(
@@ -46,7 +46,7 @@ def thorough(examples: int) -> settings:
     )
 
 
-def worlds(
+def draw_worlds(
     sources: Mapping[str, Source],
     people: int,
     broken: float = 0.0,

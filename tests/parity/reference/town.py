@@ -9,8 +9,8 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.source_model import Fact
-from tests.parity.reference.services import Month as Told
-from tests.parity.reference.services import Resident, Row, decided, listed
+from tests.parity.reference.services import ReminderMonth as Told
+from tests.parity.reference.services import Row, ScoredResident, decide_services, list_reminders
 from transforms.services.models import Service, StandingReminder
 
 
@@ -31,20 +31,22 @@ class PlainTown:
     eligible: dict[Month, set[tuple[str, str]]] = field(default_factory=dict)
 
     def publish(
-        self, text: str, *residents: Resident, last: bool = True, send: bool = False
+        self, text: str, *residents: ScoredResident, last: bool = True, send: bool = False
     ) -> list[Row]:
         """Run a month with these residents; its reminder list, in the contract's order."""
         month = Month.parse(text)
         kept = self.lists[month][-1] if month in self.lists else []
         if send or (last and all(month >= other for other in self.lists)):
-            found = listed(residents, self.services, self.standing, self._month(month, kept))
+            found = list_reminders(
+                residents, self.services, self.standing, self._month(month, kept)
+            )
         else:
             found = kept
         self.lists.setdefault(month, []).append(sorted(found, key=_place))
         self.eligible[month] = {
             (one.resident_id, row["service"])
             for one in residents
-            for row in decided(one, self.services, month.last_day)
+            for row in decide_services(one, self.services, month.last_day)
             if row["eligible"]
         }
         return self.lists[month][-1]

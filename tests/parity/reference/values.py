@@ -14,19 +14,19 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.source_model import Check, Column, Source
-from tests.parity.reference.national_id import normal_id, trimmed
+from tests.parity.reference.national_id import normalise_id, trim_text
 
 Row = dict[str, Any]
 RawRow = Mapping[str, str | None]
 YES_NO = {"true": True, "false": False, "是": True, "否": False}
 
 
-class Bad(Exception):
+class _Bad(Exception):
     """A value that cannot be taken; the message is the reason's code."""
 
 
 @dataclass
-class Typed:
+class _Typed:
     """One row: its values (IDs as 18-character text, months as Month), and "column:code" of what was wrong."""
 
     values: Row = field(default_factory=dict)
@@ -44,24 +44,24 @@ class Extract:
     defects: dict[int, set[str]]
 
 
-def read(column: Column, text: str, received: Month, districts: Collection[str]) -> Any:
+def _read(column: Column, text: str, received: Month, districts: Collection[str]) -> Any:
     """The typed value of a text that is not empty; raises Bad."""
     if column.type == "id":
-        return normal_id(text, received.last_day) or _bad("bad_id")
+        return normalise_id(text, received.last_day) or _bad("bad_id")
     if column.type == "district":
         return text if text in districts else _bad("not_in_set")
     return _one_of(column, text) if column.type == "set" else READERS[column.type](text)
 
 
 def _bad(code: str) -> Any:
-    raise Bad(code)
+    raise _Bad(code)
 
 
 def _one_of(column: Column, text: str) -> str:
     for value, aliases in column.values.items():
         if text == value or text in aliases:
             return value
-    raise Bad("not_in_set")
+    raise _Bad("not_in_set")
 
 
 def _matched(pattern: str, text: str) -> str:
@@ -71,17 +71,17 @@ def _matched(pattern: str, text: str) -> str:
 def _date(text: str) -> dt.date:
     found = re.fullmatch(r"([0-9]{4})-([0-9]{2})-([0-9]{2})|([0-9]{4})([0-9]{2})([0-9]{2})", text)
     if not found:
-        raise Bad("bad_value")
+        raise _Bad("bad_value")
     year, month, day = (int(part) for part in found.groups() if part is not None)
     try:
         return dt.date(year, month, day)
     except ValueError:
-        raise Bad("bad_value") from None
+        raise _Bad("bad_value") from None
 
 
 def _month(text: str) -> Month:
     if not re.fullmatch(r"[0-9]{4}-?(0[1-9]|1[0-2])", text) or text.startswith("0000"):
-        raise Bad("bad_value")
+        raise _Bad("bad_value")
     return Month.parse(f"{text[:4]}-{text[-2:]}")
 
 
@@ -96,7 +96,7 @@ READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def within_check(check: Check, value: Any) -> str | None:
+def _within_check(check: Check, value: Any) -> str | None:
     """The code of the bound or list that the value breaks, or None."""
     if check.one_of is not None and not _listed(check.one_of, value):
         return "not_in_set"
@@ -111,26 +111,28 @@ def _listed(allowed: Sequence[str], value: Any) -> bool:
     return value in (allowed if isinstance(value, str) else [Decimal(item) for item in allowed])
 
 
-def type_row(source: Source, raw: RawRow, received: Month, districts: Collection[str]) -> Typed:
+def parse_row(source: Source, raw: RawRow, received: Month, districts: Collection[str]) -> _Typed:
     """Type every value of one row; a row without reasons is sound, whatever its defects.
 
     All that is wrong is collected. A slip in a column that cannot refuse makes its value null before any order is
     looked at: a date nobody believes says nothing against another.
     """
-    row = Typed(dict.fromkeys(source.columns))
+    row = _Typed(dict.fromkeys(source.columns))
     wrong: list[tuple[str, str]] = []
     for name, column in source.columns.items():
-        text = trimmed(raw.get(name))
+        text = trim_text(raw.get(name))
         try:
-            row.values[name] = read(column, text, received, districts) if text is not None else None
-        except Bad as bad:
+            row.values[name] = (
+                _read(column, text, received, districts) if text is not None else None
+            )
+        except _Bad as bad:
             wrong.append((name, str(bad)))
         if text is None and column.required:
             wrong.append((name, "missing"))
     for name, column in source.columns.items():
         wrong += [
             (name, code)
-            for code in _misfits(column, name, row.values, trimmed(raw.get(name)), received)
+            for code in _misfits(column, name, row.values, trim_text(raw.get(name)), received)
         ]
     for name, code in wrong:
         if source.columns[name].on_bad == "null":
@@ -158,10 +160,10 @@ def _misfits(
     if isinstance(value, Month) and value > received + column.months_ahead:
         found.append("in_future")
     checks = [column.check, column.checks.get(values[column.by] or "") if column.by else None]
-    return found + [code for check in checks if check and (code := within_check(check, value))]
+    return found + [code for check in checks if check and (code := _within_check(check, value))]
 
 
-def _compare(source: Source, row: Typed) -> None:
+def _compare(source: Source, row: _Typed) -> None:
     """Two dates in the wrong order: the row is refused, or, where a slip is forgiven, neither date is believed."""
     for name, column in source.columns.items():
         other = column.not_before
@@ -179,11 +181,11 @@ def _compare(source: Source, row: Typed) -> None:
             row.defects.update({f"{name}:too_early", f"{other}:too_early"})
 
 
-def one_extract(
+def clean_extract(
     source: Source, rows: Sequence[RawRow], received: Month, districts: Collection[str]
 ) -> Extract:
     """Clean one delivery: every row ends up as clean, refused or superseded."""
-    typed = [type_row(source, raw, received, districts) for raw in rows]
+    typed = [parse_row(source, raw, received, districts) for raw in rows]
     winners: dict[Any, int] = {}
     superseded: list[int] = []
     for index, row in enumerate(typed):

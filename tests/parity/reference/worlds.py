@@ -15,8 +15,8 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.source_model import Check, Column, Source
-from tests.parity.reference.facts import months_after
-from tests.parity.reference.national_id import BLANKS, check_character, full_width
+from tests.parity.reference.facts import add_months
+from tests.parity.reference.national_id import BLANKS, compute_check_character, to_full_width
 
 RawRow = dict[str, str]
 
@@ -76,24 +76,24 @@ def make_world(
     sources: Mapping[str, Source], month: Month, seeds: list[int], broken: float = 0.0
 ) -> World:
     """One person per seed; seed 0 is somebody nobody but the registry has heard of."""
-    months = {name: received_months(source, month) for name, source in sources.items()}
+    months = {name: _received_months(source, month) for name, source in sources.items()}
     extracts: dict[str, dict[Month, list[RawRow]]] = {
         name: {m: [] for m in months[name]} for name in sources
     }
     for index, seed in enumerate(seeds):
-        person = Person(Random(f"{seed}/{index}/{month}"), index, month, broken, sources)
+        person = _Person(Random(f"{seed}/{index}/{month}"), index, month, broken, sources)
         for name, source in sources.items():
             for raw, day in person.rows(source, nothing=seed == 0):
                 possible = [m for m in months[name] if m.last_day >= day] or [month]
                 extracts[name][person.random.choice(possible)].append(raw)
-    return World(month, extracts, reference_tables(month))
+    return World(month, extracts, _reference_tables(month))
 
 
-def received_months(source: Source, month: Month) -> list[Month]:
+def _received_months(source: Source, month: Month) -> list[Month]:
     return [month] if source.delivery == "snapshot" else [month - 14, month - 1, month]
 
 
-def reference_tables(month: Month) -> dict[str, list[dict[str, str]]]:
+def _reference_tables(month: Month) -> dict[str, list[dict[str, str]]]:
     """Reference rows around the scoring month: rents before, at and after it, quotas for some grantors and years."""
     year = month.last_day.year
     rents = [
@@ -123,11 +123,11 @@ def reference_tables(month: Month) -> dict[str, list[dict[str, str]]]:
     return {"community_rents": rents, "shortage_occupations": jobs, "award_quotas": quotas}
 
 
-def edge_day(random: Random, as_of: dt.date) -> dt.date:
+def _edge_day(random: Random, as_of: dt.date) -> dt.date:
     """A day on, just before or just after a window's or an anniversary's edge; sometimes any day."""
     kind = random.random()
     if kind < 0.5:
-        edge = months_after(as_of.replace(day=1), -random.choice(WINDOWS))
+        edge = add_months(as_of.replace(day=1), -random.choice(WINDOWS))
         return Month.of(edge).last_day + dt.timedelta(days=random.choice((-1, 0, 0, 1)))
     if kind < 0.6:
         return random.choice(
@@ -138,13 +138,13 @@ def edge_day(random: Random, as_of: dt.date) -> dt.date:
     return as_of - dt.timedelta(days=random.randint(0, 2000))
 
 
-def make_id(random: Random, born: dt.date, index: int) -> str:
+def _make_id(random: Random, born: dt.date, index: int) -> str:
     area = random.choice(("330212", "360100", "810000", "830000", "513021"))
     first = f"{area}{born:%Y%m%d}{index % 1000:03d}"
-    return first + check_character(first)
+    return first + compute_check_character(first)
 
 
-class Person:
+class _Person:
     """One made-up person, and the raw rows that departments hold about them."""
 
     def __init__(
@@ -153,15 +153,15 @@ class Person:
         self.random, self.index, self.month, self.broken = random, index, month, broken
         self.as_of = month.last_day
         self.favourite = min(
-            edge_day(random, self.as_of), self.as_of
+            _edge_day(random, self.as_of), self.as_of
         )  # a day that comes again, so that ties are met
         facts = [f"fact:{name}" for source in sources.values() for name in source.facts]
         self.targets = random.sample(
             (*facts, *INDICATOR_TARGETS), 2
         )  # few, so that corrections compete
         ages = (17, 18, 35, 36, 54, 55, 60, 61, random.randint(0, 90))
-        anniversary = months_after(self.as_of, -12 * random.choice(ages))
-        self.id = make_id(
+        anniversary = add_months(self.as_of, -12 * random.choice(ages))
+        self.id = _make_id(
             random, anniversary + dt.timedelta(days=random.choice((-40, 0, 0, 1))), index
         )
 
@@ -217,7 +217,7 @@ class Person:
             }
             gaps = self.random.choice((0.0, 0.0, 0.03))
             for month in (end - back for back in range(length) if self.random.random() >= gaps):
-                day = edge_day(self.random, self.as_of)
+                day = _edge_day(self.random, self.as_of)
                 found.append(
                     self.row(
                         source, **account, month=month, kind="paid", posted_on=min(day, self.as_of)
@@ -277,7 +277,7 @@ class Person:
         return self.date_any(column)
 
     def date_any(self, column: Column) -> dt.date:
-        day = self.favourite if self.random.random() < 0.3 else edge_day(self.random, self.as_of)
+        day = self.favourite if self.random.random() < 0.3 else _edge_day(self.random, self.as_of)
         if column.future and self.random.random() < (0.6 if column.not_before else 0.25):
             return self.as_of + dt.timedelta(days=self.random.choice((0, 1, 30, 400)))
         return day if column.future or self.random.random() < 0.02 else min(day, self.as_of)
@@ -295,7 +295,7 @@ class Person:
 
     def child(self) -> str:
         born = dt.date(self.as_of.year - self.random.choice((5, 6, 7, 11, 12, 13)), 8, 31)
-        return make_id(
+        return _make_id(
             self.random,
             min(born + dt.timedelta(days=self.random.choice((0, 0, 1, 200))), self.as_of),
             7,
@@ -307,12 +307,12 @@ class Person:
             return self.random.choice((*BROKEN[column.type], ""))
         if value is None:
             return ""
-        text = self.random.choice(spellings(column, value))
+        text = self.random.choice(_spellings(column, value))
         padded = self.random.random() < 0.1
         return self.random.choice(BLANKS) + text + self.random.choice(BLANKS) if padded else text
 
 
-def spellings(column: Column, value: Any) -> list[str]:
+def _spellings(column: Column, value: Any) -> list[str]:
     """Every way in which a typed value may be written."""
     match value:
         case bool():
@@ -332,7 +332,7 @@ def spellings(column: Column, value: Any) -> list[str]:
             value,
             value,
             value.lower(),
-            full_width(value),
+            to_full_width(value),
             f"{value[:6]} {value[6:14]}\u3000{value[14:]}",
             *short,
         ]

@@ -26,7 +26,7 @@ def test_check_characters_are_those_of_the_standard() -> None:
         ).fetchall()
     digits = [f"{number:017d}" for number in numbers]
     assert [character for character, _ in rows] == [
-        reference.check_character(first) for first in digits
+        reference.compute_check_character(first) for first in digits
     ]
     assert [character for character, _ in rows] == [ric.calc_check_digit(text) for _, text in rows]
     assert [text for _, text in rows] == [

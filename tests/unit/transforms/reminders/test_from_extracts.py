@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from expectations.month import Month
 from expectations.source_loader import load_sources
-from tests.parity.reference.services import Resident
+from tests.parity.reference.services import ScoredResident
 from tests.parity.test_facts import write_clean
 from tests.support.services_town import FACTS, KEY, REFERENCE, Town, resident
 from transforms.engine.session import EngineSettings, open_engine
@@ -50,7 +50,7 @@ def insured(month: Month) -> dict[str, Any]:
 
 def scored(
     folder: Path, month: Month, received: dict[str, list[tuple[Month, dict[str, Any]]]]
-) -> Resident:
+) -> ScoredResident:
     """The person as the month's fact statements know them, with 80 points."""
     served = write_clean(folder / "clean", received)
     target = folder / "facts"
@@ -61,7 +61,7 @@ def scored(
         )  # fmt: skip
         (known,) = pq.read_table(target).to_pylist()
     facts = {name: known[name] for name in FACTS}
-    return Resident(
+    return ScoredResident(
         PERSON,
         known["district"],
         known["name"],

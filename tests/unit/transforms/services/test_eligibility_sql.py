@@ -12,7 +12,7 @@ import duckdb
 import pytest
 import sqlglot
 
-from tests.parity.reference.services import Resident, decided
+from tests.parity.reference.services import ScoredResident, decide_services
 from tests.support.services_town import (
     DATA,
     FACTS,
@@ -49,7 +49,7 @@ PARENT = {
 
 def decide(
     connection: duckdb.DuckDBPyConnection,
-    *residents: Resident,
+    *residents: ScoredResident,
     as_of: dt.date = OCTOBER,
     services: Sequence[Service] = SERVICES,
 ) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ def test_a_score_of_other_sums(
     who = replace(resident(1, "330212"), points=given)
     found = decide(connection, who, services=declared)
     assert outcome(found, "health_check") == wanted
-    (told,) = decided(who, declared, OCTOBER)
+    (told,) = decide_services(who, declared, OCTOBER)
     assert (told["eligible"], told["points_short"]) == (
         found[0]["eligible"],
         found[0]["points_short"],
