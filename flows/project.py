@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,13 +27,6 @@ from transforms.services.models import Service, ServiceVersion, StandingReminder
 
 T = TypeVar("T")
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
-CLEANING_CODE_PATHS = (
-    "expectations/source_model.py",
-    "expectations/suite.py",
-    "transforms/clean",
-    "transforms/engine/session.py",
-)
-CODE_PATHS = ("expectations", "transforms", "reports", "flows")
 
 
 @dataclass(frozen=True)
@@ -171,24 +164,6 @@ def split_city(
 ) -> tuple[PointsVersion, dict[str, PointsVersion]]:
     """The city's version and those of the districts by code."""
     return versions[CITY], {code: version for code, version in versions.items() if code != CITY}
-
-
-@cache
-def code_fingerprint(*places: str) -> str:
-    """SHA-256 over the program's own files below these places: what has made a result."""
-    files = [path for place in places for path in _code_files(PROJECT_FOLDER / place)]
-    return _digest(
-        f"{path.relative_to(PROJECT_FOLDER)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
-        for path in files
-    )
-
-
-def _code_files(place: Path) -> list[Path]:
-    return (
-        [place]
-        if place.is_file()
-        else sorted(p for p in place.rglob("*") if p.suffix in (".py", ".sql"))
-    )
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -70,8 +70,8 @@ def run(
 
     例：jifen run --month 2021-10 --accept 已向教育局核实，学历库完成清理
     """
-    from flows.pipeline.drift_check import parse_accept_reason
-    from flows.pipeline.runner import run_months
+    from flows.cli.options import parse_accept_reason
+    from flows.commands.run import run_months
 
     set_place(root, config)
     allowed, accepted = parse_reasons(allow_missing), parse_accept_reason(accept)
@@ -97,7 +97,7 @@ def backfill(
 
     例：jifen backfill --months 2021-01:2021-12
     """
-    from flows.pipeline.runner import run_months
+    from flows.commands.run import run_months
 
     set_place(root, config)
     run_months(
@@ -120,8 +120,8 @@ def serve(
 
     例：jifen serve --day 5 --time 02:00
     """
-    from flows.commands.serve import parse_schedule
     from flows.commands.serve import serve_schedule as serve_months
+    from flows.orchestration.schedule import parse_schedule
 
     set_place(root, config)
     serve_months(OPTIONS.settings(), parse_schedule(day, time), print_line)
@@ -160,7 +160,7 @@ def synth(
 
     例：jifen synth --residents 20000 --months 2021-10:2021-11 --out var/inbox
     """
-    from flows.commands.demo import write_extracts
+    from flows.commands.synth import write_extracts
 
     set_place(None, config)
     write_extracts(

@@ -118,3 +118,8 @@ def print_line(line: str) -> None:
 def set_place(root: Path | None, config: Path | None) -> None:
     """Options may stand before or after the command."""
     OPTIONS.root, OPTIONS.config = root or OPTIONS.root, config or OPTIONS.config
+
+
+def parse_accept_reason(given: str | None) -> str | None:
+    """Why an operator accepts a held month. JifenError 2: none, or one with a number like an ID or a phone."""
+    return None if given is None else parse_reason("--accept", given, "--accept 原因")

@@ -136,7 +136,7 @@ def catalogue(
 
     例：jifen catalogue --as-seen-from /mnt/jifen
     """
-    from flows.pipeline.stages import renew_catalogue
+    from flows.pipeline.release import renew_catalogue
     from flows.project import load_project
     from flows.storage.root import open_root
 

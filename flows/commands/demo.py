@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from data.synthetic.write import ExtractPlan, generate_extracts
 from expectations.month import Month
-from expectations.source_loader import load_sources
-from flows.cli.progress import show_progress
 from flows.commands.explain import load_published_rules
-from flows.pipeline.runner import run_months
+from flows.commands.run import run_months
+from flows.commands.synth import write_extracts
 from flows.project import Project, load_project
 from flows.settings import Paths, Policy, Settings
 from flows.storage.revisions import Revision, find_published
@@ -22,38 +19,6 @@ from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import open_engine
 
 DEMO_MONTHS = Month.span(Month.parse("2024-03"), Month.parse("2024-04"))
-
-
-def write_extracts(
-    settings: Settings,
-    residents: int,
-    months: Sequence[Month],
-    out: Path,
-    report_progress: Callable[[str], None],
-    *,
-    seed: int = 0,
-    faults: bool = False,
-) -> None:
-    """Write synthetic extracts of these months under `out`."""
-    spill = settings.paths.root / "tmp" / "synth"
-    try:
-        with show_progress("合成部门数据"):
-            generate_extracts(
-                ExtractPlan(
-                    residents,
-                    list(months),
-                    sources=load_sources(),
-                    reference=settings.paths.reference,
-                    seed=seed,
-                    faults=faults,
-                ),
-                out,
-                settings=settings.engine_settings,
-                spill=spill,
-                progress=report_progress,
-            )
-    finally:
-        shutil.rmtree(spill, ignore_errors=True)
 
 
 def run_demo(residents: int, root: Path, report_progress: Callable[[str], None]) -> None:

@@ -2,68 +2,27 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
-import re
 import warnings
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
-from expectations.errors import ExitCode, JifenError
-from expectations.month import Month
-from flows.city_time import CITY_TIME, TIMEZONE
+from flows.city_time import TIMEZONE
 from flows.orchestration import server
+from flows.orchestration.schedule import Schedule, _schedule_file, find_due_month
 from flows.pipeline.context import ProgressSink
 from flows.pipeline.notify import notify
 from flows.pipeline.runner import run_scheduled
 from flows.settings import Settings
 from flows.storage.files import to_canonical_json, write_atomically
-from flows.storage.root import Root, open_root
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The day of the month, and the time of day, at which the month before is run."""
-
-    day: int = 5
-    time: str = "02:00"
-
-    @property
-    def cron(self) -> str:
-        hour, minute = map(int, self.time.split(":"))
-        return f"{minute} {hour} {self.day} * *"
-
-    def due(self, month: Month) -> dt.datetime:
-        """When a month is run, and all of its extracts have to be there."""
-        day = (month + 1).first_day.replace(day=self.day)
-        return dt.datetime.combine(day, dt.time.fromisoformat(self.time), CITY_TIME)
-
-    def newest_due(self, today: dt.date) -> Month:
-        """The newest month that is due on this day."""
-        return Month.of(today) - (1 if today.day >= self.day else 2)
-
-
-def parse_schedule(day: int, time: str) -> Schedule:
-    """The schedule of the command's options. JifenError 2: no such day in every month, no such time."""
-    if not 1 <= day <= 28:
-        raise JifenError(ExitCode.USAGE, f"--day {day}：应为 1 到 28", hint="29 日以后并非每月都有")
-    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", time):
-        raise JifenError(ExitCode.USAGE, f"--time {time}：不是时刻", hint="写成 HH:MM，如 02:00")
-    return Schedule(day, time)
-
-
-def find_due_month(moment: dt.datetime) -> Month:
-    """The month that is run at this moment."""
-    return Month.of(moment.astimezone(CITY_TIME).date()) - 1
+from flows.storage.root import open_root
 
 
 def serve_schedule(settings: Settings, schedule: Schedule, report_progress: ProgressSink) -> None:
     """Register the schedule with the operator's Prefect server, and run what is due, until stopped."""
     root = open_root(settings)
     server.require_server(root.path)
-    write_atomically(_file(root), to_canonical_json(asdict(schedule)))
+    write_atomically(_schedule_file(root), to_canonical_json(asdict(schedule)))
     from flows.orchestration.flow import serve_months
 
     report_progress(
@@ -81,15 +40,3 @@ def serve_schedule(settings: Settings, schedule: Schedule, report_progress: Prog
         redirect_stdout(log),
     ):  # it prints traces of lost connections
         serve_months(work, find_due_month, ended, schedule.cron, TIMEZONE)
-
-
-def load_schedule(root: Root) -> Schedule:
-    """What `jifen serve` was last started with; the default before."""
-    try:
-        return Schedule(**json.loads(_file(root).read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return Schedule()
-
-
-def _file(root: Root) -> Path:
-    return root.runs / "schedule.json"

@@ -10,14 +10,14 @@ from typing import Any
 from expectations.errors import JifenError
 from expectations.month import Month
 from flows.city_time import CITY_TIME
-from flows.commands.serve import Schedule, load_schedule
 from flows.extract.local import Inbox
 from flows.extract.pull import list_inbox_months
-from flows.pipeline.drift_check import load_hold
+from flows.orchestration.schedule import Schedule, load_schedule
 from flows.project import Project, load_project
 from flows.settings import Settings
 from flows.storage.build import find_build_folder
 from flows.storage.deliveries import delivery_key, list_deliveries
+from flows.storage.held_months import load_hold
 from flows.storage.revisions import find_published, is_stale, list_published_months
 from flows.storage.root import Root, list_months, open_root
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -13,10 +12,10 @@ from expectations.errors import JifenError
 from expectations.month import Month
 from flows.city_time import city_now
 from flows.pipeline.inputs import InputSet
-from flows.project import CODE_PATHS, Project, code_fingerprint
+from flows.project import Project
 from flows.storage.build import Build
-from flows.storage.deliveries import delivery_key, list_deliveries
 from flows.storage.files import write_atomically
+from flows.storage.held_months import HeldMonth
 from flows.storage.revisions import Revision
 from flows.storage.root import Root
 from transforms.clean.delivery import RowCounts
@@ -24,23 +23,6 @@ from transforms.comparison.drift import DriftChange
 from transforms.engine.session import Session, open_engine
 
 ProgressSink = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class HeldMonth:
-    """A month that the drift check keeps back: the build, the options and inputs it was made with, and why.
-
-    `inputs`: group -> thing -> its version or hash, in the operators' words. `report`: where its page is.
-    """
-
-    build: str
-    allowed: dict[str, str]
-    send: bool
-    last: bool
-    inputs: dict[str, dict[str, Any]]
-    reasons: list[str]
-    report: str
-    at: str
 
 
 @dataclass(frozen=True)
@@ -106,34 +88,3 @@ class RunContext:
         write_atomically(target, page.encode())
         self.report_progress(f"报告：{target}")
         return target
-
-
-def build_fingerprint(run: RunContext) -> str:
-    """What a half-made revision depends on: the inputs, what was published so far (changes, reminders), and the options."""
-    sequence = len(run.root.revision_folders())
-    return hashlib.sha256(
-        f"{input_fingerprint(run)} {sequence} {run.send} {run.last}".encode()
-    ).hexdigest()
-
-
-def list_received(run: RunContext) -> list[dict[str, Any]]:
-    """Every delivery in force up to the month, used or not: the month is a function of these."""
-    return [
-        delivery_key(delivery)
-        for name in run.house.sources
-        for delivery in list_deliveries(run.root, name)
-        if delivery.month <= run.month
-    ]
-
-
-def input_fingerprint(run: RunContext) -> str:
-    """What the month's files depend on: deliveries, what bridges missing ones, declarations, code, key."""
-    parts = [
-        str(run.month),
-        *(str(sorted(item.items())) for item in list_received(run)),
-        *(f"{name} {served.carried_from} {served.missing}" for name, served in run.served.items()),
-        run.house.declarations_hash,
-        code_fingerprint(*CODE_PATHS),
-        hashlib.sha256(run.key).hexdigest(),
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -9,15 +9,16 @@ from typing import Any
 from expectations import gate
 from expectations.errors import JifenError
 from flows.extract.pull import pull_up_to
-from flows.pipeline.context import (
-    RejectedDelivery,
-    RunContext,
+from flows.pipeline.context import RejectedDelivery, RunContext
+from flows.pipeline.fingerprints import (
+    CLEANING_CODE_PATHS,
     build_fingerprint,
+    code_fingerprint,
     input_fingerprint,
 )
 from flows.pipeline.inputs import reject_repeated_increment, select_inputs
 from flows.pipeline.report import BLOCKING
-from flows.project import CLEANING_CODE_PATHS, Project, code_fingerprint
+from flows.project import Project
 from flows.storage.build import open_build
 from flows.storage.deliveries import Delivery, list_deliveries, record_row_count
 from flows.storage.revisions import find_published, is_stale

@@ -8,9 +8,9 @@ from typing import Any
 
 from expectations.errors import ExitCode, JifenError
 from flows.pipeline.context import RunContext
+from flows.pipeline.manifest import build_manifest, format_account
 from flows.project import split_city
 from flows.storage.deliveries import list_deliveries
-from flows.storage.manifest import build_manifest, format_account
 from flows.storage.revisions import Revision, find_published
 from reports.run_report.drift_text import ReportNames
 from reports.run_report.page import (

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from expectations.month import Month
 from flows.pipeline.context import RunContext
+from flows.pipeline.fingerprints import code_fingerprint
 from flows.pipeline.ingest import build_cleaning_job
-from flows.project import code_fingerprint
 from flows.storage.files import (
     fsync_path,
     hash_file,

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from expectations.errors import ExitCode, JifenError
 from flows.cli.app import app, main
 from flows.cli.options import OPTIONS
-from flows.commands.check import refuse_missing_keys
+from flows.pipeline.preflight import refuse_missing_keys
 from flows.project import load_project
 from flows.settings import OWN_DECLARATIONS, Exports, load_settings
 from flows.storage.files import hash_file

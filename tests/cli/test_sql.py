@@ -9,7 +9,7 @@ import pytest
 
 from expectations.errors import ExitCode, JifenError
 from flows.commands.sql import run_query
-from flows.pipeline.stages import renew_catalogue
+from flows.pipeline.release import renew_catalogue
 from flows.project import load_project
 from tests.support.world import World, national_id
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from expectations.errors import ExitCode, JifenError
-from flows.cli.options import parse_reasons
+from flows.cli.options import parse_accept_reason, parse_reasons
 from flows.commands.status import list_month_states
-from flows.pipeline.drift_check import parse_accept_reason
 from flows.storage.publish import list_files
 from flows.storage.verify import verify_root
 from tests.support.held_city import (

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from flows.cli.app import app
 from flows.commands.demo import describe_results
-from flows.project import code_fingerprint
+from flows.pipeline.fingerprints import code_fingerprint
 from flows.settings import OWN_DECLARATIONS
 from flows.storage.files import hash_file
 from flows.storage.keys import fingerprint_key

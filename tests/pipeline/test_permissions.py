@@ -18,7 +18,7 @@ import pytest
 
 from expectations.errors import JifenError
 from flows.commands import sql
-from flows.pipeline.stages import renew_catalogue
+from flows.pipeline.release import renew_catalogue
 from flows.storage.root import open_root
 from tests.support.held_city import NOVEMBER, OCTOBER, PEOPLE, degrees, first_month, registry
 from tests.support.modes import for_analysts, wrong_modes

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from expectations.month import Month
-from flows.pipeline.stages import renew_catalogue
+from flows.pipeline.release import renew_catalogue
 from flows.project import Project
 from flows.storage.publish import _switch_link
 from tests.cli.test_cli import SETTINGS

@@ -14,12 +14,13 @@ import pytest
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.city_time import CITY_TIME
-from flows.commands.serve import Schedule, find_due_month, load_schedule, parse_schedule
+from flows.commands.run import run_months
 from flows.commands.status import list_month_states
 from flows.orchestration import server
+from flows.orchestration.schedule import Schedule, find_due_month, load_schedule, parse_schedule
 from flows.pipeline.notify import WEBHOOK, notify
 from flows.pipeline.result import RunResult, failed
-from flows.pipeline.runner import run_months, run_scheduled
+from flows.pipeline.runner import run_scheduled
 from flows.settings import Notify, Settings, load_settings
 from flows.storage.files import to_canonical_json
 from flows.storage.root import Root

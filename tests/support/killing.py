@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import expectations.gx_adapter  # noqa: F401  (seconds, once, in the server)
 from expectations.errors import to_user_error
 from expectations.month import Month
+from flows.commands.run import run_months
 from flows.pipeline import runner
 from flows.pipeline.context import RunContext
 from flows.pipeline.stages import STAGES, Stage
@@ -92,7 +93,7 @@ def _child(settings: Settings, month: str, trouble: Trouble, there: Connection) 
     enter("start")
     code, error = 0, ""
     try:
-        runner.run_months(settings, [Month.parse(month)], {}, lambda line: None)
+        run_months(settings, [Month.parse(month)], {}, lambda line: None)
     except Exception as met:
         told = to_user_error(met)
         code, error = int(told.code), str(told)

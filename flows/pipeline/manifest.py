@@ -1,4 +1,4 @@
-"""What a month's manifest says of how the month came about, beside what publication itself knows."""
+"""What a month's manifest keeps of how the month came about."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
-from flows.pipeline.context import RunContext, input_fingerprint, list_received
-from flows.project import CODE_PATHS, code_fingerprint, split_city
+from flows.pipeline.context import RunContext
+from flows.pipeline.fingerprints import (
+    CODE_PATHS,
+    code_fingerprint,
+    input_fingerprint,
+    list_received,
+)
+from flows.project import split_city
 from flows.storage.deliveries import delivery_key
 from transforms.clean.delivery import RowCounts
 from transforms.points.columns import points_column_name
