@@ -74,7 +74,7 @@ def test_another_reference_table_or_other_code_makes_another_revision(
         rows.write("2021,9-99-99-99,试验工\n")
     world.run("2021-10")
     assert world.revision("2021-10").number == 2
-    monkeypatch.setattr("flows.pipeline.context.code_hash", lambda *places: "another")
+    monkeypatch.setattr("flows.pipeline.fingerprints.code_fingerprint", lambda *places: "another")
     world.run("2021-10")
     assert world.revision("2021-10").number == 3
 

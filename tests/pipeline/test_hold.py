@@ -146,8 +146,8 @@ def test_a_changed_table_and_changed_code_are_named(
 ) -> None:
     paths = waiting.settings.paths.model_copy(update={"policy": amended(tmp_path / "policy", 20)})
     waiting.settings = waiting.settings.model_copy(update={"paths": paths})
-    for module in ("flows.pipeline.context", "flows.pipeline.drift_check"):
-        monkeypatch.setattr(f"{module}.code_hash", lambda *places: "another")
+    for module in ("flows.pipeline.hold", "flows.pipeline.fingerprints"):
+        monkeypatch.setattr(f"{module}.code_fingerprint", lambda *places: "another")
     what = held(waiting, accept=REASON).message
     assert "积分表（city）" in what and "程序（jifen）" in what and "交付（" not in what
 
