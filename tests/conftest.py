@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import pytest
 
 from flows.storage.root import Root
 from tests.support.browser import Browser, open_browser
+from tests.support.held_city import first_month
 from tests.support.servers import postgres, s3, s3_server, sftp, sftp_server  # noqa: F401 - fixtures
 from tests.support.services_town import Town
+from tests.support.synthetic_city import build_synthetic_city
 from tests.support.troubles import Counter, Death
+from tests.support.world import World
 from transforms.engine.session import EngineSettings, open_engine
 
 Build = Callable[..., Path]
@@ -24,9 +28,29 @@ KillAt = Callable[[int, Callable[[], object]], bool]
 @pytest.fixture(autouse=True)
 def umask_as_before() -> Iterator[None]:
     """`Root.prepare` closes the process; the next test starts from where this one did."""
+    with umask_of_machine():
+        yield
+
+
+@contextmanager
+def umask_of_machine() -> Iterator[None]:
     before = os.umask(0o022)
     yield
     os.umask(before)
+
+
+@pytest.fixture(scope="session")
+def synthetic_city(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two published months of a generated city with planted faults; read only."""
+    with umask_of_machine():
+        return build_synthetic_city(tmp_path_factory.mktemp("synthetic_city"))
+
+
+@pytest.fixture(scope="session")
+def october_town(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The town of `held_city` with October published; read only, tests copy it."""
+    with umask_of_machine():
+        return first_month(tmp_path_factory.mktemp("october_town") / "town")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from expectations.source_loader import load_sources
 from expectations.source_model import Fact
 from tests.parity.reference.national_id import compute_check_character
 from tests.parity.reference.values import clean_extract
-from tests.parity.test_facts import write_clean, write_reference
+from tests.support.clean_files import write_clean, write_reference
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.facts.build import build_facts
 

@@ -12,9 +12,8 @@ import duckdb
 import pytest
 
 from tests.support.both_engines import ExampleResident, score_by_sql
-from tests.support.policy_writing import problems, write
+from tests.support.policy_writing import SOUND, problems, write
 from tests.support.services_town import FACTS, TABLES
-from tests.unit.transforms.points.test_validate import SOUND
 from transforms.points.models import PointsVersion
 
 OLD, NEW = dt.date(2021, 10, 31), dt.date(2022, 4, 30)

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from tests.parity.reference.services import ScoredResident
+from tests.support.declarations import copy_declarations, find_service_problems
 from tests.support.services_town import (
     REFERENCE,
     SERVICES,
@@ -22,7 +23,6 @@ from tests.support.services_town import (
     resident,
     resident_key,
 )
-from tests.unit.transforms.services.test_load import changed, refused
 from transforms.engine.statements import Statement, run_statement
 from transforms.services.models import Condition, Service
 
@@ -234,7 +234,7 @@ def test_each_service_newly_reached_is_told_by_itself(tmp_path: Path) -> None:
 def test_a_service_without_what_it_must_say_is_refused(
     within: str, indent: str, key: str, tmp_path: Path
 ) -> None:
-    folder = changed(tmp_path, "services", "health_check")
+    folder = copy_declarations(tmp_path, "services", "health_check")
     path = folder / "health_check.yaml"
     kept = [
         line
@@ -242,7 +242,9 @@ def test_a_service_without_what_it_must_say_is_refused(
         if not line.startswith(f"{indent}{key}:")
     ]
     path.write_text("\n".join(kept), encoding="utf-8")
-    assert [(one.key, "缺少" in one.found) for one in refused(folder)] == [(f"{within}{key}", True)]
+    assert [(one.key, "缺少" in one.found) for one in find_service_problems(folder)] == [
+        (f"{within}{key}", True)
+    ]
 
 
 def test_the_tables_name_the_services_that_read_them() -> None:

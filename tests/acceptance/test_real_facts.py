@@ -13,13 +13,13 @@ import pytest
 from expectations.month import Month
 from expectations.source_loader import load_sources
 from expectations.source_model import Source
+from tests.acceptance.policies.catalogue import POLICIES
 from tests.acceptance.policies.policy import AcceptancePolicy
-from tests.acceptance.test_real_tables import POLICIES
 from tests.parity.reference.facts import compute_facts
 from tests.parity.reference.national_id import compute_check_character
 from tests.parity.reference.values import Row, clean_extract
 from tests.parity.reference.worlds import DISTRICTS
-from tests.parity.test_facts import ARROW_TYPES, stored, write_reference
+from tests.support.clean_files import ARROW_TYPES, stored, write_reference
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.facts.build import build_facts
 

@@ -5,27 +5,17 @@ Each folder holds its own sources and points tables, and says in its files what 
 
 from __future__ import annotations
 
-import datetime as dt
 from decimal import Decimal
 
 import duckdb
 import pytest
 
-from tests.acceptance.policies.express_entry import by_hand as express_entry
-from tests.acceptance.policies.foshan import by_hand as foshan
+from tests.acceptance.policies.catalogue import POLICIES
 from tests.acceptance.policies.policy import AcceptancePolicy
-from tests.acceptance.policies.shanghai import by_hand as shanghai
 from tests.support.both_engines import score_by_reference, score_by_sql
 from transforms.points.examples import check_examples
 from transforms.points.load import find_gaps
 
-POLICIES = [
-    AcceptancePolicy("shanghai", dt.date(2018, 12, 31), shanghai.STEPS, shanghai.PEOPLE),
-    AcceptancePolicy("foshan", dt.date(2016, 12, 31), foshan.STEPS, foshan.PEOPLE, ("440604",)),
-    AcceptancePolicy(
-        "express_entry", dt.date(2025, 12, 31), express_entry.STEPS, express_entry.PEOPLE
-    ),
-]
 each_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
 
 

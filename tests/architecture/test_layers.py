@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parents[2]
+from tests.support.imports import PROJECT, imported
+
 ROOMS = ("flows", "reports", "transforms", "expectations", "data")
 MAY_KNOW = {
     "flows": {"flows", "reports", "transforms", "expectations", "data"},
@@ -21,20 +21,7 @@ MAY_KNOW = {
 
 
 def modules(room: str) -> Iterator[Path]:
-    yield from sorted((HOUSE / room).rglob("*.py"))
-
-
-def imported(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = {
-        alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    }
-    return names | {
-        node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-    }
+    yield from sorted((PROJECT / room).rglob("*.py"))
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -58,7 +45,7 @@ def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
 )
 def test_a_framework_stays_behind_its_door(library: str, allowed: set[str]) -> None:
     users = {
-        str(path.relative_to(HOUSE))
+        str(path.relative_to(PROJECT))
         for room in ROOMS
         for path in modules(room)
         if any(name.split(".")[0] == library for name in imported(path))
@@ -86,7 +73,7 @@ def test_no_room_knows_a_library_of_data_frames() -> None:
 
 def test_one_module_opens_duckdb() -> None:
     openers = {
-        str(path.relative_to(HOUSE))
+        str(path.relative_to(PROJECT))
         for room in ROOMS
         for path in modules(room)
         if re.search(r"duckdb\.connect|duckdb\.sql|duckdb\.query", path.read_text(encoding="utf-8"))
@@ -96,7 +83,7 @@ def test_one_module_opens_duckdb() -> None:
 
 def test_modules_stay_short_enough_to_read() -> None:
     long = {
-        str(path.relative_to(HOUSE)): lines
+        str(path.relative_to(PROJECT)): lines
         for room in (*ROOMS, "tests")
         for path in modules(room)
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400

@@ -13,7 +13,7 @@ import pytest
 from expectations.errors import ExitCode, JifenError
 from flows.commands.diff import show_difference
 from flows.settings import OWN_DECLARATIONS
-from tests.support.synthetic_city import MONTHS, synthetic_city
+from tests.support.synthetic_city import MONTHS
 from tests.support.world import World, national_id
 
 STAYS, MOVES, LEAVES, COMES = (national_id(f"3302031985010{n}003") for n in (1, 2, 3, 4))
@@ -84,8 +84,8 @@ def test_two_revisions_of_a_month_by_hand(
     assert "海曙区" in shown and "居住年限" in shown and "积分表没有变化" in shown
 
 
-def test_two_months_of_a_whole_city_agree_with_counting_by_hand() -> None:
-    world = synthetic_city()
+def test_two_months_of_a_whole_city_agree_with_counting_by_hand(synthetic_city: World) -> None:
+    world = synthetic_city
     found = compared(world, *MONTHS)
     then, now = (
         {row["resident_key"]: row for row in world.table(month, "scores")} for month in MONTHS
@@ -126,7 +126,7 @@ def test_a_title_is_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("name", ["2024", "2024-13", "2024-03/r9", "2023-01", "2024-03/1"])
-def test_a_name_of_nothing_is_refused(name: str) -> None:
+def test_a_name_of_nothing_is_refused(synthetic_city: World, name: str) -> None:
     with pytest.raises(JifenError) as refused:
-        compared(synthetic_city(), name, MONTHS[1])
+        compared(synthetic_city, name, MONTHS[1])
     assert refused.value.code == ExitCode.USAGE

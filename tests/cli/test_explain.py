@@ -20,7 +20,6 @@ from flows.project import load_declared_sources
 from flows.settings import OWN_DECLARATIONS
 from reports.explain.compute import explain_row, find_person_row
 from reports.explain.text import format_explanation, to_json_data
-from tests.support.synthetic_city import synthetic_city
 from tests.support.world import World, national_id
 from transforms.engine.session import open_engine
 from transforms.points.columns import points_column_name
@@ -65,8 +64,10 @@ versions:
 
 
 @pytest.mark.parametrize("month", ["2024-03", "2024-04"])
-def test_everybodys_explanation_is_the_published_row_and_adds_up(month: str) -> None:
-    world = synthetic_city()
+def test_everybodys_explanation_is_the_published_row_and_adds_up(
+    synthetic_city: World, month: str
+) -> None:
+    world = synthetic_city
     revision = world.revision(month)
     rules = load_published_rules(revision, load_declared_sources(world.settings))
     eligible = {

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from expectations.errors import ExitCode
 from flows.cli.app import app
-from tests.cli.test_cli import delivered, jifen
+from tests.support.command import delivered, jifen
 
 
 def test_status_of_an_empty_root_says_which_root_it_looked_at(tmp_path: Path) -> None:

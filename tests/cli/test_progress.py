@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from expectations.errors import ExitCode
-from tests.cli.test_cli import PERSON, RESIDENT, delivered, jifen
+from tests.support.command import PERSON, RESIDENT, delivered, jifen
 
 HIDDEN_CURSOR = "\x1b[?25l"
 

@@ -15,7 +15,7 @@ from expectations.errors import DeclarationError, ExitCode, JifenError
 from expectations.month import Month
 from flows.commands.simulate import simulate_policy
 from flows.settings import OWN_DECLARATIONS
-from tests.support.synthetic_city import MONTHS, synthetic_city
+from tests.support.synthetic_city import MONTHS
 from tests.support.world import World, national_id, read_rows
 
 MONTH = MONTHS[0]
@@ -40,9 +40,9 @@ def _replace(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def simulated(policy: Path, out: Path) -> list[str]:
+def simulated(world: World, policy: Path, out: Path) -> list[str]:
     told: list[str] = []
-    simulate_policy(synthetic_city().settings, policy, Month.parse(MONTH), out, told.append)
+    simulate_policy(world.settings, policy, Month.parse(MONTH), out, told.append)
     return told
 
 
@@ -56,8 +56,10 @@ def published_files(world: World) -> dict[str, str]:
     }
 
 
-def test_what_a_draft_changes_is_what_publishing_it_would_change(tmp_path: Path) -> None:
-    world = synthetic_city()
+def test_what_a_draft_changes_is_what_publishing_it_would_change(
+    synthetic_city: World, tmp_path: Path
+) -> None:
+    world = synthetic_city
     before = published_files(world)
     policy = draft(
         tmp_path / "draft",
@@ -69,7 +71,7 @@ def test_what_a_draft_changes_is_what_publishing_it_would_change(tmp_path: Path)
         },
         health_check=("points: {threshold: 50}", "points: {threshold: 45}"),
     )
-    simulated(policy, tmp_path / "out")
+    simulated(synthetic_city, policy, tmp_path / "out")
     assert published_files(world) == before
 
     drafted = World(tmp_path / "drafted", policy=policy)
@@ -124,8 +126,8 @@ def _services(world: World) -> dict[tuple[str, str], tuple[Any, ...]]:
     }
 
 
-def test_the_same_policy_changes_nothing(tmp_path: Path) -> None:
-    told = simulated(draft(tmp_path / "draft"), tmp_path / "out")
+def test_the_same_policy_changes_nothing(synthetic_city: World, tmp_path: Path) -> None:
+    told = simulated(synthetic_city, draft(tmp_path / "draft"), tmp_path / "out")
     assert (read_rows(tmp_path / "out" / "points"), read_rows(tmp_path / "out" / "services")) == (
         [],
         [],
@@ -133,7 +135,9 @@ def test_the_same_policy_changes_nothing(tmp_path: Path) -> None:
     assert told[0] == "积分表与已发布的相同"
 
 
-def test_a_version_that_begins_later_is_tried_as_if_it_were_in_force(tmp_path: Path) -> None:
+def test_a_version_that_begins_later_is_tried_as_if_it_were_in_force(
+    synthetic_city: World, tmp_path: Path
+) -> None:
     policy = draft(tmp_path / "draft")
     city = policy / "points" / "city.yaml"
     text = city.read_text(encoding="utf-8")
@@ -142,7 +146,7 @@ def test_a_version_that_begins_later_is_tried_as_if_it_were_in_force(tmp_path: P
         "each: {unit: 1, points: 0.25}", "each: {unit: 1, points: 0.1}"
     )
     city.write_text(text + later, encoding="utf-8")
-    told = simulated(policy, tmp_path / "out")
+    told = simulated(synthetic_city, policy, tmp_path / "out")
     assert (
         told[0]
         == "宁波市流动人口量化积分表：2022-04-01 版 → 草案 2030-01-01 版，改动的指标：居住年限"
@@ -264,11 +268,13 @@ def test_a_new_version_that_another_has_replaced_by_then_is_told(
     ]
 
 
-def test_the_page_rounds_people_and_tells_means_of_ten_and_more_only(tmp_path: Path) -> None:
+def test_the_page_rounds_people_and_tells_means_of_ten_and_more_only(
+    synthetic_city: World, tmp_path: Path
+) -> None:
     policy = draft(
         tmp_path / "draft", {"each: {unit: 1, points: 0.25}": "each: {unit: 1, points: 0.1}"}
     )
-    simulated(policy, tmp_path / "out")
+    simulated(synthetic_city, policy, tmp_path / "out")
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     sections = {part.split("</h2>")[0]: part for part in page.split("<h2>")[1:]}
     people = re.findall(r"<td>([0-9,]+|少于 10)</td>", page)
@@ -285,30 +291,34 @@ def test_the_page_rounds_people_and_tells_means_of_ten_and_more_only(tmp_path: P
     assert (
         "+" in sections["按指标"] or "-" in sections["按指标"]
     )  # the city is large enough for some mean
-    assert not any(row["resident_key"] in page for row in synthetic_city().table(MONTH, "scores"))
+    assert not any(row["resident_key"] in page for row in synthetic_city.table(MONTH, "scores"))
     assert "http" not in page and "<script" not in page
 
 
-def test_a_draft_with_mistakes_is_refused_with_its_place(tmp_path: Path) -> None:
+def test_a_draft_with_mistakes_is_refused_with_its_place(
+    synthetic_city: World, tmp_path: Path
+) -> None:
     policy = draft(tmp_path / "draft", {"fact: residence_months": "fact: residence_weeks"})
     with pytest.raises(DeclarationError) as refused:
-        simulated(policy, tmp_path / "out")
+        simulated(synthetic_city, policy, tmp_path / "out")
     assert refused.value.code == ExitCode.DECLARATIONS
     assert "city.yaml" in str(refused.value) and "residence_weeks" in str(refused.value)
 
 
 @pytest.mark.parametrize("place", ["months/2024-03/r9", "published/x", "clean/x"])
 def test_results_cannot_be_put_where_the_pipeline_publishes_or_reads(
-    tmp_path: Path, place: str
+    synthetic_city: World, tmp_path: Path, place: str
 ) -> None:
-    world = synthetic_city()
+    world = synthetic_city
     with pytest.raises(JifenError) as refused:
-        simulated(draft(tmp_path / "draft"), world.root.path / place)
+        simulated(synthetic_city, draft(tmp_path / "draft"), world.root.path / place)
     assert refused.value.code == ExitCode.USAGE
     assert not (world.root.path / place).exists()
 
 
-def test_an_empty_draft_and_a_used_folder_are_refused(tmp_path: Path) -> None:
+def test_an_empty_draft_and_a_used_folder_are_refused(
+    synthetic_city: World, tmp_path: Path
+) -> None:
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine.txt").write_text("x")
     for policy, out in (
@@ -316,11 +326,13 @@ def test_an_empty_draft_and_a_used_folder_are_refused(tmp_path: Path) -> None:
         (draft(tmp_path / "draft"), tmp_path / "used"),
     ):
         with pytest.raises(JifenError) as refused:
-            simulated(policy, out)
+            simulated(synthetic_city, policy, out)
         assert refused.value.code == ExitCode.USAGE
 
 
-def test_what_is_new_and_what_is_gone_is_told_by_name(tmp_path: Path) -> None:
+def test_what_is_new_and_what_is_gone_is_told_by_name(
+    synthetic_city: World, tmp_path: Path
+) -> None:
     policy = draft(tmp_path / "draft")
     _replace(policy / "points" / "330205.yaml", "      service_24m: {as_in: 2021-09-08}\n", "")
     (policy / "services" / "recuperation.yaml").unlink()
@@ -334,7 +346,7 @@ def test_what_is_new_and_what_is_gone_is_told_by_name(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     (policy / "reminders" / "insurance_gap.yaml").write_text("changed", encoding="utf-8")
-    told = simulated(policy, tmp_path / "out")
+    told = simulated(synthetic_city, policy, tmp_path / "out")
     assert told[0] == "江北区个性积分表：2022-04-01 版 → 草案 2022-04-01 版，取消的指标：志愿服务"
     assert "新的积分应用 dentist 口腔检查：草案 2021-09-08 版" in told
     assert "积分应用 recuperation 积分疗养：草案中没有，按取消计算" in told
@@ -342,21 +354,25 @@ def test_what_is_new_and_what_is_gone_is_told_by_name(tmp_path: Path) -> None:
     assert "积分疗养" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_draft_of_one_table_alone_is_told_to_begin_with_all(tmp_path: Path) -> None:
+def test_a_draft_of_one_table_alone_is_told_to_begin_with_all(
+    synthetic_city: World, tmp_path: Path
+) -> None:
     policy = draft(tmp_path / "draft")
     (policy / "points" / "330205.yaml").unlink()
     with pytest.raises(JifenError) as refused:
-        simulated(policy, tmp_path / "out")
+        simulated(synthetic_city, policy, tmp_path / "out")
     assert "缺少 330205 的积分表" in str(refused.value) and "整个复制" in refused.value.hint
 
 
-def test_changed_reference_tables_of_a_draft_are_told_to_be_left_out(tmp_path: Path) -> None:
+def test_changed_reference_tables_of_a_draft_are_told_to_be_left_out(
+    synthetic_city: World, tmp_path: Path
+) -> None:
     policy = draft(tmp_path / "draft")
     shutil.copytree(OWN_DECLARATIONS / "reference", policy / "reference")
     (policy / "reference" / "award_quotas.csv").write_text(
         "grantor_id,year,points\n", encoding="utf-8"
     )
-    told = simulated(policy, tmp_path / "out")
+    told = simulated(synthetic_city, policy, tmp_path / "out")
     assert [line for line in told if "不在模拟之内" in line] == [
         "参考表 award_quotas.csv 的改动不在模拟之内：数据仍是该月已发布的"
     ]

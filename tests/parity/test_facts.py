@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,7 @@ import pytest
 from hypothesis import given
 
 from expectations.month import Month
-from expectations.reference_tables import TABLES, Reference, load_reference
-from expectations.source_loader import collect_facts, load_sources
+from expectations.source_loader import collect_facts
 from tests.parity.reference.facts import compute_facts
 from tests.parity.reference.rows import (
     count_unmatched,
@@ -28,23 +25,14 @@ from tests.parity.reference.rows import (
 from tests.parity.reference.strategies import MONTHS, PATIENCE, draw_worlds, with_examples
 from tests.parity.reference.values import Row, clean_extract
 from tests.parity.reference.worlds import DISTRICTS, World
+from tests.support.clean_files import SOURCES, Clean, write_clean, write_reference
 from transforms.engine.parquet_projection import copy_columns
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.facts.build import MonthFacts, build_facts
 from transforms.outputs import list_published_columns
 
 pytestmark = pytest.mark.timeout(PATIENCE)
-SOURCES = load_sources()
 PEOPLE = 50
-ARROW_TYPES = {
-    "id": pa.int64(),
-    "date": pa.date32(),
-    "month": pa.int32(),
-    "amount": pa.decimal128(12, 2),
-    "integer": pa.int32(),
-    "yes_no": pa.bool_(),
-}
-Clean = Mapping[str, Sequence[tuple[Month, Row]]]
 
 
 def clean_rows(world: World) -> dict[str, list[tuple[Month, Row]]]:
@@ -56,52 +44,6 @@ def clean_rows(world: World) -> dict[str, list[tuple[Month, Row]]]:
         ]
         for name, extracts in world.extracts.items()
     }
-
-
-def stored(value: Any, kind: str) -> Any:
-    """A typed value as clean Parquet holds it."""
-    if value is None:
-        return None
-    return int(value[:17]) if kind == "id" else value.ordinal if kind == "month" else value
-
-
-def write_clean(root: Path, clean: Clean) -> dict[str, list[Path]]:
-    """The rows as the cleaning leaves them: a folder per source and received month."""
-    served: dict[str, list[Path]] = {}
-    for name, received in clean.items():
-        columns = SOURCES[name].columns
-        for month in sorted({month for month, _ in received}):
-            rows = [row for other, row in received if other == month]
-            arrays = {
-                column: pa.array(
-                    [stored(row[column], declared.type) for row in rows],
-                    ARROW_TYPES.get(declared.type, pa.string()),
-                )
-                for column, declared in columns.items()
-            }
-            arrays |= {
-                "part": pa.array([0] * len(rows)),
-                "record": pa.array(range(1, len(rows) + 1)),
-            }
-            folder = root / name / f"received={month}" / "d1"
-            folder.mkdir(parents=True, exist_ok=True)
-            pq.write_table(pa.table(arrays), folder / "rows.parquet")
-            served.setdefault(name, []).append(folder)
-    return served
-
-
-def write_reference(folder: Path, tables: Mapping[str, list[dict[str, str]]]) -> Reference:
-    folder.mkdir(parents=True, exist_ok=True)
-    known = {
-        **tables,
-        "districts": [{"code": code, "name": code, "name_en": code} for code in DISTRICTS],
-    }
-    for name, (_, columns) in TABLES.items():
-        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as text:
-            writer = csv.DictWriter(text, list(columns), restval="")
-            writer.writeheader()
-            writer.writerows(known.get(name, []))
-    return load_reference(folder)
 
 
 def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[dict[str, Any]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,21 +13,12 @@ from flows.extract.base import is_hidden
 from flows.pipeline.context import RunContext
 from flows.project import BUILTIN_SOURCES, load_project
 from flows.settings import OWN_DECLARATIONS, SourceSettings
-from tests.architecture.test_layers import HOUSE, imported
+from tests.support.imports import PROJECT, imported
+from tests.support.people import OCTOBER, OTHER, PERSON, facts, person
 from tests.support.programs import child
-from tests.support.world import SOURCES, World, national_id
+from tests.support.world import SOURCES, World
 
-OCTOBER, NOVEMBER = "2021-10", "2021-11"
-PERSON, OTHER = national_id("51010219850101101"), national_id("51010219860101101")
-
-
-def person(resident_id: str = PERSON, **other: str) -> dict[str, str]:
-    return {
-        "resident_id": resident_id,
-        "residence_district": "330203",
-        "status": "resident",
-        **other,
-    }
+NOVEMBER = "2021-11"
 
 
 def service(number: str, day: str) -> dict[str, str]:
@@ -40,15 +30,6 @@ def service(number: str, day: str) -> dict[str, str]:
         "status": "valid",
     }
     return {**event, "on_date": day}
-
-
-def facts(world: World, month: str = OCTOBER) -> dict[str, dict[str, Any]]:
-    """Everybody's facts, by resident_id."""
-    people = {
-        row["resident_key"]: row["resident_id"]
-        for row in world.table(month, "restricted/identities")
-    }
-    return {people[row["resident_key"]]: row for row in world.table(month, "facts")}
 
 
 def blocked(world: World, month: str) -> JifenError:
@@ -177,9 +158,9 @@ def test_an_alias_for_what_nobody_declared_is_refused(tmp_path: Path) -> None:
 
 def test_no_source_is_special_in_code() -> None:
     named = {
-        (path.relative_to(HOUSE).as_posix(), name)
+        (path.relative_to(PROJECT).as_posix(), name)
         for room in ("flows", "reports", "transforms", "expectations")
-        for path in (HOUSE / room).rglob("*.py")
+        for path in (PROJECT / room).rglob("*.py")
         for name in SOURCES.keys()
         - {"children", "corrections"}  # these are words of other things, too
         if f'"{name}"' in path.read_text(encoding="utf-8")
@@ -229,7 +210,7 @@ def test_the_engine_spills_in_the_root_and_prefect_lives_there_and_tells_nobody(
         "from prefect.settings import get_current_settings; known = get_current_settings()\n"
         "print(known.home, known.server.analytics_enabled, known.telemetry.enable_resource_metrics, known.logging.to_api.enabled)"
     )
-    said, _ = child(program, str(world.root.path), cwd=HOUSE).communicate(timeout=100)
+    said, _ = child(program, str(world.root.path), cwd=PROJECT).communicate(timeout=100)
     assert said.split() == [str(world.root.path / "prefect"), "False", "False", "False"]
 
 
@@ -254,7 +235,7 @@ def test_the_reference_shares_nothing_with_the_sql_but_the_declaration_models() 
     ours = ("expectations", "transforms", "flows", "reports", "data")
     used = {
         (path.name, name)
-        for path in (HOUSE / "tests" / "reference").glob("*.py")
+        for path in (PROJECT / "tests" / "reference").glob("*.py")
         if not path.name.startswith("test_")
         for name in imported(path)
         if name.split(".")[0] in ours and name not in models

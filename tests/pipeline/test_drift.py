@@ -19,7 +19,6 @@ from tests.support.held_city import (
     degrees,
     first_month,
     held,
-    october_town,
     registry,
     verdict,
 )
@@ -28,17 +27,19 @@ from transforms.comparison.drift import Limit, count_delivered_rows
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> World:
+def town(october_town: World, tmp_path: Path) -> World:
     """October is published."""
-    return copied(october_town(), tmp_path / "town")
+    return copied(october_town, tmp_path / "town")
 
 
 def page(error: JifenError) -> str:
     return Path(error.where).read_text(encoding="utf-8")
 
 
-def test_the_first_month_is_not_held_and_says_that_there_is_nothing_to_compare() -> None:
-    revision = october_town().revision(OCTOBER)
+def test_the_first_month_is_not_held_and_says_that_there_is_nothing_to_compare(
+    october_town: World,
+) -> None:
+    revision = october_town.revision(OCTOBER)
     assert (revision.manifest["held"], revision.manifest["accepted"]) == ([], None)
     assert "上月没有发布" in verdict(
         (revision.path / "report" / "index.html").read_text(encoding="utf-8")

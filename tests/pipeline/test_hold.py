@@ -25,7 +25,6 @@ from tests.support.held_city import (
     copied,
     degrees,
     held,
-    october_town,
     registry,
     verdict,
     with_drift,
@@ -36,14 +35,14 @@ REASON = "已向教育局核实，学历库完成清理"
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> World:
+def town(october_town: World, tmp_path: Path) -> World:
     """October is published."""
-    return copied(october_town(), tmp_path / "town")
+    return copied(october_town, tmp_path / "town")
 
 
 @pytest.fixture(scope="module")
-def november(tmp_path_factory: pytest.TempPathFactory) -> World:
-    made = copied(october_town(), tmp_path_factory.mktemp("november") / "town")
+def november(october_town: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    made = copied(october_town, tmp_path_factory.mktemp("november") / "town")
     a_tenth_of_education(made)
     held(made)
     return made

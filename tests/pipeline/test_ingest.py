@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from expectations.errors import ExitCode, JifenError
-from tests.pipeline.test_months import PERSON, person
+from tests.support.people import PERSON, person
 from tests.support.world import World
 
 HOME = {

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from data.synthetic.write import ExtractPlan, generate_extracts
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.commands.status import find_stale_months
 from flows.pipeline.stages import COMPUTE_STAGES
 from flows.storage.verify import verify_root
+from tests.support import people
+from tests.support.people import PERSON
+from tests.support.synthetic_city import deliver_synthetic
 from tests.support.world import SOURCES, World, national_id, read_rows
-from transforms.engine.session import EngineSettings
 
-PERSON = national_id("51010219850101101")
 DEGREE = {
     "certificate_no": "D",
     "resident_id": PERSON,
@@ -25,40 +26,7 @@ DEGREE = {
     "level": "bachelor",
     "awarded_on": "2010-06-30",
 }
-SYNTHETIC = [Month.parse("2024-03"), Month.parse("2024-04")]
-COMPARED = (
-    "scores",
-    "facts",
-    "eligibility",
-    "changes",
-    "restricted",
-    "reminders",
-    "exports",
-    "policy",
-    "sql",
-)
-
-
-def person(**other: str) -> dict[str, str]:
-    given = {
-        "resident_id": PERSON,
-        "residence_district": "330203",
-        "registered_on": "2020-01-15",
-        "status": "resident",
-    }
-    return {**given, **other}
-
-
-def deliver_synthetic(world: World, spill: Path, residents: int = 600) -> None:
-    generate_extracts(
-        ExtractPlan(
-            residents, SYNTHETIC, sources=SOURCES, reference=world.settings.paths.reference
-        ),
-        world.inbox,
-        settings=EngineSettings("1GB", 2),
-        spill=spill,
-        progress=lambda line: None,
-    )
+person = partial(people.person, registered_on="2020-01-15")
 
 
 def test_common_points_do_not_move_when_only_districts_change(tmp_path: Path) -> None:

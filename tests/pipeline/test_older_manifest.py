@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from flows.storage.files import to_canonical_json
-from tests.support.held_city import NOVEMBER, OCTOBER, copied, degrees, october_town, registry
+from tests.support.held_city import NOVEMBER, OCTOBER, copied, degrees, registry
 from tests.support.world import World
 
 
@@ -20,9 +20,9 @@ def without_figures(town: World) -> None:
 
 
 def test_the_month_is_published_and_its_report_says_why_nothing_was_compared(
-    tmp_path: Path,
+    october_town: World, tmp_path: Path
 ) -> None:
-    town = copied(october_town(), tmp_path / "town")
+    town = copied(october_town, tmp_path / "town")
     without_figures(town)
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     run = town.run(NOVEMBER)

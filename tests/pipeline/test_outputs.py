@@ -22,7 +22,7 @@ from flows.pipeline.fingerprints import code_fingerprint
 from flows.settings import OWN_DECLARATIONS
 from flows.storage.files import hash_file
 from flows.storage.keys import fingerprint_key
-from tests.support.synthetic_city import MONTHS, synthetic_city
+from tests.support.synthetic_city import MONTHS
 from tests.support.world import World, read_rows
 from transforms.engine.sql import sql_literal
 
@@ -31,8 +31,8 @@ TABLES = ("scores", "facts", "eligibility", "changes")
 
 
 @pytest.fixture(scope="module")
-def city() -> World:
-    return synthetic_city()
+def city(synthetic_city: World) -> World:
+    return synthetic_city
 
 
 def parts(city: World, name: str) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flows.settings import OWN_DECLARATIONS
-from tests.pipeline.test_deliveries import OCTOBER, OTHER, PERSON, facts, person
+from tests.support.people import OCTOBER, OTHER, PERSON, facts, person
 from tests.support.world import FILLERS, World, national_id
 
 CHILD = national_id("33020320151001001")

@@ -22,7 +22,7 @@ from expectations.month import Month
 from flows.pipeline.release import renew_catalogue
 from flows.project import Project
 from flows.storage.publish import _switch_link
-from tests.cli.test_cli import SETTINGS
+from tests.support.command import SETTINGS
 from tests.support.held_city import NOVEMBER, OCTOBER, PEOPLE, copied, registry
 from tests.support.world import World
 

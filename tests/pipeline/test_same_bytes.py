@@ -10,8 +10,20 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import app
-from tests.pipeline.test_months import COMPARED, SYNTHETIC, deliver_synthetic
+from tests.support.synthetic_city import MONTHS, deliver_synthetic
 from tests.support.world import World
+
+COMPARED = (
+    "scores",
+    "facts",
+    "eligibility",
+    "changes",
+    "restricted",
+    "reminders",
+    "exports",
+    "policy",
+    "sql",
+)
 
 
 def test_the_same_inputs_give_the_same_bytes_whatever_the_machine_is_like(
@@ -19,8 +31,8 @@ def test_the_same_inputs_give_the_same_bytes_whatever_the_machine_is_like(
 ) -> None:
     one = World(tmp_path / "one", threads=1, memory="400MB")
     deliver_synthetic(one, tmp_path / "spill")
-    for month in SYNTHETIC:
-        one.run(str(month))
+    for month in MONTHS:
+        one.run(month)
     two = World(
         tmp_path / "district=330299" / "received=2020-01 [a]" / "城 *'r", threads=4, memory="2GB"
     )
@@ -32,15 +44,15 @@ def test_the_same_inputs_give_the_same_bytes_whatever_the_machine_is_like(
     usual = locale.setlocale(locale.LC_ALL)
     locale.setlocale(locale.LC_ALL, "C")
     try:
-        for month in SYNTHETIC:
-            two.run(str(month))
+        for month in MONTHS:
+            two.run(month)
     finally:
         monkeypatch.undo()
         time.tzset()
         locale.setlocale(locale.LC_ALL, usual)
-    for month in SYNTHETIC:
-        assert one.hashes(str(month), *COMPARED) == two.hashes(str(month), *COMPARED)
-        kinds = [Path(name).suffix for name in one.hashes(str(month), *COMPARED)]
+    for month in MONTHS:
+        assert one.hashes(month, *COMPARED) == two.hashes(month, *COMPARED)
+        kinds = [Path(name).suffix for name in one.hashes(month, *COMPARED)]
         assert min(kinds.count(kind) for kind in (".parquet", ".csv", ".xlsx", ".sql")) >= 10
     said = [_said(world) for world in (one, two)]
     assert said[0] == said[1]
@@ -49,7 +61,7 @@ def test_the_same_inputs_give_the_same_bytes_whatever_the_machine_is_like(
 def _said(world: World) -> list[str]:
     """What the reading commands say of the last month's highest score, and of the change since the month before."""
     question = "SELECT * FROM latest_scores ORDER BY total_points DESC, resident_key LIMIT 1"
-    first, last = map(str, SYNTHETIC)
+    first, last = MONTHS
     scored = {row["resident_key"]: row for row in world.table(last, "restricted/identities")}
     person = scored[min(scored)]["resident_id"]
     commands = (

@@ -33,7 +33,6 @@ from tests.support.held_city import (
     PHONE,
     copied,
     degrees,
-    october_town,
     registry,
 )
 from tests.support.world import SOURCES, World
@@ -45,9 +44,9 @@ BLOCKED = failed(
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def town(october_town: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(server, "start_server_early", lambda root: None)
-    return copied(october_town(), tmp_path / "town")
+    return copied(october_town, tmp_path / "town")
 
 
 def scheduled(town: World, month: str, settings: Settings | None = None) -> RunResult:

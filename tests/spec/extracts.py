@@ -26,8 +26,8 @@ from tests.parity.reference.national_id import compute_check_character
 from tests.parity.reference.points import compute_points
 from tests.parity.reference.rows import Received, find_corrections, select_standing
 from tests.parity.reference.values import RawRow, clean_extract
-from tests.parity.test_facts import write_clean
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row, load_case_tables
+from tests.support.clean_files import write_clean
 from tests.support.services_town import KEY, resident
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import EngineSettings, open_engine

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError
@@ -23,7 +20,6 @@ NAME, PHONE = "欧阳待核", "13857407777"
 SMALL = Drift(residents_min=5, rows_min=5, eligible_min=5)
 
 Rows = list[dict[str, str]]
-_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
 
 
 def registry(people: Sequence[str] = PEOPLE, permit: str = "2017-01-10") -> Rows:
@@ -56,16 +52,6 @@ def first_month(folder: Path, month: str = OCTOBER, **paths: Path) -> World:
     town.settings = with_drift(town.settings)
     town.deliver(month, registry=registry(), education=degrees())
     town.run(month)
-    return town
-
-
-@cache
-def october_town() -> World:
-    """The town with October published, made once. Never to be changed: tests copy it."""
-    _FOLDERS.append(tempfile.TemporaryDirectory())
-    before = os.umask(0o022)
-    town = first_month(Path(_FOLDERS[-1].name) / "town")
-    os.umask(before)
     return town
 
 

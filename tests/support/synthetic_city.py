@@ -1,17 +1,15 @@
-"""A made-up city of two published months, made once for all tests that only read it."""
+"""A made-up city of two published months, made once a session (fixture `synthetic_city`): tests only read it."""
 
 from __future__ import annotations
 
 import csv
-import os
 import re
-import tempfile
-from functools import cache
 from pathlib import Path
 
 from data.synthetic.write import ExtractPlan, generate_extracts
 from expectations.month import Month
 from tests.support.world import SOURCES, World, write_csv
+from transforms.engine.session import EngineSettings
 
 MONTHS = ("2024-03", "2024-04")
 RESIDENTS = 50
@@ -21,32 +19,30 @@ CORRECTED = {
     "fact:residence_months": "120",
     "fact:owns_home": "1",
 }
-_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
 
 
-@cache
-def synthetic_city() -> World:
-    """Both months run, with planted faults. Never to be changed: tests share it."""
-    _FOLDERS.append(tempfile.TemporaryDirectory())
-    before = os.umask(0o022)
-    world = World(Path(_FOLDERS[-1].name), threads=2)
-    generate_extracts(
-        ExtractPlan(
-            RESIDENTS,
-            [Month.parse(month) for month in MONTHS],
-            sources=SOURCES,
-            reference=world.settings.paths.reference,
-            faults=True,
-        ),
-        world.inbox,
-        settings=world.settings.engine_settings,
-        spill=world.root.tmp,
-        progress=lambda line: None,
+def deliver_synthetic(
+    world: World, spill: Path, residents: int = 600, *, faults: bool = False
+) -> None:
+    """Write both months' extracts of a generated city into a world's inbox."""
+    plan = ExtractPlan(
+        residents,
+        [Month.parse(month) for month in MONTHS],
+        sources=SOURCES,
+        reference=world.settings.paths.reference,
+        faults=faults,
     )
+    settings = EngineSettings("1GB", 2)
+    generate_extracts(plan, world.inbox, settings=settings, spill=spill, progress=lambda line: None)
+
+
+def build_synthetic_city(folder: Path) -> World:
+    """Run both months of a generated city with planted faults and corrections."""
+    world = World(folder, threads=2)
+    deliver_synthetic(world, world.root.tmp, RESIDENTS, faults=True)
     _correct(world)
     for month in MONTHS:
         world.run(month)
-    os.umask(before)
     return world
 
 

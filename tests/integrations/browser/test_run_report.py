@@ -18,9 +18,9 @@ from tests.support.held_city import (
     copied,
     degrees,
     held,
-    october_town,
     registry,
 )
+from tests.support.world import World
 
 TAB, ENTER = ("Tab", 9), ("Enter", 13)
 WIDTHS = (1280, 390)
@@ -40,18 +40,17 @@ def a_doctor(person: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def pages(october_town: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The pages of a good, a held and a blocked month of one town."""
     folder = tmp_path_factory.mktemp("pages")
-    october = october_town()
-    good = copied(october, folder / "good")
+    good = copied(october_town, folder / "good")
     good.deliver(
         NOVEMBER, registry=with_trouble(), education=[*degrees(PEOPLE[1:]), a_doctor(PEOPLE[0])]
     )
     good.run(NOVEMBER)
-    kept_back = copied(october, folder / "held")
+    kept_back = copied(october_town, folder / "held")
     kept_back.deliver(NOVEMBER, registry=registry(), education=degrees(PEOPLE[:4]))
-    stopped = copied(october, folder / "blocked")
+    stopped = copied(october_town, folder / "blocked")
     wrong = [{**row, "level": "<b>本科</b>"} for row in degrees()]
     stopped.deliver(NOVEMBER, registry=registry(), education=wrong)
     with pytest.raises(JifenError) as caught:
@@ -203,8 +202,8 @@ def test_a_blocked_month_says_what_came_what_was_refused_and_what_to_do(
     assert "<b>本科</b>" not in text and "本科" not in text
 
 
-def test_a_month_without_a_source_says_which_one(tmp_path: Path) -> None:
-    town = copied(october_town(), tmp_path / "town")
+def test_a_month_without_a_source_says_which_one(october_town: World, tmp_path: Path) -> None:
+    town = copied(october_town, tmp_path / "town")
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     (town.inbox / NOVEMBER / "patents.csv").unlink()
     told: list[str] = []
@@ -216,8 +215,8 @@ def test_a_month_without_a_source_says_which_one(tmp_path: Path) -> None:
     assert "学历与职业技能（教育、人社）|已到，尚未检查|—|—" in rows(text_of(page))
 
 
-def test_a_reason_given_by_the_operator_is_text(tmp_path: Path) -> None:
-    town = copied(october_town(), tmp_path / "town")
+def test_a_reason_given_by_the_operator_is_text(october_town: World, tmp_path: Path) -> None:
+    town = copied(october_town, tmp_path / "town")
     town.deliver(NOVEMBER, registry=registry(), education=degrees(PEOPLE[:4]))
     town.run(NOVEMBER, accept="<script>核实</script>")
     text = text_of(town.revision(NOVEMBER).path / "report" / "index.html")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from expectations.errors import did_you_mean
-from tests.unit.expectations.test_source_loader import refused
+from tests.support.declarations import find_source_problems
 
 
 def test_the_nearest_name_is_asked_for_and_else_all_are_listed() -> None:
@@ -37,4 +37,6 @@ def test_the_nearest_name_is_asked_for_and_else_all_are_listed() -> None:
 def test_a_slip_of_the_pen_in_a_source_is_answered_with_the_name_that_was_meant(
     tmp_path: Path, source: str, was: str, becomes: str, meant: str
 ) -> None:
-    assert meant in [problem.expected for problem in refused(tmp_path, source, was, becomes)]
+    assert meant in [
+        problem.expected for problem in find_source_problems(tmp_path, source, was, becomes)
+    ]

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 
-from expectations.errors import DeclarationError, Diagnostic
-from expectations.source_loader import BUILTIN_SOURCES, load_sources
-
-
-def refused(folder: Path, source: str, was: str, becomes: str) -> list[Diagnostic]:
-    """What loading says of the city's sources with one thing in one of them written otherwise."""
-    copytree(BUILTIN_SOURCES, folder, dirs_exist_ok=True)
-    path = folder / f"{source}.yaml"
-    text = path.read_text(encoding="utf-8")
-    assert was in text
-    path.write_text(text.replace(was, becomes), encoding="utf-8")
-    with pytest.raises(DeclarationError) as caught:
-        load_sources(folder)
-    return caught.value.problems
+from expectations.source_loader import load_sources
+from tests.support.declarations import find_source_problems
 
 
 @pytest.mark.parametrize(
@@ -42,10 +29,10 @@ def refused(folder: Path, source: str, was: str, becomes: str) -> list[Diagnosti
         ("local_awards", "{grantor_kind}-{district}", "{grantor}-{district}", "columns.grantor_id", "grantor"),
     ],
 )  # fmt: skip
-def test_a_block_that_names_what_is_not_there_is_refused(
+def test_a_block_that_names_what_is_not_there_is_find_source_problems(
     tmp_path: Path, source: str, was: str, becomes: str, key: str, found: str
 ) -> None:
-    (problem,) = refused(tmp_path, source, was, becomes)
+    (problem,) = find_source_problems(tmp_path, source, was, becomes)
     assert (problem.key, problem.found) == (f"synthetic.{key}", found)
     assert problem.expected
     written = problem.file.read_text(encoding="utf-8").splitlines()

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from expectations.month import Month
 from expectations.source_loader import load_sources
 from tests.parity.reference.services import ScoredResident
-from tests.parity.test_facts import write_clean
+from tests.support.clean_files import write_clean
 from tests.support.services_town import FACTS, KEY, REFERENCE, Town, resident
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.facts.build import build_facts

@@ -8,56 +8,34 @@ from pathlib import Path
 
 import pytest
 
-from expectations.errors import DeclarationError, Diagnostic
+from tests.support.declarations import (
+    copy_declarations,
+    find_service_problems,
+    load_reminders_of,
+    load_services_of,
+)
 from tests.support.services_town import (
     DATA,
-    FACTS,
     KNOWN,
     REFERENCE,
     SERVICES,
     STANDING,
-    TABLES,
     Town,
     resident,
 )
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.services.examples import check_service_examples
-from transforms.services.load import load_reminders, load_services
-from transforms.services.models import Service, StandingReminder
-
-
-def services(folder: Path) -> list[Service]:
-    return load_services(folder, FACTS, TABLES, REFERENCE.districts)
-
-
-def reminders(folder: Path) -> list[StandingReminder]:
-    return load_reminders(folder, FACTS, REFERENCE.districts, SERVICES)
-
-
-def changed(tmp_path: Path, kind: str, name: str, *changes: tuple[str, str]) -> Path:
-    """A copy of the city's declarations with one file rewritten."""
-    folder = tmp_path / kind
-    shutil.copytree(DATA / kind, folder)
-    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
-    for old, new in changes:
-        assert old in text, old
-        text = text.replace(old, new, 1)
-    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    return folder
-
-
-def refused(folder: Path) -> list[Diagnostic]:
-    with pytest.raises(DeclarationError) as error:
-        services(folder) if folder.name == "services" else reminders(folder)
-    assert error.value.code == 10
-    return error.value.problems
 
 
 def test_a_child_is_reminded_by_the_child_or_two_of_one_guardian_would_bear_one_number(
     tmp_path: Path,
 ) -> None:
-    folder = changed(tmp_path, "services", "school_enrolment", ("cycle: child", "cycle: year"))
-    assert [(one.key, one.found) for one in refused(folder)] == [("reminder.cycle", "year")]
+    folder = copy_declarations(
+        tmp_path, "services", "school_enrolment", ("cycle: child", "cycle: year")
+    )
+    assert [(one.key, one.found) for one in find_service_problems(folder)] == [
+        ("reminder.cycle", "year")
+    ]
 
 
 def test_every_service_and_standing_reminder_has_its_file_and_they_come_in_the_order_of_their_names() -> (
@@ -107,8 +85,8 @@ def test_a_mistake_in_a_service_is_refused_at_its_place(
     tmp_path: Path, old: str, new: str, key: str, word: str
 ) -> None:
     """The mistakes that people make stand in the manual (`tests/spec/32_service_mistakes`); these beside them."""
-    folder = changed(tmp_path, "services", "rent_subsidy", (old, new))
-    problem = next(one for one in refused(folder) if one.key == key)
+    folder = copy_declarations(tmp_path, "services", "rent_subsidy", (old, new))
+    problem = next(one for one in find_service_problems(folder) if one.key == key)
     assert problem.file == folder / "rent_subsidy.yaml"
     assert word in f"{problem.found}；{problem.expected}"
     assert (
@@ -118,7 +96,7 @@ def test_a_mistake_in_a_service_is_refused_at_its_place(
 
 
 def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
-    folder = changed(
+    folder = copy_declarations(
         tmp_path,
         "services",
         "rent_subsidy",
@@ -131,7 +109,7 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         .replace("permit_held,", "permit_hold,")
         .replace("title: 免费体检", "titel: 免费体检")
     )
-    found = {(problem.file.stem, problem.key) for problem in refused(folder)}
+    found = {(problem.file.stem, problem.key) for problem in find_service_problems(folder)}
     assert found == {
         ("rent_subsidy", "reminder.cycle"), ("rent_subsidy", "versions.0.amount.rounding"),
         ("health_check", "title"), ("health_check", "titel"), ("health_check", "versions.0.conditions.0.when"),
@@ -142,10 +120,14 @@ def test_versions_ascend_and_a_mistake_taken_over_is_told_once_where_it_stands(
     tmp_path: Path,
 ) -> None:
     text = ("from: 2022-04-01", "from: 2021-09-08")
-    (problem,) = refused(changed(tmp_path / "a", "services", "household_registration", text))
+    (problem,) = find_service_problems(
+        copy_declarations(tmp_path / "a", "services", "household_registration", text)
+    )
     assert problem.key == "versions.1.from" and "从早到晚" in problem.expected
     text = ("permit_months >= 60", "permit_month >= 60")
-    (problem,) = refused(changed(tmp_path / "b", "services", "household_registration", text))
+    (problem,) = find_service_problems(
+        copy_declarations(tmp_path / "b", "services", "household_registration", text)
+    )
     assert problem.key == "versions.0.conditions.0.when"
 
 
@@ -156,27 +138,29 @@ def test_a_version_taken_over_keeps_what_it_does_not_name() -> None:
 
 
 def test_a_folder_that_is_not_there_is_no_empty_folder(tmp_path: Path) -> None:
-    (problem,) = refused(tmp_path / "services")
+    (problem,) = find_service_problems(tmp_path / "services")
     assert "不存在" in problem.found
     (tmp_path / "reminders").mkdir()
-    assert reminders(tmp_path / "reminders") == []
+    assert load_reminders_of(tmp_path / "reminders") == []
 
 
 def test_a_standing_reminder_cannot_take_the_kind_of_a_service(tmp_path: Path) -> None:
-    folder = changed(
+    folder = copy_declarations(
         tmp_path,
         "reminders",
         "permit_endorsement",
         ("kind: permit_endorsement", "kind: rent_subsidy"),
     )
     (folder / "permit_endorsement.yaml").rename(folder / "rent_subsidy.yaml")
-    (problem,) = refused(folder)
+    (problem,) = find_service_problems(folder)
     assert problem.key == "kind" and "某项服务" in problem.expected
 
 
 def test_the_hash_is_of_what_a_version_says_not_of_how_it_is_written(tmp_path: Path) -> None:
     def digest(name: str, *changes: tuple[str, str]) -> str:
-        found = services(changed(tmp_path / name, "services", "rent_subsidy", *changes))
+        found = load_services_of(
+            copy_declarations(tmp_path / name, "services", "rent_subsidy", *changes)
+        )
         return next(s for s in found if s.service == "rent_subsidy").versions[0].hash
 
     same = digest("same", ("points: {threshold: 60}", "points:\n      threshold: 60.0"))
@@ -216,7 +200,7 @@ def test_a_new_service_with_its_reminder_is_one_new_file(tmp_path: Path) -> None
     folder = tmp_path / "services"
     shutil.copytree(DATA / "services", folder)
     (folder / "library_card.yaml").write_text(NEW_SERVICE, encoding="utf-8")
-    found = services(folder)
+    found = load_services_of(folder)
     with open_engine(EngineSettings(memory="500MB"), tmp_path / "spill") as engine:
         assert check_service_examples(engine, folder, found, KNOWN) == []
     reader = resident(1, residence_months=3)

@@ -1,0 +1,18 @@
+"""Three real points tables of other places, typed in from their sources."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from tests.acceptance.policies.express_entry import by_hand as express_entry
+from tests.acceptance.policies.foshan import by_hand as foshan
+from tests.acceptance.policies.policy import AcceptancePolicy
+from tests.acceptance.policies.shanghai import by_hand as shanghai
+
+POLICIES = [
+    AcceptancePolicy("shanghai", dt.date(2018, 12, 31), shanghai.STEPS, shanghai.PEOPLE),
+    AcceptancePolicy("foshan", dt.date(2016, 12, 31), foshan.STEPS, foshan.PEOPLE, ("440604",)),
+    AcceptancePolicy(
+        "express_entry", dt.date(2025, 12, 31), express_entry.STEPS, express_entry.PEOPLE
+    ),
+]
