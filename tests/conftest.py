@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import is_hypothesis_test
 
 from flows.storage.root import Root
 from tests.support.browser import Browser, open_browser
@@ -23,6 +24,33 @@ from transforms.engine.session import EngineSettings, open_engine
 
 Build = Callable[..., Path]
 KillAt = Callable[[int, Callable[[], object]], bool]
+
+# folder below tests/ -> marker of all its tests
+KINDS = {
+    "unit": "unit",
+    "spec": "spec",
+    "parity": "parity",
+    "pipeline": "pipeline",
+    "cli": "cli",
+    "integrations": "integration",
+    "faults": "fault",
+    "acceptance": "acceptance",
+    "benchmarks": "benchmark",
+    "architecture": "architecture",
+}
+BETWEEN_EDITS = {"unit", "spec", "parity", "architecture"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with its kind, by folder, and `essential` where `make test` runs it."""
+    here = Path(__file__).parent
+    for item in items:
+        kind = KINDS[item.path.relative_to(here).parts[0]]
+        item.add_marker(kind)
+        if is_hypothesis_test(getattr(item, "function", None)):
+            item.add_marker("generative")
+        if kind in BETWEEN_EDITS and not item.get_closest_marker("slow"):
+            item.add_marker("essential")
 
 
 @pytest.fixture(autouse=True)
