@@ -1,4 +1,4 @@
-"""Check the documentation: every link of every page resolves."""
+"""Check the documentation: links resolve, and the files and commands that a page names exist."""
 
 from __future__ import annotations
 
@@ -7,12 +7,27 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import typer
+
+from flows.cli.app import app
 
 PROJECT = Path(__file__).parents[2]
 PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])
+CODE = sorted(
+    path
+    for top in ("flows", "reports", "transforms", "expectations", "data")
+    for path in PROJECT.glob(f"{top}/**/*.py")
+)
 CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+NAMED_FILE = re.compile(
+    r"`((?:flows|reports|transforms|expectations|data|tests|docs)/[\w./-]*)(?:::\w+)?`"
+)
+NAMED_PAGE = re.compile(r"\bdocs/[\w/-]+\.md")
+COMMAND = re.compile(r"\bjifen ([a-z]+)(?![\w-])((?: [^`|\n]*)?)")
+OPTION = re.compile(r"(?<![\w-])--[a-z-]+")
+by_path = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 
 
 def text_of(page: Path) -> str:
@@ -29,7 +44,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+@by_path
 def test_every_link_of_a_page_resolves(page: Path) -> None:
     broken = []
     for link in LINK.findall(text_of(page)):
@@ -42,5 +57,37 @@ def test_every_link_of_a_page_resolves(page: Path) -> None:
     assert broken == []
 
 
-def test_the_pages_have_links() -> None:
-    assert sum(len(LINK.findall(text_of(page))) for page in PAGES) > 20
+@by_path
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    named = NAMED_FILE.findall(text_of(page))
+    assert [name for name in named if not (PROJECT / name).exists()] == []
+
+
+@by_path
+def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    unknown = []
+    for name, rest in COMMAND.findall(page.read_text(encoding="utf-8")):
+        known = (
+            {option for parameter in commands[name].params for option in parameter.opts}
+            if name in commands
+            else set()
+        )
+        unknown += [
+            f"{name} {option}"
+            for option in OPTION.findall(rest)
+            if option not in {*known, "--help", "--debug"}
+        ]
+        unknown += [] if name in commands else [name]
+    assert unknown == []
+
+
+def test_every_page_that_the_code_names_exists() -> None:
+    named = {name for path in CODE for name in NAMED_PAGE.findall(path.read_text(encoding="utf-8"))}
+    assert sorted(name for name in named if not (PROJECT / name).exists()) == []
+
+
+def test_the_patterns_find_something() -> None:
+    texts = [text_of(page) for page in PAGES]
+    for pattern in (LINK, NAMED_FILE, COMMAND):
+        assert sum(len(pattern.findall(text)) for text in texts) > 20
