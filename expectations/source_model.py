@@ -51,43 +51,66 @@ class Check(ClosedModel):
     """What a value may be: bounds (in units of the column) or a list."""
 
     min: Decimal | None = None
+    """Least value allowed."""
     above: Decimal | None = None
+    """Value that must be exceeded."""
     max: Decimal | None = None
+    """Greatest value allowed."""
     one_of: Texts | None = None
+    """Values allowed, as text."""
 
 
 class Column(ClosedModel):
     """One column of an extract: its Chinese title (also a header), its type, when it is refused."""
 
     title: str
+    """Chinese title; also accepted as a column header."""
     type: ColumnType
+    """Type of the values."""
     headers: Texts = []
+    """Other headers by which departments call the column."""
     required: Switch = False
+    """A row without a value is refused."""
     required_when: dict[str, str] = {}
+    """The value may be missing unless other columns have these values."""
     on_bad: Literal["refuse", "null"] = "refuse"
+    """`refuse`: a bad value refuses the row; `null`: it is emptied, counted and reported."""
     values: dict[str, Texts] = {}
+    """Allowed values of a set, each with the other ways in which departments write it."""
     check: Check | None = None
+    """Bounds or list of allowed values."""
     by: str | None = None
+    """Column that decides which of `checks` applies."""
     checks: dict[str, Check] = {}
+    """Bounds by the value of the column `by`."""
     future: Switch = False
+    """A date may lie after the month received."""
     months_ahead: int = Field(default=0, ge=0)
+    """How many months ahead of the month received a month may lie."""
     not_before: str | None = None
+    """Date column that this date may not precede."""
     max_null_share: Decimal | None = None
+    """Share of empty values above which the gate blocks the delivery."""
 
 
 class Span(ClosedModel):
     """From one date column to another; `open_end`: a missing end means that it still runs."""
 
     begins: str = Field(alias="from")
+    """Date column of the beginning."""
     ends: str = Field(alias="to")
+    """Date column of the end."""
     open_end: Switch = True
+    """A missing end means that it still runs."""
 
 
 class Within(ClosedModel):
     """A window of dates: the last n months up to the scoring date."""
 
     of: str
+    """Date column."""
     last_months: int = Field(gt=0)
+    """How many months up to the scoring date."""
 
 
 class Turns(ClosedModel):
@@ -97,14 +120,18 @@ class Turns(ClosedModel):
     """
 
     of: str
+    """ID column of the child."""
     age: int = Field(gt=0)
+    """Age in full years."""
 
 
 class Listed(ClosedModel):
     """A row counts when a reference table lists its value for the year of the scoring date."""
 
     table: str
+    """Reference table."""
     column: str
+    """Column of that name in the table and in the rows."""
 
 
 class Lookup(ClosedModel):
@@ -114,9 +141,13 @@ class Lookup(ClosedModel):
     """
 
     table: str
+    """Reference table."""
     match: dict[str, str]
+    """Column of the table -> fact that it must equal."""
     newest: str
+    """Month column of the table: the newest row up to the month scored counts."""
     value: str
+    """Column that is the fact's value."""
 
 
 class Fact(ClosedModel):
@@ -130,28 +161,51 @@ class Fact(ClosedModel):
     """
 
     title: str
+    """Chinese title, as explanations and the dictionary show it."""
     unit: Unit
+    """Unit of the value."""
     meaning: str
+    """Meaning in Chinese, for the dictionary."""
     meaning_en: str
+    """Meaning in English, for the dictionary."""
     measure: Measure | None = None
+    """What is computed over the rows."""
     of: str | None = None
+    """Column that is measured."""
     where: dict[str, Texts] = {}
+    """Only rows with these values."""
     current: Span | None = None
+    """Only rows valid on the scoring date."""
     open: Span | None = None
+    """Only rows that have begun and not ended by the scoring date."""
     within: Within | None = None
+    """Only rows in a window of dates."""
     turns: Turns | None = None
+    """Only children of an age."""
     listed: Listed | None = None
+    """Only rows with a value that a reference table lists for the year of the scoring date."""
     pick: Texts = []
+    """Keep the person's row that is greatest by these columns, in this order."""
     clip: Check | None = None
+    """Bounds into which a record's value is brought before it is summed."""
     weights: dict[str, dict[str, Decimal]] = {}
+    """Column -> value -> factor by which a record's value is multiplied."""
     ladder: list[Texts] = []
+    """Levels of `highest`, lowest first; values in one entry count as the same level."""
     otherwise: str | None = None
+    """Level of a person without any row."""
     years: int | None = None
+    """How many calendar years `sum_by_year` keeps."""
     keys: Texts = []
+    """Columns by which `sum_by_year` and `sum_by_key` sum."""
     levels: dict[str, str] = {}
+    """Level -> fact that counts the children of that level, for `list`."""
     lookup: Lookup | None = None
+    """The value stands in a reference table."""
     derive: str | None = None
+    """Expression over other facts."""
     restricted: Switch = False
+    """Identifies people: published to the operator only."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -168,9 +222,13 @@ class Ledger(ClosedModel):
     """
 
     per: Texts
+    """Columns that, with the person, name what a posting is about."""
     newest: str
+    """Date column by which the newest posting decides."""
     tie: dict[str, str]
+    """Of postings of the same day the one with these values decides."""
     holds: dict[str, str]
+    """What the posting is about stands if the deciding posting has these values."""
 
 
 class Quota(ClosedModel):
@@ -180,21 +238,32 @@ class Quota(ClosedModel):
     """
 
     table: str
+    """Reference table of quotas by year."""
     per: str
+    """Column whose rows share a quota."""
     date: str
+    """Date column that gives the year."""
     of: str
+    """Column that is summed."""
     order: Texts
+    """Columns by which rows use up the quota."""
     unless: dict[str, str]
+    """Rows with these values need no quota."""
 
 
 class Spine(ClosedModel):
     """The registry: whose rows are the residents scored, and where district, name and so on are."""
 
     where: dict[str, str]
+    """Values of rows whose persons are scored."""
     district: str
+    """Column of the district of residence."""
     community: str
+    """Column of the residential community."""
     name: str
+    """Column of the name."""
     phone: str
+    """Column of the phone number."""
 
 
 class Corrects(ClosedModel):
@@ -204,29 +273,51 @@ class Corrects(ClosedModel):
     """
 
     target: str
+    """Column of the fact or indicator that is corrected."""
     value: str
+    """Column of the corrected value."""
     holds: dict[str, str]
+    """Values of rows that correct anything."""
     valid: Span
+    """From when to when the correction holds."""
     decided: str
+    """Date column of the decision; the newest counts."""
 
 
 class Source(ClosedModel):
     """One department's extract: how it is delivered, its key, columns, facts, which rows count."""
 
     source: Name
+    """Name; the name of the file."""
     title: str
+    """Chinese title."""
     department: str
+    """Who delivers it."""
     delivery: Literal["snapshot", "increment"]
+    """`snapshot`: replaces the delivery before; `increment`: adds to all before."""
     person: str
+    """ID column of the person whom a row is about."""
     key: Texts = []
+    """Columns that identify a row; of equal keys the row received last counts."""
     prefer: str | None = None
+    """Of equal keys in one delivery, the row greatest in this column counts."""
     carry_forward: int = Field(default=0, ge=0)
+    """Snapshots: for how many months the newest one stands in for a missing delivery."""
     encoding: Literal["utf-8", "gb18030"] = "utf-8"
+    """Encoding of CSV files."""
     spine: Spine | None = None
+    """This source is the registry: its rows are the residents scored."""
     corrects: Corrects | None = None
+    """This source holds corrections of facts and indicators."""
     standing: dict[str, str] = {}
+    """Only rows with these values count for facts; a row received later can take one back."""
     ledger: Ledger | None = None
+    """This source holds postings, of which the newest decides."""
     quota: Quota | None = None
+    """Rows count only within a yearly quota."""
     columns: dict[Name, Column]
+    """The columns, by name."""
     facts: dict[Name, Fact] = {}
+    """The facts computed from this source, by name."""
     synthetic: Synthetic | None = None
+    """How believable rows are made up; without it, `jifen demo` and `jifen synth` make none."""

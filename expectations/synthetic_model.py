@@ -39,14 +39,18 @@ class Event(ClosedModel):
     """A day some days after an attribute or another column."""
 
     after: str
+    """Attribute or column from which days are counted."""
     days: Span
+    """Least and greatest number of days."""
 
 
 class Late(ClosedModel):
     """A share of the rows is delivered some months after its own month (negative: before)."""
 
     share: Share
+    """Share of the rows."""
     months: Span
+    """Least and greatest number of months; negative: before its own month."""
 
 
 class Rows(ClosedModel):
@@ -58,14 +62,23 @@ class Rows(ClosedModel):
     """
 
     each: Each
+    """What rows are derived from."""
     share: Share = 1.0
+    """Share of them that have rows."""
     times: dict[int, Weight] = {1: 1.0}
+    """Number of rows -> weight, where rows are not monthly."""
     monthly: Share | None = None
+    """Probability of a row in every month that the thing exists in."""
     years: int = Field(default=0, ge=0, le=60)
+    """How far monthly rows go back."""
     ages: Span | None = None
+    """Least and greatest age on the row's day."""
     on: Event | None = None
+    """The row's day; without it the first day that the thing exists."""
     fan: dict[str, dict[str, Share]] = Field(default={}, max_length=1)
+    """Column -> value -> probability: a row for each value."""
     late: Late | None = None
+    """Rows that are delivered in another month than their own."""
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -86,16 +99,27 @@ class Value(ClosedModel):
     """
 
     of: str | None = None
+    """Attribute of the person, child, job or home."""
     weights: dict[str, Weight | dict[str, Weight]] = {}
+    """Value -> weight, or value -> value of `by` -> weight."""
     by: str | None = None
+    """Column on whose value `weights` depend."""
     between: tuple[float, float] | None = None
+    """Least and greatest number."""
     step: float = Field(default=1.0, gt=0)
+    """Step of numbers."""
     after: str | None = None
+    """Attribute or column after which a date lies."""
     days: Span = (0, 0)
+    """Least and greatest number of days after it."""
     text: str | None = None
+    """Text with {number} (unique), {choice} and {column} in it."""
     choices: int = Field(default=1, ge=1)
+    """How many values {choice} has."""
     null: Share = 0.0
+    """Share of empty values."""
     open: Share = 0.0
+    """Share of dates that are empty while they lie ahead."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -119,9 +143,13 @@ class Again(ClosedModel):
     """A share of the rows comes again some months later with other values: a reversal, say."""
 
     share: Share
+    """Share of the rows."""
     months: tuple[Annotated[int, Field(ge=0)], int]
+    """Least and greatest number of months later."""
     where: dict[str, str] = {}
+    """Only rows with these values."""
     set: dict[str, Value]
+    """Columns that change, and how."""
 
 
 def _listed(value: Any) -> Any:
@@ -135,10 +163,15 @@ class Synthetic(ClosedModel):
     """
 
     rows: Rows
+    """Who has rows, and when."""
     columns: dict[str, Value] = {}
+    """How columns get their values; others follow from their type."""
     again: Annotated[list[Again], BeforeValidator(_listed)] = []
+    """Rows that come once more with other values."""
     format: Format = "auto"
+    """Format of the files."""
     chinese: Switch = False
+    """Headers and values as people write them."""
 
     @model_validator(mode="after")
     def _known_attributes(self) -> Self:

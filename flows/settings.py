@@ -59,10 +59,15 @@ class Paths(Closed):
     """Where things are (absolute), and the group that may read what analysts may see."""
 
     root: Folder
+    """根目录。命令选项 `--root` 和环境变量 `JIFEN_ROOT` 优先。"""
     inbox: Folder
+    """收件目录。"""
     policy: Folder = OWN_DECLARATIONS
+    """积分表、服务、提醒（以及本市的来源声明）所在目录。"""
     reference: Folder = OWN_DECLARATIONS / "reference"
+    """参考表所在目录。"""
     analysts_group: Text | None = None
+    """可读积分、指标数据、报告和分析目录的用户组；不写则只有本用户可读。"""
 
 
 class Engine(Closed):
@@ -71,38 +76,51 @@ class Engine(Closed):
     memory: Annotated[
         str, Field(pattern=r"^(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)(K|M|G|T)i?B$")
     ] = EngineSettings.memory
+    """计算引擎可用的内存；结果与此无关。"""
     threads: Annotated[int, Field(ge=1)] = EngineSettings.threads
+    """线程数；结果与此无关。"""
 
 
 class Policy(Closed):
     """Whether a run accepts point values that are only illustrative."""
 
     allow_illustrative: bool = False
+    """允许示例分值。只用于演示和测试。"""
 
 
 class Gate(Closed):
     """The share of a delivery's rows that may be refused before the gate blocks."""
 
     quarantine_limit: Share = 0.02
+    """一份交付退回的行超过这一比例（且多于 20 行）即不通过，退出码 12。"""
 
 
 class Drift(Closed):
     """A month is held when a change is over the relative limit and over its absolute one (`_min`)."""
 
     residents: Share = 0.05
+    """全市和各区县计分人数的变化比例。"""
     rows: Share = 0.30
+    """各来源行数的变化比例。"""
     mean_points: Share = 0.05
+    """各区县、各指标平均分的变化比例。"""
     eligible: Share = 0.20
+    """各服务已达标人数的变化比例。"""
     residents_min: Count = 500
+    """人；平均分也只比较两个月都不少于这么多人的。"""
     rows_min: Count = 1000
+    """行。"""
     mean_points_min: Annotated[float, Field(ge=0)] = 0.5
+    """分。"""
     eligible_min: Count = 500
+    """人。"""
 
 
 class Exports(Closed):
     """Whether a district without a key stops the run."""
 
     require_encryption: bool = False
+    """有区县没有加密公钥即不运行，退出码 10。"""
 
 
 class Notify(Closed):
@@ -112,7 +130,9 @@ class Notify(Closed):
     """
 
     webhook: Text | None = None
+    """通知地址，HTTP POST，正文是 JSON。含密钥的地址改用环境变量 `JIFEN_NOTIFY_WEBHOOK`。"""
     command: Annotated[list[Text], Field(min_length=1)] | None = None
+    """通知命令及其参数，不经过 shell；JSON 由标准输入传入。"""
 
     @field_validator("webhook")
     @classmethod
@@ -136,11 +156,17 @@ class SourceSettings(Closed):
     """
 
     origin: Text | None = None
+    """地址，其中有 `{month}`；不写则取自收件目录。"""
     endpoint: Text | None = None
+    """S3 兼容服务的地址。"""
     encoding: Literal["utf-8", "gb18030"] | None = None
+    """CSV 的编码。"""
     table: Text | None = None
+    """PostgreSQL 的表。"""
     query: Text | None = None
+    """PostgreSQL 的查询；与 `table` 写一个。"""
     aliases: dict[str, dict[str, list[str]]] = {}
+    """列 → 取值 → 本市的其他写法。"""
 
     @field_validator("origin", "endpoint")
     @classmethod
@@ -172,13 +198,21 @@ class Settings(Closed):
     """Everything an operator can set; the defaults are those of the manual."""
 
     paths: Paths
+    """位置。相对路径以设置文件所在目录为准。"""
     engine: Engine = Engine()
+    """可用的机器资源。"""
     policy: Policy = Policy()
+    """示例分值。"""
     gate: Gate = Gate()
+    """入库检查。"""
     drift: Drift = Drift()
+    """与上月相差超过比例、并且超过数量（`_min`）的，待核，退出码 14。"""
     exports: Exports = Exports()
+    """区县导出包。"""
     notify: Notify = Notify()
+    """运行结束时的通知，见[每月运行流程](../guides/operators/monthly-run.md#通知)。"""
     sources: dict[str, SourceSettings] = {}
+    """某个来源的地址和写法，见[数据来源](../guides/operators/extracts.md)。"""
 
     @property
     def engine_settings(self) -> EngineSettings:
