@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import typer
+from pydantic import BaseModel, Field
 
+from flows.cli.model_docs import ENGLISH, render_models
 from flows.cli.reference_docs import build_pages, render_commands_markdown
+
+
+class Undescribed(BaseModel):
+    """A thing."""
+
+    colour: str
+
+
+class Part(BaseModel):
+    """A part without keys."""
+
+
+class Described(BaseModel):
+    """A thing with a part."""
+
+    begins: int = Field(3, alias="from", ge=1)
+    """Where it begins."""
+    parts: dict[str, Part]
+    """By name."""
+    form: Literal["round", "square"] | None = None
+    """Its form."""
 
 
 def test_the_committed_pages_are_those_that_the_code_makes() -> None:
@@ -23,3 +48,18 @@ def test_an_option_that_nobody_explains_has_no_page() -> None:
 
     with pytest.raises(ValueError, match="count times"):
         render_commands_markdown(app)
+
+
+def test_a_key_without_a_docstring_has_no_page() -> None:
+    with pytest.raises(ValueError, match=r"Undescribed\.colour"):
+        render_models(Undescribed, ENGLISH)
+
+
+def test_a_page_of_models_states_meaning_type_and_default_of_every_key() -> None:
+    lines = render_models(Described, ENGLISH).splitlines()
+    assert lines[0:3] == ["## Described", "", "A thing with a part."]
+    assert [line for line in lines if line.startswith("| `")] == [
+        "| `from` | Where it begins. | whole number ≥ 1 | `3` |",
+        "| `parts` | By name. | map to [Part](#part) | required |",
+        "| `form` | Its form. | `round`, `square` |  |",
+    ]
