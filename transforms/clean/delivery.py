@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError
@@ -79,6 +79,7 @@ class RowCounts:
     defects: dict[str, int]
     undeclared: list[str]
     inputs: str
+    ignored_sheets: int = 0
 
 
 def read_account(job: CleaningJob, root: Path) -> RowCounts | None:
@@ -102,7 +103,7 @@ def clean_delivery(
     shutil.rmtree(work, ignore_errors=True)
     for kind in (*OUTPUT_KINDS, INVALID):
         (work / kind).mkdir(parents=True)
-    undeclared = _stage(session, job, work)
+    undeclared, sheets = _stage(session, job, work)
     failures = judge("staged")
     if failures and _mark_superseded(
         session, job.source
@@ -116,7 +117,7 @@ def clean_delivery(
             where=f"raw/{job.received}/{job.source.source}/d{job.number}",
             hint="请部门核对后重新提供，放入收件目录再运行；原始交付已保留",
         )
-    account = _split_rows(session, job, work, undeclared)
+    account = replace(_split_rows(session, job, work, undeclared), ignored_sheets=sheets)
     (work / "clean" / "account.json").write_text(
         json.dumps(asdict(account), ensure_ascii=False, indent=1), encoding="utf-8"
     )
@@ -139,17 +140,21 @@ def find_staged_rows(work: Path) -> str | None:
     return f"(SELECT *, {nothing} FROM {read_parquet_sql(*sound)}{also})"
 
 
-def _stage(session: Session, job: CleaningJob, work: Path) -> list[str]:
-    """Write the sound rows as clean ones, and those with faults aside; return the columns nobody declared.
+def _stage(session: Session, job: CleaningJob, work: Path) -> tuple[list[str], int]:
+    """Write the sound rows as clean ones, and those with faults aside; return the columns nobody declared
+    and how many sheets of workbooks were left aside.
 
     The view `staged` has both, one row per delivered row; none is `superseded` yet.
     """
     undeclared: set[str] = set()
+    ignored_sheets = 0
     for index, path in enumerate(job.parts):
-        undeclared.update(_stage_part(session, job, index, path, work))
+        part = _stage_part(session, job, index, path, work)
+        undeclared.update(part.undeclared)
+        ignored_sheets += len(part.ignored_sheets)
     session.execute(f"CREATE OR REPLACE VIEW staged_parts AS FROM {find_staged_rows(work)}")
     _view_staged(session, "false")
-    return sorted(undeclared)
+    return sorted(undeclared), ignored_sheets
 
 
 def _view_staged(session: Session, superseded: str) -> None:
@@ -159,9 +164,7 @@ def _view_staged(session: Session, superseded: str) -> None:
     )
 
 
-def _stage_part(
-    session: Session, job: CleaningJob, index: int, path: Path, work: Path
-) -> list[str]:
+def _stage_part(session: Session, job: CleaningJob, index: int, path: Path, work: Path) -> OpenPart:
     """Type one raw part: all of it, and once more the few rows that turn out to have a fault, to tell which.
 
     So sound rows are written once, as they stay (docs/developing/benchmarks.md).
@@ -177,7 +180,7 @@ def _stage_part(
         rows += session.scalar(f"SELECT count(*) FROM {read_parquet_sql(faulty)}")
     if rows != part.rows:
         raise RuntimeError(f"{part.rows} rows were delivered, {rows} staged")
-    return part.undeclared
+    return part
 
 
 def _write_rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,14 @@ import pyarrow.parquet as pq
 from expectations.errors import ExitCode, JifenError
 from expectations.source_model import Source
 from transforms.clean.national_id import WHITE_SPACE
-from transforms.clean.xlsx_reader import Row, TruncatedNumber, WorkbookError, read_rows
+from transforms.clean.xlsx_reader import (
+    MAX_ROWS,
+    Row,
+    Sheet,
+    TruncatedNumber,
+    WorkbookError,
+    read_workbook,
+)
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import EngineError, EngineSettings, Session, open_engine
 
@@ -26,6 +33,7 @@ _BLOCK = (
 )  # a block must hold one whole record: larger than any field that a sane department sends
 _BUFFER = 1 << 20  # of each column of a Parquet file: its row groups may be larger than memory
 _ROWS = 10_000  # at a time
+HEADER_LINES = 10  # among these the header stands, below title lines
 ROW_NUMBER = "file_row_number"  # what the engine calls it
 
 
@@ -43,6 +51,7 @@ class OpenPart:
     stream: str = ""
     rows: int = 0
     last: int = 0
+    ignored_sheets: list[int] = field(default_factory=list)
     failure: list[Exception] = field(default_factory=list)
 
 
@@ -238,67 +247,145 @@ def explain_read_failure(source: Source, path: Path, error: Exception, encoding:
 
 
 def _xlsx(session: Session, source: Source, path: Path) -> OpenPart:
-    sheet = read_rows(path)
+    """Open a workbook: every visible sheet that has the header is read, one after the other."""
     try:
-        _, texts = next(sheet, (0, []))
+        sheets = [sheet for sheet in read_workbook(path) if sheet.head(1)]
     except WorkbookError as error:
         raise explain_read_failure(source, path, error, "") from None
-    headers = [text or "" for text in texts]
-    if not headers:
-        raise unreadable_error(source, path, "第一张工作表是空的，没有表头")
-    found, undeclared = match_headers(source, path, headers)
-    part, schema = _streamed(path, len(headers), found, undeclared)
-    worded = {
-        i: source.columns[name].title
-        for name, i in found.items()
-        if source.columns[name].type == "text"
-    }
-    batches = _batches(sheet, schema, worded, part)
-    session.register(part.stream, pa.RecordBatchReader.from_batches(schema, batches))
+    if not sheets:
+        raise unreadable_error(source, path, "没有可见的、有内容的工作表")
+    read, ignored = _choose_sheets(source, path, sheets)
+    names = list(dict.fromkeys(name for sheet in read for name in sheet.columns))
+    found = {name: place for place, name in enumerate(names)}
+    undeclared = sorted({name for sheet in read for name in sheet.undeclared})
+    part, schema = _streamed(path, len(names), found, undeclared)
+    part.ignored_sheets = ignored
+    session.register(
+        part.stream,
+        pa.RecordBatchReader.from_batches(schema, _batches(read, names, schema, source, part)),
+    )
     return part
 
 
-def _batches(
-    sheet: Iterator[tuple[int, Row]], schema: pa.Schema, worded: dict[int, str], part: OpenPart
-) -> Iterator[pa.RecordBatch]:
-    """Batches of a sheet's rows; `record` is the row of the sheet, less the header.
+@dataclass(frozen=True)
+class _DataSheet:
+    """A sheet with its header: `columns` are the declared ones, with their places."""
 
-    Of a number that Excel has cut, an ID or a date is refused by itself; a text (`worded`) would pass for another
-    record's, so the file is.
+    sheet: Sheet
+    header_row: int
+    columns: dict[str, int]
+    undeclared: list[str]
+
+
+def _choose_sheets(
+    source: Source, path: Path, sheets: list[Sheet]
+) -> tuple[list[_DataSheet], list[int]]:
+    """Return the sheets that have the header, and the numbers of those that are left aside.
+
+    Raises:
+        JifenError: Exit 12, no sheet has the header; exit 11, a cell cannot be trusted.
     """
-    width = len(schema) - 1
+    read, ignored, errors = [], [], []
+    for sheet in sheets:
+        try:
+            row, found, undeclared = find_header(source, path, sheet.head(HEADER_LINES))
+        except JifenError as error:
+            ignored.append(sheet.number)
+            errors.append(error)
+            continue
+        titles = {place: source.columns[name].title for name, place in found.items()}
+        try:
+            sheet.refuse_untrusted_cells(row, titles)
+        except WorkbookError as error:
+            raise explain_read_failure(source, path, error, "") from None
+        read.append(_DataSheet(sheet, row, found, undeclared))
+    if not read:
+        raise errors[0]
+    return read, ignored
+
+
+def find_header(
+    source: Source, path: Path, lines: Iterable[tuple[int, Row]]
+) -> tuple[int, dict[str, int], list[str]]:
+    """Find the header: the first line that has all required columns; title lines may stand above.
+
+    Args:
+        lines: Row number and texts of the first lines that are not empty.
+
+    Returns:
+        The header's row number, the place of each declared column, and the undeclared titles.
+
+    Raises:
+        JifenError: Exit 12, no line is the header; it tells what is missing in the likeliest one.
+    """
+    best: tuple[int, JifenError] | None = None
+    for number, texts in lines:
+        width = max((place for place, text in enumerate(texts, start=1) if text), default=0)
+        headers = [text or "" for text in texts[:width]]
+        try:
+            return number, *match_headers(source, path, headers)
+        except JifenError as error:
+            matched = sum(header.strip(WHITE_SPACE) in _aliases(source) for header in headers)
+            if best is None or matched > best[0]:
+                best = matched, error
+    raise best[1] if best else unreadable_error(source, path, "空文件，没有表头")
+
+
+def _batches(
+    sheets: list[_DataSheet], names: list[str], schema: pa.Schema, source: Source, part: OpenPart
+) -> Iterator[pa.RecordBatch]:
+    """Yield the sheets' rows; `record` counts from the header, each further sheet from 2^20 more.
+
+    Of a number that Excel has cut, an ID or a date is refused by itself; a text would pass for
+    another record's, so the file is refused.
+    """
+    texts = [name for name in names if source.columns[name].type == "text"]
     try:
-        while some := list(islice(sheet, _ROWS)):
-            for number, row in some:
-                spoilt = [
-                    title
-                    for i, title in worded.items()
-                    if i < len(row) and isinstance(row[i], TruncatedNumber)
-                ]
-                if spoilt:
-                    raise WorkbookError(
-                        f"第 {number} 行的{spoilt[0]}超过 15 位而存成了数值，尾数已丢失，应存为文本"
-                    )
-            records = pa.array([number - 1 for number, _ in some], pa.int64())
-            columns = zip(*((row + [None] * width)[:width] for _, row in some), strict=True)
-            texts = [pa.array(column, pa.string()) for column in columns]
-            yield pa.RecordBatch.from_arrays([records, *texts], schema=schema)
-            part.rows += len(some)
-            part.last = some[-1][0] - 1
+        for index, data in enumerate(sheets):
+            rows = (row for row in data.sheet.rows() if row[0] > data.header_row)
+            offset = index * MAX_ROWS - data.header_row
+            while some := list(islice(rows, _ROWS)):
+                columns = {name: _take_column(some, data.columns.get(name)) for name in names}
+                for name in texts:
+                    _refuse_truncated(some, columns[name], source.columns[name].title)
+                records = pa.array([number + offset for number, _ in some], pa.int64())
+                arrays = [pa.array(columns[name], pa.string()) for name in names]
+                yield pa.RecordBatch.from_arrays([records, *arrays], schema=schema)
+                part.rows += len(some)
+                part.last = some[-1][0] + offset
     except WorkbookError as error:
         part.failure.append(error)
         raise
+
+
+def _take_column(rows: list[tuple[int, Row]], place: int | None) -> list[str | None]:
+    if place is None:
+        return [None] * len(rows)
+    return [texts[place] if place < len(texts) else None for _, texts in rows]
+
+
+def _refuse_truncated(rows: list[tuple[int, Row]], values: list[str | None], title: str) -> None:
+    for (number, _), value in zip(rows, values, strict=True):
+        if isinstance(value, TruncatedNumber):
+            raise WorkbookError(
+                f"第 {number} 行的{title}超过 15 位而存成了数值，尾数已丢失，应存为文本"
+            )
+
+
+def _aliases(source: Source) -> dict[str, str]:
+    """Return every spelling of a header that is accepted -> the column's name."""
+    return {
+        alias: name
+        for name, column in source.columns.items()
+        for alias in (name, column.title, *column.headers)
+    }
 
 
 def match_headers(
     source: Source, path: Path, headers: list[str]
 ) -> tuple[dict[str, int], list[str]]:
     """Which column stands where, and which columns nobody declared. JifenError 12 on a missing or double header."""
-    known = {
-        alias: name
-        for name, column in source.columns.items()
-        for alias in (name, column.title, *column.headers)
-    }
+    known = _aliases(source)
     found: dict[str, int] = {}
     undeclared: list[str] = []
     for index, header in enumerate(headers):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import openpyxl
 import pytest
 import xlsxwriter
 
@@ -17,7 +18,12 @@ from expectations.month import Month
 from expectations.source_model import Source
 from tests.support.world import SOURCES, national_id, no_key_twice
 from transforms.clean.delivery import CleaningJob, RowCounts, clean_delivery
-from transforms.clean.xlsx_reader import WorkbookError, read_rows
+from transforms.clean.xlsx_reader import WorkbookError, read_workbook
+
+
+def read_rows(path: Path) -> list[tuple[int, list[str | None]]]:
+    return [row for sheet in read_workbook(path)[:1] for row in sheet.rows()]
+
 
 PERSON = national_id("33020319900101001")
 COLUMNS = ["patent_no", "resident_id", "kind", "granted_on", "status"]
@@ -178,7 +184,7 @@ def test_what_is_no_workbook_is_told_in_plain_words(
     ):
         assert "xlsx" in refused(connection, changed(path, SHEET, broken))
         path.write_bytes(whole)
-    assert "表头" in refused(connection, book(tmp_path))
+    assert "工作表" in refused(connection, write_sheets(path, one=[]))
 
 
 def test_a_file_damaged_anywhere_is_refused_or_read_as_it_was(
@@ -226,3 +232,152 @@ def test_rows_that_the_file_only_claims_to_have_are_not_counted_for_ever(
     path = book(tmp_path, COLUMNS, ["P1", PERSON, "design", "2020-01-05", "valid"])
     changed(path, SHEET, lambda xml: xml.replace(b'<row r="2"', b'<row r="2000000000"'))
     assert "上限" in refused(connection, path)
+
+
+HEADER = COLUMNS
+ROW = ["P1", PERSON, "design", "2020-01-05", "valid"]
+
+
+def write_sheets(path: Path, **sheets: Sequence[Sequence[Any]]) -> Path:
+    """Write a workbook of these sheets; one whose name begins with `hidden` is hidden."""
+    with xlsxwriter.Workbook(path) as made:
+        for name, table in sheets.items():
+            sheet = made.add_worksheet(name)
+            if name.startswith("hidden"):
+                sheet.hide()
+            for number, row in enumerate(table):
+                sheet.write_row(number, 0, row)
+        if all(name.startswith("hidden") for name in list(sheets)[:1]):
+            made.worksheets()[1].activate()
+            made.worksheets()[1].set_first_sheet()
+    return path
+
+
+def test_every_visible_sheet_with_the_header_is_read_and_the_others_are_counted(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    other_order = list(reversed(HEADER))
+    path = write_sheets(
+        tmp_path / "patents.xlsx",
+        hidden_old=[HEADER, ["P8", *ROW[1:]]],
+        one=[["专利授权清单"], HEADER, ROW],
+        two=[other_order, list(reversed(["P2", *ROW[1:]]))],
+        notes=[["填表说明"], ["请如实填写"]],
+        empty=[],
+    )
+    account, kept, _ = clean(connection, path)
+    assert sorted(row["patent_no"] for row in kept) == ["P1", "P2"]
+    assert account.ignored_sheets == 1
+
+
+def test_sheets_number_their_records_apart(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    bad = ["P3", "3302", *ROW[2:]]
+    path = write_sheets(tmp_path / "patents.xlsx", one=[HEADER, ROW, bad], two=[HEADER, bad])
+    account, _, quarantine = clean(connection, path)
+    assert account.reasons == {"resident_id:bad_id": 2}
+    assert sorted(row["record"] for row in quarantine) == [2, (1 << 20) + 1]
+
+
+@pytest.mark.parametrize("number_format", [14, 22, 27, 30, 31, 36, 50, 57, 58])
+def test_dates_in_built_in_formats_are_dates(tmp_path: Path, number_format: int) -> None:
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx") as made:
+        style = made.add_format({"num_format": number_format})
+        made.add_worksheet().write_datetime(0, 0, dt.datetime(2012, 7, 1), style)
+    assert read_rows(tmp_path / "a.xlsx") == [(1, ["2012-07-01"])]
+
+
+@pytest.mark.parametrize(
+    "number_format",
+    ['[$-804]yyyy"年"m"月"d"日"', "yyyy/m/d;@", "[$-F800]dddd, mmmm dd, yyyy", 'yyyy"年"m"月"'],
+)
+def test_dates_in_locale_formats_are_dates(tmp_path: Path, number_format: str) -> None:
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx") as made:
+        style = made.add_format({"num_format": number_format})
+        made.add_worksheet().write_datetime(0, 0, dt.datetime(2012, 7, 1), style)
+    assert read_rows(tmp_path / "a.xlsx") == [(1, ["2012-07-01"])]
+
+
+def test_escaped_characters_are_what_they_stand_for(tmp_path: Path) -> None:
+    path = book(tmp_path, ["X_Y"])
+    changed(path, STRINGS, lambda xml: xml.replace(b"X_Y", b"a_x000D_b_x005F_x000D_c_x0041_"))
+    assert read_rows(path) == [(1, ["a\rb_x000D_cA"])]
+
+
+def test_strict_open_xml_and_a_chart_sheet_in_front_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    with xlsxwriter.Workbook(path) as made:
+        chart = made.add_chartsheet("图")
+        made.add_worksheet("数据").write_row(0, 0, ["甲", 3.0])
+        bars = made.add_chart({"type": "bar"})
+        bars.add_series({"values": "=数据!$B$1:$B$1"})
+        chart.set_chart(bars)
+    for part in ("xl/workbook.xml", "xl/worksheets/sheet1.xml", STRINGS, "xl/styles.xml"):
+        changed(
+            path,
+            part,
+            lambda xml: xml.replace(
+                b"http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+                b"http://purl.oclc.org/ooxml/spreadsheetml/main",
+            ).replace(
+                b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+                b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+            ),
+        )
+    assert read_rows(path) == [(1, ["甲", "3"])]
+
+
+def write_untrusted(path: Path, kind: str, column: int, row: int = 1) -> Path:
+    """Write a workbook with one cell that cannot be trusted in a row of data."""
+    made = openpyxl.Workbook()
+    sheet = made.active
+    assert sheet is not None
+    sheet.append([*HEADER, "备注"])
+    sheet.append([*ROW, "无"])
+    sheet.append(["P2", *ROW[1:], "无"])
+    cell = sheet.cell(row + 1, column + 1)
+    if kind == "formula":
+        cell.value = '="P"&"9"'
+    elif kind == "error":
+        cell.value, cell.data_type = "#N/A", "e"
+    else:
+        sheet.merge_cells(start_row=2, end_row=3, start_column=column + 1, end_column=column + 1)
+    made.save(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["formula", "error", "merged"])
+@pytest.mark.parametrize("column", range(5))
+def test_a_cell_that_cannot_be_trusted_is_refused_where_it_stands(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, kind: str, column: int
+) -> None:
+    message = refused(connection, write_untrusted(tmp_path / "patents.xlsx", kind, column))
+    assert f"{'ABCDE'[column]}2" in message
+    assert SOURCES["patents"].columns[COLUMNS[column]].title in message
+
+
+@pytest.mark.parametrize("kind", ["formula", "error", "merged"])
+def test_cells_beside_the_declared_columns_do_not_matter(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, kind: str
+) -> None:
+    path = write_untrusted(tmp_path / "patents.xlsx", kind, 5)
+    assert clean(connection, path)[0].clean == 2
+
+
+def test_formulas_of_a_program_that_computes_nothing_are_refused(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    path = book(tmp_path, COLUMNS, ["=1+1", *ROW[1:]])  # XlsxWriter saves 0 for it
+    assert "A2" in refused(connection, path)
+
+
+def test_a_sheet_that_spans_a_huge_table_is_refused_before_it_is_laid_out(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    path = tmp_path / "patents.xlsx"
+    with xlsxwriter.Workbook(path) as made:
+        sheet = made.add_worksheet()
+        sheet.write_row(0, 0, COLUMNS)
+        sheet.write(1048575, 16383, "x")
+    assert "反常" in refused(connection, path)
