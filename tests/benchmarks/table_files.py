@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import ZipFile
 
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 SUFFIXES = (".parquet", ".csv", ".xlsx")
 KEY = "resident_key"  # the pseudonym: the only name of a row that may be shown
+CHUNK = 100_000  # rows compared in Python at a time
 CELL_PARTS = re.compile(r"xl/(worksheets/.*|sharedStrings|styles|workbook)\.xml")
 NO_KEYS_BELOW = ("files",)  # keys of a manifest whose own keys are names of files
 
@@ -133,18 +134,15 @@ def compare_tables(
     if a.num_rows != b.num_rows:
         found.append(Difference(name, "", f"{a.num_rows:,} rows in A, {b.num_rows:,} in B"))
     shared = [column for column in a.column_names if column in b.column_names]
-    unequal = {
-        column: rows
-        for column in shared
-        if (rows := find_unequal_rows(a.column(column), b.column(column)))
-    }
-    if not unequal:
-        return found
-    if not found and _has_same_rows(a, b):
-        text = f"same rows in another order ({len(unequal)} columns differ)"
+    changed = [item for item in shared if not _is_equal(a.column(item), b.column(item))]
+    if changed and not found and has_same_rows(a, b):
+        text = f"same rows in another order ({len(changed)} columns differ)"
         return [Difference(name, "", text, is_order=True)]
     keys = a.column(KEY).to_pylist() if KEY in a.column_names else None
-    for column, rows in unequal.items():
+    for column in changed:
+        rows = find_unequal_rows(a.column(column), b.column(column))
+        if not rows:
+            continue
         first = rows[0]
         text = f"{len(rows):,} cells differ, first in row {first + 1}"
         if keys:
@@ -169,19 +167,34 @@ def _compare_columns(name: str, a: pa.Table, b: pa.Table) -> Iterator[Difference
         yield Difference(name, "", "columns in another order")
 
 
-def find_unequal_rows(a: pa.ChunkedArray, b: pa.ChunkedArray) -> list[int]:
-    """Return the positions, from 0, at which two columns differ, over the rows that both have."""
+def _is_equal(a: pa.ChunkedArray, b: pa.ChunkedArray) -> bool:
+    """Return True if two columns are equal over the rows that both have; NaN equals NaN."""
     rows = min(len(a), len(b))
     a, b = a.slice(0, rows), b.slice(0, rows)
     if a.type == b.type and a.equals(b):
-        return []
-    pairs = zip(a.to_pylist(), b.to_pylist(), strict=True)
-    return [index for index, (x, y) in enumerate(pairs) if x != y and (x == x or y == y)]
+        return True
+    return pa.types.is_floating(a.type) and not find_unequal_rows(a, b)
 
 
-def _has_same_rows(a: pa.Table, b: pa.Table) -> bool:
-    counts = [
-        Counter(map(repr, zip(*(column.to_pylist() for column in table.columns), strict=True)))
-        for table in (a, b)
-    ]
-    return counts[0] == counts[1]
+def find_unequal_rows(a: pa.ChunkedArray, b: pa.ChunkedArray) -> list[int]:
+    """Return the positions, from 0, at which two columns differ, over the rows that both have."""
+    rows = min(len(a), len(b))
+    found = []
+    for start in range(0, rows, CHUNK):
+        chunks = (column.slice(start, min(CHUNK, rows - start)) for column in (a, b))
+        values = zip(*(chunk.to_pylist() for chunk in chunks), strict=True)
+        for index, (x, y) in enumerate(values, start=start):
+            if x != y and (x == x or y == y):
+                found.append(index)
+    return found
+
+
+def has_same_rows(a: pa.Table, b: pa.Table) -> bool:
+    """Return True if two tables of equal length have the same rows in whatever order."""
+    with TemporaryDirectory() as folder:
+        settings = {"memory_limit": "1GB", "threads": 1, "temp_directory": folder}
+        with duckdb.connect(config=settings) as connection:
+            connection.register("a", a)
+            connection.register("b", b)
+            more = connection.execute("FROM a EXCEPT ALL FROM b LIMIT 1").fetchall()
+    return not more
