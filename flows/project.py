@@ -22,8 +22,9 @@ from transforms.facts.derived import validate_derived_facts
 from transforms.points.load import load_tables
 from transforms.points.models import CITY, PointsTable, PointsVersion
 from transforms.points.validate import describe_unknown
+from transforms.reminders.models import StandingReminder
 from transforms.services.load import load_reminders, load_services, select_services_in_force
-from transforms.services.models import Service, ServiceVersion, StandingReminder
+from transforms.services.models import Service, ServiceVersion
 
 T = TypeVar("T")
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent

@@ -33,6 +33,7 @@ from transforms.points.compile import points_sql
 from transforms.reminders.build import (
     ReminderDeclarations,
     ReminderHistory,
+    ReminderRun,
     may_add_reminders,
     write_reminders,
 )
@@ -191,10 +192,13 @@ def _reminders(run: RunContext) -> dict[str, Any]:
         _view_facts_and_scores(session, run)
         session.execute(f"CREATE VIEW scored AS {scored_sql(house.in_force(run.month))}")
         listed = write_reminders(
-            session, declared, _parts(run.making.revision / "eligibility"), published, month=run.month,
-            revision=next_revision_number(run.root, run.month), key=run.key, allow_new=told,
-            target=run.making.revision / "reminders" / "reminders.parquet",
-        )  # fmt: skip
+            session,
+            ReminderRun(run.month, next_revision_number(run.root, run.month), run.key, told),
+            declared,
+            _parts(run.making.revision / "eligibility"),
+            published,
+            run.making.revision / "reminders" / "reminders.parquet",
+        )
     write_sql(
         run.making.revision, "reminders", [(step.name, step.sql) for step in listed.statements]
     )

@@ -13,9 +13,9 @@ from transforms.expressions.namespace import build_service_names, list_points_co
 from transforms.points.compile import points_sql
 from transforms.points.describe import Titles
 from transforms.points.models import CITY, PointsTable, PointsVersion
-from transforms.services.eligibility_sql import requirements_sql
 from transforms.services.load import select_services_in_force
 from transforms.services.models import Service, ServiceVersion
+from transforms.services.requirements_sql import requirements_sql
 
 NO_CAP = Decimal("99999.99")  # the most that a points column holds
 

@@ -29,7 +29,8 @@ from tests.support.services_town import (
     resident,
     resident_key,
 )
-from transforms.services.models import Service, StandingReminder
+from transforms.reminders.models import StandingReminder
+from transforms.services.models import Service
 
 PEOPLE = 25
 STARTS = [

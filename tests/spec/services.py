@@ -25,8 +25,9 @@ from tests.support.services_town import KEY, REFERENCE, TABLES, Town, child, eli
 from transforms.engine.statements import Statement, run_statement
 from transforms.expressions.fact_values import parse_fact_value
 from transforms.facts.measures import FACT_TYPES
+from transforms.reminders.models import StandingReminder
 from transforms.services.load import load_reminders, load_services
-from transforms.services.models import Service, StandingReminder
+from transforms.services.models import Service
 
 GIVEN = ("run", "who", "name", "as_of", "district")
 OUTCOMES = ("eligible", "points_short", "monthly_amount")

@@ -10,8 +10,9 @@ import pytest
 from expectations.errors import DeclarationError, Diagnostic
 from expectations.source_loader import BUILTIN_SOURCES, load_sources
 from tests.support.services_town import DATA, FACTS, REFERENCE, SERVICES, TABLES
+from transforms.reminders.models import StandingReminder
 from transforms.services.load import load_reminders, load_services
-from transforms.services.models import Service, StandingReminder
+from transforms.services.models import Service
 
 
 def find_source_problems(folder: Path, source: str, was: str, becomes: str) -> list[Diagnostic]:

@@ -31,12 +31,14 @@ from transforms.reminders.build import (
     ReminderDeclarations,
     ReminderHistory,
     ReminderResult,
+    ReminderRun,
     may_add_reminders,
     write_reminders,
 )
+from transforms.reminders.models import StandingReminder
 from transforms.services.eligibility_sql import SHORT, eligibility_sql
 from transforms.services.load import load_reminders, load_services, select_services_in_force
-from transforms.services.models import Service, StandingReminder
+from transforms.services.models import Service
 from transforms.services.validate import ValidationScope
 
 DATA = Path(__file__).parents[2] / "data"
@@ -175,14 +177,16 @@ class Town:
             engine.execute("CREATE TEMP VIEW facts AS FROM scored")
             self.made = write_reminders(
                 engine,
+                ReminderRun(
+                    month,
+                    revision,
+                    KEY,
+                    may_add_reminders(month, self.revisions, last=last, send=send),
+                ),
                 ReminderDeclarations(self.services, self.standing, FACTS, REFERENCE.districts),
                 [mine],
                 published,
-                month=month,
-                revision=revision,
-                key=KEY,
-                allow_new=may_add_reminders(month, self.revisions, last=last, send=send),
-                target=target,
+                target,
             )
         self.revisions[month] = revision
         return rows(target)

@@ -11,10 +11,7 @@ From indicators to the total (points of an indicator: see `Indicator` and `trans
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
 import string
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -23,6 +20,7 @@ from expectations.errors import ExitCode, JifenError
 from expectations.yaml_document import ClosedModel, Switch
 from transforms.points.rules import Rule
 from transforms.points.scalars import Cap, Code, Day, Points, Result, Text, literal_type
+from transforms.versions import DatedVersion, find_in_force, split_examples
 
 CITY = "city"
 AWARD = "award:"
@@ -59,17 +57,15 @@ class IndicatorExample(ClosedModel):
 
 
 def _examples(value: Any) -> Any:
-    """Both ways of writing examples: `{value: points}`, or a list of `{fact: value, ..., points: p}`."""
+    """Read both ways of writing examples.
+
+    They are `{value: points}`, or a list of `{fact: value, ..., points: p}`.
+    """
     if isinstance(value, dict):
         return [{"value": given, "points": points} for given, points in value.items()]
     if not isinstance(value, list) or not all(isinstance(case, dict) for case in value):
         raise ValueError("应为 {数据值: 分值}，或 [{数据: 值, points: 分值}] 的列表")
-    own = {"points", "as_of"}
-    return [
-        {key: given for key, given in case.items() if key in own}
-        | {"facts": {fact: given for fact, given in case.items() if fact not in own}}
-        for case in value
-    ]
+    return split_examples(value, {"points", "as_of"})
 
 
 class Indicator(ClosedModel):
@@ -132,27 +128,18 @@ class NotModelled(ClosedModel):
     reason: Text
 
 
-class PointsVersion(ClosedModel):
-    """The table as it stands from the scoring date `from` on, until the next version begins.
+class PointsVersion(DatedVersion):
+    """The table as it stands from the scoring date `from` on, until the next version begins."""
 
-    `amends`: why a version that has already scored a published month was changed all the same.
-    """
-
-    begins: Day = Field(alias="from")
-    basis: Text
-    amends: Text | None = None
     not_modelled: list[NotModelled] = []
     sections: dict[Code, Section]
     groups: dict[Code, Group] = {}
     indicators: dict[Code, Indicator]
 
     @property
-    def hash(self) -> str:
-        """SHA-256 of what the version says, however it is written; `amends` is no part of it."""
-        said = self.model_dump(by_alias=True, exclude={"amends"}, exclude_defaults=True)
-        order = [list(self.sections), list(self.indicators)]
-        text = json.dumps(_canonical([said, order]), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+    def said(self) -> Any:
+        """What the version says; sections and indicators have an order, that of the columns."""
+        return [super().said, [list(self.sections), list(self.indicators)]]
 
     def members(self, parent: str) -> list[str]:
         """The codes of the indicators, then of the groups, that stand directly in a section or group."""
@@ -181,24 +168,17 @@ class PointsTable(ClosedModel):
     versions: list[PointsVersion] = Field(min_length=1)
 
     def in_force(self, as_of: dt.date) -> PointsVersion:
-        """The newest version that begins on or before the scoring date; JifenError before the first."""
-        begun = [version for version in self.versions if version.begins <= as_of]
-        if not begun:
+        """Return the newest version that begins on or before the scoring date.
+
+        Raises:
+            JifenError: Exit code 10, before the first version.
+        """
+        version = find_in_force(self.versions, as_of)
+        if version is None:
             raise JifenError(
                 ExitCode.DECLARATIONS,
                 f"{self.title}在计分日 {as_of} 尚无生效版本（最早自 {self.versions[0].begins} 起）",
                 where=f"{self.authority}.yaml",
                 hint="选择更晚的月份，或在积分表中补上当时的版本",
             )
-        return begun[-1]
-
-
-def _canonical(value: Any) -> Any:
-    """Plain data in one spelling: 10, 10.0 and 10.00 are the same number."""
-    if isinstance(value, dict):
-        return {str(_canonical(key)): _canonical(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_canonical(item) for item in value]
-    if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
-    return value.isoformat() if isinstance(value, dt.date) else value
+        return version

@@ -14,12 +14,13 @@ from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement, run_statement
 from transforms.facts.build import hmac_params
+from transforms.reminders.models import StandingReminder
 from transforms.reminders.sql import (
     due_statement,
     newly_eligible_residents_statement,
     newly_eligible_statement,
 )
-from transforms.services.models import Service, StandingReminder
+from transforms.services.models import Service
 
 REMINDER_COLUMNS = {
     "reminder_id": "VARCHAR",
@@ -77,47 +78,70 @@ class ReminderResult:
     statements: list[Statement]
 
 
+@dataclass(frozen=True)
+class ReminderRun:
+    """Which list is made: month, revision, the root's key, and whether it may hold new reminders."""
+
+    month: Month
+    revision: int
+    key: bytes
+    allow_new: bool
+
+
 def may_add_reminders(
     month: Month, published: Collection[Month], *, last: bool = True, send: bool = False
 ) -> bool:
-    """Whether a run of the month may tell anything new: only the newest month does, and of a backfill the last one.
+    """Return whether a run of a month may add reminders to its list.
 
-    `published`: the months published so far; `last`: the month is the last (or only) one of its run; `send` overrides.
+    Only the newest month may, and of a backfill the last one.
+
+    Args:
+        month: The month scored.
+        published: The months published so far.
+        last: Whether the month is the last (or only) one of its run.
+        send: Whether the operator asked for reminders all the same.
     """
     return send or (last and all(month >= other for other in published))
 
 
 def write_reminders(
     session: Session,
+    run: ReminderRun,
     declared: ReminderDeclarations,
     eligibility: Sequence[Path],
     published: ReminderHistory,
-    *,
-    month: Month,
-    revision: int,
-    key: bytes,
-    allow_new: bool,
     target: Path,
 ) -> ReminderResult:
-    """Write the month's list, REMINDER_COLUMNS, sorted by district, kind, service, resident and reminder_id.
+    """Write the month's reminder list, one row per reminder, in the columns of REMINDER_COLUMNS.
 
-    Reads the relations `facts` (with resident_id, name and phone), `scored` (see `compile`) and `school_calendar`; `eligibility` are
-    the month's own files. Without `tell` the list is the kept one, or empty.
+    Rows are sorted by district, kind, service, resident and reminder_id. Without `run.allow_new`
+    the list is that of the replaced revision, or empty.
+
+    Args:
+        session: Has the relations `facts` (with resident_id, name and phone), `scored` (see
+            `eligibility_sql`) and `school_calendar`.
+        run: Month, revision and key.
+        declared: Services in force, standing reminders, facts, district names.
+        eligibility: The month's own files of eligibility.
+        published: What is published already.
+        target: The Parquet file to write.
     """
     values: dict[str, Any] = {
-        "month": month.first_day,
-        "as_of": month.last_day,
-        "revision": revision,
+        "month": run.month.first_day,
+        "as_of": run.month.last_day,
+        "revision": run.revision,
     }
-    values |= hmac_params(key)
+    values |= hmac_params(run.key)
     _create_view(session, "eligibility", eligibility, _ELIGIBILITY_COLUMNS)
     _create_view(session, "eligibility_before", published.eligibility_before, _ELIGIBILITY_COLUMNS)
     _create_view(session, "told", published.told, REMINDER_COLUMNS)
     _create_view(session, "kept", published.kept, REMINDER_COLUMNS)
-    steps = [] if not allow_new else _due_statements(declared, bool(published.eligibility_before))
+    steps = (
+        [] if not run.allow_new else _due_statements(declared, bool(published.eligibility_before))
+    )
     for step in steps:
         run_statement(session, step, values)
-    listing = Statement("reminders", _LISTING.format(new=_NEW if allow_new else ""))
+    listing = Statement("reminders", _LISTING.format(new=_NEW if run.allow_new else ""))
     target.parent.mkdir(parents=True, exist_ok=True)
     run_statement(
         session,
@@ -126,7 +150,7 @@ def write_reminders(
     )
     for table in ("reached", "reached_residents", "due"):
         session.execute(f"DROP TABLE IF EXISTS {table}")
-    listed, added = _count_by_kind(session, target, revision)
+    listed, added = _count_by_kind(session, target, run.revision)
     return ReminderResult(listed, added, [*steps, listing])
 
 

@@ -10,14 +10,9 @@ from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.expressions.language import parse_condition
 from transforms.expressions.namespace import STABLE_SUMS, WINDOW, build_reminder_names
+from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder, split_template
 from transforms.services.eligibility_sql import bind_names, format_number_sql
-from transforms.services.models import (
-    Reminder,
-    Service,
-    ServiceReminder,
-    StandingReminder,
-    split_template,
-)
+from transforms.services.models import Service
 
 _LEVEL_TITLES = {"primary": "小学", "junior_middle": "初中"}
 _UNKNOWN, _NOBODY = "（待核定）", "居民"

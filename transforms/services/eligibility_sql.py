@@ -1,12 +1,12 @@
-"""Services in force, compiled to SQL over the relation `scored`: who qualifies, and what somebody lacks.
+"""Services in force, compiled to SQL over the relation `scored`: who qualifies.
 
 `scored` has one row per resident, sorted by district and resident_key: resident_key, district, all facts, all points
-columns. Both statements are projections of it (no join, no group, no sort), so that they stream in its order.
+columns. The statement is a projection of it (no join, no group, no sort), so that it streams in its order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import sqlglot
 from sqlglot import exp
@@ -58,23 +58,6 @@ def eligibility_sql(services: Mapping[str, ServiceVersion], names: Mapping[str, 
         FROM listed""")
 
 
-def requirements_sql(services: Mapping[str, ServiceVersion], names: Mapping[str, Kind]) -> str:
-    """Every requirement of every service in force, for each row of `scored`.
-
-    Columns: resident_key, service, place (0: open in the district; 1, 2, ...: the conditions; last: the points),
-    requirement (as declared), holds (true, false or unknown), lacking (the sentence for when it does not hold).
-    Parameter: $as_of.
-    """
-    rows = ", ".join(
-        row for code in sorted(services) for row in _requirements(code, services[code], names)
-    )
-    return format_sql(f"""
-        WITH asked AS (SELECT resident_key, UNNEST([{rows}]) AS one FROM scored)
-        SELECT resident_key, one.service AS service, one.place AS place, one.requirement AS requirement,
-            one.holds AS holds, one.lacking AS lacking
-        FROM asked ORDER BY resident_key, service, place""")
-
-
 def format_sql(statement: str) -> str:
     """A statement as people read it; what sqlglot cannot read never gets out of here."""
     return sqlglot.parse_one(statement, dialect="duckdb").sql(
@@ -94,42 +77,21 @@ def format_number_sql(number: str) -> str:
 
 def _row(code: str, version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     """What a service says of a resident, or null: the points short (0: eligible) and the amount."""
-    needs = [_open(version), *(_holds(condition.when, names) for condition in version.conditions)]
-    row = f"{{'service': {sql_literal(code)}, 'short': {_short(version, names)}, 'amount': {_amount(version, names)}}}"
+    needs = [
+        open_in_district_sql(version),
+        *(condition_sql(condition.when, names) for condition in version.conditions),
+    ]
+    row = f"{{'service': {sql_literal(code)}, 'short': {points_short_sql(version, names)}, 'amount': {_amount(version, names)}}}"
     return f"CASE WHEN {' AND '.join(need for need in needs if need) or 'TRUE'} THEN {row} END"
 
 
-def _requirements(code: str, version: ServiceVersion, names: Mapping[str, Kind]) -> Iterator[str]:
-    """The requirements of a service as rows, in their order."""
-    asked = [("district", _open(version) or "TRUE", sql_literal("居住区县未开展此项服务"))]
-    asked += [
-        (one.when, _holds(one.when, names), sql_literal(one.lacking)) for one in version.conditions
-    ]
-    threshold, short = _threshold(version), _short(version, names)
-    sentence = " || ".join(
-        [
-            sql_literal("积分需达到 "),
-            format_number_sql(threshold),
-            sql_literal(" 分，还差 "),
-            format_number_sql(short),
-            sql_literal(" 分"),
-        ]
-    )
-    asked.append((version.points.score, f"{short} = 0", sentence))
-    for place, (requirement, holds, lacking) in enumerate(asked):
-        yield (
-            f"{{'service': {sql_literal(code)}, 'place': {place}, 'requirement': {sql_literal(requirement)}, "
-            f"'holds': {holds}, 'lacking': {lacking}}}"
-        )
-
-
-def _open(version: ServiceVersion) -> str:
+def open_in_district_sql(version: ServiceVersion) -> str:
     if version.districts == ALL:
         return ""
     return f"district IN ({', '.join(sql_literal(code) for code in version.districts)})"
 
 
-def _holds(when: str, names: Mapping[str, Kind]) -> str:
+def condition_sql(when: str, names: Mapping[str, Kind]) -> str:
     """A condition as one term of an AND."""
     expression = parse_condition(when, names)
     return (
@@ -139,9 +101,9 @@ def _holds(when: str, names: Mapping[str, Kind]) -> str:
     )
 
 
-def _short(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
+def points_short_sql(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     """What the score lacks of the threshold, in cents and never less than it lacks: 0 only for who has reached it."""
-    cents = f"CEIL(({_threshold(version)} - {_score(version, names)}) * 100)"
+    cents = f"CEIL(({threshold_sql(version)} - {_score(version, names)}) * 100)"
     return f"CAST(GREATEST({cents}, 0) * 0.01 AS {SHORT})"
 
 
@@ -151,7 +113,7 @@ def _score(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     return f"COALESCE({bind_names(score, lambda name: f'COALESCE({name}, 0)' if name.endswith('_points') else name)}, 0)"
 
 
-def _threshold(version: ServiceVersion) -> str:
+def threshold_sql(version: ServiceVersion) -> str:
     threshold = dict(version.points.threshold)
     default = threshold.pop(DEFAULT, None)
     branches = "".join(

@@ -21,14 +21,9 @@ from transforms.expressions.namespace import (
     list_points_columns_on,
 )
 from transforms.facts.measures import FACT_TYPES
+from transforms.reminders.models import ReminderExample, StandingReminder
 from transforms.services.eligibility_sql import SHORT, bind_names, eligibility_sql
-from transforms.services.models import (
-    ReminderExample,
-    Service,
-    ServiceExample,
-    ServiceVersion,
-    StandingReminder,
-)
+from transforms.services.models import Service, ServiceExample, ServiceVersion
 from transforms.services.validate import ValidationScope
 
 _Outcome = tuple[Any, ...]

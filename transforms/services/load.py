@@ -13,7 +13,8 @@ from expectations.source_model import Fact
 from expectations.yaml_document import YamlDocument
 from transforms.points.models import PointsTable
 from transforms.points.validate import Mistake, Place, describe_unknown
-from transforms.services.models import Service, ServiceVersion, StandingReminder
+from transforms.reminders.models import StandingReminder
+from transforms.services.models import Service, ServiceVersion
 from transforms.services.validate import (
     ValidationScope,
     validate_service,

@@ -27,15 +27,8 @@ from transforms.expressions.namespace import (
 )
 from transforms.points.models import PointsTable
 from transforms.points.validate import Mistake, Place, describe_unknown
-from transforms.services.models import (
-    ALL,
-    DEFAULT,
-    Reminder,
-    Service,
-    ServiceReminder,
-    ServiceVersion,
-    StandingReminder,
-)
+from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder
+from transforms.services.models import ALL, DEFAULT, Service, ServiceVersion
 
 _WANTED = {"number": "应为数值", "yes_no": "应为可判断真假的比较，例如 pension_months >= 6"}
 

@@ -15,13 +15,8 @@ from typing import Any
 
 from expectations.source_model import Fact
 from tests.parity.reference.expressions import evaluate_expression, is_condition_met
-from transforms.services.models import (
-    Reminder,
-    Service,
-    ServiceReminder,
-    ServiceVersion,
-    StandingReminder,
-)
+from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder
+from transforms.services.models import Service, ServiceVersion
 
 LEVELS = {"primary": "小学", "junior_middle": "初中"}
 LONG_SURNAMES = ("欧阳", "司马", "诸葛")

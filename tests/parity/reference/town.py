@@ -11,7 +11,8 @@ from expectations.month import Month
 from expectations.source_model import Fact
 from tests.parity.reference.services import ReminderMonth as Told
 from tests.parity.reference.services import Row, ScoredResident, decide_services, list_reminders
-from transforms.services.models import Service, StandingReminder
+from transforms.reminders.models import StandingReminder
+from transforms.services.models import Service
 
 
 @dataclass

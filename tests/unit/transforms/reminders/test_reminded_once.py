@@ -7,7 +7,7 @@ from pathlib import Path
 from expectations.month import Month
 from tests.support.services_town import STANDING, Town, resident
 from transforms.reminders.build import may_add_reminders
-from transforms.services.models import StandingReminder
+from transforms.reminders.models import StandingReminder
 
 NEWCOMER = resident(1, residence_months=6)
 SECOND = resident(2, residence_months=6)

@@ -29,10 +29,11 @@ from tests.support.services_town import (
 from transforms.engine.statements import Statement, run_statement
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.points.models import CITY
-from transforms.services.eligibility_sql import requirements_sql, scored_sql
+from transforms.services.eligibility_sql import scored_sql
 from transforms.services.examples import check_reminder_examples, check_service_examples
 from transforms.services.load import select_services_in_force
 from transforms.services.models import PointsNeeded, Service
+from transforms.services.requirements_sql import requirements_sql
 
 OCTOBER = dt.date(2021, 10, 31)
 RENTER = {

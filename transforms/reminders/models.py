@@ -1,0 +1,76 @@
+"""Reminders: of a service, in its file, and standing ones, in files of their own.
+
+Expressions (`who`) are those of `transforms.expressions.language`.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from expectations.yaml_document import ClosedModel, Switch
+from transforms.points.scalars import Code, Day, Text, Whole, literal_type
+from transforms.versions import flat_examples
+
+
+class ReminderExample(ClosedModel):
+    """One resident on one scoring date, and whether they are reminded, with the date that is due."""
+
+    facts: dict[str, Any]
+    as_of: Day
+    reminded: Switch
+    due_on: Day | None = None
+
+
+class Reminder(ClosedModel):
+    """A message, told once for every (kind, resident, cycle), or again when `repeat` months have passed.
+
+    `cycle`: once, year (of the scoring date), month, or the name of a date fact. `due_on`: a date fact, or the opening or
+    closing day of the service's window. `text`: one full sentence with names in braces; {name} is the masked name.
+    """
+
+    kind: Code
+    title: Text
+    cycle: Code
+    due_on: Code | None = None
+    repeat: Whole | None = None
+    text: Text
+
+    @property
+    def placeholders(self) -> list[str]:
+        """What stands in braces in the text. ValueError for what is no plain name in braces."""
+        return [name for _, name in split_template(self.text) if name is not None]
+
+
+class ServiceReminder(Reminder):
+    """The reminder of a service: told to those who are eligible, and of whom `who`, if given, is true.
+
+    `newly`: only if they were not eligible in the calendar month before, as published. `each: child`: one for every
+    child due, who has a school window; then `cycle` may be `child` (the child and the enrolment year).
+    """
+
+    who: Text | None = None
+    newly: Switch = False
+    each: Annotated[Literal["resident", "child"], literal_type("resident", "child")] = "resident"
+
+
+class StandingReminder(Reminder):
+    """A reminder of `data/reminders/`, that no service declares: told to those of whom `who` is true."""
+
+    department: Text
+    purpose: Text
+    legal_basis: Text
+    who: Text
+    examples: Annotated[list[ReminderExample], flat_examples(ReminderExample), Field(min_length=1)]
+
+
+def split_template(text: str) -> list[tuple[str, str | None]]:
+    """A template as (words, name in braces or None) pairs. ValueError for anything but plain names in braces."""
+    parts = []
+    for words, name, form, conversion in string.Formatter().parse(text):
+        if form or conversion or (name is not None and not name.isidentifier()):
+            raise ValueError("花括号中只能写一个名称")
+        parts.append((words, name))
+    return parts
