@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
-
-CENT = Decimal("0.01")
+from decimal import Decimal
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class ExplainedIndicator:
     authority: str
     code: str
     title: str
-    within: str
+    parent: str
     evidence: str
     rule: str
     basis: str
@@ -38,16 +36,13 @@ class ExplainedIndicator:
 
     @property
     def capped(self) -> bool:
-        """Whether the indicator's own cap took points away."""
+        """True if the indicator's own cap took points away."""
         return self.closed_by is None and self.cap is not None and self.rule_points > self.cap
 
     @property
-    def earned(self) -> Decimal:
-        """The points that rule, guards and cap give, before a correction."""
-        if self.closed_by is not None:
-            return Decimal("0.00")
-        limited = self.rule_points if self.cap is None else min(self.rule_points, self.cap)
-        return limited.quantize(CENT, ROUND_HALF_UP)
+    def points_before_correction(self) -> Decimal | None:
+        """The points that rule, guards and cap gave."""
+        return self.points if self.correction is None else self.correction.before
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,7 @@ class ExplainedSum:
     authority: str
     code: str
     title: str
-    within: str | None
+    parent: str | None
     combine: str
     before_cap: Decimal
     cap: Decimal | None
@@ -66,6 +61,7 @@ class ExplainedSum:
 
     @property
     def capped(self) -> bool:
+        """True if the cap took points away."""
         return self.cap is not None and self.before_cap > self.cap
 
 
@@ -107,4 +103,4 @@ class Explanation:
     compared_with: str | None
     changes: list[ScoreChange]
     services: list[ServiceState]
-    doubts: list[str] = field(default_factory=list)
+    discrepancies: list[str] = field(default_factory=list)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 
 from transforms.expressions.language import Kind
@@ -17,12 +16,10 @@ from transforms.services.load import select_services_in_force
 from transforms.services.models import Service, ServiceVersion
 from transforms.services.requirements_sql import requirements_sql
 
-NO_CAP = Decimal("99999.99")  # the most that a points column holds
-
 
 @dataclass(frozen=True)
 class PublishedRules:
-    """The declarations of a revision by authority and code, on its scoring date. Statements are compiled once."""
+    """The declarations of a revision by authority and code, on its scoring date."""
 
     as_of: dt.date
     tables: Mapping[str, PointsTable]
@@ -31,10 +28,12 @@ class PublishedRules:
     districts: Mapping[str, str]
 
     def version(self, authority: str) -> PointsVersion:
+        """Return the points table of an authority that was in force."""
         return self.tables[authority].in_force(self.as_of)
 
     @cached_property
     def services_in_force(self) -> dict[str, ServiceVersion]:
+        """The services in force by code."""
         return select_services_in_force(self.services, self.as_of)
 
     @cached_property
@@ -45,19 +44,17 @@ class PublishedRules:
         )
 
     @cached_property
-    def lacking(self) -> str:
-        """Every requirement of every service, for the relation `scored` (see `lacking_sql`)."""
+    def requirements(self) -> str:
+        """The statement of every requirement of every service, for the relation `scored`."""
         return requirements_sql(self.services_in_force, self.kinds)
 
-    def rule_points(self, authorities: Iterable[str]) -> str:
-        """What every rule of these tables gives alone, for the relation `facts`: the tables' own statement, without guards and caps."""
-        bare = {authority: _bare(self.version(authority)) for authority in authorities}
-        return points_sql(bare.pop(CITY), bare, self.names.facts)
+    def explaining_sql(
+        self, versions: Mapping[str, PointsVersion], corrected: Collection[str]
+    ) -> str:
+        """Return the statement that scores the relation `facts`, with the columns that explain it.
 
-
-def _bare(version: PointsVersion) -> PointsVersion:
-    unbound = {"cap": NO_CAP, "when": None, "unless": None}
-    indicators = {
-        code: indicator.model_copy(update=unbound) for code, indicator in version.indicators.items()
-    }
-    return version.model_copy(update={"sections": {}, "groups": {}, "indicators": indicators})
+        `versions`: points tables by authority. `corrected`: the targets that some correction holds.
+        """
+        districts = dict(versions)
+        city = districts.pop(CITY)
+        return points_sql(city, districts, self.names.facts, corrected=corrected, details=True)

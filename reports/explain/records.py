@@ -20,7 +20,7 @@ from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.facts import month_bitmaps
 from transforms.facts.measures import equals_sql, filter_sql
-from transforms.points.describe import format_number
+from transforms.templates import format_number
 
 REASONS = {
     "missing": "缺少", "bad_id": "号码不合规则", "bad_value": "无法识别", "not_in_set": "不在取值范围内",

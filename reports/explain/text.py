@@ -48,19 +48,19 @@ def format_explanation(found: Explanation, month: str) -> Iterator[str]:
     yield f"{found.name}  {month}  {found.district_name}  总分 {found.total}"
     for version in found.versions:
         yield f"适用 {version['title']}（自 {version['from']} 起；{version['basis']}）"
-    for doubt in found.doubts:
-        yield f"！{doubt}；请运行 jifen verify 并报告"
+    for discrepancy in found.discrepancies:
+        yield f"！{discrepancy}；请运行 jifen verify 并报告"
     for case in found.corrected_facts:
         yield f"异议更正数据：{case.title}为 {case.after}（案件 {case.case_id}）"
     for one in found.sums:
-        if one.within is None:
+        if one.parent is None:
             yield ""
             yield from _members(found, one, "")
     yield ""
     terms = " ".join(
         f"{'−' if one.subtract else '＋'} {one.title} {one.points}"
         for one in found.sums
-        if one.within is None and one.authority == CITY
+        if one.parent is None and one.authority == CITY
     )
     yield f"共性分 {found.common} ＝ {terms.removeprefix('＋ ')}"
     yield f"总分 {found.total} ＝ 共性分 {found.common} ＋ 个性分 {found.district_points}"
@@ -72,10 +72,10 @@ def _members(found: Explanation, parent: ExplainedSum, indent: str) -> Iterator[
     """A section or group with what stands in it."""
     yield f"{indent}{_padded(parent.title)}{parent.points:>8}{_sum_note(parent)}"
     for line in found.lines:
-        if (line.authority, line.within) == (parent.authority, parent.code):
+        if (line.authority, line.parent) == (parent.authority, parent.code):
             yield from (f"{indent}  {text}" for text in _line(line))
     for one in found.sums:
-        if (one.authority, one.within) == (parent.authority, parent.code):
+        if (one.authority, one.parent) == (parent.authority, parent.code):
             yield from _members(found, one, indent + "  ")
 
 
@@ -95,7 +95,7 @@ def _line(line: ExplainedIndicator) -> Iterator[str]:
     if line.closed_by is not None:
         yield f"{indent}未计：{line.closed_by}"
     elif line.capped:
-        yield f"{indent}按规则 {line.rule_points} 分，超过上限，计 {line.earned.normalize():f} 分"
+        yield f"{indent}按规则 {line.rule_points} 分，超过上限，计 {line.points_before_correction:.2f} 分"
     if line.correction is not None:
         yield f"{indent}{_correction(line.correction)}"
 

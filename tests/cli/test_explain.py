@@ -81,7 +81,7 @@ def test_everybodys_explanation_is_the_published_row_and_adds_up(
             row = find_person_row(connection, revision.path, score["resident_key"])
             assert row is not None
             found = explain_row(connection, rules, revision.path, revision.manifest, row)
-            assert found.doubts == []
+            assert found.discrepancies == []
             assert {
                 points_column_name(line.authority, line.code): line.points for line in found.lines
             } == {
@@ -111,7 +111,7 @@ def _sections(lines: list[Any], sums: list[Any], score: dict[str, Any]) -> Itera
             (
                 line.points
                 for line in lines
-                if (line.authority, line.within) == (one.authority, one.code)
+                if (line.authority, line.parent) == (one.authority, one.code)
             ),
             Decimal(0),
         )
@@ -227,7 +227,7 @@ def test_a_person_is_told_every_reason(world: World) -> None:
     ) == (
         "18.00",
         True,
-        "15",
+        "15.00",
     )
     assert (sums["base"]["before_cap"], sums["base"]["capped"], sums["base"]["points"]) == (
         "34.50",
@@ -235,7 +235,7 @@ def test_a_person_is_told_every_reason(world: World) -> None:
         "30.00",
     )
     assert (data["common"], data["district_points"], data["total"]) == ("25.00", "1.00", "26.00")
-    assert data["doubts"] == []
+    assert data["discrepancies"] == []
     assert data["compared_with"] is None
     (service,) = data["services"]
     assert (service["code"], service["reached"]) == ("health_check", False)
@@ -247,7 +247,7 @@ def test_the_terminal_says_the_same_in_sentences(world: World) -> None:
     for sentence in [
         "例**  2021-10 第 1 版  鄞州区  总分 26.00",
         "适用 试验积分表（自 2021-09-08 起；试验办法第一版）",
-        "按规则 12.00 分，超过上限，计 9.5 分",
+        "按规则 12.00 分，超过上限，计 9.50 分",
         "取其中最高  上限 15，合计 18.00，按上限计",
         "未计：须养老保险缴费月数 ≥ 6，现不满足",
         "异议更正：8.00 → 10.00（案件 C1）",
@@ -343,9 +343,10 @@ def test_a_published_number_that_does_not_follow_from_the_rules_is_told(world: W
         row = find_person_row(connection, revision.path, key)
         assert row is not None
         found = explain_row(connection, rules, revision.path, revision.manifest, row)
-    assert found.doubts == [
-        "基础分：各项合计应为 29.00 分，发布的是 30.00 分",
-        "总分：各部分合计应为 25.00 分，发布的是 26.00 分",
+    assert found.discrepancies == [
+        "基础分：按规则应为 29.00 分，发布的是 30.00 分",
+        "共性分：按规则应为 24.00 分，发布的是 25.00 分",
+        "总分：按规则应为 25.00 分，发布的是 26.00 分",
     ]
     assert any(line.startswith("！") for line in format_explanation(found, "2021-10"))
     assert to_json_data(found)["total"] == "26.00"

@@ -19,7 +19,11 @@ from expectations.month import Month
 from expectations.source_loader import collect_facts, load_sources
 from expectations.source_model import COUNTED_UNITS, Fact
 from tests.parity.reference.facts import WHOLE_UNITS, find_enrolment_year
-from tests.parity.reference.points import compute_points, compute_points_before_corrections
+from tests.parity.reference.points import (
+    compute_point_details,
+    compute_points,
+    compute_points_before_corrections,
+)
 from tests.parity.reference.policies import ELSEWHERE, HOME, RULES, DrawnPolicy, draw_policies
 from tests.parity.reference.rows import Correction
 from tests.parity.reference.strategies import MONTHS, PATIENCE, SEEDS, with_examples
@@ -132,7 +136,12 @@ def listed(value: Any, shape: pa.DataType) -> Any:
 
 
 def scored(
-    engine: duckdb.DuckDBPyConnection, policy: DrawnPolicy, residents: list[Resident], month: Month
+    engine: duckdb.DuckDBPyConnection,
+    policy: DrawnPolicy,
+    residents: list[Resident],
+    month: Month,
+    *,
+    details: bool = False,
 ) -> list[dict[str, Any]]:
     """One row of scores per resident, in their order."""
     targets = {
@@ -141,7 +150,7 @@ def scored(
         for target in resident.corrections
         if not target.startswith("fact:")
     }
-    statement = points_sql(policy.city, policy.districts, FACTS, corrected=targets)
+    statement = points_sql(policy.city, policy.districts, FACTS, corrected=targets, details=details)
     engine.register("facts", relation(residents))
     found = engine.execute(statement, {"month": month.first_day, "as_of": month.last_day})
     names = [column[0] for column in found.description or []]
@@ -173,17 +182,43 @@ def check_policy(
     residents = [Resident(Random(seed), policy, month.last_day) for seed in seeds]
     rows = scored(engine, policy, residents, month)
     assert len(rows) == len(residents)
+    check_details(
+        policy, residents, month, rows, scored(engine, policy, residents, month, details=True)
+    )
     for resident, row in zip(residents, rows, strict=True):
-        wanted = expected(policy, resident, month)
-        differing = {
-            name: (value, row[name]) for name, value in wanted.items() if row[name] != value
-        }
-        assert not differing, (
-            f"column: (reference, engine)\n{explained(policy, resident, differing)}"
-        )
+        wrong = differing(expected(policy, resident, month), row)
+        assert not wrong, f"column: (reference, engine)\n{explained(policy, resident, wrong)}"
 
 
-def explained(policy: DrawnPolicy, resident: Resident, differing: Mapping[str, Any]) -> str:
+def check_details(
+    policy: DrawnPolicy,
+    residents: list[Resident],
+    month: Month,
+    rows: list[dict[str, Any]],
+    explaining: list[dict[str, Any]],
+) -> None:
+    """The statement that explains the points gives the same points, and the reference's reasons."""
+    for resident, row, found in zip(residents, rows, explaining, strict=True):
+        assert {name: found[name] for name in row} == row
+        reasons = {name: value for name, value in found.items() if name not in row}
+        wanted = dict.fromkeys(reasons)
+        tables = {"city": policy.city, resident.district: policy.districts.get(resident.district)}
+        for authority, version in tables.items():
+            if version is not None:
+                wanted |= compute_point_details(
+                    authority, version, resident.facts, resident.district, month.last_day,
+                    resident.corrections,
+                )  # fmt: skip
+        wrong = differing(wanted, reasons)
+        assert not wrong, f"column: (reference, engine)\n{wrong}"
+
+
+def differing(wanted: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What the reference and the engine say of a column, where it is not the same."""
+    return {name: (value, row[name]) for name, value in wanted.items() if row[name] != value}
+
+
+def explained(policy: DrawnPolicy, resident: Resident, wrong: Mapping[str, Any]) -> str:
     """The indicators behind the columns that differ, with the facts that they read."""
     versions = {"": policy.city} | {
         f"d{code}_": version for code, version in policy.districts.items()
@@ -191,7 +226,7 @@ def explained(policy: DrawnPolicy, resident: Resident, differing: Mapping[str, A
     lines = [f"district {resident.district}, corrections {resident.corrections}"]
     for prefix, version in versions.items():
         for code, indicator in version.indicators.items():
-            if f"{prefix}{code}_points" in differing:
+            if f"{prefix}{code}_points" in wrong:
                 said = indicator.model_dump(
                     exclude_none=True, exclude={"title", "basis", "values", "evidence", "examples"}
                 )

@@ -52,6 +52,39 @@ def list_score_columns(city: PointsVersion, districts: Mapping[str, PointsVersio
     ]
 
 
+def rule_points_column(line: ScoredIndicator) -> str:
+    """Return the column of what an indicator's rule gives alone: before guards, cap, correction."""
+    return f"{strip_points_suffix(line.column)}_by_rule"
+
+
+def closed_by_column(line: ScoredIndicator) -> str:
+    """Return the column that says which guard closed an indicator: `when`, `unless`, or null."""
+    return f"{strip_points_suffix(line.column)}_closed_by"
+
+
+def uncapped_column(authority: str, code: str) -> str:
+    """Return the column of what a group or section adds up to before its cap."""
+    return f"{strip_points_suffix(points_column_name(authority, code))}_uncapped"
+
+
+def list_detail_columns(city: PointsVersion, districts: Mapping[str, PointsVersion]) -> list[str]:
+    """Return the columns that explain the points, after those of the scores.
+
+    What the rule of each indicator gives and, where it has guards, which one closed it; the points
+    of each group; what each group and section adds up to before its cap.
+    """
+    columns = []
+    for line in list_scored_indicators(city, districts):
+        columns.append(rule_points_column(line))
+        if line.indicator.when or line.indicator.unless:
+            columns.append(closed_by_column(line))
+    for authority, version in [(CITY, city), *sorted(districts.items())]:
+        groups = [code for code, _ in version.inner_first()]
+        columns += [points_column_name(authority, code) for code in groups]
+        columns += [uncapped_column(authority, code) for code in (*groups, *version.sections)]
+    return columns
+
+
 def list_scored_indicators(
     city: PointsVersion, districts: Mapping[str, PointsVersion]
 ) -> list[ScoredIndicator]:

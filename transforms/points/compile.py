@@ -5,10 +5,12 @@ and a chain of thoughts, so that a person can read it:
 
     known       the facts that the tables read, with exact types
     limited     values bounded by a second fact (`at_most`), when a table asks for one
+    rules       what the rules give, exactly; only when the statement explains the points
     scored      points of every indicator, capped and rounded
     indicators  corrections of indicators put in their place, when there are any this month
     grouped     capped sums (or the highest) of groups, inner groups first
     sections    capped sums of the city's sections, and of the residence district
+    uncapped    what groups and sections add up to; only when the statement explains the points
     totals      common points
 """
 
@@ -27,15 +29,21 @@ from transforms.engine.sql import sql_literal
 from transforms.expressions.language import build_fact_kinds, parse_condition
 from transforms.points.columns import (
     ScoredIndicator,
+    closed_by_column,
+    list_detail_columns,
     list_score_columns,
     list_scored_indicators,
     points_column_name,
+    rule_points_column,
+    uncapped_column,
 )
 from transforms.points.models import AWARD, CITY, PointsVersion
 from transforms.points.rule_sql import RuleInput, number_sql, rule_sql, year_column_name
 from transforms.points.rules import WHOLE_UNITS
 
 _POINTS_TYPE = "DECIMAL(7, 2)"
+_MAX_POINTS = "99999.99"  # the most that a points column holds
+_SUM_TYPE = "DECIMAL(9, 2)"
 _CORRECTED_TYPE = "STRUCT(target VARCHAR, case_id VARCHAR, before DECIMAL(7, 2))[]"
 
 
@@ -45,6 +53,7 @@ def points_sql(
     facts: Mapping[str, Fact],
     *,
     corrected: Collection[str] = (),
+    details: bool = False,
 ) -> str:
     """The statement that scores everyone in the relation `facts` (one row per resident) at once.
 
@@ -56,6 +65,9 @@ def points_sql(
 
     `corrected`: the targets that some correction holds for this month; only these indicators look for one. A target
     that the tables do not know changes nothing.
+
+    `details`: the result has the columns that explain the points, too (`list_detail_columns`): the
+    same expressions, under a name before they are capped, closed or added up.
     """
     lines = list_scored_indicators(city, districts)
     amended = [line for line in lines if line.target in set(corrected)]
@@ -65,29 +77,34 @@ def points_sql(
     ]
     if limited:
         steps.append(("limited", ["*", *limited]))
-    steps.append(
-        (
-            "scored",
-            [
-                *_key_columns()[:2],
-                "corrections",
-                *(_scored_column(line, facts, line in amended) for line in lines),
-            ],
-        )
-    )
+    rules = {line.column: _rule_points(line, facts) for line in lines}
+    explained: list[str] = []
+    if details:
+        steps.append(
+            ("rules", ["*", *(f"{line.here(rules[line.column])} AS {line.column}_exact" for line in lines)])
+        )  # fmt: skip
+        rules = {column: f"{column}_exact" for column in rules}
+        explained = [column for line in lines for column in _explaining_columns(line, facts)]
+    scored = (_scored_column(line, rules[line.column], facts, line in amended) for line in lines)
+    steps.append(("scored", [*_key_columns()[:2], "corrections", *scored, *explained]))
     if amended:
         steps.append(("indicators", ["*", *map(_corrected_column, amended)]))
-    if grouped := [
-        *_group_columns(CITY, city),
-        *(g for code, version in districts.items() for g in _group_columns(code, version)),
-    ]:
+    authorities = [(CITY, city), *districts.items()]
+    if grouped := [g for name, version in authorities for g in _group_columns(name, version)]:
         steps.append(("grouped", ["*", *grouped]))
     steps.append(("sections", ["*", *_section_columns(city), _district_points(districts)]))
+    if details:
+        uncapped = [c for name, version in authorities for c in _uncapped_columns(name, version)]
+        steps.append(("uncapped", ["*", *uncapped]))
     steps.append(("totals", ["*", _common_points(city)]))
     result = [
         _result_column(column, city, districts, amended)
         for column in list_score_columns(city, districts)
     ]
+    if details:
+        result += [
+            _explaining_result(name, districts) for name in list_detail_columns(city, districts)
+        ]
     return _format_chain(steps, result)
 
 
@@ -161,14 +178,17 @@ def _limited_value(line: ScoredIndicator) -> str:
     return f"CASE WHEN {own} <= {limit} THEN {own} WHEN {limit} < {own} THEN {limit} END"
 
 
-def _scored_column(line: ScoredIndicator, facts: Mapping[str, Fact], amended: bool) -> str:
+def _rule_points(line: ScoredIndicator, facts: Mapping[str, Fact]) -> str:
+    """What the rule gives alone, exactly."""
+    inputs = {name: _fact_input(name, facts) for name in line.indicator.facts}
+    return rule_sql(line.indicator.rule, inputs, _own_input(line, facts))
+
+
+def _scored_column(
+    line: ScoredIndicator, points: str, facts: Mapping[str, Fact], amended: bool
+) -> str:
     """An indicator's points: rule, guards, cap, and the cast that rounds halves away from zero to two decimals."""
     indicator = line.indicator
-    points = rule_sql(
-        indicator.rule,
-        {name: _fact_input(name, facts) for name in indicator.facts},
-        _own_input(line, facts),
-    )
     if indicator.cap is not None:
         points = f"LEAST({points}, {number_sql(indicator.cap)})"
     kinds = build_fact_kinds(facts)
@@ -181,6 +201,30 @@ def _scored_column(line: ScoredIndicator, facts: Mapping[str, Fact], amended: bo
             f"CASE WHEN {parse_condition(indicator.when, kinds).sql()} THEN {points} ELSE 0 END"
         )
     return f"{line.here(f'CAST({points} AS {_POINTS_TYPE})')} AS {_uncorrected_column(line) if amended else line.column}"
+
+
+def _explaining_columns(line: ScoredIndicator, facts: Mapping[str, Fact]) -> Iterator[str]:
+    """What the rule gives, rounded, and which guard closed the indicator."""
+    points = f"CAST(LEAST({line.column}_exact, {_MAX_POINTS}) AS {_POINTS_TYPE})"
+    yield f"{points} AS {rule_points_column(line)}"
+    kinds = build_fact_kinds(facts)
+    closed = ""
+    if line.indicator.when:
+        when = parse_condition(line.indicator.when, kinds).sql()
+        closed = f"WHEN ({when}) IS NOT TRUE THEN 'when'"
+    if line.indicator.unless:
+        closed += f" WHEN {parse_condition(line.indicator.unless, kinds).sql()} THEN 'unless'"
+    if closed:
+        yield f"CASE {closed} END AS {closed_by_column(line)}"
+
+
+def _explaining_result(column: str, districts: Mapping[str, PointsVersion]) -> str:
+    """A column of the final SELECT; a district's is null for residents of other districts."""
+    value = f"CAST({column} AS {_POINTS_TYPE})" if column.endswith("_points") else column
+    for code in districts:
+        if column.startswith(f"d{code}_"):
+            value = f"CASE WHEN district = {sql_literal(code)} THEN {value} END"
+    return f"{value} AS {column}"
 
 
 def _own_input(line: ScoredIndicator, facts: Mapping[str, Fact]) -> RuleInput | None:
@@ -232,6 +276,14 @@ def _section_columns(city: PointsVersion) -> list[str]:
         f"CAST({_sum_sql(CITY, city, code, 'sum', section.cap)} AS {_POINTS_TYPE}) AS {points_column_name(CITY, code)}"
         for code, section in city.sections.items()
     ]
+
+
+def _uncapped_columns(authority: str, version: PointsVersion) -> Iterator[str]:
+    """What groups and sections add up to before their caps."""
+    combined = {code: group.combine for code, group in version.inner_first()}
+    for code, combine in [*combined.items(), *((code, "sum") for code in version.sections)]:
+        total = _sum_sql(authority, version, code, combine, None)
+        yield f"CAST({total} AS {_SUM_TYPE}) AS {uncapped_column(authority, code)}"
 
 
 def _district_points(districts: Mapping[str, PointsVersion]) -> str:

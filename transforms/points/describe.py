@@ -13,6 +13,7 @@ from expectations.source_model import Fact, Source
 from transforms.expressions.fact_values import find_fact
 from transforms.expressions.language import split_tokens
 from transforms.points.rules import Axis, Each, Range, Rule, Slope, Steps, Table, Tiers
+from transforms.templates import format_date, format_number
 
 _MEASURE_WORDS = {
     "years": "年",
@@ -61,11 +62,6 @@ def collect_titles(sources: Mapping[str, Source]) -> Titles:
     return Titles(facts, levels)
 
 
-def format_number(value: Decimal | int) -> str:
-    """A number without an exponent or trailing zeros."""
-    return format(Decimal(value).normalize(), "f") if value else "0"
-
-
 def format_value(name: str, value: Any, names: Titles) -> str:
     """A fact's value as people say it; without its unit, which stands in the evidence line."""
     if value is None:
@@ -77,8 +73,7 @@ def format_value(name: str, value: Any, names: Titles) -> str:
     if isinstance(value, int | Decimal):
         return format_number(value)
     if isinstance(value, dt.date):
-        day = "" if name in names.facts and names.facts[name].unit == "month" else f"{value.day}日"
-        return f"{value.year}年{value.month}月{day}"
+        return format_date(value, names.facts[name].unit if name in names.facts else "date")
     return names.level(name, str(value))
 
 

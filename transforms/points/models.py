@@ -11,7 +11,6 @@ From indicators to the total (points of an indicator: see `Indicator` and `trans
 from __future__ import annotations
 
 import datetime as dt
-import string
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -20,6 +19,7 @@ from expectations.errors import ExitCode, JifenError
 from expectations.yaml_document import ClosedModel, Switch
 from transforms.points.rules import Rule
 from transforms.points.scalars import Cap, Code, Day, Points, Result, Text, literal_type
+from transforms.templates import list_names
 from transforms.versions import DatedVersion, find_in_force, split_examples
 
 CITY = "city"
@@ -112,13 +112,12 @@ class Indicator(ClosedModel):
 
     @property
     def placeholders(self) -> list[str]:
-        """What stands in braces in `evidence`: names of facts, or `value` for the indicator's own; a format of Python's
-        behind a name makes it the name of nothing."""
-        return [
-            name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
-            for _, name, form, conversion in string.Formatter().parse(self.evidence)
-            if name is not None
-        ]
+        """The names in braces in `evidence`: facts, or `value` for the indicator's own.
+
+        Raises:
+            ValueError: There is anything but a plain name in braces.
+        """
+        return list_names(self.evidence)
 
 
 class NotModelled(ClosedModel):

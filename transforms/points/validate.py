@@ -189,7 +189,7 @@ def _validate_evidence(indicator: Indicator, facts: Mapping[str, Fact]) -> Itera
     try:
         names = indicator.placeholders
     except ValueError:
-        yield ("evidence",), "花括号不成对", "数据写作 {数据名称}"
+        yield ("evidence",), "花括号不成对，或内有别的写法", "数据写作 {数据名称}"
         return
     known = {*facts, "value"} if indicator.fact else {*facts}
     for name in names:

@@ -5,13 +5,13 @@ Expressions (`who`) are those of `transforms.expressions.language`.
 
 from __future__ import annotations
 
-import string
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from expectations.yaml_document import ClosedModel, Switch
 from transforms.points.scalars import Code, Day, Text, Whole, literal_type
+from transforms.templates import list_names
 from transforms.versions import flat_examples
 
 
@@ -40,8 +40,12 @@ class Reminder(ClosedModel):
 
     @property
     def placeholders(self) -> list[str]:
-        """What stands in braces in the text. ValueError for what is no plain name in braces."""
-        return [name for _, name in split_template(self.text) if name is not None]
+        """The names in braces in the text.
+
+        Raises:
+            ValueError: There is anything but a plain name in braces.
+        """
+        return list_names(self.text)
 
 
 class ServiceReminder(Reminder):
@@ -64,13 +68,3 @@ class StandingReminder(Reminder):
     legal_basis: Text
     who: Text
     examples: Annotated[list[ReminderExample], flat_examples(ReminderExample), Field(min_length=1)]
-
-
-def split_template(text: str) -> list[tuple[str, str | None]]:
-    """A template as (words, name in braces or None) pairs. ValueError for anything but plain names in braces."""
-    parts = []
-    for words, name, form, conversion in string.Formatter().parse(text):
-        if form or conversion or (name is not None and not name.isidentifier()):
-            raise ValueError("花括号中只能写一个名称")
-        parts.append((words, name))
-    return parts

@@ -10,18 +10,18 @@ from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.expressions.language import parse_condition
 from transforms.expressions.namespace import STABLE_SUMS, WINDOW, build_reminder_names
-from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder, split_template
-from transforms.services.eligibility_sql import bind_names, format_number_sql
+from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder
+from transforms.services.eligibility_sql import bind_names
 from transforms.services.models import Service
+from transforms.templates import (
+    fill_template_sql,
+    format_date_sql,
+    format_number_sql,
+    mask_name_sql,
+)
 
 _LEVEL_TITLES = {"primary": "小学", "junior_middle": "初中"}
-_UNKNOWN, _NOBODY = "（待核定）", "居民"
-# Common surnames of two characters; a name of two characters has a surname of one.
-_LONG_SURNAMES = [
-    "欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "长孙",
-    "宇文", "司徒", "司空", "夏侯", "端木", "百里", "呼延", "南宫", "西门", "轩辕", "拓跋",
-    "独孤", "闻人", "申屠", "澹台", "濮阳", "淳于", "鲜于", "闾丘", "钟离", "万俟", "赫连",
-]  # fmt: skip
+_UNKNOWN = "（待核定）"
 
 
 def newly_eligible_statement(services: Iterable[Service], before: bool) -> Statement:
@@ -99,15 +99,6 @@ FROM (
     )
 
 
-def mask_name_sql(name: str) -> str:
-    """A name as a text may show it: the surname, and two asterisks."""
-    long = f"length({name}) > 2 AND left({name}, 2) IN ({_list_sql(_LONG_SURNAMES)})"
-    return (
-        f"CASE WHEN coalesce({name}, '') = '' THEN {sql_literal(_NOBODY)} "
-        f"WHEN {long} THEN left({name}, 2) || '**' ELSE left({name}, 1) || '**' END"
-    )
-
-
 @dataclass(frozen=True)
 class _DueWriter:
     """Writes the rows of `due`, one SELECT per declaration."""
@@ -144,11 +135,7 @@ FROM {rows}{where}"""
 
     def text(self, reminder: Reminder, service: Service | None) -> str:
         """The sentence, joined from its words and values; a value that is unknown is said to be so."""
-        parts = []
-        for words, name in split_template(reminder.text):
-            parts += [sql_literal(words)] if words else []
-            parts += [self.value(name, reminder, service)] if name else []
-        return " || ".join(parts)
+        return fill_template_sql(reminder.text, lambda name: self.value(name, reminder, service))
 
     def value(self, name: str, reminder: Reminder, service: Service | None) -> str:
         """What stands for a name in braces."""
@@ -168,11 +155,9 @@ FROM {rows}{where}"""
             if column in WINDOW
             else "points"
         )
-        if unit in COUNTED_UNITS:
-            said = format_number_sql(column)
-        else:
-            day = f" || day({column}) || '日'" if unit == "date" else ""
-            said = f"year({column}) || '年' || month({column}) || '月'{day}"
+        said = format_number_sql(column)
+        if unit not in COUNTED_UNITS:
+            said = format_date_sql(column, unit)
         return f"coalesce({said}, {sql_literal(_UNKNOWN)})"
 
 

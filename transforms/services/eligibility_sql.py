@@ -70,11 +70,6 @@ def bind_names(expression: Expression, column: Callable[[str], str] = str) -> st
     return expression.sql(lambda name: "CAST($as_of AS DATE)" if name == "as_of" else column(name))
 
 
-def format_number_sql(number: str) -> str:
-    """A number as people write it, at most two decimals: 404, 63.5."""
-    return f"RTRIM(RTRIM(CAST(CAST({number} AS DECIMAL(18, 2)) AS TEXT), '0'), '.')"
-
-
 def _row(code: str, version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     """What a service says of a resident, or null: the points short (0: eligible) and the amount."""
     needs = [

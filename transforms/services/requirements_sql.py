@@ -8,13 +8,13 @@ from transforms.engine.sql import sql_literal
 from transforms.expressions.language import Kind
 from transforms.services.eligibility_sql import (
     condition_sql,
-    format_number_sql,
     format_sql,
     open_in_district_sql,
     points_short_sql,
     threshold_sql,
 )
 from transforms.services.models import ServiceVersion
+from transforms.templates import format_number_sql
 
 
 def requirements_sql(services: Mapping[str, ServiceVersion], names: Mapping[str, Kind]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.parity.reference.expressions import evaluate_expression, is_condition_met
 from tests.parity.reference.rows import Correction
-from transforms.points.models import AWARD, Indicator, PointsVersion
+from transforms.points.models import AWARD, CITY, Indicator, PointsVersion
 from transforms.points.rules import (
     Axis,
     Band,
@@ -82,6 +82,41 @@ def compute_points_before_corrections(
         local = _indicator_points(districts[district], facts, district, as_of, NOTHING)
         found |= {f"{district}:{name}": value for name, value in local.items()}
     return found
+
+
+def compute_point_details(
+    authority: str,
+    version: PointsVersion,
+    facts: Facts,
+    district: str,
+    as_of: dt.date,
+    corrections: Mapping[str, Correction] = NOTHING,
+) -> dict[str, Any]:
+    """Return the columns that explain the points of the table of one authority (`city`, district)."""
+    prefix, target = ("", "") if authority == CITY else (f"d{authority}_", f"{authority}:")
+    columns: dict[str, Any] = {}
+    for code, indicator in version.indicators.items():
+        alone = indicator.model_copy(update={"cap": None, "when": None, "unless": None})
+        given = _worth(alone, facts, district, as_of)
+        columns[f"{prefix}{code}_by_rule"] = round_points(min(given, Fraction("99999.99")))
+        if indicator.when or indicator.unless:
+            columns[f"{prefix}{code}_closed_by"] = _closed_by(indicator, facts, district, as_of)
+    own = _indicator_points(version, facts, district, as_of, corrections, target)
+    for code, group in version.groups.items():
+        columns[f"{prefix}{code}_points"] = _combined(version, code, group.cap, group.combine, own)
+        columns[f"{prefix}{code}_uncapped"] = _combined(version, code, None, group.combine, own)
+    for code in version.sections:
+        columns[f"{prefix}{code}_uncapped"] = _combined(version, code, None, "sum", own)
+    return columns
+
+
+def _closed_by(indicator: Indicator, facts: Facts, district: str, as_of: dt.date) -> str | None:
+    names = {**facts, "as_of": as_of, "district": district}
+    if indicator.when is not None and not is_condition_met(indicator.when, names):
+        return "when"
+    if indicator.unless is not None and evaluate_expression(indicator.unless, names) is True:
+        return "unless"
+    return None
 
 
 def _indicator_points(
