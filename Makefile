@@ -29,6 +29,7 @@ lint: .venv/installed  ## style, format and types
 docs: .venv/installed  ## make the generated pages again
 	$(BIN)/python -m flows.cli.reference_docs
 	$(BIN)/python -m tests.spec.manual
+	$(BIN)/python -m tests.architecture.traceability
 
 lock: .venv/installed  ## resolve the dependencies again, with hashes and without addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.txt

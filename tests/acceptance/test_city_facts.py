@@ -284,6 +284,41 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str,
     return {people[row["resident_id"][:17]]: row for row in pq.read_table(target).to_pylist()}
 
 
+@pytest.mark.promises(
+    {
+        "points-56": "A month posted ahead counts once it has come",
+        "points-58": "A birthday in the month scored has been reached",
+        "points-59": "Last n months: after the last day of M-n, up to the scoring date",
+        "points-60": "Current: began by the scoring date, no end or an end on it or later",
+        "points-61": "A new window, or a clip per record, is a line of the source's file",
+        "points-65": "age: full years, from the ID",
+        "points-66": "residence_months: full months since registered_on",
+        "points-67": "permit_held: issued <= scoring date <= valid to; without an end not held",
+        "points-68": "permit_months while held, else 0; both permit dates from this month's row",
+        "points-69": "pension_months, medical_months: distinct insured months up to M",
+        "points-70": "pension_last_month, gap (0 = M paid, null if never), run",
+        "points-71": "insured_now: gap at most 1",
+        "points-72": "degree: the highest",
+        "points-73": "skill: titles and skills on one ladder, given as level_n",
+        "points-74": "tenure: best current, owned > public_rental > rented > dormitory > none",
+        "points-75": "owns_home: a current owned record",
+        "points-76": "rental_*: newest from_on, then largest record_id as text; months since then",
+        "points-78": "employed_months: since the current contract that began first",
+        "points-79": "shortage_job: occupation of a current contract on this year's list",
+        "points-80": "jobs_created: sum over current contracts",
+        "points-81": "patents_*: granted, by kind",
+        "points-82": "honours_* of 60 months; honour_level the highest of them",
+        "points-83": "service_hours_24m",
+        "points-84": "service_hours_by_year: five calendar years up to the scoring date's",
+        "points-85": "blood_ml: whole blood plus 200 a platelet unit, ever",
+        "points-86": "donations: marrow and organ, ever",
+        "points-87": "dishonesty_*: recorded and not cleared by the scoring date",
+        "points-88": "penalties 24, detentions 60, crimes 120 months",
+        "points-89": "awards: district:indicator to points, in quota, 24 months",
+        "points-91": "frozen: open serious dishonesty, or a crime in 120 months",
+    }
+)
+@pytest.mark.proves("points-77")
 @pytest.mark.parametrize("case", CASES)
 def test_a_fact_is_what_the_rows_say(case: str, known: Mapping[str, Mapping[str, Any]]) -> None:
     wanted = CASES[case][1]
@@ -297,6 +332,10 @@ def test_every_fact_of_one_row_is_met_by_hand() -> None:
     assert {name for name in declared - told if not name.startswith("children_due")} == set()
 
 
+@pytest.mark.promise(
+    "points-62", "Unknown person: 0, no, `none`, listed nulls; maps and lists empty, never null"
+)
+@pytest.mark.promise("points-63", "The same when rows exist and none qualifies")
 def test_rows_that_do_not_count_leave_what_a_person_without_rows_has(
     known: Mapping[str, Mapping[str, Any]],
 ) -> None:
@@ -313,6 +352,9 @@ def test_rows_that_do_not_count_leave_what_a_person_without_rows_has(
     }  # and no: the same in Python
 
 
+@pytest.mark.promise(
+    "points-55", "Rows dated after the scoring date do not count (cleaning refuses them)"
+)
 def test_nothing_but_an_end_or_a_correction_may_lie_ahead() -> None:
     """Other days after the scoring date are refused: what has not happened never comes to be counted."""
     ahead = {

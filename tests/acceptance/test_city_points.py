@@ -105,6 +105,18 @@ def cells(text: str) -> tuple[str, dict[str, Decimal]]:
     return fact, {value: Decimal(points) for value, points in given.items()}
 
 
+@pytest.mark.promises(
+    {
+        "points-93": "2021: age, permit, social insurance, education, skill, employment, housing",
+        "points-94": "2021: shortage post, job creation, honours, blood, donation",
+        "points-96": "2021: penalties 5, detentions 20, crimes 50 each, without a cap",
+        "points-99": "2022: age slope and its ends, education, skill, insurance, residence",
+        "points-100": "2022: employment 10 from 12 months; housing 20 and 10",
+        "points-101": "2022: the rest as in 2021, but job creation cap 20, inventions 30",
+        "points-103": "Both employment rows (the design's are torn by a pasted market_rent row)",
+    }
+)
+@pytest.mark.proves("points-41")
 @pytest.mark.parametrize(
     ("as_of", "table"), [(OLD, CITY_2021), (NEW, CITY_2022)], ids=["2021", "2022"]
 )
@@ -123,6 +135,8 @@ def hours(*years: int) -> dict[str, Any]:
     return {"service_hours_by_year": {str(year): "80" for year in years}}
 
 
+@pytest.mark.promise("points-95", "2021: inventions, volunteering, dishonesty")
+@pytest.mark.proves("points-101")
 @pytest.mark.parametrize(
     ("column", "facts", "old", "new"),
     [
@@ -152,6 +166,10 @@ def standing(version: PointsVersion) -> dict[str, list[str]]:
     return {code: version.members(code) for code in version.sections}
 
 
+@pytest.mark.promise("points-92", "2021: base cap 100, bonus cap 50, deductions; who stands where")
+@pytest.mark.promise(
+    "points-98", "2022: province cap 100, city cap 150, deductions; who stands where"
+)
 def test_every_indicator_stands_in_its_section_and_every_section_has_its_cap() -> None:
     before, after = TABLES["city"].versions
     assert standing(before) == {"base": BASE, "bonus": BONUS, "deduction": DEDUCTION}
@@ -169,6 +187,14 @@ def test_every_indicator_stands_in_its_section_and_every_section_has_its_cap() -
     }  # fmt: skip
 
 
+@pytest.mark.promises(
+    {
+        "points-97": "2021: every value is marked illustrative",
+        "points-102": "2022: which values are published",
+        "points-104": "What has no source yet is in the table with its reason",
+        "points-110": "All district values illustrative",
+    }
+)
 def test_only_what_is_published_says_so_and_what_is_left_out_has_its_reason() -> None:
     """An indicator of which any value is illustrative is so altogether: age for its ends, housing for owned homes."""
     published = {
@@ -185,6 +211,7 @@ def test_only_what_is_published_says_so_and_what_is_left_out_has_its_reason() ->
     assert all(one.reason for version in TABLES["city"].versions for one in version.not_modelled)
 
 
+@pytest.mark.promise("points-107", "Each has its indicators, titles, and no others")
 def test_the_districts_have_their_indicators_and_no_others() -> None:
     wanted = {
         code: {name: title for name, (title, _) in lines.items()} for code, lines in AWARDED.items()
@@ -201,6 +228,7 @@ def test_the_districts_have_their_indicators_and_no_others() -> None:
         assert found == wanted
 
 
+@pytest.mark.promise("points-108", "award:x = points under x of that district, to its cap")
 @pytest.mark.parametrize("as_of", [OLD, NEW], ids=["2021", "2022"])
 @pytest.mark.parametrize("district", AWARDED)
 def test_an_award_counts_as_it_was_given_up_to_its_cap(
@@ -213,6 +241,9 @@ def test_an_award_counts_as_it_was_given_up_to_its_cap(
         assert found == [Decimal("0.5"), cap - Decimal("0.25"), cap, cap], code
 
 
+@pytest.mark.promise(
+    "points-109", "江北 service_24m, 北仑 role_model, 鄞州 registered_rental (only when registered)"
+)
 @pytest.mark.parametrize("as_of", [OLD, NEW], ids=["2021", "2022"])
 @pytest.mark.parametrize("place", OTHERS, ids="-".join)
 def test_every_cell_of_a_district_that_is_no_award(
@@ -231,6 +262,7 @@ def test_every_cell_of_a_district_that_is_no_award(
         assert scored(engine, f"d{district}_{code}_points", [unregistered]) == [0]
 
 
+@pytest.mark.proves("points-49", "points-106")
 @pytest.mark.parametrize(("as_of", "cap"), [(OLD, 30), (NEW, 50)])
 def test_a_district_gives_no_more_than_its_cap(
     as_of: dt.date, cap: int, engine: duckdb.DuckDBPyConnection
@@ -244,6 +276,8 @@ def test_a_district_gives_no_more_than_its_cap(
     assert scored(engine, "district_points", people) == [28, cap]
 
 
+@pytest.mark.promise("points-6", "A table must have authority, title, purpose, legal basis, effect")
+@pytest.mark.promise("outputs-54", "Every points table states purpose and legal basis")
 @pytest.mark.parametrize("key", ["title", "purpose", "legal_basis", "effect", "authority"])
 def test_a_table_without_what_it_must_say_is_refused(key: str, tmp_path: Path) -> None:
     lines = [line for line in SOUND.splitlines() if not line.startswith(f"    {key}:")]
@@ -254,6 +288,9 @@ def test_a_table_without_what_it_must_say_is_refused(key: str, tmp_path: Path) -
     ]
 
 
+@pytest.mark.promise(
+    "points-8", "An indicator must have title, section, rule, basis, values, evidence, examples"
+)
 @pytest.mark.parametrize("key", ["title", "section", "basis", "values", "evidence", "rule"])
 def test_an_indicator_without_what_it_must_say_is_refused(key: str, tmp_path: Path) -> None:
     age = SOUND.index("          age:")

@@ -86,6 +86,18 @@ def decided(
     return [{row["service"]: row for row in rows if row["resident_key"] == key} for key in keys]
 
 
+@pytest.mark.promises(
+    {
+        "points-53": "Freezing is a fact; each service says whether it closes",
+        "points-134": "school_enrolment: child due (either level), permit, insured, run of 6",
+        "points-135": "household_registration: permit 60, pension 60, not frozen",
+        "points-136": "recuperation: insured, not frozen",
+        "points-137": "points_loan: 18 to 60, employed 6, no dishonesty, not frozen",
+        "points-138": "rent_subsidy: rented, registered, in 330212, owns none, insured, not frozen",
+        "points-139": "public_rental: owns none, insured, permit 12, not frozen",
+        "points-140": "health_check: permit held, insured",
+    }
+)
 @pytest.mark.parametrize("code", CELLS)
 def test_a_service_is_for_those_who_meet_every_condition(
     code: str, engine: duckdb.DuckDBPyConnection
@@ -95,6 +107,7 @@ def test_a_service_is_for_those_who_meet_every_condition(
     assert [code in rows for rows in decided(engine, people)] == [True] + [False] * len(less)
 
 
+@pytest.mark.proves("points-53")
 @pytest.mark.parametrize("code", FROZEN_IS_NO_MATTER)
 def test_a_service_that_does_not_ask_is_open_to_the_frozen(
     code: str, engine: duckdb.DuckDBPyConnection
@@ -103,6 +116,7 @@ def test_a_service_that_does_not_ask_is_open_to_the_frozen(
     assert rows[code]["eligible"]
 
 
+@pytest.mark.proves("points-134", "points-137")
 def test_other_ways_to_have_a_service(engine: duckdb.DuckDBPyConnection) -> None:
     pupil = {**PARENT, "children_due_primary": 0, "children_due_junior_middle": 1}
     people = [
@@ -113,6 +127,10 @@ def test_other_ways_to_have_a_service(engine: duckdb.DuckDBPyConnection) -> None
     assert school["school_enrolment"]["eligible"] and loan["points_loan"]["eligible"]
 
 
+@pytest.mark.promise(
+    "points-132", "Codes, and thresholds incl. 鄞州 45, 海曙 45, 慈溪 35, 120 then 150"
+)
+@pytest.mark.proves("points-129")
 @pytest.mark.parametrize("code", CELLS)
 def test_points_are_enough_from_the_threshold_on(
     code: str, engine: duckdb.DuckDBPyConnection
@@ -133,6 +151,14 @@ def test_points_are_enough_from_the_threshold_on(
         ], district
 
 
+@pytest.mark.promises(
+    {
+        "points-127": "Only services open to the residence district",
+        "points-130": "monthly_amount null when nothing is paid, else what it pays once eligible",
+        "points-133": "All open in the whole city but rent_subsidy: 330212 only",
+        "points-142": "40 % of the market rent, whole yuan, half up",
+    }
+)
 def test_only_the_rent_subsidy_belongs_to_a_district_and_pays(
     engine: duckdb.DuckDBPyConnection,
 ) -> None:
@@ -158,6 +184,7 @@ def test_only_the_rent_subsidy_belongs_to_a_district_and_pays(
     ]
 
 
+@pytest.mark.promise("points-117", "Over facts, points, sections, as_of and district")
 def test_a_condition_may_name_the_district_the_day_and_a_section(
     engine: duckdb.DuckDBPyConnection,
 ) -> None:
@@ -192,6 +219,11 @@ def test_a_condition_may_name_the_district_the_day_and_a_section(
     assert not any(decided(engine, people, dt.date(2021, 9, 30), declared))
 
 
+@pytest.mark.promise(
+    "points-165",
+    "service_reached: five services, each by itself, newly eligible, service and month",
+)
+@pytest.mark.proves("points-167")
 def test_every_other_service_tells_when_it_is_newly_reached() -> None:
     told = {s.service: (s.reminder.kind, s.reminder.title, s.reminder.newly, s.reminder.cycle, s.reminder.due_on)
             for s in SERVICES if s.reminder}  # fmt: skip
@@ -209,6 +241,7 @@ def test_every_other_service_tells_when_it_is_newly_reached() -> None:
     assert not any(one.repeat for one in (*STANDING, *agreed))
 
 
+@pytest.mark.proves("points-165")
 def test_each_service_newly_reached_is_told_by_itself(tmp_path: Path) -> None:
     """They share a kind: the cycle is the service and the month."""
     town = Town(tmp_path)
@@ -224,6 +257,10 @@ def test_each_service_newly_reached_is_told_by_itself(tmp_path: Path) -> None:
     ) == 3
 
 
+@pytest.mark.promise("points-112", "Code, title, department, purpose, legal basis must be there")
+@pytest.mark.promise(
+    "points-113", "Districts, points, window, basis, values must be there; amount may be missing"
+)
 @pytest.mark.parametrize(
     ("within", "indent", "key"),
     [("", "", key) for key in ("title", "department", "purpose", "legal_basis", "service")]
@@ -247,6 +284,7 @@ def test_a_service_without_what_it_must_say_is_refused(
     ]
 
 
+@pytest.mark.proves("points-7")
 def test_the_tables_name_the_services_that_read_them() -> None:
     """A service reads the city's table, and those of the districts in which it is open."""
     for authority, table in TABLES.items():

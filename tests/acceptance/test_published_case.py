@@ -169,6 +169,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
+@pytest.mark.promise("points-146", "Published case through raw extracts, every indicator by hand")
+@pytest.mark.proves("points-93", "outputs-111")
 @pytest.mark.parametrize(("month", "place"), [("2021-10", 0), ("2021-11", 1)])
 def test_every_indicator_of_the_published_case_is_what_the_hand_says(
     world: World, month: str, place: int
@@ -180,6 +182,8 @@ def test_every_indicator_of_the_published_case_is_what_the_hand_says(
     assert score["policy_city"].isoformat() == "2021-09-08"
 
 
+@pytest.mark.promise("outputs-85", "over_quota is kept, and shown by `explain`")
+@pytest.mark.proves("sources-91")
 def test_awards_of_other_districts_are_null_and_an_award_without_quota_is_listed(
     world: World,
 ) -> None:
@@ -200,6 +204,7 @@ def test_the_facts_behind_the_case(world: World) -> None:
     assert restricted["market_rent"] == Decimal("1010.00")
 
 
+@pytest.mark.promise("outputs-83", "changes: only what moved against the month before")
 def test_the_changes_of_november_are_the_points_that_moved(world: World) -> None:
     moved = {
         row["item"]: (str(row["before"]), str(row["after"]))
@@ -210,6 +215,7 @@ def test_the_changes_of_november_are_the_points_that_moved(world: World) -> None
     }
 
 
+@pytest.mark.promise("points-147", "404 yuan for a rent of 1,010; 808 for both months")
 @pytest.mark.parametrize("month", ["2021-10", "2021-11"])
 def test_404_yuan_a_month_from_an_average_rent_of_1010(world: World, month: str) -> None:
     rows = {row["service"]: row for row in world.table(month, "eligibility")}
@@ -221,6 +227,7 @@ def test_404_yuan_a_month_from_an_average_rent_of_1010(world: World, month: str)
     )  # 120 points in 2021
 
 
+@pytest.mark.proves("points-147")
 def test_october_and_november_together_are_808_yuan(world: World) -> None:
     paid = [
         row
@@ -231,6 +238,7 @@ def test_october_and_november_together_are_808_yuan(world: World) -> None:
     assert sum(row["monthly_amount"] for row in paid if row["eligible"]) == 808
 
 
+@pytest.mark.promise("outputs-141", "Budget")
 def test_the_report_says_what_the_subsidy_costs_a_month(world: World) -> None:
     page = (world.revision("2021-11").path / "report" / "index.html").read_text(encoding="utf-8")
     lines = [

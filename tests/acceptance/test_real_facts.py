@@ -193,6 +193,7 @@ def served(
     return folders
 
 
+@pytest.mark.proves("points-61")
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
 def test_facts_follow_from_the_rows_of_the_policys_own_sources(
     policy: AcceptancePolicy, tmp_path: Path

@@ -19,6 +19,10 @@ from transforms.points.load import find_gaps
 each_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
 
 
+@pytest.mark.promise(
+    "points-21",
+    "Real published tables (Shanghai, Foshan, Express Entry) can be written down without code",
+)
 @each_policy
 def test_the_points_are_those_worked_out_by_hand(
     policy: AcceptancePolicy, engine: duckdb.DuckDBPyConnection
@@ -42,6 +46,7 @@ def test_both_engines_agree_on_every_column(
         assert not differing, given
 
 
+@pytest.mark.proves("points-21")
 @each_policy
 def test_every_indicator_is_met_by_hand(policy: AcceptancePolicy) -> None:
     known = {name for _, wanted in policy.cases for name in wanted}

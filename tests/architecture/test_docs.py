@@ -20,6 +20,7 @@ CODE = sorted(
 )
 CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+WITNESS = re.compile(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`")
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 NAMED_FILE = re.compile(
     r"`((?:flows|reports|transforms|expectations|data|tests|docs)/[\w./-]*)(?:::\w+)?`"
@@ -91,3 +92,18 @@ def test_the_patterns_find_something() -> None:
     texts = [text_of(page) for page in PAGES]
     for pattern in (LINK, NAMED_FILE, COMMAND):
         assert sum(len(pattern.findall(text)) for text in texts) > 20
+
+
+@pytest.mark.parametrize("name", ["security", "reliability"])
+def test_every_test_that_a_page_names_exists(name: str) -> None:
+    text = (PROJECT / "docs" / "assurance" / f"{name}.md").read_text(encoding="utf-8")
+    named = WITNESS.findall(text)
+    assert len(named) >= 20
+    assert len(named) == text.count("::test_")
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if not (PROJECT / file).is_file()
+        or f"def {test}(" not in (PROJECT / file).read_text(encoding="utf-8")
+    ]
+    assert missing == []

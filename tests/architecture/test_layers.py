@@ -24,6 +24,7 @@ def modules(room: str) -> Iterator[Path]:
     yield from sorted((PROJECT / room).rglob("*.py"))
 
 
+@pytest.mark.promise("outputs-62", "Each room knows only the rooms below it")
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
     strangers = {
@@ -35,6 +36,9 @@ def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
     assert not strangers
 
 
+@pytest.mark.promise(
+    "outputs-55", "Only `flows/` knows Prefect, only `expectations/` Great Expectations"
+)
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
@@ -53,6 +57,7 @@ def test_a_framework_stays_behind_its_door(library: str, allowed: set[str]) -> N
     assert users == allowed
 
 
+@pytest.mark.proves("outputs-57")
 def test_no_room_knows_a_library_of_data_frames() -> None:
     """SQL is the engine's language; what passes between steps are paths and counts."""
     users = {
@@ -71,6 +76,7 @@ def test_no_room_knows_a_library_of_data_frames() -> None:
     assert (users, fetched) == (set(), set())
 
 
+@pytest.mark.promise("outputs-56", "One module opens DuckDB")
 def test_one_module_opens_duckdb() -> None:
     openers = {
         str(path.relative_to(PROJECT))

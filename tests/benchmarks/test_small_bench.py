@@ -118,11 +118,15 @@ def ratios(inbox: Path, folder: Path) -> Iterator[float]:
         yield min(months) / min(floors)
 
 
+@pytest.mark.promise("sources-103", "a bench in the suite fails by ratio on a real regression")
+@pytest.mark.promise("outputs-28", "Facts: one scan per source")
+@pytest.mark.promise("outputs-59", "Set at a time: Python does not loop over residents")
 def test_a_months_work_stays_in_proportion_to_its_floor(inbox: Path, tmp_path: Path) -> None:
     """More tries are for a machine that was disturbed: work that is too much is too much every time."""
     assert any(ratio <= AT_MOST for ratio in ratios(inbox, tmp_path))
 
 
+@pytest.mark.proves("sources-103")
 def test_postings_put_in_order_by_ids_as_text_are_noticed(
     inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
 
 
+@pytest.mark.promise("outputs-187", "0 done, 2 usage")
 def test_the_month_is_there_for_people_and_for_analysts(folder: Path) -> None:
     assert (folder / "root" / "published" / "2021-10" / "manifest.json").is_file()
     done = jifen(folder, "sql", "--csv", "SELECT count(*) AS people FROM latest_scores")
@@ -40,6 +41,15 @@ def test_the_month_is_there_for_people_and_for_analysts(folder: Path) -> None:
     assert "2021-10" in jifen(folder, "status").stdout
 
 
+@pytest.mark.promises(
+    {
+        "outputs-2": "Operator: bad data is never a green run",
+        "outputs-51": "A failed gate is a failed run with its exit code",
+        "outputs-164": "`backfill`: oldest first",
+        "outputs-190": "12 gate blocked, 13 root held",
+    }
+)
+@pytest.mark.proves("sources-117", "outputs-104")
 def test_a_spoilt_month_exits_12_and_the_published_one_stays(folder: Path) -> None:
     done = jifen(folder, "backfill", "--months", "2021-10:2021-11")
     assert done.returncode == ExitCode.GATE
@@ -65,12 +75,19 @@ def test_a_month_does_not_need_somebody_who_reads_along(folder: Path) -> None:
     assert "2021-10" in jifen(folder, "status").stdout
 
 
+@pytest.mark.proves("outputs-190")
 def test_a_second_run_on_the_same_root_is_refused(folder: Path) -> None:
     with World(folder).root.lock():
         done = jifen(folder, "run", "--month", "2021-10")
     assert done.returncode == ExitCode.LOCKED
 
 
+@pytest.mark.promise("outputs-41", "Nothing runs until they are mended")
+@pytest.mark.promise("outputs-151", "Illustrative values are refused (10) unless allowed")
+@pytest.mark.promise(
+    "outputs-180", "`check`: declarations, examples; lists illustrative values; `--strict`"
+)
+@pytest.mark.proves("points-16")
 def test_illustrative_values_are_refused_unless_they_are_allowed(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -82,6 +99,7 @@ def test_illustrative_values_are_refused_unless_they_are_allowed(
     assert jifen(tmp_path, "check", "--strict").returncode == ExitCode.DECLARATIONS
 
 
+@pytest.mark.proves("outputs-187")
 @pytest.mark.parametrize(
     ("line", "told"),
     {
@@ -135,6 +153,11 @@ def test_a_terminal_that_cannot_write_chinese_gets_utf_8(
         assert "还没有任何月份" in shown if line == "status" else "没有命令 nonsense" in shown
 
 
+@pytest.mark.promise(
+    "outputs-38", "Declarations are closed: all mistakes at once, with their place"
+)
+@pytest.mark.promise("outputs-188", "10 declarations")
+@pytest.mark.proves("sources-135")
 def test_every_mistake_of_a_writer_is_told_at_once_with_file_line_and_key(tmp_path: Path) -> None:
     for name in ("points", "services", "reminders"):
         shutil.copytree(OWN_DECLARATIONS / name, tmp_path / "policy" / name)
@@ -161,6 +184,7 @@ def test_every_mistake_of_a_writer_is_told_at_once_with_file_line_and_key(tmp_pa
     assert "no_such_fact" in done.stderr
 
 
+@pytest.mark.promise("outputs-192", "15 damage, 1 anything else")
 def test_damage_is_found_and_exits_15(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy", symlinks=True)
     scores = next(

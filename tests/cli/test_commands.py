@@ -38,6 +38,7 @@ def no_options_left() -> Iterator[None]:
     OPTIONS.config, OPTIONS.root, OPTIONS.debug = None, None, False
 
 
+@pytest.mark.promise("outputs-64", "Run-time data outside the repo: `var/`, ignored by git")
 def test_run_time_data_has_a_place_of_its_own_that_git_does_not_see(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,6 +50,7 @@ def test_run_time_data_has_a_place_of_its_own_that_git_does_not_see(
     )
 
 
+@pytest.mark.promise("outputs-99", "Row groups of 100,000 to 500,000 rows")
 def test_row_groups_are_neither_small_nor_large(tmp_path: Path) -> None:
     with open_engine(EngineSettings("200MB", 2), tmp_path / "spill") as connection:
         connection.execute(
@@ -63,6 +65,7 @@ def test_row_groups_are_neither_small_nor_large(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.promise("outputs-106", "Another reference table or other code makes another revision")
 def test_another_reference_table_or_other_code_makes_another_revision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +82,8 @@ def test_another_reference_table_or_other_code_makes_another_revision(
     assert world.revision("2021-10").number == 3
 
 
+@pytest.mark.promise("outputs-137", "... before the first step, and by `jifen check`")
+@pytest.mark.proves("outputs-136")
 def test_a_district_without_a_key_ends_the_run_when_keys_are_required(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry",))
     world.settings = world.settings.model_copy(update={"exports": Exports(require_encryption=True)})
@@ -97,6 +102,8 @@ def commands() -> dict[str, Any]:
     return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
+@pytest.mark.promise("outputs-63", "One package set, one command")
+@pytest.mark.promise("outputs-156", "Every command is explained and shows an example")
 def test_every_command_explains_itself_and_shows_an_example() -> None:
     assert commands().keys() == {
         *(
@@ -121,6 +128,7 @@ def test_every_command_explains_itself_and_shows_an_example() -> None:
         assert f"例：jifen {name}" in helped
 
 
+@pytest.mark.promise("outputs-162", "`--accept`, `--allow-missing` need a reason")
 @pytest.mark.parametrize(
     "given", [["--allow-missing", "patents"], ["--allow-missing", "patents= "], ["--accept", " "]]
 )
@@ -130,6 +138,7 @@ def test_a_reason_cannot_be_left_out(given: list[str], tmp_path: Path) -> None:
     assert "缺少原因" in done.exception.message
 
 
+@pytest.mark.promise("outputs-186", "Errors: what, where, what to do; a trace only with `--debug`")
 def test_an_error_is_told_in_three_lines_and_traced_only_for_debug(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,6 +158,8 @@ def test_an_error_is_told_in_three_lines_and_traced_only_for_debug(
         main()
 
 
+@pytest.mark.promise("outputs-39", "Reference tables too")
+@pytest.mark.promise("outputs-181", "`check`: reference tables")
 def test_every_mistake_in_the_reference_tables_is_told_at_once_with_its_place(
     tmp_path: Path,
 ) -> None:
@@ -176,6 +187,7 @@ def test_every_mistake_in_the_reference_tables_is_told_at_once_with_its_place(
         assert f": {key}：" in line and line.endswith(meant)
 
 
+@pytest.mark.promise("outputs-157", "`demo`: two months in `var/demo`, its inbox inside, exit 0")
 @pytest.mark.timeout(900)
 def test_the_demonstration_runs_two_months_by_itself_in_a_root_of_its_own(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "jifen"), "demo", "--residents", "30"]
@@ -188,6 +200,7 @@ def test_the_demonstration_runs_two_months_by_itself_in_a_root_of_its_own(tmp_pa
     assert len(list((root / "published").iterdir())) == len(list((root / "inbox").glob("20*"))) == 2
 
 
+@pytest.mark.promise("outputs-159", "`synth`: deterministic; planted faults listed beside them")
 def test_synthetic_extracts_are_the_same_again_and_planted_faults_are_listed_beside_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ def compared(world: World, before: str, after: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.promise("outputs-177", "`diff` of months or revisions")
 def test_two_revisions_of_a_month_by_hand(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +85,7 @@ def test_two_revisions_of_a_month_by_hand(
     assert "海曙区" in shown and "居住年限" in shown and "积分表没有变化" in shown
 
 
+@pytest.mark.proves("outputs-177")
 def test_two_months_of_a_whole_city_agree_with_counting_by_hand(synthetic_city: World) -> None:
     world = synthetic_city
     found = compared(world, *MONTHS)

@@ -63,6 +63,8 @@ versions:
 # --- everybody: what is explained is what is published ---
 
 
+@pytest.mark.promise("outputs-43", "`explain` reads the same columns and adds up")
+@pytest.mark.proves("points-48")
 @pytest.mark.parametrize("month", ["2024-03", "2024-04"])
 def test_everybodys_explanation_is_the_published_row_and_adds_up(
     synthetic_city: World, month: str
@@ -191,6 +193,15 @@ def told(world: World, resident_id: str, **options: Any) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.promises(
+    {
+        "sources-97": "explain names the case",
+        "points-11": "Evidence line reaches people with the values filled in",
+        "points-131": "What else a person lacks is told by `explain`",
+        "outputs-15": "Resident: every number with its reason, and what is lacking",
+        "outputs-168": "`explain`: evidence, rule, cap, clause, correction, sections, services; `--json`",
+    }
+)
 def test_a_person_is_told_every_reason(world: World) -> None:
     data = json.loads(told(world, PERSON, as_json=True))
     lines = {line["code"]: line for line in data["lines"]}
@@ -242,6 +253,7 @@ def test_a_person_is_told_every_reason(world: World) -> None:
     assert "积分需达到 50 分，还差 24 分" in service["lacking"]
 
 
+@pytest.mark.proves("outputs-168")
 def test_the_terminal_says_the_same_in_sentences(world: World) -> None:
     text = told(world, PERSON)
     for sentence in [
@@ -260,6 +272,9 @@ def test_the_terminal_says_the_same_in_sentences(world: World) -> None:
     assert PERSON not in text and "例女士" not in text and "05740000000" not in text
 
 
+@pytest.mark.promise(
+    "outputs-171", "`explain --records`: rows, refused and over-quota ones with reasons"
+)
 def test_records_behind_the_facts_with_reasons_for_those_that_do_not_count(world: World) -> None:
     records = json.loads(told(world, PERSON, as_json=True, records=True))["records"]
     found = {
@@ -278,6 +293,7 @@ def test_records_behind_the_facts_with_reasons_for_those_that_do_not_count(world
     assert (refused["refused"], refused["reasons"]) == (True, ["居住区县不在取值范围内"])
 
 
+@pytest.mark.promise("outputs-172", "`explain`: why someone has no score")
 @pytest.mark.parametrize(
     ("resident_id", "why"),
     [
@@ -291,6 +307,7 @@ def test_without_a_score_it_says_why(world: World, resident_id: str, why: str) -
     assert (data["scored"], data["why"]) == (False, why)
 
 
+@pytest.mark.proves("sources-53")
 def test_the_id_is_read_as_the_cleaning_reads_it_and_refused_without_being_told(
     world: World,
 ) -> None:
@@ -304,6 +321,8 @@ def test_the_id_is_read_as_the_cleaning_reads_it_and_refused_without_being_told(
         assert not given or given not in str(refused.value)
 
 
+@pytest.mark.promise("sources-161", "access log: explained")
+@pytest.mark.promise("outputs-173", "`explain`: every use in the access log")
 def test_every_use_is_noted_by_resident_key_only(world: World) -> None:
     log = world.root.runs / "access.log"
     before = len(log.read_text().splitlines()) if log.exists() else 0
@@ -319,6 +338,7 @@ def test_every_use_is_noted_by_resident_key_only(world: World) -> None:
     assert PERSON not in log.read_text() and UNKNOWN not in log.read_text()
 
 
+@pytest.mark.proves("outputs-170")
 def test_the_command_takes_the_id_from_stdin_and_knows_what_is_published(world: World) -> None:
     root = ["--root", str(world.root.path)]
     given = CliRunner().invoke(

@@ -90,6 +90,7 @@ def seen(written: str) -> tuple[list[str], int]:
     return lines, column
 
 
+@pytest.mark.proves("outputs-185")
 def test_the_live_line_counts_the_steps_and_leaves_only_the_plain_lines(folder: Path) -> None:
     code, written = on_terminal(folder, "backfill", "--months", "2021-10:2021-11")
     assert code == ExitCode.GATE
@@ -135,6 +136,7 @@ def test_a_killed_run_leaves_the_cursor_on_an_empty_line(folder: Path) -> None:
     assert "准备" in lines[-2] and HIDDEN_CURSOR not in written
 
 
+@pytest.mark.promise("outputs-170", "`explain`: the ID from a prompt (unseen) or stdin")
 def test_an_id_is_typed_unseen_on_a_terminal_and_read_in_silence_from_a_pipe(folder: Path) -> None:
     asked = folder / "root"
     if not (asked / "published" / "2021-10").exists():

@@ -56,6 +56,10 @@ def published_files(world: World) -> dict[str, str]:
     }
 
 
+@pytest.mark.promise("outputs-13", "Policy writer: sees what a draft would change for whom")
+@pytest.mark.promise(
+    "outputs-174", "`simulate`: gains, losses, money, HTML and Parquet; never publishes"
+)
 def test_what_a_draft_changes_is_what_publishing_it_would_change(
     synthetic_city: World, tmp_path: Path
 ) -> None:
@@ -215,6 +219,9 @@ LATER_TABLE = """
 """
 
 
+@pytest.mark.promise(
+    "outputs-175", "`simulate` of a version that begins later: all tables and services of one day"
+)
 @pytest.mark.parametrize(
     ("table", "old", "new", "day"),
     [
@@ -268,6 +275,7 @@ def test_a_new_version_that_another_has_replaced_by_then_is_told(
     ]
 
 
+@pytest.mark.promise("outputs-176", "`simulate` by district, section and service")
 def test_the_page_rounds_people_and_tells_means_of_ten_and_more_only(
     synthetic_city: World, tmp_path: Path
 ) -> None:
@@ -305,6 +313,7 @@ def test_a_draft_with_mistakes_is_refused_with_its_place(
     assert "city.yaml" in str(refused.value) and "residence_weeks" in str(refused.value)
 
 
+@pytest.mark.proves("outputs-174")
 @pytest.mark.parametrize("place", ["months/2024-03/r9", "published/x", "clean/x"])
 def test_results_cannot_be_put_where_the_pipeline_publishes_or_reads(
     synthetic_city: World, tmp_path: Path, place: str

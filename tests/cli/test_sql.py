@@ -31,6 +31,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
+@pytest.mark.promise("outputs-178", "`sql`: table, CSV, JSON")
 def test_a_question_is_answered_as_json_csv_or_table(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,6 +44,7 @@ def test_a_question_is_answered_as_json_csv_or_table(
     assert "8.00" in capsys.readouterr().out
 
 
+@pytest.mark.promise("outputs-179", "`sql` reads published pseudonymous files only, writes nothing")
 @pytest.mark.parametrize(
     "query",
     [

@@ -29,6 +29,8 @@ def outcomes(city: City) -> dict[str, Outcome]:
     return {one.trouble: one for one in told}
 
 
+@pytest.mark.promise("sources-120", "disk full")
+@pytest.mark.proves("sources-116", "outputs-50")
 @pytest.mark.parametrize("trouble", BY_STEPS)
 def test_a_disk_that_fills_up_in_a_step_is_told_in_a_sentence(
     outcomes: dict[str, Outcome], trouble: str
@@ -38,6 +40,8 @@ def test_a_disk_that_fills_up_in_a_step_is_told_in_a_sentence(
     assert met.told.startswith("磁盘已满\n") and "腾出空间后再次运行" in met.told
 
 
+@pytest.mark.promise("outputs-3", "Operator: no stack trace")
+@pytest.mark.proves("sources-120", "outputs-192")
 def test_the_command_on_a_full_disk_ends_with_a_sentence_and_no_trace(
     outcomes: dict[str, Outcome],
 ) -> None:
@@ -46,6 +50,7 @@ def test_the_command_on_a_full_disk_ends_with_a_sentence_and_no_trace(
     assert "Traceback" not in met.told and "Error" not in met.told
 
 
+@pytest.mark.promise("sources-121", "read-only root")
 def test_a_read_only_root_is_told_in_a_sentence(outcomes: dict[str, Outcome]) -> None:
     met = outcomes["command:read-only"]
     assert met.code == 1 and met.told.startswith("根目录不可用：磁盘只读\n")

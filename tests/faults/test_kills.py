@@ -19,6 +19,9 @@ NIGHTS = (
 )
 
 
+@pytest.mark.promise("sources-116", "after each: months whole, next run finishes, same hashes")
+@pytest.mark.promise("sources-118", "SIGKILL at every step, within writes, at random")
+@pytest.mark.promise("outputs-1", "Operator: never half a month, also after a kill")
 @pytest.mark.parametrize("night", NIGHTS, ids="-".join)
 def test_killed_three_times_in_a_row_a_month_is_still_finished_with_the_same_bytes(
     city: City, night: Sequence[str]
@@ -29,6 +32,10 @@ def test_killed_three_times_in_a_row_a_month_is_still_finished_with_the_same_byt
     assert len(reached) >= 2, reached
 
 
+@pytest.mark.promise("sources-115", "really done, not raised mocks")
+@pytest.mark.promise(
+    "outputs-19", "Steps: pull, clean, facts, points, services, lists, report, publish"
+)
 def test_every_step_of_a_month_is_known_to_the_kills(city: City) -> None:
     assert set(city.undisturbed.steps) == {
         *(
@@ -48,5 +55,9 @@ def test_every_step_of_a_month_is_known_to_the_kills(city: City) -> None:
     assert sum(city.undisturbed.steps.values()) > 500
 
 
+@pytest.mark.promise(
+    "outputs-50", "Killed or out of disk: the last state stands, the next run finishes"
+)
+@pytest.mark.proves("outputs-160")
 def test_the_command_killed_in_mid_run_is_finished_by_the_next(city: City) -> None:
     assert kill_the_command(city, after=9.0)

@@ -16,6 +16,8 @@ from tests.support.world import World, national_id
 pytestmark = pytest.mark.timeout(900)
 
 
+@pytest.mark.promise("sources-122", "little memory")
+@pytest.mark.promise("outputs-150", "Memory given to the engine holds")
 def test_too_little_memory_is_told_and_with_enough_the_next_run_finishes(city: City) -> None:
     city.restore()
     poor = city.settings.model_copy(update={"engine": Engine(memory="30MB", threads=1)})
@@ -26,6 +28,7 @@ def test_too_little_memory_is_told_and_with_enough_the_next_run_finishes(city: C
     city.assert_finished()
 
 
+@pytest.mark.promise("sources-124", "a second run on the same root")
 def test_of_two_runs_at_once_one_works_and_the_other_is_sent_away(city: City) -> None:
     city.restore()
     codes = sorted(ended.code for ended in run_beside(city.settings, SECOND, 3))
@@ -45,12 +48,16 @@ def test_the_command_names_the_run_that_holds_the_root(city: City) -> None:
     )
 
 
+@pytest.mark.promise("sources-133", "a run at midnight")
 def test_the_clock_of_the_machine_changes_nothing(city: City) -> None:
     city.restore()
     assert run_in_child(city.settings, SECOND, clocks()["midnight passes"]).code == 0
     city.assert_finished()
 
 
+@pytest.mark.promise("sources-134", "month-end, 29 February")
+@pytest.mark.promise("outputs-33", "The scoring date is the last day of the month")
+@pytest.mark.proves("sources-40")
 def test_the_leap_day_is_a_day_like_any_other_and_only_where_there_is_one(tmp_path: Path) -> None:
     person, child = national_id("51010219850101101"), national_id("33020320040229001")
     rows = [

@@ -111,6 +111,14 @@ def without_files(world: World, *sources: str) -> None:
             file.unlink()
 
 
+@pytest.mark.promises(
+    {
+        "sources-5": "`jifen.toml` may add value aliases; for what nobody declared they are refused",
+        "sources-17": "the same month comes out of every kind of origin",
+        "outputs-20": "Pull from files, databases, SFTP (and object stores)",
+        "outputs-154": "Origins, encodings and aliases per source",
+    }
+)
 def test_the_month_from_every_kind_of_origin_is_the_month_from_files(
     tmp_path: Path, sftp: Sftp, s3: S3, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +186,7 @@ def test_the_month_from_every_kind_of_origin_is_the_month_from_files(
     assert origins.run("2021-11").unchanged  # nothing on the servers has changed
 
 
+@pytest.mark.proves("sources-129")
 def test_last_months_rows_block_and_rows_that_change_are_a_second_delivery(
     tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +214,7 @@ def test_last_months_rows_block_and_rows_that_change_are_a_second_delivery(
     assert find_stale_months(world.root, list(SOURCES)) == [Month.parse("2021-11")]
 
 
+@pytest.mark.promise("sources-61", "from a database the greatest canonical text wins")
 def test_of_two_rows_with_one_key_in_a_database_the_one_whose_text_is_greater_wins(
     tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def refused(root: Root, database: Postgres, **asked: str) -> JifenError:
     return caught.value
 
 
+@pytest.mark.promise("sources-46", "typed SQL values too")
 def test_every_type_arrives_as_the_text_that_a_file_would_hold(
     root: Root, database: Postgres
 ) -> None:
@@ -123,6 +124,7 @@ def test_the_same_rows_are_the_same_delivery_whatever_their_order_and_that_of_th
     )
 
 
+@pytest.mark.promise("sources-15", "PostgreSQL: a table or a query with `{month}`")
 def test_a_query_is_asked_with_the_month_and_can_write_nothing(
     root: Root, database: Postgres
 ) -> None:
@@ -143,6 +145,7 @@ def test_a_query_is_asked_with_the_month_and_can_write_nothing(
     assert len(pq.read_table(again.parts[0])) == 3
 
 
+@pytest.mark.proves("sources-15")
 def test_a_month_whose_table_is_not_there_has_not_come_and_one_without_rows_has(
     root: Root, database: Postgres
 ) -> None:
@@ -194,6 +197,7 @@ def test_what_the_database_will_not_do_is_told_without_its_words(
     assert "拒绝登录" in refused(root, database).message
 
 
+@pytest.mark.promise("sources-16", "the table is streamed, never whole in memory")
 def test_many_postings_are_pulled_in_bounded_memory(
     root: Root, database: Postgres, tmp_path: Path
 ) -> None:

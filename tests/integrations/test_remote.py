@@ -74,6 +74,7 @@ class Far:
         return pull_up_to(self.root, self.settings(path), ["credit"], month)
 
 
+@pytest.mark.promise("sources-13", "SFTP, S3-compatible")
 def test_a_file_is_received_byte_for_byte_and_its_receipt_keeps_the_address_without_user(
     far: Far,
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_file_is_received_byte_for_byte_and_its_receipt_keeps_the_address_with
     assert list((far.root.tmp / "pull").iterdir()) == []
 
 
+@pytest.mark.proves("sources-13")
 def test_a_folder_and_a_glob_are_taken_in_byte_order_without_hidden_files(far: Far) -> None:
     for name in ("b.csv", "a/z.csv", "a-1.csv", "é.csv", ".b.csv.swp", ".tmp/c.csv"):
         far.put(f"2021-10/{name}", name.encode())
@@ -133,6 +135,7 @@ def test_an_unchanged_file_is_not_fetched_again_and_a_changed_one_is_the_next_de
     assert [found.number for found in list_deliveries(far.root, "credit")] == [2]
 
 
+@pytest.mark.proves("sources-32")
 def test_of_an_origin_every_month_since_its_first_delivery_is_tried(far: Far) -> None:
     for month in ("2021-09", "2021-10", "2021-12"):
         far.put(f"{month}/c.csv", month.encode())
@@ -180,6 +183,8 @@ def test_a_server_with_another_host_key_is_refused_and_so_is_one_nobody_knows(
     assert len(pull_up_to(root, given, ["credit"], OCTOBER)) == 1
 
 
+@pytest.mark.promise("sources-23", "secrets from the environment or a file")
+@pytest.mark.proves("outputs-155")
 def test_a_key_file_with_a_passphrase_opens_the_door_and_a_wrong_password_does_not(
     root: Root, sftp: Sftp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -203,6 +208,7 @@ def test_a_key_file_with_a_passphrase_opens_the_door_and_a_wrong_password_does_n
         pull_up_to(root, given, ["credit"], OCTOBER)
 
 
+@pytest.mark.promise("sources-156", "a remote file name cannot leave its folder")
 def test_a_link_in_a_folder_of_the_server_brings_in_nothing(
     root: Root, sftp: Sftp, password: None
 ) -> None:
@@ -232,6 +238,7 @@ def test_bytes_other_than_the_etag_promises_are_refused(
     assert len(pull_up_to(root, given, ["credit"], OCTOBER)) == 1
 
 
+@pytest.mark.proves("sources-23")
 def test_without_keys_nothing_is_asked(root: Root, s3: S3) -> None:
     given = settings(root, "s3://platform/{month}.csv", f"http://127.0.0.1:{s3.port}")
     with pytest.raises(JifenError, match="没有访问密钥") as caught:
@@ -242,6 +249,7 @@ def test_without_keys_nothing_is_asked(root: Root, s3: S3) -> None:
 # --- others ---
 
 
+@pytest.mark.promise("sources-14", "any other fsspec address")
 def test_another_address_works_when_its_library_is_installed(root: Root, tmp_path: Path) -> None:
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "2021-10.csv").write_bytes(b"x" * 100)
@@ -261,6 +269,7 @@ def test_an_address_that_nothing_installed_understands_says_so(root: Root) -> No
     assert caught.value.code == ExitCode.EXTRACT and "sources.credit" in caught.value.where
 
 
+@pytest.mark.promise("sources-114", "libraries of other origins are not loaded for the inbox")
 def test_the_libraries_of_other_origins_are_not_loaded_for_the_inbox(root: Root) -> None:
     code = (
         "import sys; from flows.extract.pull import pull_up_to; "

@@ -75,6 +75,7 @@ def on_offer(server: Sftp | S3 | Postgres, line: Line) -> SourceSettings:
     return SourceSettings(origin=f"sftp://reader@127.0.0.1:{line.port}/{{month}}")
 
 
+@pytest.mark.promise("sources-131", "SFTP, PostgreSQL refuse, hang, drop, come back")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_ends_the_pull_and_the_next_one_finishes_it(
     served: Served, fault: str, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -160,6 +161,8 @@ app.main()
 """
 
 
+@pytest.mark.promise("outputs-189", "11 extract missing or unreadable")
+@pytest.mark.proves("sources-131")
 def test_a_run_tries_three_times_then_exits_11_and_the_next_run_publishes_the_month(
     sftp: Sftp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,10 @@ def listed(
     }
 
 
+@pytest.mark.promise("sources-48", "all of this on generated rows")
+@pytest.mark.promise("sources-53", "keys, joins, pseudonyms use the normalised ID")
+@pytest.mark.promise("outputs-23", "Stage: typed values, normalised IDs, reasons per row")
+@pytest.mark.proves("sources-3", "sources-60", "points-55")
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_row_ends_where_the_reference_puts_it(
     name: str, engine: duckdb.DuckDBPyConnection, root: Path

@@ -110,6 +110,23 @@ def same(reference: Any, engine: Any) -> bool:
     return plain(engine) == reference or (not engine and not reference and isinstance(engine, list))
 
 
+@pytest.mark.promise(
+    "sources-84",
+    "newest posting of person, insurance, month, employer decides; tie: reversed; any "
+    "employer's paid; back-payments",
+)
+@pytest.mark.promise("sources-112", "a bit mask of months, two words, reversals apart")
+@pytest.mark.promise("outputs-27", "Facts: one row per resident from all clean extracts up to now")
+@pytest.mark.proves(
+    "sources-64",
+    "sources-81",
+    "sources-87",
+    "sources-94",
+    "sources-99",
+    "sources-134",
+    "sources-140",
+    "points-57",
+)
 @pytest.mark.parametrize("month", MONTHS, ids=str)
 def test_every_fact_of_every_resident_is_what_the_reference_says(month: Month) -> None:
     with_examples(3)(given(draw_worlds(SOURCES, PEOPLE, months=[month]))(check_world))()

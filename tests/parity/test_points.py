@@ -236,11 +236,15 @@ def explained(policy: DrawnPolicy, resident: Resident, wrong: Mapping[str, Any])
     return "\n".join(lines)
 
 
+@pytest.mark.promise("sources-140", "generated policies and generated residents")
+@pytest.mark.proves("points-35", "points-39")
 def test_the_statement_agrees_with_the_reference_to_the_cent(
     engine: duckdb.DuckDBPyConnection,
 ) -> None:
     check_policy(engine)
 
 
+@pytest.mark.promise("sources-142", "a rule form without a generator fails")
+@pytest.mark.proves("points-40")
 def test_every_rule_form_has_a_generator() -> None:
     assert set(RULES) == set(Rule.model_fields)

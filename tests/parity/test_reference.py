@@ -53,6 +53,8 @@ def posting(
     return {**common, "month": month, "kind": kind, "posted_on": on, "employer_id": employer}
 
 
+@pytest.mark.promise("outputs-66", "A resident ID: 18 characters, check character MOD 11-2")
+@pytest.mark.proves("sources-50")
 def test_check_characters_are_those_of_the_standard() -> None:
     assert compute_check_character("11010519491231002") == "X"  # the standard's own example
     assert ric.calc_check_digit("11010519491231002X") == "X"
@@ -192,6 +194,9 @@ def test_the_newest_update_wins_in_the_registry_and_the_later_row_elsewhere() ->
     )
 
 
+@pytest.mark.promise(
+    "points-57", "A period is complete on the corresponding day, or the month's last"
+)
 @pytest.mark.parametrize(
     ("begun", "as_of", "months"),
     [
@@ -207,6 +212,7 @@ def test_full_months_follow_the_civil_code(begun: str, as_of: str, months: int) 
     assert count_full_months(dt.date.fromisoformat(begun), dt.date.fromisoformat(as_of)) == months
 
 
+@pytest.mark.proves("points-62")
 def test_an_unknown_person_has_nothing() -> None:
     found = known()
     nulls = {name for name, value in found.items() if value is None}
@@ -222,6 +228,7 @@ def test_an_unknown_person_has_nothing() -> None:
     )
 
 
+@pytest.mark.proves("sources-83", "sources-84", "points-56", "points-69")
 def test_the_newest_posting_of_each_employer_decides() -> None:
     found = known(
         social_security=[
@@ -246,6 +253,7 @@ def test_the_newest_posting_of_each_employer_decides() -> None:
     assert found["medical_months"] == 1
 
 
+@pytest.mark.proves("points-59", "points-87")
 def test_windows_begin_after_the_last_day_of_the_month_before() -> None:
     def crime(on: str, **more: str) -> RawRow:
         row = {
@@ -274,6 +282,7 @@ def test_windows_begin_after_the_last_day_of_the_month_before() -> None:
     )
 
 
+@pytest.mark.proves("sources-90", "points-89")
 def test_awards_count_while_the_running_sum_is_within_the_quota() -> None:
     def award(number: str, points: str, on: str, **more: str) -> RawRow:
         row = {
@@ -308,6 +317,7 @@ def test_awards_count_while_the_running_sum_is_within_the_quota() -> None:
     assert found["awards"] == {"330211:x": D(4), "330211:y": D(7)}
 
 
+@pytest.mark.proves("points-64")
 def test_of_the_corrections_that_hold_the_newest_counts_and_what_is_derived_follows() -> None:
     def case(number: str, value: str, decided: str, **more: str) -> RawRow:
         row = {
@@ -340,6 +350,8 @@ def test_of_the_corrections_that_hold_the_newest_counts_and_what_is_derived_foll
     )
 
 
+@pytest.mark.promise("sources-87", "a child's birth date comes from its ID")
+@pytest.mark.proves("points-90")
 def test_children_turn_six_or_twelve_by_the_coming_31_august() -> None:
     def child(born: str, enrolled: str) -> RawRow:
         first = f"330212{born}001"
@@ -364,6 +376,10 @@ def test_children_turn_six_or_twelve_by_the_coming_31_august() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.promise(
+    "sources-99", "dated rows: the newest rent up to the month; the year's list, the year's quota"
+)
+@pytest.mark.proves("points-76")
 def test_the_newest_rental_and_the_newest_rent_up_to_the_month_count() -> None:
     def home(number: str, begun: str, **more: str) -> RawRow:
         row = {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +133,9 @@ def varied(seed: int) -> tuple[Sequence[Service], Sequence[StandingReminder]]:
     ]
 
 
+@pytest.mark.promise("sources-100", "school calendar by district, year, level")
+@pytest.mark.promise("points-126", "A row where eligible or only points lack; nothing else")
+@pytest.mark.promise("outputs-30", "Services: who qualifies, what is lacking, how much money")
 @with_examples(4)
 @given(st.sampled_from(STARTS), st.lists(SEEDS, min_size=PEOPLE, max_size=PEOPLE), SEEDS)
 def test_four_months_in_a_row_are_what_the_reference_says(

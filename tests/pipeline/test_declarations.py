@@ -119,6 +119,11 @@ REASONS: tuple[Change, ...] = (
 )
 
 
+@pytest.mark.promise(
+    "points-17",
+    "A version that scored a published month is frozen: `check` and `run` refuse, code 10",
+)
+@pytest.mark.promise("points-123", "Frozen once used, `amends` as in points tables")
 @pytest.mark.parametrize(
     ("changes", "named"),
     [(DEARER, "city 2022-04-01"), (EASIER, "health_check 2021-09-08")],
@@ -161,6 +166,10 @@ def test_a_changed_version_is_told_once_with_the_months_it_decided(
         assert f"（用于 {known.get(str(month), '')}" in refused.value.message
 
 
+@pytest.mark.promise(
+    "points-18", "With `amends: reason` it may change; an unused version needs none"
+)
+@pytest.mark.proves("points-123")
 def test_with_a_reason_it_may_and_a_version_that_decided_nothing_needs_none(
     amended: Callable[..., Settings],
 ) -> None:
@@ -173,6 +182,9 @@ def test_with_a_reason_it_may_and_a_version_that_decided_nothing_needs_none(
     assert "无误" in told(amended(*unused))  # the table of 2021
 
 
+@pytest.mark.promise(
+    "points-19", "A reason serves one change: once published, the next needs another"
+)
 @pytest.mark.parametrize(
     ("changes", "reason"), [(DEARER, REASONS[0]), (EASIER, REASONS[1])], ids=["points", "services"]
 )
@@ -202,6 +214,7 @@ def test_a_reason_serves_one_change(
     )
 
 
+@pytest.mark.proves("points-17")
 def test_a_version_that_decided_a_published_month_cannot_go(
     amended: Callable[..., Settings],
 ) -> None:
@@ -209,6 +222,8 @@ def test_a_version_that_decided_a_published_month_cannot_go(
         told(amended((SERVICE, "  - from: 2021-09-08\n", "  - from: 2021-09-09\n")))
 
 
+@pytest.mark.promise("points-10", "Examples are run by `check`; a changed rule is found by them")
+@pytest.mark.promise("points-124", "Examples are run by `check`")
 def test_check_runs_the_examples_of_tables_services_and_reminders(
     amended: Callable[..., Settings],
 ) -> None:
@@ -222,6 +237,10 @@ def test_check_runs_the_examples_of_tables_services_and_reminders(
     }
 
 
+@pytest.mark.promise(
+    "points-15", "A gap between bands on a fact with decimals is warned of by `check`"
+)
+@pytest.mark.promise("points-16", "`check` lists every illustrative value the bureau must set")
 def test_check_tells_what_the_bureau_must_set_and_what_is_seldom_meant(
     amended: Callable[..., Settings], tmp_path: Path
 ) -> None:
@@ -246,6 +265,9 @@ def test_check_tells_what_the_bureau_must_set_and_what_is_seldom_meant(
     assert "请留意：330203.yaml：2021-09-08 版 mentoring：5 与 6 之间的数值不得分" in said
 
 
+@pytest.mark.promise(
+    "points-7", "Effect names services that there are; the city names those that read its table"
+)
 def test_a_table_names_only_services_that_there_are(amended: Callable[..., Settings]) -> None:
     settings = amended((CITY, "rent_subsidy, public_rental", "rent_subsidies, public_rental"))
     with pytest.raises(DeclarationError) as refused:
@@ -259,6 +281,7 @@ def test_a_table_names_only_services_that_there_are(amended: Callable[..., Setti
     assert "effect:" in problem.file.read_text(encoding="utf-8").splitlines()[problem.line - 1]
 
 
+@pytest.mark.promise("points-105", "The report repeats what is not modelled")
 def test_the_report_repeats_what_cannot_be_scored_yet(published: World) -> None:
     page = (published.revision("2022-04").path / "report" / "index.html").read_text(
         encoding="utf-8"
@@ -272,6 +295,8 @@ def test_the_report_repeats_what_cannot_be_scored_yet(published: World) -> None:
         assert words in page
 
 
+@pytest.mark.promise("points-144", "Without a rent: amount null, the person stays eligible")
+@pytest.mark.promise("points-145", "The report counts communities without a rent")
 def test_without_a_rent_the_amount_is_null_the_tenant_stays_eligible_and_the_report_says_so(
     published: World,
 ) -> None:
@@ -289,6 +314,7 @@ def test_without_a_rent_the_amount_is_null_the_tenant_stays_eligible_and_the_rep
     assert "公租房租赁补贴：1 人达标，但金额算不出（例如小区没有平均租金），涉及 1 个小区。" in page
 
 
+@pytest.mark.promise("sources-89", "awards of unknown codes are counted")
 def test_awards_that_no_table_knows_are_kept_and_counted(published: World) -> None:
     known = published.house.tables["330212"].versions[-1].indicators
     unknown = [code for code in ("nobodys_code", "another", "training") if code not in known]

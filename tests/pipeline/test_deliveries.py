@@ -41,6 +41,7 @@ def blocked(world: World, month: str) -> JifenError:
 # --- deliveries ---
 
 
+@pytest.mark.proves("sources-30")
 def test_an_increment_blocks_too_when_its_like_comes_later_for_an_earlier_month(
     tmp_path: Path,
 ) -> None:
@@ -67,6 +68,10 @@ def test_an_increment_blocks_too_when_its_like_comes_later_for_an_earlier_month(
     assert facts(world, NOVEMBER)[PERSON]["service_hours_24m"] == 6
 
 
+@pytest.mark.promise("sources-8", "an undeclared column is reported as drift")
+@pytest.mark.promise("sources-31", "empty increments may repeat")
+@pytest.mark.promise("sources-32", "a run pulls every month of the inbox up to its own")
+@pytest.mark.proves("sources-35")
 def test_a_gap_stops_the_run_until_a_reason_is_given_and_what_is_carried_is_reported(
     tmp_path: Path,
 ) -> None:
@@ -115,6 +120,8 @@ def own_declarations(folder: Path, source: str, *changes: tuple[str, str]) -> Pa
     return policy
 
 
+@pytest.mark.promise("sources-4", "a declaration may add header aliases and value aliases")
+@pytest.mark.promise("sources-21", "GB18030 by the declaration or by `jifen.toml`, which wins")
 def test_header_aliases_value_aliases_and_the_encoding_of_a_declaration_are_read(
     tmp_path: Path,
 ) -> None:
@@ -141,6 +148,7 @@ def test_header_aliases_value_aliases_and_the_encoding_of_a_declaration_are_read
     assert "gb18030" in str(blocked(world, OCTOBER))
 
 
+@pytest.mark.proves("sources-5")
 def test_an_alias_for_what_nobody_declared_is_refused(tmp_path: Path) -> None:
     world = World(tmp_path)
     for aliases in (
@@ -156,6 +164,7 @@ def test_an_alias_for_what_nobody_declared_is_refused(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.promise("sources-2", "no source is special in code")
 def test_no_source_is_special_in_code() -> None:
     named = {
         (path.relative_to(PROJECT).as_posix(), name)
@@ -171,6 +180,7 @@ def test_no_source_is_special_in_code() -> None:
 # --- what is open meanwhile ---
 
 
+@pytest.mark.promise("sources-126", "a report open meanwhile")
 def test_a_report_that_is_open_stays_whole_while_its_month_is_published_again(
     tmp_path: Path,
 ) -> None:
@@ -193,6 +203,8 @@ def test_a_report_that_is_open_stays_whole_while_its_month_is_published_again(
 # --- where libraries work, and what they may tell ---
 
 
+@pytest.mark.promise("sources-145", "spill under root/tmp, Prefect's home under root/prefect")
+@pytest.mark.promise("sources-146", "Prefect's telemetry off")
 def test_the_engine_spills_in_the_root_and_prefect_lives_there_and_tells_nobody(
     tmp_path: Path,
 ) -> None:
@@ -214,6 +226,7 @@ def test_the_engine_spills_in_the_root_and_prefect_lives_there_and_tells_nobody(
     assert said.split() == [str(world.root.path / "prefect"), "False", "False", "False"]
 
 
+@pytest.mark.proves("sources-156")
 def test_a_file_that_a_server_names_outside_its_folder_is_not_asked_for() -> None:
     assert all(
         is_hidden(name) for name in ("../a.csv", "b/../../a.csv", ".a.csv", "b/.a.csv", "..")
@@ -224,6 +237,9 @@ def test_a_file_that_a_server_names_outside_its_folder_is_not_asked_for() -> Non
 # --- the second implementation ---
 
 
+@pytest.mark.promise(
+    "sources-139", "plain Python, one resident at a time, nothing shared but the models"
+)
 def test_the_reference_shares_nothing_with_the_sql_but_the_declaration_models() -> None:
     models = {
         "expectations.month",
@@ -243,6 +259,7 @@ def test_the_reference_shares_nothing_with_the_sql_but_the_declaration_models() 
     assert not used
 
 
+@pytest.mark.proves("sources-1")
 def test_sources_are_read_from_yaml_only() -> None:
     assert {path.suffix for path in BUILTIN_SOURCES.iterdir()} == {".yaml"}
     assert {YamlDocument(path).data["source"] for path in BUILTIN_SOURCES.iterdir()} == set(SOURCES)

@@ -36,6 +36,7 @@ def page(error: JifenError) -> str:
     return Path(error.where).read_text(encoding="utf-8")
 
 
+@pytest.mark.promise("outputs-194", "A first month is not held")
 def test_the_first_month_is_not_held_and_says_that_there_is_nothing_to_compare(
     october_town: World,
 ) -> None:
@@ -46,6 +47,9 @@ def test_the_first_month_is_not_held_and_says_that_there_is_nothing_to_compare(
     )
 
 
+@pytest.mark.promise(
+    "outputs-193", "Compares residents, rows, means by district and indicator, eligible"
+)
 def test_an_ordinary_month_passes_by_itself_and_was_compared(town: World) -> None:
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     run = town.run(NOVEMBER)
@@ -55,6 +59,9 @@ def test_an_ordinary_month_passes_by_itself_and_was_compared(town: World) -> Non
     assert town.revision(NOVEMBER).manifest["held"] == []
 
 
+@pytest.mark.promise("outputs-142", "Held reasons")
+@pytest.mark.promise("outputs-196", "Held: built, reported, not switched")
+@pytest.mark.proves("sources-74", "sources-130")
 def test_a_department_that_delivers_a_tenth_is_named_first(town: World) -> None:
     a_tenth_of_education(town)
     error = held(town)
@@ -92,6 +99,7 @@ def test_a_points_table_that_moves_the_mean_is_held_and_named(town: World, tmp_p
     assert "积分表“全市”2021-09-08 版的内容与上月所用的不同（更正）" in page(error)
 
 
+@pytest.mark.promise("outputs-195", "A new policy version is shown, not held for points")
 def test_a_new_version_of_the_tables_is_shown_at_the_top_and_holds_nothing_but_rows(
     tmp_path: Path,
 ) -> None:
@@ -107,6 +115,7 @@ def test_a_new_version_of_the_tables_is_shown_at_the_top_and_holds_nothing_but_r
     assert "积分表“全市”换了新版本（2022-04-01 起，上月为 2021-09-08 版）" in text
 
 
+@pytest.mark.promise("outputs-153", "Drift limits: held over the relative and the absolute one")
 @pytest.mark.parametrize(
     ("before", "after", "exceeded"),
     [

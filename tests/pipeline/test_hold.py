@@ -68,6 +68,14 @@ def built(town: World, month: str = NOVEMBER) -> Path:
     return folder / "revision"
 
 
+@pytest.mark.promises(
+    {
+        "sources-162": "access log: accepted",
+        "outputs-4": "Operator decides on a held month",
+        "outputs-93": "Manifest: the operator's reasons",
+        "outputs-197": "`--accept` publishes exactly what was built",
+    }
+)
 def test_accepting_publishes_exactly_what_was_built_and_says_why(waiting: World) -> None:
     revision = built(waiting)
     before = files(revision)
@@ -94,6 +102,7 @@ def test_accepting_publishes_exactly_what_was_built_and_says_why(waiting: World)
     assert verify_root(waiting.root, waiting.root.key()) == []
 
 
+@pytest.mark.promise("outputs-198", "`--accept` on the first run publishes in one go")
 def test_accepting_on_the_first_run_publishes_in_one_go_and_the_next_report_says_so(
     town: World,
 ) -> None:
@@ -106,6 +115,10 @@ def test_accepting_on_the_first_run_publishes_in_one_go_and_the_next_report_says
     assert "上月（2021-11）有" in text and REASON in text
 
 
+@pytest.mark.promise(
+    "outputs-71", "A held month is finished, kept back, and accepted by an operator"
+)
+@pytest.mark.promise("outputs-107", "Finished steps are taken up when inputs are equal")
 def test_a_held_month_stays_held_until_something_is_done(waiting: World) -> None:
     scores = built(waiting) / "scores" / "scores.parquet"
     inode = scores.stat().st_ino
@@ -113,6 +126,7 @@ def test_a_held_month_stays_held_until_something_is_done(waiting: World) -> None
     assert scores.stat().st_ino == inode
 
 
+@pytest.mark.proves("outputs-153")
 def test_wider_limits_let_a_held_month_through(waiting: World) -> None:
     waiting.settings = with_drift(
         waiting.settings, SMALL.model_copy(update={"rows": 0.95, "mean_points": 1.0})
@@ -121,6 +135,7 @@ def test_wider_limits_let_a_held_month_through(waiting: World) -> None:
     assert waiting.revision(NOVEMBER).manifest["held"] == []
 
 
+@pytest.mark.promise("outputs-108", "... and made again when they are not")
 def test_a_corrected_delivery_is_scored_anew_and_passes(waiting: World) -> None:
     waiting.deliver(NOVEMBER, registry=registry(), education=degrees())
     waiting.run(NOVEMBER)
@@ -128,6 +143,7 @@ def test_a_corrected_delivery_is_scored_anew_and_passes(waiting: World) -> None:
     assert not (waiting.root.runs / f"held-{NOVEMBER}.json").exists()
 
 
+@pytest.mark.promise("outputs-199", "Inputs changed since: says what, builds again")
 def test_accepting_what_has_changed_since_says_so_and_holds_what_is_new(
     waiting: World, tmp_path: Path
 ) -> None:
@@ -187,6 +203,7 @@ def test_what_was_allowed_to_be_missing_need_not_be_said_again(town: World) -> N
     assert town.revision(NOVEMBER).manifest["missing"]["patents"]["reason"] == "本月无数据"
 
 
+@pytest.mark.proves("outputs-196")
 def test_accepting_a_good_month_is_not_recorded_and_its_second_revision_is_held_beside_it(
     town: World,
 ) -> None:
@@ -206,6 +223,7 @@ def states(town: World, today: dt.date = dt.date(2021, 12, 5)) -> dict[str, str]
     }
 
 
+@pytest.mark.proves("outputs-167")
 def test_status_shows_what_is_held_due_and_late(town: World) -> None:
     assert "逾期 5 天，缺少：随迁子女" in states(town, dt.date(2021, 12, 10))[NOVEMBER]
     assert "应于 2021-12-05 02:00 前交齐" in states(town)[NOVEMBER]

@@ -50,6 +50,8 @@ def planted(world: World, kind: str) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if row["kind"] == kind]
 
 
+@pytest.mark.promise("sources-56", "bad ID, missing, type, set, range, future, order: each refused")
+@pytest.mark.promise("outputs-26", "Quarantine: the other rows, with their reasons")
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_planted_bad_value_is_in_quarantine_with_its_reason(
     world: World, source: str
@@ -74,6 +76,7 @@ def test_every_planted_bad_value_is_in_quarantine_with_its_reason(
     assert not missing
 
 
+@pytest.mark.proves("sources-56")
 @pytest.mark.parametrize("source", SOURCES)
 def test_nothing_but_what_was_planted_is_refused(world: World, source: str) -> None:
     wanted = {
@@ -84,6 +87,7 @@ def test_nothing_but_what_was_planted_is_refused(world: World, source: str) -> N
     assert {(row["file"], row["record"]) for row in world.kept("quarantine", source)} == wanted
 
 
+@pytest.mark.proves("sources-58", "sources-79")
 def test_a_slip_in_the_registry_costs_nobody_their_place(world: World) -> None:
     found = {row["record"]: row["defects"] for row in world.kept("defects", "registry")}
     slips = planted(world, "defect")
@@ -91,6 +95,8 @@ def test_a_slip_in_the_registry_costs_nobody_their_place(world: World) -> None:
     assert all(f"{row['column']}:{row['reason']}" in found[int(row["record"])] for row in slips)
 
 
+@pytest.mark.promise("sources-63", "the others are superseded and counted")
+@pytest.mark.promise("outputs-25", "Clean: one copy of each record as Parquet")
 def test_the_planted_doubles_are_superseded(world: World) -> None:
     wanted = Counter(row["source"] for row in planted(world, "superseded"))
     accounts = {
@@ -100,6 +106,8 @@ def test_the_planted_doubles_are_superseded(world: World) -> None:
     assert {source: accounts[source]["superseded"] for source in wanted} == wanted
 
 
+@pytest.mark.promise("sources-67", "received = clean + quarantined + superseded, every delivery")
+@pytest.mark.promise("outputs-45", "Received = clean + quarantined + superseded")
 def test_received_is_clean_plus_quarantined_plus_superseded_and_the_files_say_so_too(
     world: World,
 ) -> None:
@@ -118,6 +126,8 @@ def test_received_is_clean_plus_quarantined_plus_superseded_and_the_files_say_so
         assert receipt["rows"] == account["received"]
 
 
+@pytest.mark.promise("sources-78", "registry is the spine: exactly its `resident` rows are scored")
+@pytest.mark.promise("outputs-47", "Every resident of the registry has a score")
 def test_every_resident_of_the_registry_is_scored_and_nobody_else(world: World) -> None:
     (clean,) = [world.root.path / "clean" / "registry" / f"received={MONTH}" / "d1"]
     residents = {row["resident_id"] for row in read_rows(clean) if row["status"] == "resident"}
@@ -126,6 +136,7 @@ def test_every_resident_of_the_registry_is_scored_and_nobody_else(world: World) 
     assert len(world.table(MONTH, "scores")) == len(residents)
 
 
+@pytest.mark.proves("sources-65")
 def test_rows_about_strangers_are_kept_and_counted(world: World) -> None:
     unmatched = world.revision(MONTH).manifest["unmatched"]
     wanted = Counter(row["source"] for row in planted(world, "unmatched"))
@@ -216,6 +227,15 @@ def deliver_children(town: World, kind: str, content: bytes) -> None:
     (town.inbox / "2021-11" / f"children.{kind}").write_bytes(content)
 
 
+@pytest.mark.promise(
+    "sources-68", "unreadable, truncated, wrong encoding: exit 11, nothing published"
+)
+@pytest.mark.promise("sources-117", "the error names the thing and the way out")
+@pytest.mark.promise(
+    "sources-127",
+    "truncated, foreign Parquet; broken quote, NUL, 10 MB, encoding, header only, nothing, no "
+    "header, twice; every ID bad; 30 % bad",
+)
 @pytest.mark.parametrize("what", NO_GOOD)
 def test_a_file_that_is_no_good_stops_the_month_and_quotes_nobody(town: World, what: str) -> None:
     kind, content, code = NO_GOOD[what]
@@ -234,6 +254,7 @@ def test_a_file_that_is_no_good_stops_the_month_and_quotes_nobody(town: World, w
     )
 
 
+@pytest.mark.promise("sources-128", "mixed line ends, BOM: read alike, same hashes")
 def test_after_all_that_good_files_of_every_shape_make_the_same_month(town: World) -> None:
     made = []
     for content in READ_ALL_THE_SAME.values():
@@ -257,6 +278,8 @@ def test_after_all_that_good_files_of_every_shape_make_the_same_month(town: Worl
     assert verify_root(town.root, town.root.key()) == []
 
 
+@pytest.mark.promise("sources-74", "row counts are drift, exit 14, no gate")
+@pytest.mark.promise("sources-130", "ten times its size; a tenth")
 def test_a_source_of_ten_times_its_size_is_held_and_named(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry", "children"))
     world.settings = world.settings.model_copy(update={"drift": Drift(rows_min=5)})

@@ -29,6 +29,8 @@ DEGREE = {
 person = partial(people.person, registered_on="2020-01-15")
 
 
+@pytest.mark.promise("points-51", "Common points do not move with home, work or insurance district")
+@pytest.mark.promise("points-52", "District columns of extracts never restrict a common fact")
 def test_common_points_do_not_move_when_only_districts_change(tmp_path: Path) -> None:
     world = World(tmp_path)
     deliver_synthetic(world, tmp_path / "spill", 300)
@@ -80,6 +82,9 @@ def _move_everyone(path: Path, columns: dict[str, str], *, skip: bool) -> None:
         Path(f"{file}.new").rename(file)
 
 
+@pytest.mark.promise("outputs-58", "The pipeline runs without Prefect")
+@pytest.mark.promise("outputs-104", "Nothing changed: nothing published, exit 0")
+@pytest.mark.promise("outputs-160", "`run`: idempotent, resumes a run that died")
 def test_a_second_run_of_the_same_month_publishes_nothing(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry",))
     world.deliver("2021-10", registry=[person()])
@@ -90,6 +95,8 @@ def test_a_second_run_of_the_same_month_publishes_nothing(tmp_path: Path) -> Non
     assert not (world.root.months / "2021-10" / "r2").exists()
 
 
+@pytest.mark.promise("sources-29", "months from there on are stale; a re-run makes a new revision")
+@pytest.mark.promise("outputs-105", "Another delivery makes another revision")
 def test_a_changed_delivery_makes_a_second_revision_and_later_months_stale(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry", "education"))
     world.deliver("2021-10", registry=[person()])
@@ -118,6 +125,8 @@ def blocked(world: World, month: str, **options: Any) -> JifenError:
     return caught.value
 
 
+@pytest.mark.promise("sources-72", "over the quarantine limit and over 20 rows: exit 12")
+@pytest.mark.promise("outputs-152", "The quarantine limit blocks")
 def test_too_many_bad_rows_block_the_month_and_nothing_is_published(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry",))
     good = [
@@ -142,12 +151,14 @@ def test_twenty_bad_rows_are_few_enough_to_set_aside(tmp_path: Path) -> None:
     assert len(world.kept("quarantine", "registry")) == 20
 
 
+@pytest.mark.promise("sources-71", "an empty snapshot: exit 12")
 def test_an_empty_snapshot_blocks(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry", "housing"))
     world.deliver("2021-10", registry=[person()], housing=[])
     assert blocked(world, "2021-10").code == ExitCode.GATE
 
 
+@pytest.mark.promise("sources-70", "a required column missing, one header twice: exit 12")
 def test_a_missing_required_column_and_a_header_twice_block(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry", "patents"))
     world.deliver("2021-10", registry=[person()])
@@ -160,6 +171,11 @@ def test_a_missing_required_column_and_a_header_twice_block(tmp_path: Path) -> N
     assert (error.code, "patent_no" in str(error)) == (ExitCode.GATE, True)
 
 
+@pytest.mark.promise(
+    "sources-36", "`--allow-missing` lets the rest through, recorded with its reason"
+)
+@pytest.mark.promise("sources-69", "missing: exit 11")
+@pytest.mark.proves("outputs-93")
 def test_a_missing_extract_stops_the_run_unless_the_operator_allows_it(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.deliver("2021-10", registry=[person()])
@@ -169,6 +185,7 @@ def test_a_missing_extract_stops_the_run_unless_the_operator_allows_it(tmp_path:
     assert world.revision("2021-10").manifest["missing"]["patents"]["reason"] == "本月无数据"
 
 
+@pytest.mark.proves("sources-37")
 def test_the_registry_cannot_be_allowed_to_be_missing(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.deliver("2021-10", registry=[person()])
@@ -176,6 +193,8 @@ def test_the_registry_cannot_be_allowed_to_be_missing(tmp_path: Path) -> None:
     assert blocked(world, "2021-10", allowed={"registry": "没有"}).code == ExitCode.EXTRACT
 
 
+@pytest.mark.promise("sources-30", "an increment equal to an earlier month's blocks")
+@pytest.mark.promise("sources-129", "last month's file again")
 def test_last_months_increment_again_blocks(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry", "volunteer"))
     event = {
@@ -193,6 +212,7 @@ def test_last_months_increment_again_blocks(tmp_path: Path) -> None:
     assert (error.code, "volunteer" in str(error)) == (ExitCode.GATE, True)
 
 
+@pytest.mark.promise("sources-35", "what is carried is in the manifest and in the report")
 def test_a_snapshot_is_carried_forward_and_the_manifest_says_so(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry", "education"))
     world.deliver("2021-10", registry=[person()], education=[DEGREE])
@@ -204,6 +224,8 @@ def test_a_snapshot_is_carried_forward_and_the_manifest_says_so(tmp_path: Path) 
     assert world.revision("2021-11").manifest["carried"] == {"education": "2021-10"}
 
 
+@pytest.mark.promise("sources-64", "across months the row received last wins")
+@pytest.mark.promise("sources-85", "event sources: last received row per key; void takes back")
 def test_a_void_event_takes_back_what_an_earlier_month_gave(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry", "credit"))
     honour = {
@@ -222,6 +244,9 @@ def test_a_void_event_takes_back_what_an_earlier_month_gave(tmp_path: Path) -> N
     assert world.score("2021-11", PERSON)["honours_points"] == 0
 
 
+@pytest.mark.promise("sources-3", "the agreed column names and the Chinese ones are headers")
+@pytest.mark.promise("sources-22", "what is not UTF-8 is refused with that hint")
+@pytest.mark.proves("sources-21", "outputs-154")
 def test_the_gb18030_extract_with_chinese_headers_is_read_as_declared(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry",))
     world.deliver("2021-10", registry=[person()])
@@ -237,6 +262,9 @@ def test_the_gb18030_extract_with_chinese_headers_is_read_as_declared(tmp_path: 
     assert [row["name"] for row in world.table("2021-10", "restricted/identities")] == ["㐂𠮷"]
 
 
+@pytest.mark.promise(
+    "sources-60", "within an extract the later row wins; parts by byte order of path"
+)
 def test_the_parts_of_a_folder_are_one_extract_and_the_later_part_wins(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry",))
     world.deliver("2021-10", registry=[person()])
@@ -252,6 +280,7 @@ def test_the_parts_of_a_folder_are_one_extract_and_the_later_part_wins(tmp_path:
     assert len(read_rows(world.root.path / "clean" / "registry")) == 1
 
 
+@pytest.mark.promise("outputs-185", "Every long step says when it begins")
 def test_every_step_says_that_it_begins(tmp_path: Path) -> None:
     world, told = World(tmp_path), []
     world.deliver(

@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from flows.settings import OWN_DECLARATIONS
 from tests.support.world import World, national_id
 
 PERSON = national_id("33020319850101101")
 
 
+@pytest.mark.promise("points-2", "A new district is a row of the CSV and its points table")
+@pytest.mark.promise("outputs-16", "Developer: a district is one row and one file")
+@pytest.mark.proves("sources-101")
 def test_a_new_district_is_one_row_and_one_file(tmp_path: Path) -> None:
     policy, reference = tmp_path / "policy", tmp_path / "reference"
     for name in ("points", "services", "reminders"):

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from expectations.source_loader import BUILTIN_SOURCES
 from flows.settings import OWN_DECLARATIONS
@@ -39,6 +40,10 @@ INDICATOR = """
 """
 
 
+@pytest.mark.promise("outputs-18", "Developer: a source is one file, an indicator one entry")
+@pytest.mark.promise(
+    "outputs-36", "A source's declaration makes its checks, cleaning, facts, dictionary entry"
+)
 def test_a_new_source_and_a_new_indicator_are_a_file_and_an_entry(tmp_path: Path) -> None:
     policy = tmp_path / "policy"
     for name in ("points", "services", "reminders"):

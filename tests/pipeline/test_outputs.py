@@ -57,6 +57,8 @@ def names(folder: Path) -> set[str]:
 # --- the root ---
 
 
+@pytest.mark.promise("outputs-72", "Folders and files of a root and of a revision, as written")
+@pytest.mark.promise("outputs-75", "clean, quarantine, defects by source, month received, delivery")
 def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None:
     root, revision = city.root.path, city.revision(APRIL).path
     made = {
@@ -97,6 +99,10 @@ def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None
 # --- the tables ---
 
 
+@pytest.mark.promise("outputs-84", "identities: key, ID, name, phone, district, community")
+@pytest.mark.promise(
+    "outputs-113", "The key is the first 32 hex of HMAC-SHA256; same in every month"
+)
 def test_a_resident_key_is_the_first_half_of_the_hmac_of_the_id(city: World) -> None:
     people = [
         {row["resident_id"]: row for row in city.table(month, "restricted/identities")}
@@ -115,6 +121,8 @@ def test_a_resident_key_is_the_first_half_of_the_hmac_of_the_id(city: World) -> 
     assert list(described(table(city, "restricted/identities"))) == held
 
 
+@pytest.mark.promise("outputs-81", "Permit dates, community, rents, children only in restricted/")
+@pytest.mark.proves("outputs-80")
 def test_facts_are_all_that_is_declared_but_what_would_tell_who_it_is(city: World) -> None:
     published, restricted = (
         {*described(table(city, name))} for name in ("facts", "restricted/facts")
@@ -135,6 +143,8 @@ def test_facts_are_all_that_is_declared_but_what_would_tell_who_it_is(city: Worl
     assert facts == scores
 
 
+@pytest.mark.promise("outputs-80", "scores, facts: the same residents, sorted by district and key")
+@pytest.mark.promise("outputs-98", "ZSTD; statistics for district and key")
 @pytest.mark.parametrize(
     "name", [*TABLES, "restricted/identities", "restricted/facts", "reminders"]
 )
@@ -158,6 +168,9 @@ def test_parquet_is_compressed_and_says_what_a_filter_needs(city: World, name: s
         assert handles == {"resident_key"} or places == sorted(places)
 
 
+@pytest.mark.promise("outputs-8", "Analyst: the same numbers in DuckDB, Arrow and pandas")
+@pytest.mark.promise("outputs-44", "Money and points are decimals")
+@pytest.mark.promise("outputs-101", "Maps are sorted lists of structs")
 def test_every_reader_of_parquet_reads_the_same_numbers(city: World) -> None:
     """No floats, no maps: what DuckDB, Arrow and pandas read are the same decimals and lists."""
     for file in (file for name in TABLES for file in parts(city, name)):
@@ -189,6 +202,11 @@ def schema(file: Path) -> str:
     return hashlib.sha256(columns.encode()).hexdigest()[:12]
 
 
+@pytest.mark.promise(
+    "outputs-90",
+    "Manifest: month, as_of, policy, deliveries, accounts, code, previous, fingerprint",
+)
+@pytest.mark.promise("outputs-94", "A change of columns is another version in the manifest")
 def test_the_manifest_of_a_month_says_what_it_was_made_from(city: World) -> None:
     march, april = (city.revision(month) for month in MONTHS)
     says, house = april.manifest, city.house
@@ -218,6 +236,9 @@ def test_the_manifest_of_a_month_says_what_it_was_made_from(city: World) -> None
     assert says["schema"] == {name: schema(parts(city, name)[0]) for name in TABLES}
 
 
+@pytest.mark.promise(
+    "outputs-88", "policy/: points tables, services, reminders, reference rows as used"
+)
 def test_the_policy_that_was_used_lies_beside_the_month(city: World) -> None:
     kept = city.revision(APRIL).path / "policy"
     for folder in ("points", "services", "reminders", "reference"):
@@ -236,6 +257,9 @@ def statements(city: World) -> dict[str, str]:
     }
 
 
+@pytest.mark.promise(
+    "outputs-89", "sql/: facts, points, services; parameter names, no value, key, path"
+)
 def test_published_statements_name_parameters_and_hold_no_value_key_or_path(city: World) -> None:
     found = statements(city)
     assert {name.split("/")[0] for name in found} == {"facts", "points", "services", "reminders"}
@@ -245,6 +269,7 @@ def test_published_statements_name_parameters_and_hold_no_value_key_or_path(city
         assert secret not in text
 
 
+@pytest.mark.promise("outputs-61", "sqlglot carries every published statement to Spark")
 def test_every_published_statement_can_be_carried_to_spark(city: World) -> None:
     for name, sql in statements(city).items():
         carried = sqlglot.transpile(
@@ -253,6 +278,8 @@ def test_every_published_statement_can_be_carried_to_spark(city: World) -> None:
         assert carried and all(carried), name
 
 
+@pytest.mark.promise("outputs-60", "The SQL that scored a month is published with it")
+@pytest.mark.proves("outputs-29")
 def test_the_published_statement_gives_the_published_scores(city: World) -> None:
     """Run as it stands, by any DuckDB, on the published facts."""
     values = {
@@ -280,6 +307,14 @@ def test_the_published_statement_gives_the_published_scores(city: World) -> None
 # --- the report ---
 
 
+@pytest.mark.promise("outputs-46", "The report shows that account")
+@pytest.mark.promise(
+    "outputs-139", "What came, what was refused by source and reason, against last month"
+)
+@pytest.mark.promise(
+    "outputs-140",
+    "Distribution by district, movements, services, reminders, illustrative values, timings",
+)
 def test_the_report_has_every_figure_of_the_month_and_of_the_month_before(city: World) -> None:
     march, april = (city.revision(month).manifest for month in MONTHS)
     page = (city.revision(APRIL).path / "report" / "index.html").read_text(encoding="utf-8")
@@ -363,6 +398,9 @@ def rows(page: str) -> list[list[str]]:
 # --- the commands ---
 
 
+@pytest.mark.promise(
+    "outputs-158", "`demo` shows report, catalogue, export, one explanation, one query"
+)
 def test_the_demonstration_shows_where_to_look_one_person_and_one_question(city: World) -> None:
     revision = city.revision(APRIL)
     told = describe_results(city.settings, city.house, city.root, revision)
@@ -400,6 +438,7 @@ def test_an_id_that_comes_through_a_pipe_is_not_shown(city: World) -> None:
     )
 
 
+@pytest.mark.promise("outputs-169", "`explain`: change against last month")
 def test_an_explanation_tells_what_has_changed_against_last_month(city: World) -> None:
     before = {row["resident_key"] for row in city.table(MARCH, "scores")}
     moved = [row for row in city.table(APRIL, "changes") if row["resident_key"] in before]
@@ -423,6 +462,8 @@ def test_an_explanation_tells_what_has_changed_against_last_month(city: World) -
     )
 
 
+@pytest.mark.promise("outputs-117", "In any DuckDB client")
+@pytest.mark.proves("outputs-123")
 def test_a_catalogue_for_another_mount_is_made_by_the_command(city: World, tmp_path: Path) -> None:
     shutil.copytree(city.root.path, tmp_path / "root", symlinks=True)
     made = CliRunner().invoke(

@@ -107,6 +107,7 @@ def listed(content: dict[str, bytes]) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.promise("outputs-10", "Clerk: own residents only, in lists that spreadsheets open")
 @pytest.mark.parametrize("month", [OCTOBER, NOVEMBER])
 def test_every_resident_is_in_the_package_of_their_district_and_in_no_other(
     city: City, month: str, tmp_path: Path
@@ -125,6 +126,7 @@ def test_every_resident_is_in_the_package_of_their_district_and_in_no_other(
     assert where == {person: [district] for person, district in lived(month).items()}
 
 
+@pytest.mark.proves("points-172")
 def test_those_who_moved_are_reminded_by_where_they_live_now(city: City) -> None:
     reminded = {
         district: {*listed(city.opened(NOVEMBER, district))["reminders.csv"]}

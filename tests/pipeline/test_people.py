@@ -124,6 +124,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> World:
     return town
 
 
+@pytest.mark.promise("sources-86", "children: joined by guardian; each guardian has the child")
 def test_each_guardian_has_the_child_and_a_stranger_has_none(town: World) -> None:
     assert {one for one, known in facts(town).items() if known["children_due_primary"]} == {
         PERSON,
@@ -138,11 +139,21 @@ def test_each_guardian_has_the_child_and_a_stranger_has_none(town: World) -> Non
     assert town.revision(OCTOBER).manifest["unmatched"]["children"] == 1
 
 
+@pytest.mark.promise("sources-65", "rows of who is no resident: kept, counted, never a resident")
 def test_who_left_or_died_is_not_scored_and_their_rows_are_unmatched(town: World) -> None:
     assert set(facts(town)) == {PERSON, OTHER, *CORRECTED_PEOPLE.values()}
     assert town.revision(OCTOBER).manifest["unmatched"]["housing"] == 2
 
 
+@pytest.mark.promises(
+    {
+        "sources-88": "awards of unknown codes are kept",
+        "sources-90": "yearly quota per grantor: running sum by date, then number, whoever for",
+        "sources-91": "no quota row: 0; districts have none; the rest listed in over_quota/",
+        "sources-101": "a root may bring its own folder",
+    }
+)
+@pytest.mark.proves("sources-66")
 def test_awards_are_counted_against_the_quota_by_date_then_number_whoever_they_are_for(
     town: World,
 ) -> None:
@@ -153,6 +164,15 @@ def test_awards_are_counted_against_the_quota_by_date_then_number_whoever_they_a
     }
 
 
+@pytest.mark.promises(
+    {
+        "sources-66": "text is compared by code point",
+        "sources-92": "a correction's target: city indicator, district indicator where one lives, fact",
+        "sources-93": "decided and valid on the day; the newest, then the largest case",
+        "sources-94": "a corrected fact carries on into what is derived",
+        "sources-95": "a corrected indicator: 0 to 999.99, before group and section caps",
+    }
+)
 @pytest.mark.parametrize("what", CORRECTED)
 def test_a_correction_holds_as_decided(town: World, what: str) -> None:
     _, wanted, _ = CORRECTED[what]
@@ -161,11 +181,13 @@ def test_a_correction_holds_as_decided(town: World, what: str) -> None:
     assert {name: found[name] for name in wanted} == wanted
 
 
+@pytest.mark.promise("sources-96", "a target that nothing matches changes nothing and is counted")
 def test_corrections_that_nothing_matches_are_counted(town: World) -> None:
     without = sum(count for _, _, count in CORRECTED.values())
     assert town.revision(OCTOBER).manifest["corrections_without_target"] == without == 6
 
 
+@pytest.mark.promise("sources-163", "access log: exported")
 def test_every_month_given_to_the_districts_is_in_the_access_log(town: World) -> None:
     town.run(OCTOBER)  # nothing is left to do: nothing is given
     (line,) = (town.root.runs / "access.log").read_text(encoding="utf-8").splitlines()

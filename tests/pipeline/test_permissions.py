@@ -52,6 +52,10 @@ def town(request: pytest.FixtureRequest) -> Iterator[World]:
     os.umask(before)
 
 
+@pytest.mark.promise("sources-144", "modes for the analysts' group")
+@pytest.mark.promise(
+    "outputs-97", "The analysts' group reads its folders and the catalogue, nothing else"
+)
 def test_the_group_may_enter_and_read_what_is_written_and_nothing_else(town: World) -> None:
     root = town.root.path
     group = analysts().gr_gid
@@ -105,6 +109,7 @@ def readable(root: Path) -> list[str]:
     return found
 
 
+@pytest.mark.proves("outputs-97")
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_an_analyst_reads_the_catalogue_and_finds_no_way_to_people(town: World) -> None:
     root, group = town.root.path, analysts().gr_gid

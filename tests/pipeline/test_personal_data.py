@@ -222,6 +222,7 @@ def found(office: Office) -> list[str]:
     return leaks_below(office.folder, SOUGHT, lambda path: False)
 
 
+@pytest.mark.proves("sources-152")
 def test_the_search_finds_them_where_they_may_be(found: list[str]) -> None:
     """Else the next proves nothing: each place that is left out does hold somebody."""
     places = {Path(line).parts[1] for line in found if line.startswith("root/")}
@@ -230,10 +231,19 @@ def test_the_search_finds_them_where_they_may_be(found: list[str]) -> None:
     assert {line.rsplit(": ", 1)[1] for line in found} == SOUGHT.kinds
 
 
+@pytest.mark.promises(
+    {
+        "sources-151": "nobody in logs, errors, reports, Prefect's database, catalogue, Parquet",
+        "outputs-6": "Analyst: no national ID",
+        "outputs-52": "No ID, name or phone in logs, errors, report, Prefect, catalogue",
+        "outputs-191": "14 held",
+    }
+)
 def test_nobody_is_in_anything_else(found: list[str]) -> None:
     assert [line for line in found if not may_hold_people(Path(line.rsplit(": ", 1)[0]))] == []
 
 
+@pytest.mark.proves("sources-151", "outputs-52")
 def test_nobody_is_in_what_was_printed(office: Office) -> None:
     assert len(office.said) == 2 * 8 and all(office.said[::2])
     assert [
@@ -241,5 +251,7 @@ def test_nobody_is_in_what_was_printed(office: Office) -> None:
     ] == []
 
 
+@pytest.mark.promise("outputs-96", "Files 0600; restricted, reminders, exports 0700")
+@pytest.mark.proves("sources-143")
 def test_nothing_is_open_to_others_though_the_umask_was(office: Office) -> None:
     assert wrong_modes(office.folder / "root", None) == []

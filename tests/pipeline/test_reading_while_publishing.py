@@ -141,6 +141,8 @@ def switch(town: World, revision: int) -> None:
     renew_catalogue(_house(), town.root)
 
 
+@pytest.mark.promise("sources-125", "an analyst reads through a publish")
+@pytest.mark.promise("outputs-32", "Publish: seen whole or not; the catalogue renewed")
 def test_every_query_sees_whole_months_while_they_are_published(
     town: World, tmp_path: Path
 ) -> None:
@@ -170,6 +172,7 @@ def both(town: World) -> set[str]:
     return found
 
 
+@pytest.mark.promise("outputs-48", "Built aside, one atomic step, seen whole")
 def test_a_switch_is_never_seen_half(town: World, tmp_path: Path) -> None:
     """The same, with nothing but switches, as fast as they can be made."""
     whole, answers = both(town), dict[str, int]()
@@ -179,6 +182,7 @@ def test_a_switch_is_never_seen_half(town: World, tmp_path: Path) -> None:
     assert answers.keys() == whole
 
 
+@pytest.mark.promise("outputs-122", "Globs through the link do see halves")
 def test_globs_through_the_link_do_see_halves(town: World, tmp_path: Path) -> None:
     """Why the catalogue names revisions, and whether this reader would notice: it does."""
     whole, answers = both(town), dict[str, int]()
@@ -194,6 +198,8 @@ def test_globs_through_the_link_do_see_halves(town: World, tmp_path: Path) -> No
     assert answers.keys() & whole and answers.keys() - whole
 
 
+@pytest.mark.promise("outputs-123", "Made again after a move, or for another mount")
+@pytest.mark.promise("outputs-184", "`catalogue` makes it again")
 def test_a_moved_root_has_its_catalogue_again_by_one_command(town: World, tmp_path: Path) -> None:
     before = answer(town)
     moved = town.inbox.parent.rename(tmp_path / "elsewhere")

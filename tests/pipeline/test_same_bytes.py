@@ -26,6 +26,11 @@ COMPARED = (
 )
 
 
+@pytest.mark.promise("sources-132", "another TZ, another locale")
+@pytest.mark.promise("outputs-34", "Same inputs, same bytes")
+@pytest.mark.promise(
+    "outputs-102", "Same bytes whatever folder, threads, memory, time zone, locale"
+)
 def test_the_same_inputs_give_the_same_bytes_whatever_the_machine_is_like(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ def test_a_published_month_is_left_alone_and_says_so(town: World) -> None:
     assert "没有变化" in outcome.markdown()
 
 
+@pytest.mark.proves("outputs-41")
 def test_what_goes_wrong_before_the_first_step_is_an_outcome_too(
     town: World, tmp_path: Path
 ) -> None:
@@ -130,6 +131,7 @@ def test_what_goes_wrong_before_the_first_step_is_an_outcome_too(
     assert scheduled(town, OCTOBER, wrong).state == "failed"
 
 
+@pytest.mark.proves("sources-150")
 def test_errors_of_libraries_are_told_by_their_kind_only() -> None:
     outcome = failed(Month.parse(OCTOBER), ValueError(f"could not convert {PEOPLE[0]}"))
     assert (outcome.state, outcome.code) == ("failed", ExitCode.OTHER)
@@ -260,6 +262,7 @@ def test_what_a_run_would_not_take_is_missing(town: World) -> None:
     assert SOURCES["patents"].title not in told
 
 
+@pytest.mark.promise("outputs-167", "`status`: months, revisions, states, due, missing")
 def test_status_tells_what_is_due_missing_and_late_by_the_schedule(town: World) -> None:
     assert status(town)[OCTOBER] == "已发布|r1|各来源齐全"
     assert "应于 2021-12-05 02:00 前交齐，缺少：" in status(town)[NOVEMBER]
@@ -280,6 +283,7 @@ def test_status_does_not_miss_in_the_inbox_what_is_fetched_elsewhere(town: World
     assert status(town)[NOVEMBER] == "待运行||运行时自行取数：荣誉与失信"
 
 
+@pytest.mark.promise("outputs-77", "`runs/` keeps run records")
 def test_status_tells_a_blocked_month_until_it_is_published(town: World) -> None:
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     (town.inbox / NOVEMBER / "credit.csv").unlink()

@@ -55,6 +55,8 @@ def kinds(world: World, month: str) -> list[tuple[str, int]]:
     return sorted((row["kind"], row["added_in"]) for row in world.table(month, "reminders"))
 
 
+@pytest.mark.promise("points-111", "One file a service; a new one with reminder is one new file")
+@pytest.mark.promise("outputs-17", "Developer: a service with its reminder is one file")
 def test_a_new_service_with_its_reminder_is_one_new_file(tmp_path: Path) -> None:
     policy = tmp_path / "policy"
     for name in ("points", "services", "reminders"):
@@ -82,6 +84,8 @@ def world(tmp_path: Path) -> World:
     return world
 
 
+@pytest.mark.promise("points-172", "The whole city as Parquet, and a list for each district")
+@pytest.mark.proves("points-152")
 def test_months_in_a_row_tell_each_cycle_once(world: World) -> None:
     for month in ("2021-10", "2021-11", "2021-12"):
         world.run(month)
@@ -90,6 +94,9 @@ def test_months_in_a_row_tell_each_cycle_once(world: World) -> None:
     assert kinds(world, "2021-12") == []
 
 
+@pytest.mark.promise(
+    "points-156", "Only the newest month tells; an older one keeps its list or is empty"
+)
 def test_a_rerun_of_an_older_month_keeps_its_list(world: World) -> None:
     world.run("2021-10")
     world.run("2021-11")
@@ -116,6 +123,7 @@ def test_a_rerun_of_the_newest_month_adds_what_is_new_and_says_when(world: World
     assert kinds(world, "2021-10") == [("insurance_gap", 2), ("permit_application", 1)]
 
 
+@pytest.mark.promise("points-157", "A backfill gives only its last month a list")
 def test_a_backfill_of_a_year_sends_one_months_list(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry",))
     months = [str(month) for month in Month.span(Month.parse("2021-10"), Month.parse("2022-09"))]
@@ -147,6 +155,8 @@ def test_a_month_run_again_after_the_one_before_it_tells_what_is_new_since(tmp_p
     assert world.revision("2022-02").number == 2
 
 
+@pytest.mark.promise("points-158", "`--send` overrides both")
+@pytest.mark.promise("outputs-163", "`--send`")
 def test_send_overrides_for_an_older_month(world: World) -> None:
     world.run("2021-10", last=False)
     world.run("2021-11")

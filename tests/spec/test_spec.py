@@ -38,6 +38,23 @@ def of(kind: str) -> pytest.MarkDecorator:
     )
 
 
+@pytest.mark.promise("points-41", "`cap` bounds an indicator (04_each)")
+@pytest.mark.promise(
+    "points-50",
+    "A district adds an indicator of its own, and cannot touch the city's (16_districts)",
+)
+@pytest.mark.proves(
+    "points-3",
+    "points-5",
+    "points-23",
+    "points-31",
+    "points-34",
+    "points-37",
+    "points-42",
+    "points-43",
+    "points-45",
+    "points-46",
+)
 @of("points")
 def test_both_engines_give_the_points_that_the_manual_shows(
     case: Case, engine: duckdb.DuckDBPyConnection, tmp_path: Path
@@ -54,6 +71,23 @@ def test_both_engines_give_the_points_that_the_manual_shows(
         assert shown == wanted
 
 
+@pytest.mark.promises(
+    {
+        "points-115": "Threshold: one number, or by district, every open district covered (23_thresholds)",
+        "points-116": (
+            "Expressions: comparison, and/or/not, in, is null, arithmetic, dates plus days "
+            "(22_service_conditions)"
+        ),
+        "points-119": (
+            "Null is neither true nor false, nor its `not`; only `is null` sees it "
+            "(22_service_conditions)"
+        ),
+        "points-121": "Other sums than the total may be asked for (23_thresholds)",
+        "points-122": "Dated versions, as_in, none before the first (25_service_versions)",
+        "points-129": "points_short = threshold - total, also below zero (21_service)",
+    }
+)
+@pytest.mark.proves("points-117", "points-127", "points-128", "points-130", "points-142")
 @of("services")
 def test_both_engines_decide_who_qualifies_as_the_manual_shows(
     case: Case, engine: duckdb.DuckDBPyConnection, tmp_path: Path
@@ -69,6 +103,33 @@ def test_both_engines_decide_who_qualifies_as_the_manual_shows(
         assert check_service_examples(engine, tmp_path / "services", found, KNOWN) == []
 
 
+@pytest.mark.promises(
+    {
+        "points-152": "One per kind, resident, cycle; told once, ever (28_told_once)",
+        "points-153": "`repeat: N months` tells again (28_told_once)",
+        "points-159": (
+            "permit_endorsement: valid to from tomorrow to day 45; cycle and due the date "
+            "(27_reminders)"
+        ),
+        "points-160": "permit_application: never issued, 6 months; once (27_reminders)",
+        "points-161": "insurance_gap: gap 2 or 3, run 6; per last month (27_reminders, 28_told_once)",
+        "points-162": (
+            "school_enrolment: each child due of the eligible; per child and year "
+            "(30_school_calendar)"
+        ),
+        "points-163": (
+            "school window of the residence district opens in 60 days, not yet closed "
+            "(30_school_calendar)"
+        ),
+        "points-164": "rent_subsidy: the eligible, once a calendar year (29_service_reminders)",
+        "points-166": (
+            "Newly: not eligible in M-1 as published; nothing without M-1 (29_service_reminders)"
+        ),
+        "points-167": "due_on: closes_on, the permit's date, or none (30_school_calendar)",
+        "points-170": "A sentence from the template, surname only (张**), no ID (31_texts)",
+    }
+)
+@pytest.mark.proves("points-156")
 @of("reminders")
 def test_both_engines_tell_whom_the_manual_shows(case: Case, tmp_path: Path) -> None:
     assert all(map(services.is_service_column, case.rows[0]))
@@ -85,6 +146,20 @@ def test_both_engines_tell_whom_the_manual_shows(case: Case, tmp_path: Path) -> 
         assert {one["resident_id"] for one in listed} <= {who.resident_id for _, who in rows}
 
 
+@pytest.mark.promises(
+    {
+        "points-64": "Corrections of facts come before derived facts and points (17_corrections)",
+        "points-77": "market_rent: newest row for that district and community up to M (24_amounts)",
+        "points-90": "children_due and its two counts (26_children_due)",
+        "points-143": "The rent is the newest row up to M for district and community (24_amounts)",
+        "points-148": (
+            "Enrolment year: of the next 31 August on or after the scoring date (26_children_due)"
+        ),
+        "points-149": "Primary: turns 6 by then, enrolled none or kindergarten (26_children_due)",
+        "points-150": "Junior middle: enrolled primary, turns 12 by then (26_children_due)",
+    }
+)
+@pytest.mark.proves("points-54")
 @of("extracts")
 def test_both_engines_know_of_people_what_the_manual_shows(case: Case, tmp_path: Path) -> None:
     assert all(extracts.is_extract_column(case, name) for name in case.rows[0])
@@ -97,6 +172,7 @@ def test_both_engines_know_of_people_what_the_manual_shows(case: Case, tmp_path:
             assert {name: found[name] for name in wanted} == wanted, row
 
 
+@pytest.mark.proves("points-159", "points-160")
 def test_the_manual_shows_the_reminders_of_the_city_as_they_are() -> None:
     """The edges are those of the declarations in force, not of look-alikes."""
     own = {path.stem: YamlDocument(path).data for path in (DATA / "reminders").glob("*.yaml")}
@@ -126,6 +202,7 @@ def test_the_manual_shows_facts_as_their_source_declares_them() -> None:
             assert fact.items() <= declared[name].items(), case.name
 
 
+@pytest.mark.promise("points-40", "Every rule form has a manual chapter and a generator")
 def test_every_rule_form_has_a_chapter_that_uses_it(tmp_path: Path) -> None:
     by_subject = {chapter.subject: chapter for chapter in list_chapters()}
     assert set(Rule.model_fields) <= by_subject.keys()
@@ -155,6 +232,11 @@ def test_the_declaration_that_the_mistakes_are_made_in_is_sound(
     assert sound.refused(sound.text, tmp_path, engine) == []
 
 
+@pytest.mark.promise("points-114", "Districts: all or a list of known codes (32_service_mistakes)")
+@pytest.mark.promise(
+    "points-171", "The text cannot name an ID, an address, an unknown name (32_service_mistakes)"
+)
+@pytest.mark.proves("points-14", "points-115", "points-118", "points-120")
 @pytest.mark.parametrize(
     "mistake", MISTAKES, ids=lambda mistake: f"{mistake.sound.folder.name}/{mistake.title}"
 )
@@ -166,6 +248,7 @@ def test_each_mistake_gives_one_message_with_its_key_and_what_was_meant(
     assert found[0].found and found[0].expected and found[0].key
 
 
+@pytest.mark.proves("outputs-38")
 def test_all_mistakes_of_a_table_are_told_at_once(
     engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
@@ -177,6 +260,7 @@ def test_all_mistakes_of_a_table_are_told_at_once(
     assert len(sound.refused(text, tmp_path, engine)) == len(titles)
 
 
+@pytest.mark.promise("points-22", "What cannot be said stands in the manual, chapters 20 and 34")
 def test_the_committed_manual_is_what_the_chapters_generate(
     engine: duckdb.DuckDBPyConnection,
 ) -> None:

@@ -76,6 +76,10 @@ def summary(tmp_path: Path) -> Path:
     return now / "exports"
 
 
+@pytest.mark.promise(
+    "sources-159", "pages for others: people rounded to ten, means over ten or more"
+)
+@pytest.mark.promise("outputs-53", "Fewer than ten people are not told outside")
 def test_nine_people_are_on_no_districts_page(summary: Path, browser: Browser) -> None:
     """海曙 has nine residents in all."""
     for district in ("330212", "330203"):
@@ -125,6 +129,7 @@ def simulated(folder: Path, changed: int) -> Path:
     return folder / "index.html"
 
 
+@pytest.mark.proves("sources-159", "outputs-53")
 def test_nine_people_are_not_on_the_page_of_a_simulation(tmp_path: Path, browser: Browser) -> None:
     text = told(simulated(tmp_path, changed=101), browser)
     assert "少于 10" in text and nines(text) == []
@@ -140,6 +145,7 @@ def rows(text: str) -> dict[str, list[str]]:
     return {cells[0].strip("\u3000"): cells[1:] for cells in lines}
 
 
+@pytest.mark.proves("outputs-176")
 @pytest.mark.parametrize("column", [3, 4])
 def test_money_of_nine_is_not_what_the_other_districts_leave_of_the_citys(
     tmp_path: Path, column: int

@@ -68,6 +68,8 @@ def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
+@pytest.mark.promise("outputs-87", "report: one page that loads nothing")
+@pytest.mark.promise("outputs-144", "Chinese, without network")
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("state", STATES)
 def test_it_opens_without_network_complaint_or_sideways_scrolling(
@@ -94,6 +96,7 @@ def test_the_browser_would_see_a_request_a_complaint_and_a_page_too_wide(
     assert browser.evaluate("document.documentElement.scrollWidth") > 390
 
 
+@pytest.mark.promise("outputs-138", "Verdict first, in words")
 @pytest.mark.parametrize("state", STATES)
 def test_the_verdict_is_on_the_first_screen_in_words(
     pages: dict[str, Path], browser: Browser, state: str
@@ -130,6 +133,7 @@ def test_the_keyboard_reaches_everything(pages: dict[str, Path], browser: Browse
     assert browser.evaluate(marks) == [1, 1, 1, 1, 1]
 
 
+@pytest.mark.promise("outputs-143", "Charts, each with its numbers")
 def test_every_chart_has_its_numbers_as_a_table(pages: dict[str, Path], browser: Browser) -> None:
     browser.open(pages["published"], 1280)
     charts: list[dict[str, Any]] = (
@@ -182,6 +186,7 @@ def test_nothing_on_it_is_about_one_person(pages: dict[str, Path], state: str) -
     assert not re.search(r"(?<![0-9a-f])[0-9]{11}(?![0-9])", text)
 
 
+@pytest.mark.proves("outputs-139")
 def test_refused_rows_are_told_by_source_and_reason(pages: dict[str, Path]) -> None:
     refused = text_of(pages["published"]).split("退回的数据</h2>")[1].split("</section>")[0]
     assert "公民身份号码：号码不合规则" in refused
@@ -202,6 +207,7 @@ def test_a_blocked_month_says_what_came_what_was_refused_and_what_to_do(
     assert "<b>本科</b>" not in text and "本科" not in text
 
 
+@pytest.mark.proves("sources-36")
 def test_a_month_without_a_source_says_which_one(october_town: World, tmp_path: Path) -> None:
     town = copied(october_town, tmp_path / "town")
     town.deliver(NOVEMBER, registry=registry(), education=degrees())

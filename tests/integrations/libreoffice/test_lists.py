@@ -92,6 +92,7 @@ def test_every_cell_of_the_csv_is_where_it_belongs(opened: dict[str, list[dict[s
     )
 
 
+@pytest.mark.promise("outputs-11", "Clerk: an ID stays an ID in a spreadsheet")
 @pytest.mark.parametrize("name", ["scores", "eligibility", "reminders"])
 def test_ids_phones_names_and_numbers_are_right_in_the_csv(
     name: str, opened: dict[str, list[dict[str, Any]]]
@@ -112,6 +113,7 @@ def test_our_reader_takes_the_same_csv_back_unchanged(package: Path) -> None:
     assert found == {resident_id(n): (name, f"0574{n:08d}") for n, name in enumerate(NAMES)}
 
 
+@pytest.mark.proves("sources-157", "outputs-11")
 def test_the_workbook_is_right_and_none_of_its_cells_runs(package: Path, tmp_path: Path) -> None:
     (made,) = converted([package / "reminders.xlsx"], TO_CSV, tmp_path)
     with made.open(encoding="utf-8", newline="") as text:

@@ -129,6 +129,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     return Told(json.loads(stdout), stderr, root / "prefect")
 
 
+@pytest.mark.promise("outputs-57", "Steps give counts; no data frames")
 def test_steps_run_in_order_and_their_counts_come_back(told: Told) -> None:
     passing = told.outcomes["passing"]
     assert passing["done"] == ["pull", "stage", "publish"]
@@ -137,6 +138,7 @@ def test_steps_run_in_order_and_their_counts_come_back(told: Told) -> None:
     assert told.tasks("2021-01") == [(name, "COMPLETED") for name in ("pull", "stage", "publish")]
 
 
+@pytest.mark.proves("outputs-2")
 def test_a_blocked_gate_is_a_failed_flow_run_with_its_reason_and_code(told: Told) -> None:
     blocked = told.outcomes["blocked"]
     assert (blocked["code"], blocked["same"], blocked["done"]) == (12, True, ["pull"])
@@ -194,6 +196,7 @@ def test_every_run_leaves_a_page_of_its_facts(told: Told) -> None:
     assert "数据未通过检查" in pages["month-2021-02"]
 
 
+@pytest.mark.promise("outputs-79", "`tmp/` spills, `prefect/` is Prefect's home")
 def test_nothing_personal_reaches_prefect(told: Told) -> None:
     """Every file under Prefect's home, and what the process wrote, searched for what the run and the errors held."""
     files = [path for path in told.home.rglob("*") if path.is_file()]
@@ -206,5 +209,6 @@ def test_nothing_personal_reaches_prefect(told: Told) -> None:
     assert not list(told.home.rglob("storage/*")), "no results are kept"
 
 
+@pytest.mark.proves("outputs-3")
 def test_the_operator_sees_no_log_and_no_stack_trace(told: Told) -> None:
     assert told.stderr == ""

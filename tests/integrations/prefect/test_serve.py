@@ -190,6 +190,7 @@ def deployed(served: Served) -> bool:
         return False
 
 
+@pytest.mark.promise("outputs-165", "`serve`: cron in Asia/Shanghai, the month before")
 def test_the_deployment_has_the_day_and_the_hour_of_the_city_and_runs_one_at_a_time(
     served: Served,
 ) -> None:
@@ -221,6 +222,7 @@ def test_the_server_plans_the_coming_runs_by_itself(served: Served) -> None:
     }  # the 7th, 03:30 in Ningbo
 
 
+@pytest.mark.proves("outputs-165")
 def test_a_run_that_is_due_publishes_the_month_before_and_tells_it(served: Served) -> None:
     run = served.run(OCTOBER)
     assert (run["state_type"], run["name"], run["parameters"]) == ("COMPLETED", "2021-10", {})
@@ -244,6 +246,7 @@ def test_a_run_that_is_due_publishes_the_month_before_and_tells_it(served: Serve
         assert fact in page["data"]
 
 
+@pytest.mark.proves("outputs-51")
 def test_a_failed_gate_leaves_a_failed_run_with_its_reason(served: Served) -> None:
     run = served.run(NOVEMBER)
     message = run["state"]["message"]
@@ -306,6 +309,7 @@ def test_nothing_personal_reaches_prefect_the_log_or_a_message(served: Served) -
         assert planted not in said
 
 
+@pytest.mark.promise("outputs-166", "`serve` says how to start a server")
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [

@@ -166,6 +166,14 @@ def as_agreed(name: str) -> list[str]:
     return lines
 
 
+@pytest.mark.promises(
+    {
+        "sources-75": "each source's title, delivery, key, carry_forward",
+        "sources-76": "each column: name, 中文, type, set, range, required, future, order, in order",
+        "sources-77": "the departments' names of each source (公安, 人社, ...)",
+        "sources-79": "registry: only ID, district, status refuse",
+    }
+)
 def test_the_sources_are_those_agreed_with_the_departments() -> None:
     declared = [line for name in re.findall(r"(?m)^(\w+)", CONTRACT) for line in as_agreed(name)]
     assert declared == CONTRACT.strip("\n").splitlines()
@@ -173,6 +181,8 @@ def test_the_sources_are_those_agreed_with_the_departments() -> None:
     assert {name: SOURCES[name].department for name in DEPARTMENTS} == DEPARTMENTS
 
 
+@pytest.mark.promise("sources-81", "postings: no key; a repeat changes nothing")
+@pytest.mark.proves("sources-85")
 def test_events_can_be_taken_back_and_what_has_no_key_is_a_ledger() -> None:
     assert {name for name, source in SOURCES.items() if source.standing == {"status": "valid"}} == {
         *("volunteer", "credit", "patents", "local_awards")
@@ -183,6 +193,9 @@ def test_events_can_be_taken_back_and_what_has_no_key_is_a_ledger() -> None:
     } == {"children": "guardian_id"}
 
 
+@pytest.mark.promise(
+    "sources-98", "five files with these columns; the ten districts by code and name"
+)
 def test_the_reference_tables_have_the_columns_and_districts_agreed() -> None:
     assert {name: " ".join(columns) for name, (_, columns) in TABLES.items()} == REFERENCE
     districts = load_reference(OWN_DECLARATIONS / "reference").districts
@@ -190,6 +203,9 @@ def test_the_reference_tables_have_the_columns_and_districts_agreed() -> None:
     assert dict(zip(agreed[::2], agreed[1::2], strict=True)).items() <= districts.items()
 
 
+@pytest.mark.promise(
+    "sources-155", "a district code, source name, file name cannot leave its folder"
+)
 @pytest.mark.parametrize("code", ["../33", "33020", "330203/..", "3302o3", "330203 1"])
 def test_a_district_code_cannot_leave_its_folder(tmp_path: Path, code: str) -> None:
     shutil.copytree(OWN_DECLARATIONS / "reference", tmp_path / "reference")
@@ -201,6 +217,7 @@ def test_a_district_code_cannot_leave_its_folder(tmp_path: Path, code: str) -> N
     assert "六位区划代码" in str(caught.value)
 
 
+@pytest.mark.proves("sources-155")
 @pytest.mark.parametrize("name", ["../patents", "a/b", "..", "Patents", "a.b", "é"])
 def test_a_source_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
     for path in BUILTIN_SOURCES.glob("*.yaml"):
@@ -213,6 +230,7 @@ def test_a_source_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> Non
     assert "patents.yaml" in str(caught.value)
 
 
+@pytest.mark.promise("sources-165", "dependencies locked with hashes")
 @pytest.mark.parametrize("group", ["", "-dev"])
 def test_every_dependency_is_locked_with_its_hashes(group: str) -> None:
     text = (HOUSE / f"requirements{group}.txt").read_text(encoding="utf-8")
@@ -226,6 +244,7 @@ def test_every_dependency_is_locked_with_its_hashes(group: str) -> None:
     assert "://" not in text
 
 
+@pytest.mark.proves("sources-165")
 def test_what_is_declared_to_be_needed_is_locked() -> None:
     declared = (HOUSE / "pyproject.toml").read_text(encoding="utf-8")
     needed = re.findall(

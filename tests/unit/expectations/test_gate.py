@@ -202,6 +202,8 @@ BROKEN = [
 ]
 
 
+@pytest.mark.promise("sources-73", "null shares, sets outside the declaration: exit 12")
+@pytest.mark.promise("outputs-24", "Gate: pass or block, on the staged rows in DuckDB")
 @pytest.mark.parametrize(("name", "change", "sentence"), BROKEN)
 def test_each_kind_of_mistake_blocks_and_is_named(
     connection: Session, tmp_path: Path, name: str, change: str, sentence: str
@@ -223,6 +225,7 @@ ALLOWED = [
 ]
 
 
+@pytest.mark.proves("sources-72")
 @pytest.mark.parametrize(("name", "change"), ALLOWED)
 def test_the_bounds_themselves_pass(
     connection: Session, tmp_path: Path, name: str, change: str
@@ -246,6 +249,7 @@ def test_shares_do_not_block_a_small_extract(connection: Session, tmp_path: Path
     )
 
 
+@pytest.mark.promise("sources-150", "engine errors are mapped, never passed on")
 def test_a_check_that_cannot_be_evaluated_blocks_and_quotes_nothing(
     connection: Session, tmp_path: Path
 ) -> None:
@@ -260,6 +264,7 @@ def test_a_check_that_cannot_be_evaluated_blocks_and_quotes_nothing(
     assert PLANTED not in str(judged)
 
 
+@pytest.mark.promise("sources-149", "gate results without values")
 def test_no_value_of_any_row_is_told(
     connection: Session,
     tmp_path: Path,
@@ -289,6 +294,7 @@ def test_the_connection_stays_usable_and_other_connections_may_follow(
     assert connection.execute("SELECT count(*) FROM rows").fetchone() == (ROWS,)
 
 
+@pytest.mark.promise("sources-113", "Great Expectations imported late, aside")
 def test_great_expectations_is_imported_late_and_warms_up_aside() -> None:
     """In a process of its own: the gate does not import it, warming up does, and nothing is printed at the end."""
     program = (

@@ -31,6 +31,7 @@ WRONG_ROWS = {
 }
 
 
+@pytest.mark.promise("sources-138", "a writer's mistakes in reference tables")
 @pytest.mark.parametrize(
     ("table", "row", "key"), [(t, *wrong) for t, listed in WRONG_ROWS.items() for wrong in listed]
 )
@@ -48,6 +49,7 @@ def test_each_mistake_in_a_reference_table_is_refused_at_its_line(
     assert (problem.file, problem.line, problem.key) == (path, 2 + row.count("\n"), key)
 
 
+@pytest.mark.proves("sources-138")
 def test_reference_tables_that_are_none_are_told_together(tmp_path: Path) -> None:
     shutil.copytree(OWN_DECLARATIONS / "reference", tmp_path / "reference")
     folder = tmp_path / "reference"
@@ -122,6 +124,11 @@ MISTAKES = [
 ]  # fmt: skip
 
 
+@pytest.mark.promise(
+    "sources-9", "a declared name, value or expression that is not there is refused at load"
+)
+@pytest.mark.promise("sources-137", "a writer's mistakes in sources")
+@pytest.mark.proves("sources-154")
 @pytest.mark.parametrize(
     ("name", "was", "becomes", "key"), MISTAKES, ids=[f"{m[0]}-{m[2]}" for m in MISTAKES]
 )
@@ -143,6 +150,7 @@ def test_each_mistake_in_a_source_is_refused_at_its_key(
     assert problem.line > 1 or key == "source"
 
 
+@pytest.mark.proves("sources-137")
 def test_mistakes_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
     for path in BUILTIN_SOURCES.glob("*.yaml"):
         text = path.read_text(encoding="utf-8").replace("delivery: increment", "delivery: often")
@@ -154,6 +162,7 @@ def test_mistakes_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
     assert {problem.file.stem for problem in caught.value.problems} == set(SOURCES) - {"registry"}
 
 
+@pytest.mark.promise("outputs-40", "All problems of all kinds of files at once")
 def test_mistakes_in_tables_services_and_reminders_are_told_at_once(tmp_path: Path) -> None:
     wrong = [
         Path("points/330206.yaml"),

@@ -28,6 +28,7 @@ def refused(folder: Path, text: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.promise("outputs-146", "Every key optional, with the defaults written")
 def test_without_a_file_there_are_the_defaults_of_the_manual(tmp_path: Path) -> None:
     settings = load_settings(None)
     assert settings.paths.root == tmp_path / "var"
@@ -43,6 +44,9 @@ def test_without_a_file_there_are_the_defaults_of_the_manual(tmp_path: Path) -> 
     }
 
 
+@pytest.mark.promise(
+    "outputs-145", "Found in the working directory or by `--config`; every key known"
+)
 def test_the_file_of_the_working_directory_is_found_and_every_key_of_the_manual_is_known(
     tmp_path: Path,
 ) -> None:
@@ -93,12 +97,16 @@ def test_the_file_of_the_working_directory_is_found_and_every_key_of_the_manual_
     assert settings.sources["social_security"].table == "ss_{month}"
 
 
+@pytest.mark.promise("outputs-149", "Relative paths are relative to the file")
 def test_paths_are_relative_to_the_file_not_to_the_working_directory(tmp_path: Path) -> None:
     settings = load_settings(written(tmp_path / "etc", '[paths]\nroot = "../data"'))
     assert settings.paths.root == tmp_path / "data"
     assert settings.paths.inbox == tmp_path / "data" / "inbox"
 
 
+@pytest.mark.promise("outputs-65", "`--root`, then `JIFEN_ROOT`, then `jifen.toml`")
+@pytest.mark.promise("outputs-148", "`JIFEN_ROOT` and options win")
+@pytest.mark.promise("outputs-161", "`--inbox`")
 def test_option_wins_over_environment_wins_over_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +121,7 @@ def test_option_wins_over_environment_wins_over_file(
     assert load_settings(file, root=Path("o")).paths.inbox == tmp_path / "o" / "inbox"
 
 
+@pytest.mark.promise("outputs-147", "Unknown keys refused")
 def test_an_unknown_key_is_refused_with_file_line_key_and_what_was_meant(tmp_path: Path) -> None:
     message = refused(tmp_path, "[engine]\n\nthread = 2\n")
     assert f"{tmp_path / 'jifen.toml'}:3: engine.thread" in message
@@ -121,6 +130,7 @@ def test_an_unknown_key_is_refused_with_file_line_key_and_what_was_meant(tmp_pat
     assert "sources.credit.host" in refused(tmp_path, '[sources.credit]\nhost = "x"\n')
 
 
+@pytest.mark.proves("sources-136")
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
     message = refused(
         tmp_path,
@@ -177,6 +187,9 @@ def test_what_is_no_settings_file_is_refused_with_its_place(tmp_path: Path, text
     assert "jifen.toml:" in refused(tmp_path, text)
 
 
+@pytest.mark.promise("sources-24", "never from `jifen.toml`")
+@pytest.mark.promise("sources-164", "secrets only from the environment or files")
+@pytest.mark.promise("outputs-155", "Secrets from environment or key file, never in the settings")
 @pytest.mark.parametrize(
     "lines",
     [

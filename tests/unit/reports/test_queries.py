@@ -155,10 +155,13 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
 }
 
 
+@pytest.mark.promise("outputs-124", "At least a dozen questions, each answered by hand")
 def test_at_least_a_dozen_questions_and_every_one_has_its_answer_here() -> None:
     assert QUERIES.keys() == ANSWERS.keys() and len(ANSWERS) >= 12
 
 
+@pytest.mark.promise("sources-110", "framework, explain, questions, simulate, growth targets")
+@pytest.mark.proves("outputs-124")
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answer(name: str, catalogue: duckdb.DuckDBPyConnection) -> None:
     assert catalogue.execute(QUERIES[name]).fetchall() == ANSWERS[name]

@@ -57,6 +57,10 @@ def test_the_registry_is_a_living_city(city: Cleaned) -> None:
     assert sum(row["居住证有效期至"].startswith("2021-12") for row in now.values()) > 5
 
 
+@pytest.mark.promise("sources-82", "postings: about 4 million a month, 230 in history")
+@pytest.mark.promise(
+    "sources-107", "reference load in proportion, postings unsorted, a folder per month"
+)
 def test_postings_come_in_the_proportions_of_the_reference_load(city: Cleaned) -> None:
     """228 million in history and 4 million a month, for 5.1 million people."""
     history, month = (
@@ -78,6 +82,7 @@ def test_postings_come_in_the_proportions_of_the_reference_load(city: Cleaned) -
     assert city.one(f"SELECT count(*) FROM {rows} WHERE employer_id IS NULL") > 100
 
 
+@pytest.mark.proves("sources-107")
 def test_postings_arrive_unsorted_by_person(city: Cleaned) -> None:
     part = parts(city.inbox, FIRST, "social_security")[0]
     ids = [

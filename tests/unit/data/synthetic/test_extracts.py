@@ -19,6 +19,7 @@ def files(folder: Path) -> list[Path]:
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.proves("outputs-159")
 def test_the_same_arguments_give_the_same_bytes_whatever_the_threads(tmp_path: Path) -> None:
     once = make(tmp_path / "a", 2000, [FIRST, SECOND], faults=True, threads=1)
     again = make(tmp_path / "b", 2000, [FIRST, SECOND], faults=True, threads=2)
@@ -41,6 +42,8 @@ def test_another_seed_gives_other_people(tmp_path: Path) -> None:
     assert len(ids[0] & ids[1]) < 5
 
 
+@pytest.mark.promise("sources-1", "every source is one YAML file; a new one needs nothing else")
+@pytest.mark.promise("outputs-37", "... and its synthetic data")
 def test_a_new_source_needs_only_its_declaration(tmp_path: Path) -> None:
     declared = tmp_path / "sources"
     declared.mkdir()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from data.synthetic.faults import complete_id, respell_id
 from tests.support.generated_city import SOURCES, Cleaned, table
 
@@ -45,6 +47,7 @@ def test_slips_copies_and_odd_spellings_are_kept_as_listed(spoilt: Cleaned, city
         assert account.clean == city.accounts[name, month].clean + own["unmatched"]
 
 
+@pytest.mark.proves("sources-55")
 def test_every_kind_of_fault_is_planted_in_every_source_where_it_applies(spoilt: Cleaned) -> None:
     planted = table(spoilt.inbox / "planted.csv")
     found = {(row["source"], row["column"], row["reason"]) for row in planted}
@@ -86,6 +89,7 @@ def test_the_list_of_faults_holds_nobody(spoilt: Cleaned) -> None:
     )
 
 
+@pytest.mark.proves("sources-49")
 def test_odd_spellings_are_of_the_same_id() -> None:
     number = complete_id("34122619850101123")
     assert respell_id(number, "15 digits") == "341226850101123"

@@ -50,6 +50,9 @@ def refused(root: Root, *sources: str, **origins: str) -> JifenError:
 # --- what comes in ---
 
 
+@pytest.mark.promise("sources-27", "received byte for byte, with a receipt")
+@pytest.mark.promise("outputs-21", "Raw extracts byte for byte, with a receipt")
+@pytest.mark.promise("outputs-73", "Inbox folders by month are where departments drop extracts")
 def test_a_file_is_kept_byte_for_byte_with_its_receipt(root: Root) -> None:
     content = "身份\r\n1\x00\n".encode("gb18030")
     file = offer(root, "registry.csv", content)
@@ -73,6 +76,7 @@ def test_a_file_is_kept_byte_for_byte_with_its_receipt(root: Root) -> None:
     assert list((root.tmp / "pull").iterdir()) == []
 
 
+@pytest.mark.promise("sources-10", "inbox/month/source.csv, .parquet, .xlsx, or a folder of parts")
 def test_parts_are_taken_in_the_byte_order_of_their_paths_and_hidden_ones_are_not(
     root: Root,
 ) -> None:
@@ -88,6 +92,7 @@ def test_parts_are_taken_in_the_byte_order_of_their_paths_and_hidden_ones_are_no
     )
 
 
+@pytest.mark.proves("sources-10")
 def test_only_the_sources_asked_for_are_taken(root: Root) -> None:
     offer(root, "registry.csv")
     offer(root, "education.xlsx", b"x")
@@ -109,6 +114,8 @@ def test_nothing_on_offer_is_no_delivery(root: Root) -> None:
     assert list_deliveries(root, "registry") == []
 
 
+@pytest.mark.promise("sources-28", "a changed delivery becomes d2 beside d1 and replaces it")
+@pytest.mark.promise("outputs-74", "Every delivery kept as d1, d2 ... with origin, hashes, time")
 def test_the_same_content_again_is_no_new_delivery_and_changed_content_is_the_next(
     root: Root,
 ) -> None:
@@ -126,6 +133,7 @@ def test_the_same_content_again_is_no_new_delivery_and_changed_content_is_the_ne
     assert [delivery.number for delivery in list_deliveries(root, "registry")] == [3]
 
 
+@pytest.mark.proves("outputs-74")
 def test_the_tenth_delivery_is_newer_than_the_ninth(root: Root) -> None:
     for number in range(1, 12):
         offer(root, "registry.csv", b"%d" % number)
@@ -162,6 +170,7 @@ def test_deliveries_are_given_by_ascending_month(root: Root) -> None:
     assert list_inbox_months(root) == [SEPTEMBER, OCTOBER, NOVEMBER]
 
 
+@pytest.mark.promise("outputs-22", "The receipt gets its rows")
 def test_the_number_of_rows_is_added_to_the_receipt(root: Root) -> None:
     offer(root, "registry.csv")
     [delivery] = pull(root)
@@ -172,6 +181,7 @@ def test_the_number_of_rows_is_added_to_the_receipt(root: Root) -> None:
 # --- what is refused ---
 
 
+@pytest.mark.promise("sources-11", "several offers of one source, or mixed formats, are refused")
 def test_a_file_beside_a_folder_or_two_formats_are_ambiguous(root: Root) -> None:
     offer(root, "registry.csv")
     offer(root, "registry.parquet")
@@ -197,6 +207,7 @@ def test_a_part_whose_name_is_no_text_is_refused_in_a_sentence(root: Root) -> No
     assert "不是 UTF-8" in told.message and str(told).encode()
 
 
+@pytest.mark.proves("sources-155")
 def test_a_link_does_not_bring_in_a_file_from_elsewhere(root: Root, tmp_path: Path) -> None:
     (tmp_path / "secret.csv").write_text("secret")
     month = root.inbox / "2021-10"
@@ -263,6 +274,7 @@ def test_a_kill_at_any_step_leaves_a_whole_delivery_or_none_and_the_next_pull_fi
 # --- configured origins ---
 
 
+@pytest.mark.promise("sources-12", "an origin may be a file, a folder, a glob with `{month}`")
 def test_an_origin_may_be_a_file_a_folder_or_a_glob(root: Root, tmp_path: Path) -> None:
     """Its folder may be called like a pattern: what is there is none."""
     share = tmp_path / "share [1]" / "2021-10"

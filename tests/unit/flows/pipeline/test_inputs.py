@@ -38,12 +38,21 @@ def missing(
     return str(caught.value)
 
 
+@pytest.mark.promises(
+    {
+        "sources-25": "a snapshot replaces, an increment adds",
+        "points-54": "Facts as of the month's last day, from extracts received up to it",
+        "outputs-35": "Only extracts received up to the month count",
+        "outputs-67": "A snapshot replaces, an increment adds",
+    }
+)
 def test_of_a_snapshot_the_month_itself_serves_of_an_increment_all_up_to_it() -> None:
     had = received("2021-08", "2021-09", "2021-10", "2021-11")
     assert months(served("snapshot", 0, had, "2021-10")) == ["2021-10"]
     assert months(served("increment", 0, had, "2021-10")) == ["2021-08", "2021-09", "2021-10"]
 
 
+@pytest.mark.promise("sources-33", "a month missing since the first delivery refuses the run")
 def test_a_missing_month_names_source_months_and_the_way_out() -> None:
     had = received("2021-07", "2021-09")
     message = missing("increment", 0, had, "2021-10")
@@ -66,6 +75,7 @@ def test_an_allowed_gap_is_recorded_with_its_reason() -> None:
     assert (whole.missing, whole.reason) == ((), None)
 
 
+@pytest.mark.promise("sources-34", "carry_forward N: the newest of the N months before serves")
 def test_a_snapshot_is_carried_forward_as_far_as_declared_and_no_further() -> None:
     had = received("2021-06", "2021-07")
     serves = served("snapshot", 3, had, "2021-10")
@@ -84,6 +94,7 @@ def test_an_old_snapshot_beyond_its_reach_does_not_serve_even_when_the_gap_is_al
     ]
 
 
+@pytest.mark.proves("sources-33")
 def test_a_past_gap_counts_even_though_the_snapshot_of_the_month_is_there() -> None:
     had = received("2021-07", "2021-10")
     assert "2021-08、2021-09" in missing("snapshot", 0, had, "2021-10")
@@ -97,6 +108,7 @@ def test_a_source_that_never_came_is_missing_and_may_be_allowed() -> None:
     assert serves == InputSet((), None, (Month.parse("2021-10"),), "尚未接入")
 
 
+@pytest.mark.promise("sources-37", "the registry is never carried")
 def test_the_registry_is_never_carried_nor_missing_in_the_month_itself() -> None:
     had = received("2021-08", "2021-10", source="registry")
     assert "--allow-missing" not in missing(
@@ -106,6 +118,7 @@ def test_the_registry_is_never_carried_nor_missing_in_the_month_itself() -> None
     assert months(served("snapshot", 0, had, "2021-10", "registry", registry="停机")) == ["2021-10"]
 
 
+@pytest.mark.proves("sources-31")
 def test_an_increment_equal_to_an_earlier_month_is_last_months_file() -> None:
     [old] = received("2021-09", content="same")
     [new] = received("2021-10", content="same")

@@ -32,6 +32,7 @@ Build = Callable[..., Path]
 KillAt = Callable[[int, Callable[[], object]], bool]
 
 
+@pytest.mark.promise("outputs-76", "`published/` links to the revision in force")
 def test_a_build_becomes_a_revision_seen_through_the_link(
     root: Root, build: Build, facts: dict[str, Any]
 ) -> None:
@@ -44,6 +45,9 @@ def test_a_build_becomes_a_revision_seen_through_the_link(
     assert list_published_months(root) == [OCTOBER] and find_published(root, NOVEMBER) is None
 
 
+@pytest.mark.promise(
+    "outputs-91", "Manifest: hash of every file; .mac is an HMAC with the root's key"
+)
 def test_the_manifest_says_what_was_given_and_what_was_published(
     root: Root, build: Build, facts: dict[str, Any]
 ) -> None:
@@ -72,6 +76,7 @@ def test_the_manifest_says_what_was_given_and_what_was_published(
     assert key.hex() not in written.decode()
 
 
+@pytest.mark.promise("outputs-49", "A re-run makes a new revision beside the untouched old one")
 def test_a_run_again_makes_a_new_revision_and_leaves_the_old_as_it_was(
     root: Root, build: Build, facts: dict[str, Any]
 ) -> None:
@@ -85,6 +90,7 @@ def test_a_run_again_makes_a_new_revision_and_leaves_the_old_as_it_was(
     assert {path: path.read_bytes() for path in first.path.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.promise("outputs-92", "Manifests are a chain")
 def test_manifests_are_chained_in_the_order_of_publication(
     root: Root, build: Build, facts: dict[str, Any]
 ) -> None:
@@ -134,6 +140,7 @@ def test_without_a_group_nothing_is_open_to_others(
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
+@pytest.mark.proves("sources-118", "outputs-1")
 def test_a_kill_at_any_step_leaves_the_month_whole_and_the_next_run_finishes(
     root: Root, build: Build, facts: dict[str, Any], kill_at: KillAt
 ) -> None:
@@ -232,6 +239,7 @@ def test_months_made_from_what_is_there_are_not_stale(two_months: Root) -> None:
     assert find_stale_months(two_months, SOURCES) == []
 
 
+@pytest.mark.proves("sources-29")
 @pytest.mark.parametrize(
     ("month", "source", "stale"),
     [

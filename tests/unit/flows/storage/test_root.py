@@ -36,6 +36,8 @@ def error_of(work: Callable[[], object]) -> JifenError:
     return caught.value
 
 
+@pytest.mark.promise("sources-143", "umask 077, core dumps off, folders closed")
+@pytest.mark.promise("outputs-95", "umask 077, closed folders 0700, no core dumps")
 def test_prepare_closes_folders_process_and_core_dumps(tmp_path: Path) -> None:
     root = Root(tmp_path / "var", tmp_path / "var" / "inbox")
     (tmp_path / "var" / "inbox").mkdir(parents=True, mode=0o777)
@@ -96,6 +98,7 @@ def test_a_root_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert error.code == ExitCode.OTHER and "file" in error.where
 
 
+@pytest.mark.proves("sources-124")
 def test_a_second_run_is_refused_and_told_who_holds_the_root(root: Root) -> None:
     script = (
         "import sys; from pathlib import Path; from flows.storage.root import Root\n"
@@ -121,6 +124,7 @@ def test_a_second_run_is_refused_and_told_who_holds_the_root(root: Root) -> None
         pass
 
 
+@pytest.mark.promise("outputs-114", "The root's key is made once, or lies in `JIFEN_KEY_FILE`")
 def test_the_key_is_made_once_and_stays(root: Root) -> None:
     key = root.key()
     assert len(key) == 32 and root.key() == key
@@ -129,6 +133,7 @@ def test_the_key_is_made_once_and_stays(root: Root) -> None:
     assert [item.name for item in root.path.iterdir() if "secret" in item.name] == ["secret.key"]
 
 
+@pytest.mark.promise("outputs-115", "A missing or other key after publication is exit 15")
 def test_a_missing_key_is_not_replaced_once_something_is_published(root: Root) -> None:
     with_published_month(root, root.key())
     root.key_file.unlink()
@@ -137,6 +142,7 @@ def test_a_missing_key_is_not_replaced_once_something_is_published(root: Root) -
     assert not root.key_file.exists()
 
 
+@pytest.mark.proves("outputs-115")
 def test_another_key_than_the_published_months_is_damage(root: Root) -> None:
     with_published_month(root, root.key())
     root.key_file.write_text("00" * 32)
@@ -171,6 +177,7 @@ def test_a_key_file_of_something_else_is_damage_and_is_not_shown(
     assert not content or content.decode() not in str(error)
 
 
+@pytest.mark.proves("outputs-114")
 def test_the_key_may_lie_elsewhere(
     root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +208,7 @@ def test_a_fingerprint_tells_keys_apart_without_telling_the_key() -> None:
     ] not in fingerprint_key(one)
 
 
+@pytest.mark.promise("outputs-78", "`runs/` keeps the access log")
 def test_the_access_log_grows_by_one_readable_line_for_each_use(root: Root) -> None:
     root.access_log("explain", resident_key="ab" * 16, month="2021-10")
     root.access_log("accept", month="2021-10", reason="已与部门核对")

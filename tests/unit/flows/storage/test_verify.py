@@ -63,6 +63,7 @@ def test_sound_months_have_no_findings(root: Root, revision: Revision) -> None:
     assert verify_root(root, root.key(), OCTOBER) == []
 
 
+@pytest.mark.promise("outputs-182", "`verify`: hashes, chain, accounts, sums")
 def test_a_single_flipped_byte_is_found_in_every_file(root: Root, revision: Revision) -> None:
     files = [path for path in revision.path.rglob("*") if path.is_file()]
     assert len(files) == len(revision.manifest["files"]) + 2 >= 9
@@ -102,6 +103,7 @@ def test_missing_and_added_files_are_found(root: Root, revision: Revision) -> No
     ]
 
 
+@pytest.mark.proves("outputs-182")
 def test_a_manifest_taken_out_of_the_chain_or_exchanged_is_found(
     root: Root, revision: Revision
 ) -> None:
@@ -132,6 +134,8 @@ def test_another_key_verifies_nothing(root: Root, revision: Revision) -> None:
     assert len([text for text in verify_root(root, bytes(32)) if ".mac" in text]) == 3
 
 
+@pytest.mark.promise("outputs-183", "`verify`: rows and sums")
+@pytest.mark.proves("sources-67")
 def test_rows_that_disappeared_are_found(
     root: Root, revision: Revision, facts: dict[str, Any]
 ) -> None:
@@ -141,6 +145,7 @@ def test_rows_that_disappeared_are_found(
     )
 
 
+@pytest.mark.proves("outputs-183")
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [

@@ -89,6 +89,7 @@ def in_force(root: Path) -> list[tuple[str, Path]]:
     return [("2021-10", root / "months/2021-10/r2"), ("2021-11", root / "months/2021-11/r1")]
 
 
+@pytest.mark.promise("outputs-5", "Analyst: SQL over any month")
 def test_views_hold_all_months_whatever_columns_their_policies_had(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
     with opened(root / "catalogue.duckdb") as catalogue:
@@ -105,6 +106,7 @@ def test_views_hold_all_months_whatever_columns_their_policies_had(root: Path) -
         assert [row[3] is None for row in scores] == [True, True, False, False]
 
 
+@pytest.mark.promise("outputs-118", "Four views over all months with `month`, and `latest_*`")
 def test_every_view_has_a_month_even_where_the_files_have_none(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
     with opened(root / "catalogue.duckdb") as catalogue:
@@ -114,6 +116,7 @@ def test_every_view_has_a_month_even_where_the_files_have_none(root: Path) -> No
     assert facts == [("2021-10-01", "DATE", 41), ("2021-11-01", "DATE", 41)]
 
 
+@pytest.mark.proves("outputs-118")
 def test_views_exist_for_what_the_revisions_have_and_latest_is_the_newest_month_only(
     root: Path,
 ) -> None:
@@ -136,6 +139,7 @@ def test_views_exist_for_what_the_revisions_have_and_latest_is_the_newest_month_
     assert [column[0] for column in columns] == ["month", "resident_key", "residence_points"]
 
 
+@pytest.mark.promise("outputs-119", "`dictionary`, comments on tables and columns")
 def test_tables_and_columns_carry_their_meaning(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
     with opened(root / "catalogue.duckdb") as catalogue:
@@ -161,6 +165,7 @@ def test_tables_and_columns_carry_their_meaning(root: Path) -> None:
     assert len(dictionary) == 4 and ("facts", "age", "不引号'也不中断") in dictionary
 
 
+@pytest.mark.proves("outputs-120")
 def test_the_script_makes_the_same_catalogue(root: Path, tmp_path: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
     with open_engine(EngineSettings(), tmp_path / "spill") as connection:
@@ -177,6 +182,9 @@ def test_the_script_makes_the_same_catalogue(root: Path, tmp_path: Path) -> None
         )
 
 
+@pytest.mark.promise(
+    "outputs-120", "Views name revision folders one by one; catalogue.sql says the same"
+)
 def test_revision_folders_are_named_one_by_one_and_nothing_restricted_is_reachable(
     root: Path,
 ) -> None:
@@ -188,6 +196,7 @@ def test_revision_folders_are_named_one_by_one_and_nothing_restricted_is_reachab
     assert "2021-10/r1" not in script
 
 
+@pytest.mark.promise("outputs-116", "The catalogue opens read-only from anywhere")
 def test_it_does_not_matter_where_a_reader_stands(root: Path, tmp_path: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
     query = "import duckdb, sys; print(duckdb.connect(sys.argv[1], read_only=True).sql('FROM scores').fetchall())"
@@ -232,6 +241,7 @@ def test_files_get_their_readers_before_they_are_seen(root: Path) -> None:
     assert not (root / "tmp" / "catalogue").exists()
 
 
+@pytest.mark.promise("outputs-121", "Rebuilt aside, renamed in; open sessions see whole months")
 def test_open_and_new_sessions_see_a_whole_catalogue_while_it_is_made_again(root: Path) -> None:
     build_catalogue(root, in_force(root)[:1], ROWS)
     done = threading.Event()

@@ -102,6 +102,8 @@ def entries(table: str) -> dict[str, Row]:
     return {row["column_name"]: row for row in ROWS if row["table_name"] == table}
 
 
+@pytest.mark.promise("outputs-7", "Analyst: every column is explained")
+@pytest.mark.proves("outputs-109")
 @pytest.mark.parametrize("table", ["scores", "facts", "score_changes"])
 def test_every_column_of_a_month_has_an_entry_with_its_type(
     made: dict[str, dict[str, str]], table: str
@@ -110,6 +112,7 @@ def test_every_column_of_a_month_has_an_entry_with_its_type(
     assert made[table] == {name: known[name]["type"] for name in made[table]}
 
 
+@pytest.mark.promise("outputs-100", "Column order and types as the generated dictionary lists them")
 def test_the_entries_stand_in_the_order_of_the_columns(made: dict[str, dict[str, str]]) -> None:
     assert list(made["facts"]) == list(entries("facts"))
     assert list(made["score_changes"]) == list(entries("score_changes"))
@@ -138,6 +141,7 @@ def test_eligibility_is_described_as_the_design_fixes_it() -> None:
     assert list(entries("eligibility")) == fixed
 
 
+@pytest.mark.proves("outputs-7")
 def test_every_entry_says_all_it_has_to_in_both_languages() -> None:
     assert {row["table_name"] for row in ROWS} == VIEWS.keys()
     for row in ROWS:
@@ -169,6 +173,7 @@ def test_an_indicator_of_several_versions_tells_what_each_version_says() -> None
     )
 
 
+@pytest.mark.proves("outputs-100")
 def test_the_committed_page_is_the_generated_one() -> None:
     committed = (PROJECT / "docs" / "reference" / "dictionary.md").read_text(encoding="utf-8")
     assert committed == render_dictionary_markdown(ROWS), "run `make docs`"

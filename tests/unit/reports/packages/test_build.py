@@ -75,6 +75,7 @@ def package(tmp_path: Path) -> Path:
     return revision / "exports" / "330212"
 
 
+@pytest.mark.promise("outputs-127", "Chinese headers, UTF-8 with BOM")
 def test_a_csv_begins_with_a_bom_and_its_headers_are_chinese(package: Path) -> None:
     for name in ("scores.csv", "eligibility.csv", "reminders.csv"):
         assert (package / name).read_bytes().startswith("\ufeff月份,".encode())
@@ -83,6 +84,7 @@ def test_a_csv_begins_with_a_bom_and_its_headers_are_chinese(package: Path) -> N
         assert all(any("\u4e00" <= letter <= "\u9fff" for letter in header) for header in headers)
 
 
+@pytest.mark.promise("outputs-131", "IDs and phones begin with one TAB inside quotes")
 def test_ids_and_phones_begin_with_one_tab_inside_quotes(package: Path) -> None:
     text = (package / "scores.csv").read_text(encoding="utf-8")
     assert f'2021年11月,"\t{ID}",' in text and f'"\t{PHONE}"' in text
@@ -91,6 +93,9 @@ def test_ids_and_phones_begin_with_one_tab_inside_quotes(package: Path) -> None:
     assert phones == [f"\t{PHONE}", "", "\t+8613800000000", "\t01387654321"]
 
 
+@pytest.mark.promise(
+    "outputs-132", "Text that could run gets an apostrophe; numbers are left alone"
+)
 def test_text_that_could_run_gets_an_apostrophe_and_numbers_are_left_alone(package: Path) -> None:
     headers, *rows = raw(package / "scores.csv")
     assert [row[headers.index("姓名")] for row in rows] == ["'=1+1", "'@SUM(A1)", "''=平安", ""]
@@ -105,6 +110,7 @@ def test_text_that_could_run_gets_an_apostrophe_and_numbers_are_left_alone(packa
     )
 
 
+@pytest.mark.promise("sources-157", "spreadsheet cells cannot run")
 def test_no_cell_of_any_csv_starts_a_formula_but_negative_numbers(package: Path) -> None:
     for path in package.glob("*.csv"):
         for row in raw(path)[1:]:
@@ -139,6 +145,7 @@ def test_our_reader_takes_a_csv_back_unchanged(package: Path) -> None:
     assert [row["内容"] for row in read_csv(package / "reminders.csv")] == [NOTE, NOTE]
 
 
+@pytest.mark.promise("outputs-133", "XLSX has text cells")
 def test_every_xlsx_cell_is_text_as_it_was(package: Path) -> None:
     sheet = openpyxl.load_workbook(package / "reminders.xlsx").worksheets[0]
     headers, second, first = ([cell.value for cell in row] for row in sheet.iter_rows())
@@ -168,6 +175,9 @@ def test_parquet_holds_the_same_with_plain_values(package: Path) -> None:
     assert rows.fetchall()[0] == (ID, "=1+1", PHONE, Decimal("-3.50"), "2021-11-01")
 
 
+@pytest.mark.promise(
+    "outputs-130", "Positive indicators, section sums, one sum of deductions, no key"
+)
 def test_a_clerk_sees_positive_indicators_sums_and_one_sum_of_deductions_only(
     package: Path,
 ) -> None:
@@ -191,6 +201,7 @@ def test_sums_of_the_eligible_stand_in_the_order_that_ranks_them(package: Path) 
     assert headers[-6:] == ["总分", "基础分", "加分", "扣分合计", "共性分", "个性分"]
 
 
+@pytest.mark.proves("outputs-130")
 def test_no_pseudonym_is_in_any_file_nor_told_by_the_order_of_the_rows(package: Path) -> None:
     for path in files(package):
         assert all(person.key.encode() not in path.read_bytes() for person in TRICKY)
@@ -198,6 +209,7 @@ def test_no_pseudonym_is_in_any_file_nor_told_by_the_order_of_the_rows(package: 
     assert ids == sorted(str(row) for row in ids)
 
 
+@pytest.mark.promise("outputs-125", "The files of a package, manifest with hashes and rows")
 def test_the_manifest_holds_for_every_file(package: Path) -> None:
     told = manifest(package)
     assert told.keys() == {"month", "revision", "district", "name", "files"}
@@ -221,6 +233,7 @@ def test_the_manifest_holds_for_every_file(package: Path) -> None:
     }
 
 
+@pytest.mark.proves("points-173")
 def test_months_without_services_and_reminders_give_lists_with_headers_only(tmp_path: Path) -> None:
     revision = write_revision(tmp_path / "r1", many(3, "330212"))
     counts = export(revision, [YINZHOU, HAISHU])
@@ -238,6 +251,7 @@ def test_a_city_without_services_or_reminders_declared_has_packages_too(tmp_path
     assert export(revision, [YINZHOU], policy=bare)["residents"] == 3
 
 
+@pytest.mark.promise("outputs-126", "Only that district's residents, identified")
 def test_a_package_has_exactly_its_people_also_of_those_who_moved(tmp_path: Path) -> None:
     """November: 1 stayed in 鄞州, 2 moved in from 海曙, 3 moved out to 海曙, 4 left, 5 is new in 鄞州."""
     stayed, came, went, left, new = many(5, "330212")
@@ -266,6 +280,9 @@ def test_a_package_has_exactly_its_people_also_of_those_who_moved(tmp_path: Path
         assert {row[0] for row in in_parquet} == ids
 
 
+@pytest.mark.promise(
+    "outputs-128", "Eligibility: rank by total then sections, what is lacking in words"
+)
 def test_eligibility_is_ranked_by_total_then_sections_and_says_what_is_lacking(
     tmp_path: Path,
 ) -> None:
@@ -302,6 +319,7 @@ def test_eligibility_is_ranked_by_total_then_sections_and_says_what_is_lacking(
     ]
 
 
+@pytest.mark.promise("outputs-134", "XLSX split at 100,000 rows, CSV at 500,000")
 def test_long_lists_are_split_and_short_ones_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,6 +360,7 @@ def test_a_package_left_by_a_run_that_died_is_made_again(tmp_path: Path) -> None
     assert not half.exists() and (half.parent / "manifest.json").exists()
 
 
+@pytest.mark.promise("outputs-103", "... of lists large enough to spill")
 def test_the_same_bytes_whatever_threads_and_memory(tmp_path: Path) -> None:
     """Enough people that several threads write at once and the sort spills."""
     people = write_revision(tmp_path / "one", many(1, "330212"))

@@ -8,6 +8,7 @@ import pytest
 from reports.packages.csv_cells import ListColumn
 
 
+@pytest.mark.proves("outputs-132")
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "'=", "''\r"])
 def test_each_character_that_could_run_gets_an_apostrophe_before_it(begin: str) -> None:
     cell = f"SELECT {ListColumn('name', '姓名', 'text').cell} FROM (SELECT ? AS name)"

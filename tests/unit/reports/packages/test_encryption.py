@@ -51,6 +51,7 @@ def revision(tmp_path: Path) -> Path:
     )
 
 
+@pytest.mark.promise("sources-158", "a package opens with its district's key only")
 def test_a_package_opens_with_its_districts_key_only(revision: Path) -> None:
     identity, recipient = new_key()
     other, others = new_key()
@@ -87,6 +88,9 @@ def test_what_is_opened_is_what_would_have_been_written_without_a_key(
     assert len(list(read_csv(tmp_path / "back.csv"))) == 30
 
 
+@pytest.mark.promise(
+    "outputs-135", "With a key all but the manifest is encrypted while it is written"
+)
 def test_nothing_but_the_manifest_is_readable_and_its_hashes_hold(revision: Path) -> None:
     _, recipient = new_key()
     export(revision, [replace(YINZHOU, recipient=recipient), HAISHU])
@@ -110,6 +114,7 @@ def test_nothing_but_the_manifest_is_readable_and_its_hashes_hold(revision: Path
     ).exists()  # a district without a key is not encrypted
 
 
+@pytest.mark.proves("outputs-135")
 def test_no_file_of_the_package_is_ever_plain(
     revision: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +136,7 @@ def test_no_file_of_the_package_is_ever_plain(
     assert len(seen) == len(LISTS) and set.union(*seen) == {".age"}
 
 
+@pytest.mark.promise("outputs-136", "Keys required and one lacks: no export is written, exit 10")
 def test_a_required_key_that_lacks_is_refused_before_anything_is_written(revision: Path) -> None:
     _, recipient = new_key()
     kept = revision / "exports" / "330212" / "kept"
@@ -142,6 +148,7 @@ def test_a_required_key_that_lacks_is_refused_before_anything_is_written(revisio
     assert list(files(revision / "exports")) == [kept]
 
 
+@pytest.mark.promise("sources-102", "a recipient is an age key or empty")
 def test_a_key_that_is_none_is_refused_before_anything_is_written(revision: Path) -> None:
     with pytest.raises(JifenError, match="海曙区的 recipient 不是有效的 age 公钥") as caught:
         export(revision, [YINZHOU, replace(HAISHU, recipient="age1qqqq")])

@@ -57,6 +57,7 @@ def test_the_page_says_whose_and_of_which_day_it_is(revision: Path) -> None:
     assert "<h1>鄞州区 2021年11月积分月报</h1>" in text and "计分日：2021年11月30日" in text
 
 
+@pytest.mark.promise("outputs-129", "Summary: moved in, moved out, left")
 def test_people_are_rounded_to_ten_and_fewer_than_ten_are_not_counted(revision: Path) -> None:
     found = rows(page(revision))
     assert found["本月人数"] == ["80"]  # 79

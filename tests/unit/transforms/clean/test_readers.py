@@ -50,6 +50,7 @@ def refused(
     return caught.value
 
 
+@pytest.mark.proves("sources-22")
 @pytest.mark.parametrize(
     ("what", "content"),
     [
@@ -86,6 +87,7 @@ def test_a_csv_without_a_header_misses_its_columns(
     assert refused(connection, tmp_path, ROW.encode()).code == ExitCode.GATE
 
 
+@pytest.mark.proves("sources-68")
 def test_a_truncated_parquet_and_a_foreign_file_end_the_run(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_truncated_parquet_and_a_foreign_file_end_the_run(
     assert refused(connection, tmp_path, bytes(damaged), "patents.parquet").code == ExitCode.EXTRACT
 
 
+@pytest.mark.promise("sources-20", "UTF-8 with or without BOM, any line end")
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
 def test_every_kind_of_line_end_and_a_byte_order_mark_are_read(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, ends: str
@@ -137,6 +140,7 @@ def test_a_header_with_a_stray_quote_is_no_header_of_ours(
     )
 
 
+@pytest.mark.promise("sources-19", "CSV: header, quoted commas, quotes and newlines")
 def test_quoted_commas_quotes_and_newlines_stay_in_their_value(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
@@ -164,6 +168,7 @@ def test_nul_bytes_and_a_field_of_ten_megabytes_are_values_like_others(
     assert row["patent_no"] == huge
 
 
+@pytest.mark.promise("sources-7", "an undeclared column is ignored")
 def test_a_column_nobody_declared_is_reported_and_ignored(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
@@ -178,6 +183,9 @@ def test_a_column_nobody_declared_is_reported_and_ignored(
     assert "remarks" not in row
 
 
+@pytest.mark.promise(
+    "sources-45", "typed Parquet values are taken as such; timestamps at 00:00 only"
+)
 def test_typed_parquet_values_are_taken_as_such(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
@@ -210,6 +218,7 @@ def test_typed_parquet_values_are_taken_as_such(
     ]
 
 
+@pytest.mark.promise("sources-40", "dates YYYY-MM-DD or YYYYMMDD, days that exist, nothing guessed")
 @pytest.mark.parametrize(
     "text",
     [
@@ -256,6 +265,7 @@ def test_a_parquet_text_that_is_not_utf8_ends_the_run(
     assert refused.value.code == ExitCode.EXTRACT
 
 
+@pytest.mark.proves("sources-7", "sources-70")
 @pytest.mark.parametrize(
     ("title", "code", "told"),
     [
@@ -302,6 +312,7 @@ def test_the_name_of_a_part_is_no_pattern(
     assert (account.received, account.clean) == (8, 8)
 
 
+@pytest.mark.proves("sources-7")
 def test_a_column_of_parquet_called_record_is_ignored_like_any_other(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:

@@ -81,6 +81,10 @@ def town(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> Town:
     return Town(connection, tmp_path)
 
 
+@pytest.mark.promise(
+    "sources-38", "every Unicode white space, BOM and zero-width space is trimmed, nothing else"
+)
+@pytest.mark.promise("sources-39", "empty is null")
 def test_every_white_space_is_trimmed_and_nothing_else_is(town: Town) -> None:
     spaced = [
         {
@@ -170,6 +174,16 @@ VALUES: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.promises(
+    {
+        "sources-41": "months YYYY-MM or YYYYMM",
+        "sources-42": "numbers with two decimals at most, no 1e3, no rounding",
+        "sources-43": "integers of nine digits at most",
+        "sources-44": "true, false, 是, 否 in any case",
+        "sources-47": "district: a code of districts.csv; area: any six digits",
+        "sources-83": "a posting's month: at most 12 ahead, counts once it has come",
+    }
+)
 @pytest.mark.parametrize(("source", "column"), VALUES)
 def test_a_value_is_matched_whole_and_nothing_is_guessed(
     town: Town, source: str, column: str
@@ -196,6 +210,14 @@ def born(day: str, area: str = "330203") -> str:
     return national_id(f"{area}{day}001")
 
 
+@pytest.mark.promises(
+    {
+        "sources-49": "full width to half, white space out, x to X, 15 digits become 18",
+        "sources-50": "18 ASCII characters, right check character",
+        "sources-51": "birth date exists, from 1900 to the received month's last day",
+        "sources-52": "address code free: abolished counties, 81, 82, 83",
+    }
+)
 def test_an_id_is_normalised_and_checked_but_for_its_address_code(town: Town) -> None:
     ends_in_x = next(
         one for n in range(1000) if (one := national_id(f"33020319900101{n:03d}"))[-1] == "X"
@@ -231,6 +253,7 @@ def test_an_id_is_normalised_and_checked_but_for_its_address_code(town: Town) ->
     assert (kept, account.reasons) == ([], {"resident_id:bad_id": len(wrong)})
 
 
+@pytest.mark.promise("sources-6", "columns in any order; optional ones may be absent")
 def test_columns_stand_in_any_order_and_may_lack_what_is_not_required(town: Town) -> None:
     turned = dict(reversed(PATENT.items()))
     _, (row,) = town.clean("patents", [turned])
@@ -244,6 +267,14 @@ def test_columns_stand_in_any_order_and_may_lack_what_is_not_required(town: Town
     )
 
 
+@pytest.mark.promises(
+    {
+        "sources-26": "the received month is that of the extract",
+        "sources-55": "refused with all reasons, from a closed list",
+        "sources-57": "kept with source, delivery, file, record number, raw text",
+        "sources-59": "refused rows supersede nothing",
+    }
+)
 def test_a_refused_row_is_kept_with_its_place_and_text_and_supersedes_nothing(town: Town) -> None:
     bad = {**PATENT, "kind": " gift ", "granted_on": "2021-11-01", "status": ""}
     account, kept = town.clean(
@@ -263,6 +294,7 @@ def test_a_refused_row_is_kept_with_its_place_and_text_and_supersedes_nothing(to
     assert '" gift "' in row["raw"] and PERSON in row["raw"]
 
 
+@pytest.mark.promise("sources-62", "registry: newest updated_on first, null oldest")
 def test_of_two_rows_about_one_person_the_newest_update_wins_and_none_is_the_oldest(
     town: Town,
 ) -> None:
@@ -280,6 +312,8 @@ def test_of_two_rows_about_one_person_the_newest_update_wins_and_none_is_the_old
     assert updated("", "") == "1"
 
 
+@pytest.mark.promise("sources-58", "`on_bad: null`: value null, row stays, listed in defects/")
+@pytest.mark.promise("sources-80", "permit dates in the wrong order: both null")
 def test_dates_of_a_permit_in_the_wrong_order_are_both_forgotten_and_a_slip_costs_its_value_only(
     town: Town,
 ) -> None:
@@ -306,6 +340,7 @@ def test_dates_of_a_permit_in_the_wrong_order_are_both_forgotten_and_a_slip_cost
     }
 
 
+@pytest.mark.promise("sources-153", "values never become SQL")
 def test_what_looks_like_sql_is_text_in_a_value_a_title_and_a_file_name(town: Town) -> None:
     evil = "x'); DROP TABLE superseded; --\" $as_of {month}"
     rows = [
@@ -320,6 +355,8 @@ def test_what_looks_like_sql_is_text_in_a_value_a_title_and_a_file_name(town: To
     )
 
 
+@pytest.mark.promise("sources-123", "memory low enough to spill, same bytes")
+@pytest.mark.promise("sources-148", "no extension loads by itself")
 def test_the_engine_loads_no_extension_by_itself_and_spills_where_it_is_told(
     tmp_path: Path,
 ) -> None:

@@ -78,6 +78,7 @@ def changed(path: Path, name: str, change: Any) -> Path:
     return path
 
 
+@pytest.mark.promise("sources-18", "xlsx: first sheet only, cells as the texts they show")
 def test_cells_are_read_as_the_texts_they_show(tmp_path: Path) -> None:
     values = [
         "文",
@@ -122,6 +123,7 @@ def test_cells_are_read_as_the_texts_they_show(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.proves("sources-18")
 def test_a_sheet_is_cleaned_like_any_extract_and_a_record_is_its_row_less_the_header(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ NAMES = {
 }
 
 
+@pytest.mark.proves("points-116")
 @pytest.mark.parametrize(
     ("text", "sql"),
     [
@@ -51,6 +52,9 @@ def test_what_the_language_says(text: str, sql: str) -> None:
     )
 
 
+@pytest.mark.promise("sources-154", "declared expressions parsed, rebuilt, names checked")
+@pytest.mark.promise("points-12", "No SQL in a table: conditions are a closed language")
+@pytest.mark.promise("points-120", "Closed language: unknown name or function refused at its place")
 @pytest.mark.parametrize(
     ("text", "part"),
     [

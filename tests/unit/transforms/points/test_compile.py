@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+import pytest
 import sqlglot
 from sqlglot import exp
 
@@ -33,6 +34,8 @@ def events(section: str = "base", **around: str) -> dict[str, object]:
     return line(ONE, fact="events", section=section, **around)
 
 
+@pytest.mark.promise("points-44", "Groups in groups in sections, sum or highest, inner cap first")
+@pytest.mark.promise("outputs-68", "Groups and sections cap from the inside out")
 def test_groups_cap_from_the_inside_out() -> None:
     city = version(
         {"a": months("inner"), "b": events("inner"), "c": line(ONE, fact="age", section="outer")},
@@ -49,6 +52,7 @@ def test_groups_cap_from_the_inside_out() -> None:
     assert [row["base_points"] for row in score(people, city)] == [9, 10, 3]
 
 
+@pytest.mark.proves("points-44")
 def test_a_group_may_take_the_highest() -> None:
     city = version(
         {"a": months("best"), "b": events("best", cap="4"), "c": line(ONE, fact="age")},
@@ -58,6 +62,16 @@ def test_a_group_may_take_the_highest() -> None:
     assert [row["base_points"] for row in score(people, city)] == [5, 6]
 
 
+@pytest.mark.promises(
+    {
+        "points-46": "Section = least(cap, sum); without a cap the plain sum",
+        "points-47": "Deductions are positive numbers in the section that is subtracted",
+        "points-48": (
+            "common = sections that add - deductions; total = common + district, may be negative"
+        ),
+        "outputs-42": "Sections are capped sums, the total their sum",
+    }
+)
 def test_sections_are_capped_sums_and_deductions_are_taken_off_below_zero() -> None:
     sections = {"base": {"title": "基", "cap": "10"}, "minus": {"title": "扣", "subtract": "true"}}
     city = version(
@@ -84,6 +98,15 @@ def district(**indicators: object) -> object:
     return version(indicators, {"district": {"title": "个性分", "cap": "8"}})
 
 
+@pytest.mark.promises(
+    {
+        "points-49": "district = least(cap, indicators of the residence district only)",
+        "outputs-69": "District points count in that district only",
+        "outputs-110": "District indicators are null for other districts' residents",
+        "outputs-111": "policy_city and policy_district are the versions' dates",
+    }
+)
+@pytest.mark.proves("points-108")
 def test_district_points_are_for_residents_only_and_awards_for_their_district() -> None:
     award = line(
         {"each": {"pro_rata": "true", "points": "1"}}, fact="award:x", section="district", cap="5"
@@ -114,6 +137,9 @@ def test_district_points_are_for_residents_only_and_awards_for_their_district() 
     ]
 
 
+@pytest.mark.promise("outputs-70", "A correction changes an indicator")
+@pytest.mark.promise("outputs-112", "corrected: target, case, before; null before for facts")
+@pytest.mark.proves("sources-95")
 def test_a_corrected_indicator_has_its_value_before_the_caps_of_groups_and_sections() -> None:
     city = version({"a": months(cap="5"), "b": events()}, {"base": {"title": "基", "cap": "10"}})
     tables = {DISTRICT: district(x=events("district"))}
@@ -158,6 +184,7 @@ def test_a_correction_overrules_guard_and_cap() -> None:
     assert score([person], city, corrected=("a",))[0]["a_points"] == 6
 
 
+@pytest.mark.promise("outputs-109", "Columns of scores in their order, with exact types")
 def test_columns_stand_in_the_order_of_the_contract_with_exact_types() -> None:
     city = version(
         {"a": months(), "b": events("minus")},
@@ -196,6 +223,10 @@ def house_statements() -> list[str]:
     return statements
 
 
+@pytest.mark.promise(
+    "outputs-29", "Points: one compiled statement, one column per indicator, sums, total"
+)
+@pytest.mark.proves("outputs-44")
 def test_the_houses_statements_are_projections_only_and_spark_can_parse_them() -> None:
     for statement in house_statements():
         tree = sqlglot.parse_one(statement, dialect="duckdb")

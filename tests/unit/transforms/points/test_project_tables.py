@@ -25,6 +25,9 @@ def tables() -> dict[str, PointsTable]:
     return {table.authority: table for table in load_tables(HOUSE_TABLES, FACTS, HOUSE_DISTRICTS)}
 
 
+@pytest.mark.promise(
+    "points-1", "One YAML file for the city and each district; a missing or surplus file is refused"
+)
 def test_the_city_and_every_district_have_a_table_of_their_own_whose_versions_follow_one_another(
     tables: dict[str, PointsTable],
 ) -> None:
@@ -40,6 +43,7 @@ def test_the_city_and_every_district_have_a_table_of_their_own_whose_versions_fo
         )
 
 
+@pytest.mark.promise("points-106", "Cap 30 from 2021-09-08, 50 from 2022-04-01, all ten")
 @pytest.mark.parametrize(
     ("day", "cap"), [("2021-09-08", 30), ("2022-03-31", 30), ("2022-04-01", 50)]
 )
@@ -58,6 +62,7 @@ def test_all_examples_hold(
     assert find_gaps(list(tables.values()), FACTS) == []
 
 
+@pytest.mark.proves("points-10", "outputs-180")
 def test_a_change_of_one_line_is_found_by_its_examples(
     tmp_path: Path, engine: duckdb.DuckDBPyConnection
 ) -> None:
@@ -117,6 +122,11 @@ def test_an_example_without_what_the_condition_asks_for_is_told_so(
     }
 
 
+@pytest.mark.promise(
+    "points-3", "In force is the newest version begun on or before the scoring date"
+)
+@pytest.mark.promise("points-4", "A scoring date before the first version is an error, code 10")
+@pytest.mark.promise("outputs-14", "Policy writer: dates a version")
 def test_the_version_in_force_is_the_newest_that_has_begun(tables: dict[str, PointsTable]) -> None:
     city = tables["city"]
     assert city.in_force(dt.date(2021, 9, 30)).begins == dt.date(2021, 9, 8)
@@ -127,6 +137,7 @@ def test_the_version_in_force_is_the_newest_that_has_begun(tables: dict[str, Poi
     assert refused.value.code is ExitCode.DECLARATIONS
 
 
+@pytest.mark.promise("points-5", "A later version takes over what it does not change (`as_in`)")
 def test_indicators_taken_over_keep_what_was_not_replaced(tables: dict[str, PointsTable]) -> None:
     before, after = tables["city"].versions
     assert (before.indicators["job_creation"].cap, after.indicators["job_creation"].cap) == (10, 20)
@@ -135,6 +146,7 @@ def test_indicators_taken_over_keep_what_was_not_replaced(tables: dict[str, Poin
     assert after.indicators["honours"].section == "city"
 
 
+@pytest.mark.promise("points-20", "What counts as changed is what is said, not how it is written")
 def test_the_hash_is_of_what_is_said_and_not_of_how(tables: dict[str, PointsTable]) -> None:
     rule = {"each": {"unit": "12", "points": "2"}}
     base = version({"x": line(rule, fact="months", cap="10"), "y": line(rule, fact="months")})

@@ -5,9 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+import pytest
+
 from tests.support.policy_writing import given, points
 
 
+@pytest.mark.promise("points-23", "bands: both ends, or upper end excluded; outside 0")
+@pytest.mark.promise("points-39", "A null or absent fact gives 0 with every rule")
 def test_bands_hold_both_ends_or_exclude_the_upper_one() -> None:
     rule = {
         "bands": [
@@ -23,6 +27,9 @@ def test_bands_hold_both_ends_or_exclude_the_upper_one() -> None:
     )
 
 
+@pytest.mark.promise(
+    "points-25", "slope: named direction, full units, constant on the other side, 0 outside"
+)
 def test_slope_rises_below_its_start_and_is_constant_above() -> None:
     rule = {
         "slope": {
@@ -42,6 +49,7 @@ def test_slope_rises_below_its_start_and_is_constant_above() -> None:
     )
 
 
+@pytest.mark.proves("points-25")
 def test_slope_counts_full_units_and_may_fall_below_zero() -> None:
     rule = {
         "slope": {"start": "30", "points": "1", "each": "-0.75", "direction": "above", "unit": "2"}
@@ -50,12 +58,14 @@ def test_slope_counts_full_units_and_may_fall_below_zero() -> None:
     given(rule, "hours", {"31.99": "1", "32.00": "0.25"})
 
 
+@pytest.mark.promise("points-27", "levels: listed value to points, others 0")
 def test_levels_give_nothing_to_a_level_not_listed() -> None:
     rule = {"levels": {"bachelor": "18", "master": "22"}}
     people = [{"degree": level} for level in ("none", "college", "bachelor", "master", None)]
     assert points(rule, people, fact="degree") == ["0.00", "0.00", "18.00", "22.00", "0.00"]
 
 
+@pytest.mark.promise("points-28", "each: full units, or pro rata per 1")
 def test_each_counts_full_units() -> None:
     given(
         {"each": {"unit": "12", "points": "2"}},
@@ -73,12 +83,15 @@ def test_each_floors_decimals_exactly() -> None:
     given({"each": {"unit": "0.1", "points": "1"}}, "hours", {"0.3": "3", "0.29": "2"})
 
 
+@pytest.mark.promise("points-45", "Two decimals, half up, once, after the cap")
+@pytest.mark.proves("points-28")
 def test_each_pro_rata_rounds_halves_up_once_after_the_cap() -> None:
     rule = {"each": {"pro_rata": "true", "points": "0.25"}}
     given(rule, "hours", {"0.02": "0.01", "0.01": "0", "10.1": "2.53", "10.01": "2.5", None: "0"})
     given(rule, "hours", {"1000": "12.35"}, cap="12.345")
 
 
+@pytest.mark.promise("points-29", "each from a start with its own first points")
 def test_each_from_a_start_has_its_own_first_points() -> None:
     rule = {"each": {"unit": "100", "points": "0.5", "start": "200", "first": "1"}}
     given(
@@ -90,6 +103,7 @@ def test_each_from_a_start_has_its_own_first_points() -> None:
     given(rule, "hours", {"9.99": "0", "10": "2", "15": "2.5"})
 
 
+@pytest.mark.promise("points-30", "tiers: whole or marginal, the mode must be named")
 def test_tiers_take_the_reached_rate_for_all_units_or_only_for_their_own() -> None:
     rates = [{"from": "1", "points": "4"}, {"from": "5", "points": "6"}]
     given(
@@ -123,6 +137,7 @@ def test_tiers_begin_with_their_first_rate_and_count_full_units() -> None:
     )
 
 
+@pytest.mark.promise("points-31", "steps: highest or sum, the mode must be named")
 def test_steps_give_the_highest_mark_reached_or_all_of_them() -> None:
     marks = {"36": "5", "60": "8", "120": "16"}
     given(
@@ -137,6 +152,7 @@ def test_steps_give_the_highest_mark_reached_or_all_of_them() -> None:
     )
 
 
+@pytest.mark.promise("points-32", "by_count: points by how often, the last for more")
 def test_by_count_gives_points_by_how_often_and_the_last_for_more() -> None:
     given(
         {"by_count": {"1": "10", "2": "30", "3": "50"}},
@@ -145,6 +161,7 @@ def test_by_count_gives_points_by_how_often_and_the_last_for_more() -> None:
     )
 
 
+@pytest.mark.promise("points-33", "flat: when a yes/no fact holds")
 def test_flat_needs_a_true_fact() -> None:
     assert points(
         {"flat": "10"}, [{"held": held} for held in (True, False, None)], fact="held"
@@ -155,6 +172,9 @@ def test_flat_needs_a_true_fact() -> None:
     ]
 
 
+@pytest.mark.promise(
+    "points-34", "per_year: a rule in every calendar year, yearly cap, years added"
+)
 def test_per_year_caps_each_calendar_year_and_forgets_older_ones() -> None:
     rule = {"per_year": {"cap": "5", "years": "3", "rule": {"each": {"unit": "10", "points": "1"}}}}
 
@@ -182,6 +202,7 @@ def test_per_year_caps_each_calendar_year_and_forgets_older_ones() -> None:
     ]
 
 
+@pytest.mark.promise("points-36", "counts: each occurrence over a family of counts")
 def test_counts_add_up_over_their_family() -> None:
     people = [
         {"events": 2, "others": 1},
@@ -197,6 +218,7 @@ def test_counts_add_up_over_their_family() -> None:
     ]
 
 
+@pytest.mark.promise("points-37", "table: two facts, by levels or bands")
 def test_table_takes_levels_and_bands() -> None:
     table = {
         "down": {"fact": "degree"},
@@ -226,6 +248,9 @@ def test_table_takes_levels_and_bands() -> None:
     ]
 
 
+@pytest.mark.promise(
+    "points-42", "`when` / `unless`: fact or comparison; only true counts; whole value then"
+)
 def test_guards_hold_only_when_they_are_true() -> None:
     people = [
         {"age": 20, "months": months, "held": held}
@@ -251,6 +276,7 @@ def test_a_guard_may_look_at_the_scoring_date() -> None:
     ]
 
 
+@pytest.mark.promise("points-43", "`at_most` limits one fact by another")
 def test_at_most_takes_the_lesser_fact_and_knows_nothing_without_both() -> None:
     people = [
         {"months": months, "insured": insured}

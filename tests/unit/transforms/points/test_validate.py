@@ -91,6 +91,18 @@ MISTAKES = {
 }  # fmt: skip
 
 
+@pytest.mark.promises(
+    {
+        "sources-135": "a writer's every mistake, all at once, with file, line, key",
+        "points-9": "`values` is published or illustrative, nothing else",
+        "points-13": "Names that collide (`base`, `total`, a section of any version) are refused",
+        "points-24": "bands that overlap are refused at load",
+        "points-26": "slope without a direction is refused",
+        "points-38": "One fact and exactly one rule (table two, counts a family)",
+        "outputs-12": "Policy writer: one text file, no key silently ignored",
+    }
+)
+@pytest.mark.proves("points-8", "points-30", "points-47")
 @pytest.mark.parametrize("kind", MISTAKES)
 def test_each_mistake_gives_one_message_at_its_line(kind: str, tmp_path: Path) -> None:
     old, new, key, meant = MISTAKES[kind]
@@ -124,6 +136,7 @@ GRID = {
 EACH = {"each": {"unit": "1", "points": "1"}}
 
 
+@pytest.mark.promise("points-35", "per_year takes any number rule inside, no other")
 @pytest.mark.parametrize(
     ("rule", "fact", "place", "meant"),
     [
@@ -200,6 +213,11 @@ def test_a_sound_table_has_no_problems_and_takes_over_what_a_later_version_leave
     assert after.model_copy(update={"cap": before.cap}) == before
 
 
+@pytest.mark.promise(
+    "points-14",
+    "Unknown key, fact, level, place; double key; overlap; bad date: refused, all at once",
+)
+@pytest.mark.proves("points-1")
 def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     text = SOUND
     kinds = (
@@ -235,6 +253,7 @@ def test_a_file_that_is_no_table_gives_one_message(text: str, tmp_path: Path) ->
     assert len(problems(tmp_path)) == 1
 
 
+@pytest.mark.proves("points-15")
 def test_a_gap_between_bands_is_a_warning_on_facts_with_decimals_only(tmp_path: Path) -> None:
     write(tmp_path, SOUND)
     assert find_gaps(load(tmp_path), FACTS) == []
@@ -246,6 +265,7 @@ def test_a_gap_between_bands_is_a_warning_on_facts_with_decimals_only(tmp_path: 
     assert find_gaps(load(tmp_path), FACTS) == []
 
 
+@pytest.mark.proves("points-15")
 def test_a_gap_between_the_named_ranges_of_a_table_is_a_warning_too(tmp_path: Path) -> None:
     table = "{down: {fact: degree}, across: {fact: hours, bands: {many: {from: 6}, few: {to: 5}}}, points: {master: {few: 1}}}"
     write(tmp_path, SOUND.replace(DEGREE, f"rule: {{table: {table}}}"))

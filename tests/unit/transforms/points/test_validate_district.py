@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.policy_writing import DISTRICT, SOUND, problems, write
 
 HEAD, _, _ = SOUND.partition("    versions:")
@@ -29,6 +31,7 @@ DISTRICT_TABLE = (
 )
 
 
+@pytest.mark.proves("points-50")
 def test_a_district_has_exactly_one_section(tmp_path: Path) -> None:
     write(tmp_path, SOUND)
     write(tmp_path, DISTRICT_TABLE, DISTRICT)

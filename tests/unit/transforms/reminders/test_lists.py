@@ -9,11 +9,14 @@ import datetime as dt
 import hashlib
 import hmac
 
+import pytest
+
 from expectations.month import Month
 from tests.support.services_town import KEY, Town, child, resident
 from transforms.reminders.build import REMINDER_COLUMNS
 
 
+@pytest.mark.proves("points-162", "points-169")
 def test_a_list_tells_of_a_child_without_naming_it(town: Town) -> None:
     due = [child(1, "primary", 2022), child(2, "primary", 2022), child(3, "junior_middle", 2022)]
     who = resident(
@@ -25,6 +28,7 @@ def test_a_list_tells_of_a_child_without_naming_it(town: Town) -> None:
     assert not any(one["child"] in str(row) for one in due for row in found)
 
 
+@pytest.mark.proves("points-166")
 def test_service_reached_compares_with_the_revision_in_force(town: Town) -> None:
     short, reached = (
         resident(1, "330206", "79", insured_now=True),
@@ -35,6 +39,7 @@ def test_service_reached_compares_with_the_revision_in_force(town: Town) -> None
     assert town.kinds("2021-11", reached) == []
 
 
+@pytest.mark.proves("points-170")
 def test_a_name_is_only_a_name_and_no_text_holds_an_id_or_a_phone(town: Town) -> None:
     (row,) = town.publish("2021-10", resident(residence_months=6, name="张{name}'三"))
     assert row["text"].startswith("张**：您在本市登记居住已满6个月")
@@ -42,12 +47,18 @@ def test_a_name_is_only_a_name_and_no_text_holds_an_id_or_a_phone(town: Town) ->
     assert row["resident_id"] not in row["text"] and row["phone"] not in row["text"]
 
 
+@pytest.mark.promise(
+    "points-169", "reminder_id: HMAC of kind, resident, cycle; the cycle is not written"
+)
 def test_the_identity_is_a_keyed_hash_of_kind_resident_and_cycle(town: Town) -> None:
     (row,) = town.publish("2021-10", resident(residence_months=6))
     message = f"permit_application|{row['resident_id']}|once"
     assert row["reminder_id"] == hmac.new(KEY, message.encode(), hashlib.sha256).hexdigest()
 
 
+@pytest.mark.promise("points-168", "Columns, in order; added_in is the revision")
+@pytest.mark.promise("points-173", "An empty list is a file with its header")
+@pytest.mark.promise("outputs-86", "reminders/ are identified, with their columns")
 def test_a_list_has_its_columns_and_an_empty_one_too(town: Town) -> None:
     (row,) = town.publish("2021-10", resident(residence_months=6))
     assert list(row) == list(REMINDER_COLUMNS)

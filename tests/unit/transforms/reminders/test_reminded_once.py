@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from expectations.month import Month
 from tests.support.services_town import STANDING, Town, resident
 from transforms.reminders.build import may_add_reminders
@@ -19,6 +21,7 @@ def repeating(months: int) -> list[StandingReminder]:
     ]
 
 
+@pytest.mark.promise("points-155", "A re-run keeps the replaced list and marks what it adds")
 def test_a_rerun_keeps_the_list_and_marks_what_it_adds(town: Town) -> None:
     first = town.publish("2021-10", NEWCOMER)
     again = town.publish("2021-10", NEWCOMER, SECOND)
@@ -30,6 +33,7 @@ def test_a_rerun_keeps_the_list_and_marks_what_it_adds(town: Town) -> None:
     )
 
 
+@pytest.mark.proves("points-155")
 def test_a_rerun_keeps_what_no_longer_holds(town: Town) -> None:
     """The message has gone out: a list that forgot it would be wrong."""
     first = town.publish("2021-10", NEWCOMER)
@@ -38,6 +42,9 @@ def test_a_rerun_keeps_what_no_longer_holds(town: Town) -> None:
     assert town.publish("2021-10") == first
 
 
+@pytest.mark.promise(
+    "points-154", "Told = in any published revision, replaced too, of another month"
+)
 def test_what_only_a_replaced_revision_told_is_told(town: Town) -> None:
     """Even if the revision in force had lost it: no list of another month is overlooked."""
     town.publish("2021-09")
@@ -48,6 +55,7 @@ def test_what_only_a_replaced_revision_told_is_told(town: Town) -> None:
     assert town.publish("2021-11", NEWCOMER) == []
 
 
+@pytest.mark.proves("points-158")
 def test_tells_only_the_newest_month() -> None:
     october, november, december = Month.span(Month.parse("2021-10"), Month.parse("2021-12"))
     assert (
@@ -63,6 +71,7 @@ def test_tells_only_the_newest_month() -> None:
     )
 
 
+@pytest.mark.proves("points-153")
 def test_repeat_looks_at_later_months_too(tmp_path: Path) -> None:
     town = Town(tmp_path, standing=repeating(3))
     town.publish("2021-12", NEWCOMER)

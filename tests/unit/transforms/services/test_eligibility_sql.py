@@ -70,6 +70,10 @@ def outcome(found: list[dict[str, Any]], service: str) -> Any:
     return row and (row["eligible"] or row["points_short"])
 
 
+@pytest.mark.promise(
+    "points-128", "The seven columns and their types; points_short 0 when eligible"
+)
+@pytest.mark.promise("outputs-82", "eligibility is pseudonymous, with its columns")
 def test_a_row_has_its_columns_with_their_types(connection: duckdb.DuckDBPyConnection) -> None:
     assert one(decide(connection, resident(1, "330212", "60", **RENTER)), "rent_subsidy") == {
         "month": dt.date(2021, 10, 1),
@@ -82,6 +86,7 @@ def test_a_row_has_its_columns_with_their_types(connection: duckdb.DuckDBPyConne
     }
 
 
+@pytest.mark.proves("points-119", "points-126")
 @pytest.mark.parametrize(
     "lacking",
     [
@@ -148,6 +153,8 @@ def test_rows_are_sorted_by_district_resident_and_service(
     ]  # fmt: skip
 
 
+@pytest.mark.promise("points-118", "Each condition has its Chinese sentence of what is lacking")
+@pytest.mark.proves("points-131")
 def test_lacking_names_every_requirement_with_its_truth(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
@@ -210,6 +217,7 @@ def test_the_statement_can_be_carried_to_spark(connection: duckdb.DuckDBPyConnec
     assert sqlglot.parse_one(spark[0], read="spark")
 
 
+@pytest.mark.proves("points-124")
 def test_the_examples_beside_the_declarations_hold(connection: duckdb.DuckDBPyConnection) -> None:
     assert check_service_examples(connection, DATA / "services", SERVICES, KNOWN) == []
     assert check_reminder_examples(connection, DATA / "reminders", STANDING, KNOWN) == []

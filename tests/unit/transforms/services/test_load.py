@@ -58,12 +58,19 @@ def test_the_versions_of_a_service_follow_one_another_and_name_known_districts()
         assert named <= {"default", *REFERENCE.districts}, service.service
 
 
+@pytest.mark.promise(
+    "points-151", "Services declare theirs, the rest stand in data/reminders/; a kind stands once"
+)
 def test_a_kind_of_reminder_belongs_to_services_or_stands_alone() -> None:
     of_services = {service.reminder.kind for service in SERVICES if service.reminder}
     assert {"school_enrolment", "rent_subsidy"} <= of_services
     assert of_services.isdisjoint(reminder.kind for reminder in STANDING)
 
 
+@pytest.mark.promise(
+    "points-125", "Published or illustrative, here by part (districts, conditions, points, amount)"
+)
+@pytest.mark.promise("points-141", "Only the 40 % and 鄞州 are published")
 def test_of_the_rent_subsidy_the_forty_per_cent_and_the_district_are_published_and_the_rest_is_not() -> (
     None
 ):
@@ -72,6 +79,8 @@ def test_of_the_rent_subsidy_the_forty_per_cent_and_the_district_are_published_a
     assert first["school_enrolment"].illustrative == ["districts", "conditions", "points"]
 
 
+@pytest.mark.promise("sources-136", "a writer's mistakes in services, settings")
+@pytest.mark.proves("points-114")
 @pytest.mark.parametrize(
     ("old", "new", "key", "word"),
     [
@@ -116,6 +125,7 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.proves("points-122")
 def test_versions_ascend_and_a_mistake_taken_over_is_told_once_where_it_stands(
     tmp_path: Path,
 ) -> None:
@@ -144,6 +154,7 @@ def test_a_folder_that_is_not_there_is_no_empty_folder(tmp_path: Path) -> None:
     assert load_reminders_of(tmp_path / "reminders") == []
 
 
+@pytest.mark.proves("points-151")
 def test_a_standing_reminder_cannot_take_the_kind_of_a_service(tmp_path: Path) -> None:
     folder = copy_declarations(
         tmp_path,
@@ -196,6 +207,7 @@ reminder:
 """
 
 
+@pytest.mark.proves("points-111")
 def test_a_new_service_with_its_reminder_is_one_new_file(tmp_path: Path) -> None:
     folder = tmp_path / "services"
     shutil.copytree(DATA / "services", folder)
