@@ -51,7 +51,7 @@ InboxOption = Annotated[
 AllowOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--allow-missing", metavar="SOURCE=REASON", help="允许某来源缺月，须写明原因；可重复"
+        "--allow-missing", metavar="SOURCE=REASON", help="准许某来源缺报，须写明原因；可重复"
     ),
 ]
 

@@ -132,7 +132,7 @@ def catalogue(
     root: RootOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """重新生成 catalogue.duckdb（搬动根目录之后用）。
+    """重新生成 catalogue.duckdb（迁移根目录之后使用）。
 
     例：jifen catalogue --as-seen-from /mnt/jifen
     """

@@ -86,7 +86,7 @@ def _inputs(run: RunContext) -> dict[str, dict[str, Any]]:
         "交付": {
             f"{item['source']} {item['month']}": item["content"] for item in list_received(run)
         },
-        "缺数说明": {
+        "缺报说明": {
             name: str(served.missing) for name, served in run.served.items() if served.missing
         },
         "积分表": {name: version.hash for name, version in house.in_force(month).items()},

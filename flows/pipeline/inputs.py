@@ -74,7 +74,9 @@ def reject_repeated_increment(received: Iterable[Delivery], delivery: Delivery, 
 
 def _missing(source: Source, gaps: Sequence[Month], *, allowable: bool) -> JifenError:
     name = source.source
-    hint = f"请部门补交，放入收件夹 {gaps[0]}/{name}.csv（或 .parquet、.xlsx、同名文件夹）后再运行"
+    hint = (
+        f"请部门补交，放入收件目录 {gaps[0]}/{name}.csv（或 .parquet、.xlsx、同名文件夹）后再运行"
+    )
     if allowable:
         hint += f"；确实没有时用 --allow-missing {name}=原因"
     return JifenError(

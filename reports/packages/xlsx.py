@@ -1,7 +1,7 @@
 """XLSX lists: every cell is text, so that nothing is changed and nothing runs.
 
 XlsxWriter makes the workbook; the engine writes the lines of its sheet, a fifth of the work of writing them cell by
-cell in Python (docs/developing/benchmarks.md).
+cell in Python (docs/developing/decisions/0011-packages-by-the-engine.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cases on services and reminders: a fragment of a declaration, and a table of people that both engines decide.
 
 A table with a column `eligible` asks who qualifies; one with a column `run` runs months one after the other and asks who
-is told. Consecutive rows with the same `run` are one run: `2021-10`, `2021-10 重跑`, `2021-10 补跑` (a backfill that
+is told. Consecutive rows with the same `run` are one run: `2021-10`, `2021-10 重新运行`, `2021-10 补充运行` (a backfill that
 goes on), `2021-10 --send`. The same letter under `who` is the same person. Keys that a fragment leaves out are filled in.
 """
 
@@ -154,7 +154,7 @@ def build_lists(case: Case, reference: Reference, folder: Path) -> Iterator[Any]
     town = Town(folder / "town", services, standing, reference)
     plain = PlainTown(services, standing, KEY, FACTS, reference.districts, calendar)
     for run, rows in _runs(case.rows):
-        month, how = run[:7], {"last": "补跑" not in run, "send": "--send" in run}
+        month, how = run[:7], {"last": "补充运行" not in run, "send": "--send" in run}
         people = [who for _, who in rows]
         yield rows, town.publish(month, *people, **how), plain.publish(month, *people, **how)
 

@@ -167,7 +167,7 @@ def _view_staged(session: Session, superseded: str) -> None:
 def _stage_part(session: Session, job: CleaningJob, index: int, path: Path, work: Path) -> OpenPart:
     """Type one raw part: all of it, and once more the few rows that turn out to have a fault, to tell which.
 
-    So sound rows are written once, as they stay (docs/developing/benchmarks.md).
+    So sound rows are written once, as they stay (docs/developing/decisions/0010-valid-rows-written-once.md).
     """
     sound, faulty = (work / kind / f"{index:05d}.parquet" for kind in ("clean", INVALID))
     part = _write_rows(session, job, index, path, sound)

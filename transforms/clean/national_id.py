@@ -51,7 +51,7 @@ def check_character_sql(person: str) -> str:
     It follows from the sum of the digits, each times 2 ** (its place from the right, from 1), modulo 11. A digit is the
     number that ends with it, less ten times the number before, and modulo 11 that is: plus the number before. So instead
     of the digits these numbers are added, every one but the whole with the weights of two neighbours: 2 ** k + 2 ** (k + 1).
-    A quarter of the work of taking the digits one by one (docs/developing/benchmarks.md).
+    A quarter of the work of taking the digits one by one (docs/developing/decisions/0014-small-optimisations.md).
     """
     shorter = "".join(f" + {person} // {10**k} * {3 * 2**k % 11}" for k in range(1, 17))
     return f"substr('{_CHECK_CHARACTERS}', CAST(({person} * 2{shorter}) % 11 AS INTEGER) + 1, 1)"

@@ -2,7 +2,7 @@
 
 Nearly everyone lives in the district where they lived. In both months' scores their rows follow each other in the same
 order, so they are compared side by side as they are read: all columns need neither be joined nor sorted, which took
-twice the work (docs/developing/benchmarks.md). Who came, left or moved stands apart: they are found by their keys alone.
+twice the work (docs/developing/decisions/0005-aligned-tables.md). Who came, left or moved stands apart: they are found by their keys alone.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from transforms.engine.sql import sql_literal
 # Level 1: on the published tables a fifth less work than the default level, and files no larger.
 # Row groups of the engine's own size: a thread that has none left to compress does not wait long
 # for the other's last one. A dictionary of more values seldom pays, and is given up at a fifth of
-# the engine's own limit (docs/developing/benchmarks.md).
+# the engine's own limit (docs/developing/decisions/0013-parquet-settings.md).
 _ROW_GROUPS = "ROW_GROUP_SIZE 122880, DICTIONARY_SIZE_LIMIT 5000"
 PARQUET = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, {_ROW_GROUPS}"
 INTERMEDIATE_PARQUET = f"FORMAT parquet, COMPRESSION snappy, {_ROW_GROUPS}"

@@ -1,7 +1,7 @@
 """More people than fit into memory: the fact table is made in stretches of its order, some districts after the others.
 
 What is known of people is put down by district first, so that each stretch reads its own alone. Otherwise everyone would
-have to be joined before anyone could be sorted, and the whole table be written twice (docs/developing/benchmarks.md).
+have to be joined before anyone could be sorted, and the whole table be written twice (docs/developing/decisions/0004-district-batches.md).
 """
 
 from __future__ import annotations

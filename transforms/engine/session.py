@@ -114,7 +114,7 @@ class Session:
 
         On its own the engine takes what a condition leaves of the registry for a fifth of it, and
         hashes that, with names, phones and all: with little memory a sixth more work
-        (docs/developing/benchmarks.md).
+        (docs/developing/decisions/0014-small-optimisations.md).
         """
         self.execute("SET disabled_optimizers = 'build_side_probe_side'")
         try:

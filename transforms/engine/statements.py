@@ -15,8 +15,8 @@ from transforms.engine.parquet import INTERMEDIATE_PARQUET, read_folder_sql
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 
-# So many rows to group, or so many people to join, are a part; so many people are a stretch. Half of 230 million postings
-# takes 13 s and 0.7 GB, all of them at once 95 s and 19 GB on disk, for they just do not fit (docs/developing/benchmarks.md).
+# At most so many rows to group, or people to join, are a partition; at most so many people are a
+# district batch: docs/developing/decisions/0003-hash-partitions.md, 0004-district-batches.md.
 MAX_PARTITION_ROWS, MAX_BATCH_PEOPLE = 128_000_000, 5_500_000
 # Not the last digits of the person: they tell men from women, and may come in fours. As UBIGINT, for else the engine
 # divides numbers of 128 bits, which takes longer than all the rest.

@@ -2,7 +2,7 @@
 
 A person's months are two words of 120 bits, counted back from the last month that a posting may be for: bit i of word
 w is the month 120 w + i before it. `bit_or` over the postings then answers distinct months, gap and run at once.
-Counting distinct months instead takes four times as long and eight times the memory (docs/developing/benchmarks.md). Months
+See docs/developing/decisions/0001-month-bitmaps.md. Months
 further back than both words are few: they are kept as a list. So are months with a reversal: whether they stand is
 worked out from their own postings.
 

@@ -37,7 +37,7 @@ def _registered(source: Source, stretch: Sequence[str]) -> str:
 
     Its two padded keys are bound as $outer and $inner. Whoever is in `known` (person, resident_key, district) has theirs from
     there: nearly everyone has been scored the month before, and to look it up takes a quarter of the work
-    (docs/developing/benchmarks.md). Of a stretch only those are looked up who have not moved into it.
+    (docs/developing/decisions/0006-hmac-pseudonyms.md). Of a stretch only those are looked up who have not moved into it.
     """
     assert source.spine
     spine = source.spine
