@@ -25,8 +25,8 @@ def to_usage_error(error: TyperException) -> JifenError:
     context, parameter = getattr(told, "ctx", None), getattr(told, "param", None)
     hint = f"用法见 {context.command_path if context else 'jifen'} --help"
     if parameter is None:
-        what, hint = _in_chinese(told)
-        return JifenError(ExitCode.USAGE, what, hint="；".join(filter(None, [hint, hint])))
+        what, meant = _in_chinese(told)
+        return JifenError(ExitCode.USAGE, what, hint="；".join(filter(None, [meant, hint])))
     name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.name.upper()
     if not error.message:
         return JifenError(ExitCode.USAGE, f"缺少 {name}", hint=hint)
