@@ -10,16 +10,21 @@ BIN := .venv/bin
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: help demo test lint lock docs bench peers faults
+.PHONY: help demo test test-rest test-all lint lock docs bench peers faults
 help:  ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 demo: .venv/installed  ## two synthetic months, scored and published under var/demo
 	$(BIN)/jifen demo --residents $(RESIDENTS)
 
+test: .venv/installed  ## what holds between two edits: units, the manual, both engines, one whole month
+	$(BIN)/pytest -m essential --numprocesses auto --dist worksteal
+
 # files in the order of their names: by default those with the fewest tests come last, and these are the longest
-test: .venv/installed  ## everything that must hold
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+test-rest: .venv/installed  ## the rest: whole months, servers, browser, LibreOffice, faults
+	$(BIN)/pytest -m "not essential" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+test-all: test test-rest  ## everything that must hold
 
 lint: .venv/installed  ## style, format and types
 	$(BIN)/ruff check .

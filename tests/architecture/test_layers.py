@@ -1,97 +1,246 @@
-"""The borders of the house: which room may know which library, and which room may know which other."""
+"""Which package may import which other, and which library."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.imports import PROJECT, imported
+from expectations.source_loader import load_sources
+from tests.support.imports import PROJECT, TOP_FOLDERS, find_imports, list_modules, module_name
 
-ROOMS = ("flows", "reports", "transforms", "expectations", "data")
-MAY_KNOW = {
-    "flows": {"flows", "reports", "transforms", "expectations", "data"},
-    "reports": {"reports", "transforms", "expectations"},
-    "transforms": {"transforms", "expectations"},
-    "expectations": {"expectations"},
-    "data": {"data", "expectations", "transforms"},
+# lowest first: a package, or a module named here, imports only itself and those before it
+LAYERS = (
+    "expectations",
+    "transforms.engine",
+    "transforms.templates",
+    "transforms.clean",
+    "transforms.expressions",
+    "transforms.versions",
+    "transforms.facts",
+    "transforms.outputs",
+    "transforms.points",
+    "transforms.reminders.models",
+    "transforms.services",
+    "transforms.reminders",
+    "transforms.comparison",
+    "reports.titles",
+    "reports.html",
+    "reports.findings",
+    "reports.explain",
+    "reports.catalogue",
+    "reports.packages",
+    "reports.run_report",
+    "reports.diff",
+    "reports.simulation",
+    "data",
+    "flows.city_time",
+    "flows.settings",
+    "flows.project",
+    "flows.storage",
+    "flows.extract",
+    "flows.pipeline",
+    "flows.orchestration",
+    "flows.commands",
+    "flows.cli",
+)
+# imports that go up today; nothing may be added
+VIOLATIONS = {
+    ("transforms.expressions.fact_values", "transforms.points.models"),
+    ("transforms.expressions.fact_values", "transforms.points.rules"),
+    ("transforms.expressions.namespace", "transforms.points.columns"),
+    ("transforms.expressions.namespace", "transforms.points.models"),
+    ("transforms.versions", "transforms.points.scalars"),
+    ("flows.commands.run", "flows.cli.progress"),
+    ("flows.commands.synth", "flows.cli.progress"),
+    ("flows.pipeline.runner", "flows.cli.progress"),
+    ("flows.pipeline.runner", "flows.orchestration.server"),
+    ("flows.storage.incremental_state", "flows.pipeline.context"),
+    ("flows.storage.incremental_state", "flows.pipeline.fingerprints"),
+    ("flows.storage.incremental_state", "flows.pipeline.ingest"),
+}
+# longer than 400 lines today; nothing may be added
+TOO_LONG = {"transforms.clean.readers"}
+# within the dependencies, the packages or modules that may import a library
+LIBRARIES = {
+    "adbc_driver_postgresql": {"flows.extract"},
+    "altair": {"reports.html"},
+    "defusedxml": {"transforms.clean"},
+    "duckdb": {"transforms.engine"},
+    "duckdb_engine": {"expectations.gx_adapter"},
+    "fsspec": {"flows.extract"},
+    "great_expectations": {"expectations.gx_adapter", "expectations.suite"},
+    "jinja2": {"reports.html"},
+    "numpy": set(),
+    "polars": set(),
+    "prefect": {"flows.orchestration"},
+    "pyrage": {"reports.packages"},
+    "python_calamine": {"transforms.clean"},
+    "ruamel": {"expectations.yaml_document"},
+    "s3fs": {"flows.extract"},
+    "sqlalchemy": {"expectations.gx_adapter"},
+    "sshfs": {"flows.extract"},
+    "typer": {"flows.cli"},
+    "uvicorn": {"flows.orchestration"},
+    "vl_convert": {"reports.html"},
+    "xlsxwriter": {"reports.packages"},
 }
 
 
-def modules(room: str) -> Iterator[Path]:
-    yield from sorted((PROJECT / room).rglob("*.py"))
+def is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
 
 
-@pytest.mark.promise("outputs-62", "Each room knows only the rooms below it")
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
-    strangers = {
-        (path.name, name)
-        for path in modules(room)
-        for name in imported(path)
-        if name.split(".")[0] in set(ROOMS) - MAY_KNOW[room]
+def layer_of(module: str) -> int:
+    """Return the place in LAYERS of a module, or of its package."""
+    return max(
+        (n for n, layer in enumerate(LAYERS) if is_in(module, layer)),
+        key=lambda n: len(LAYERS[n]),
+    )
+
+
+def project_imports() -> set[tuple[str, str]]:
+    return {
+        (module_name(file), name)
+        for file in list_modules()
+        for name in find_imports(file)
+        if name.split(".")[0] in TOP_FOLDERS
     }
-    assert not strangers
+
+
+def test_every_module_belongs_to_a_layer() -> None:
+    unplaced = {
+        name
+        for name in map(module_name, list_modules())
+        if name not in TOP_FOLDERS and not any(is_in(name, layer) for layer in LAYERS)
+    }
+    assert unplaced == set(), "add its package to LAYERS"
+
+
+@pytest.mark.promise("outputs-62", "A package imports only packages of the layers below it")
+def test_no_import_goes_up() -> None:
+    upward = {pair for pair in project_imports() if layer_of(pair[0]) < layer_of(pair[1])}
+    assert upward - VIOLATIONS == set()
+    assert VIOLATIONS - upward == set(), "mended: take it out of VIOLATIONS"
+
+
+def test_only_commands_and_the_entry_point_import_orchestration() -> None:
+    users = {
+        importer
+        for importer, name in project_imports() - VIOLATIONS
+        if is_in(name, "flows.orchestration") and not is_in(importer, "flows.orchestration")
+    }
+    assert {name for name in users if not is_in(name, "flows.commands")} <= {"flows.cli.app"}
 
 
 @pytest.mark.promise(
     "outputs-55", "Only `flows/` knows Prefect, only `expectations/` Great Expectations"
 )
-@pytest.mark.parametrize(
-    ("library", "allowed"),
-    [
-        ("prefect", {"flows/orchestration/flow.py", "flows/orchestration/server.py"}),
-        ("great_expectations", {"expectations/gx_adapter.py", "expectations/suite.py"}),
-        ("duckdb", {"transforms/engine/session.py"}),
-    ],
-)
-def test_a_framework_stays_behind_its_door(library: str, allowed: set[str]) -> None:
+@pytest.mark.proves("outputs-57")
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_is_imported_by_its_package_only(library: str) -> None:
     users = {
-        str(path.relative_to(PROJECT))
-        for room in ROOMS
-        for path in modules(room)
-        if any(name.split(".")[0] == library for name in imported(path))
+        module_name(file)
+        for file in list_modules()
+        if any(name.split(".")[0] == library for name in find_imports(file))
     }
-    assert users == allowed
+    outside = {
+        user for user in users if not any(is_in(user, package) for package in LIBRARIES[library])
+    }
+    assert outside == set()
 
 
 @pytest.mark.proves("outputs-57")
-def test_no_room_knows_a_library_of_data_frames() -> None:
+def test_no_step_passes_data_frames() -> None:
     """SQL is the engine's language; what passes between steps are paths and counts."""
-    users = {
-        (path.name, name)
-        for room in ROOMS
-        for path in modules(room)
-        for name in imported(path)
-        if name.split(".")[0] in ("pandas", "polars", "numpy")
+    fetching = {
+        module_name(file)
+        for file in list_modules("flows", "transforms", "expectations", "data")
+        if re.search(r"\.(df|fetchdf|pl)\(", file.read_text("utf-8"))
     }
-    fetched = {
-        path.name
-        for room in ROOMS
-        for path in modules(room)
-        if re.search(r"\.(df|fetchdf|pl)\(", path.read_text("utf-8"))
-    }
-    assert (users, fetched) == (set(), set())
+    assert fetching == set()
 
 
 @pytest.mark.promise("outputs-56", "One module opens DuckDB")
 def test_one_module_opens_duckdb() -> None:
-    openers = {
-        str(path.relative_to(PROJECT))
-        for room in ROOMS
-        for path in modules(room)
-        if re.search(r"duckdb\.connect|duckdb\.sql|duckdb\.query", path.read_text(encoding="utf-8"))
+    opening = {
+        module_name(file)
+        for file in list_modules()
+        if re.search(r"duckdb\.(connect|sql|query)\b", file.read_text("utf-8"))
     }
-    assert openers == {"transforms/engine/session.py"}
+    assert opening == {"transforms.engine.session"}
+
+
+@pytest.mark.promise("sources-2", "no source is special in code")
+def test_no_source_is_special_in_code() -> None:
+    named = {
+        (module_name(file), name)
+        for file in list_modules("flows", "reports", "transforms", "expectations")
+        for name in load_sources().keys()
+        - {"children", "corrections"}  # these are words of other things, too
+        if f'"{name}"' in file.read_text("utf-8")
+    }
+    assert named == set()
+
+
+@pytest.mark.promise(
+    "sources-139", "plain Python, one resident at a time, nothing shared but the models"
+)
+def test_the_reference_shares_nothing_with_the_sql_but_the_declaration_models() -> None:
+    models = {
+        "expectations.month",
+        "expectations.source_model",
+        "transforms.points.rules",
+        "transforms.points.models",
+    }
+    models |= {"transforms.expressions.fact_values", "transforms.services.models"}
+    models |= {"transforms.reminders.models"}
+    used = {
+        (module_name(file), name)
+        for file in list_modules("tests/parity/reference")
+        for name in find_imports(file)
+        if name.split(".")[0] in TOP_FOLDERS and name not in models
+    }
+    assert used == set()
+    assert len(list(list_modules("tests/parity/reference"))) > 5
 
 
 def test_modules_stay_short_enough_to_read() -> None:
+    """Split by subject, never by size: 400 lines are an alarm."""
     long = {
-        str(path.relative_to(PROJECT)): lines
-        for room in (*ROOMS, "tests")
-        for path in modules(room)
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+        module_name(file): lines
+        for file in list_modules()
+        if (lines := len(file.read_text("utf-8").splitlines())) > 400
     }
-    assert not long
+    assert long.keys() - TOO_LONG == set()
+    assert TOO_LONG - long.keys() == set(), "split: take it out of TOO_LONG"
+
+
+def is_shared(name: str) -> bool:
+    return is_in(name, "tests.support") or is_in(name, "tests.parity.reference")
+
+
+def find_foreign_imports(file: Path) -> set[str]:
+    """Return what a module of tests/ imports of tests/ beside its own folder and what is shared."""
+    folder = module_name(file).split(".")[:2]
+    return {
+        name
+        for name in find_imports(file)
+        if is_in(name, "tests")
+        and not is_shared(name)
+        and (name.split(".")[:2] != folder or name.rpartition(".")[2].startswith("test_"))
+    }
+
+
+@pytest.mark.parametrize("file", list(list_modules("tests")), ids=module_name)
+def test_tests_share_code_by_support_only(file: Path) -> None:
+    assert find_foreign_imports(file) == set()
+
+
+def test_every_test_lies_in_the_folder_of_its_kind() -> None:
+    folders = {file.relative_to(PROJECT / "tests").parts[0] for file in list_modules("tests")}
+    assert folders - {"__init__.py", "conftest.py"} == {
+        "acceptance", "architecture", "benchmarks", "cli", "faults", "integrations", "parity",
+        "pipeline", "spec", "support", "unit",
+    }  # fmt: skip

@@ -13,7 +13,7 @@ from flows.extract.base import is_hidden
 from flows.pipeline.context import RunContext
 from flows.project import BUILTIN_SOURCES, load_project
 from flows.settings import OWN_DECLARATIONS, SourceSettings
-from tests.support.imports import PROJECT, imported
+from tests.support.imports import PROJECT
 from tests.support.people import OCTOBER, OTHER, PERSON, facts, person
 from tests.support.programs import child
 from tests.support.world import SOURCES, World
@@ -164,19 +164,6 @@ def test_an_alias_for_what_nobody_declared_is_refused(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.promise("sources-2", "no source is special in code")
-def test_no_source_is_special_in_code() -> None:
-    named = {
-        (path.relative_to(PROJECT).as_posix(), name)
-        for room in ("flows", "reports", "transforms", "expectations")
-        for path in (PROJECT / room).rglob("*.py")
-        for name in SOURCES.keys()
-        - {"children", "corrections"}  # these are words of other things, too
-        if f'"{name}"' in path.read_text(encoding="utf-8")
-    }
-    assert named == set()
-
-
 # --- what is open meanwhile ---
 
 
@@ -235,28 +222,6 @@ def test_a_file_that_a_server_names_outside_its_folder_is_not_asked_for() -> Non
 
 
 # --- the second implementation ---
-
-
-@pytest.mark.promise(
-    "sources-139", "plain Python, one resident at a time, nothing shared but the models"
-)
-def test_the_reference_shares_nothing_with_the_sql_but_the_declaration_models() -> None:
-    models = {
-        "expectations.month",
-        "expectations.source_model",
-        "transforms.points.rules",
-        "transforms.points.models",
-    }
-    models |= {"transforms.expressions.fact_values", "transforms.services.models"}
-    ours = ("expectations", "transforms", "flows", "reports", "data")
-    used = {
-        (path.name, name)
-        for path in (PROJECT / "tests" / "reference").glob("*.py")
-        if not path.name.startswith("test_")
-        for name in imported(path)
-        if name.split(".")[0] in ours and name not in models
-    }
-    assert not used
 
 
 @pytest.mark.proves("sources-1")
