@@ -62,7 +62,7 @@ def _columns(source: Source) -> Any:
 
 
 def _refused(limit: Decimal | float) -> ExpectAtMostFailingRows:
-    what = f"拒收的行不得超过 {float(limit):.2%}（且多于 {SMALL} 行）"
+    what = f"退回的行不得超过 {float(limit):.2%}（且多于 {SMALL} 行）"
     return ExpectAtMostFailingRows(
         counted=_count("reasons IS NOT NULL"),
         tolerated=SMALL,

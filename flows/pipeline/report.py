@@ -124,7 +124,7 @@ def _waiting(run: RunContext) -> Iterator[SourceProgress]:
             yield SourceProgress(name, False, "合格", format_account(own[-1]))
         elif name in stopped:
             yield SourceProgress(
-                name, True, "✖ 未通过" if name in run.served else "✖ 缺月", stopped[name]
+                name, True, "✖ 未通过" if name in run.served else "✖ 缺报", stopped[name]
             )
         elif any(delivery.month == run.month for delivery in list_deliveries(run.root, name)):
             yield SourceProgress(name, False, "已到，尚未检查", None)
@@ -132,6 +132,6 @@ def _waiting(run: RunContext) -> Iterator[SourceProgress]:
             yield SourceProgress(
                 name,
                 False,
-                "未交，沿用以前的月份或准许缺数" if name in run.served else "未收到",
+                "未交，沿用以前的月份或准许缺报" if name in run.served else "未收到",
                 None,
             )

@@ -179,7 +179,7 @@ def _held(now: Manifest) -> str:
     what = f"{now['month']} 已算好，但有 {len(now['held'])} 项与上月相差超出限度，未发布。"
     steps = [
         "先看上列各项，向所列部门核实。",
-        f"数据有误：请部门重新交付，放入收件夹，再运行 jifen run --month {now['month']}。",
+        f"数据有误：请部门重新交付，放入收件目录，再运行 jifen run --month {now['month']}。",
         f"确属实情：运行 jifen run --month {now['month']} --accept 原因，原样发布，不再重算。",
         "在此之前，分析人员和区县看到的仍是以前的月份。",
     ]
@@ -246,7 +246,7 @@ def _incomplete(now: Manifest, names: ReportNames) -> Iterator[str]:
     for source, month in now["carried"].items():
         yield f"{names.source(source)}本月未交，沿用 {month} 的数据。请催交。"
     for source, missing in now["missing"].items():
-        yield f"{names.source(source)}缺 {'、'.join(missing['months'])} 的数据，操作员准许缺数，理由：{missing['reason']}"
+        yield f"{names.source(source)}缺 {'、'.join(missing['months'])} 的数据，操作员准许缺报，理由：{missing['reason']}"
     for source, rows in now["over_quota"].items():
         if rows:
             yield f"{names.source(source)}有 {rows:,} 行超出配额，未计分；明细在该版本的 restricted/over_quota。"

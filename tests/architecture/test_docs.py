@@ -28,6 +28,18 @@ NAMED_FILE = re.compile(
 NAMED_PAGE = re.compile(r"\bdocs/[\w/-]+\.md")
 COMMAND = re.compile(r"\bjifen ([a-z]+)(?![\w-])((?: [^`|\n]*)?)")
 OPTION = re.compile(r"(?<![\w-])--[a-z-]+")
+CHINESE_TERMS = {  # what is no longer written -> the term of the glossary
+    "收件夹": "收件目录",
+    "缺月": "缺报",
+    "缺数": "缺报",
+    "拒收": "退回",
+    "被替代": "被取代",
+    "补跑": "补充运行",
+    "重跑": "重新运行",
+    "搬动": "迁移",
+    "跑完": "运行结束",
+    "够得着": "可申请",
+}
 by_path = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 
 
@@ -107,3 +119,11 @@ def test_every_test_that_a_page_names_exists(name: str) -> None:
         or f"def {test}(" not in (PROJECT / file).read_text(encoding="utf-8")
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("dropped", CHINESE_TERMS)
+def test_users_read_one_chinese_term_for_each_thing(dropped: str) -> None:
+    code = [path for path in CODE if path.suffix == ".py"]
+    policy = sorted(PROJECT.glob("data/*/*.yaml"))
+    found = [path for path in [*PAGES, *code, *policy] if dropped in path.read_text("utf-8")]
+    assert found == [], f"write {CHINESE_TERMS[dropped]}: docs/concepts/glossary.md"

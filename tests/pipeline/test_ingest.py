@@ -64,7 +64,7 @@ def test_every_source_that_lacks_the_month_is_told_at_once(tmp_path: Path) -> No
     error = blocked(world)
     assert error.code == ExitCode.EXTRACT
     assert "（credit）缺少 2021-10" in error.message and "（patents）缺少 2021-10" in error.message
-    assert page(world).count("✖ 缺月") == 2
+    assert page(world).count("✖ 缺报") == 2
 
 
 def test_the_page_shows_every_trouble_and_what_each_department_should_do(world: World) -> None:

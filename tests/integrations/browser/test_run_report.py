@@ -217,7 +217,7 @@ def test_a_month_without_a_source_says_which_one(october_town: World, tmp_path: 
         town.run(NOVEMBER, report_progress=told.append)
     (page,) = town.root.runs.glob(f"*-{NOVEMBER}.html")
     assert f"报告：{page}" in told
-    assert "专利（市场监管）|✖ 缺月|—|—" in rows(text_of(page))
+    assert "专利（市场监管）|✖ 缺报|—|—" in rows(text_of(page))
     assert "学历与职业技能（教育、人社）|已到，尚未检查|—|—" in rows(text_of(page))
 
 

@@ -134,7 +134,7 @@ def refused(rows: int) -> str:
 
 
 BROKEN = [
-    ("volunteer", refused(21), "拒收的行不得超过 2.00%（且多于 20 行）：1,000 行中有 21 行"),
+    ("volunteer", refused(21), "退回的行不得超过 2.00%（且多于 20 行）：1,000 行中有 21 行"),
     ("volunteer", "ALTER TABLE rows DROP district", "声明的列须齐全：缺少 district"),
     ("volunteer", "UPDATE rows SET kind = NULL WHERE record = 3", "类别：必填：1,000 行中有 1 行"),
     (
@@ -165,12 +165,12 @@ BROKEN = [
     (
         "volunteer",
         "UPDATE rows SET event_id = 'E4' WHERE record = 3",
-        "活动编号：合格且未被替代的行不得重复",
+        "活动编号：合格且未被取代的行不得重复",
     ),
     (
         "children",
         "UPDATE rows SET child_id = 33020320150101000, guardian_id = 33020319900101000 WHERE record < 2",
-        "子女身份号码、监护人身份号码：合格且未被替代的行不得重复",
+        "子女身份号码、监护人身份号码：合格且未被取代的行不得重复",
     ),
     (
         "social_security",
