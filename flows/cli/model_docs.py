@@ -1,7 +1,7 @@
-"""Pages about closed models: one table per model, one row per key, from fields and their docstrings.
+"""Pages about models: one table per model, one row per key, from fields and their docstrings.
 
-The docstring of a field is the string literal below it. A field without one has no page: what
-nobody explains is not offered.
+The docstring of a field is the string literal below it, or its entry in the `Attributes:` of its
+class. A field without one has no page: what nobody explains is not offered.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, get_args
@@ -19,6 +19,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 Schema = Mapping[str, Any]
+_ATTRIBUTES = re.compile(r"^Attributes:((?:\n(?:    .*)?)+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ ENGLISH = Wording(
         "boolean": "`true`, `false`",
         "array": "list of {0}",
         "object": "map to {0}",
+        "any": "anything",
     },
 )
 CHINESE = Wording(
@@ -52,19 +54,26 @@ CHINESE = Wording(
         "boolean": "`true`、`false`",
         "array": "{0}的列表",
         "object": "映射（值为{0}）",
+        "any": "任意",
     },
 )
 
 
-def render_models(root: type[BaseModel], wording: Wording) -> str:
-    """Return a section with a table for `root` and every model that its fields lead to."""
+def render_models(
+    root: type[BaseModel], wording: Wording, explained_by: Sequence[type[BaseModel]] = ()
+) -> str:
+    """Return a section with a table for `root` and every model that its fields lead to.
+
+    `explained_by` are models that explain keys of the same names.
+    """
     schema = root.model_json_schema()
+    others = {name: text for model in explained_by for name, text in read_meanings(model).items()}
     parts = []
     for model in collect_models(root):
         own = schema if model is root else schema["$defs"][model.__name__]
-        summary = inspect.cleandoc(model.__doc__ or "")
+        summary = _ATTRIBUTES.sub("", inspect.cleandoc(model.__doc__ or "")).strip()
         parts.append(f"## {model.__name__}\n\n{summary}\n")
-        parts.append(render_table(model, own, wording))
+        parts.append(render_table(model, own, wording, {**others, **read_meanings(model)}))
     return "\n".join(parts)
 
 
@@ -72,6 +81,7 @@ def render_table(
     model: type[BaseModel],
     schema: Schema,
     wording: Wording,
+    meanings: Mapping[str, str],
     defaults: Mapping[str, str] | None = None,
 ) -> str:
     """Return the table of one model: key, meaning, type, default.
@@ -81,11 +91,10 @@ def render_table(
     Raises:
         ValueError: A field has no docstring.
     """
-    meanings = read_field_docstrings(model)
     lines = [f"| {' | '.join(wording.headings)} |", "| --- | --- | --- | --- |"]
     for name, field in model.model_fields.items():
         if name not in meanings:
-            raise ValueError(f"{model.__name__}.{name}: no docstring below the field")
+            raise ValueError(f"{model.__name__}.{name}: no docstring")
         key = field.alias or name
         value = schema["properties"][key]
         default = wording.required if field.is_required() else _default(value)
@@ -103,17 +112,30 @@ def collect_models(root: type[BaseModel]) -> list[type[BaseModel]]:
     return found
 
 
-def read_field_docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """Return field -> the string literal below it, for the fields that have one."""
-    (defined,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    assert isinstance(defined, ast.ClassDef)
-    found = {}
+def read_meanings(model: type[BaseModel]) -> dict[str, str]:
+    """Return field -> its docstring, for the fields of a model and its bases that have one."""
+    found: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if base is not BaseModel and issubclass(base, BaseModel):
+            (defined,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+            assert isinstance(defined, ast.ClassDef)
+            found |= dict(_read_attributes(base)) | dict(_read_literals(defined))
+    return found
+
+
+def _read_attributes(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    section = _ATTRIBUTES.search(inspect.cleandoc(vars(model).get("__doc__") or ""))
+    for entry in re.split(r"\n    (?=\w)", section[1]) if section else ():
+        name, _, text = entry.partition(":")
+        yield name.strip(), " ".join(text.split())
+
+
+def _read_literals(defined: ast.ClassDef) -> Iterator[tuple[str, str]]:
     for field, below in pairwise(defined.body):
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
             continue
         if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-            found[field.target.id] = inspect.cleandoc(str(below.value.value))
-    return found
+            yield field.target.id, " ".join(str(below.value.value).split())
 
 
 def find_models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -134,14 +156,15 @@ def _type(schema: Schema, wording: Wording) -> str:
         ways = [way for way in schema["anyOf"] if way.get("type") != "null"]
         numbers = [way for way in ways if way.get("type") == "number"]
         return " / ".join(dict.fromkeys(_type(way, wording) for way in numbers or ways))
-    kind = wording.types[schema["type"]]
-    if schema["type"] == "array":
+    kind = wording.types[schema.get("type", "any")]
+    if schema.get("type") == "array":
         held = schema.get("items") or {"anyOf": schema.get("prefixItems", [{"type": "string"}])}
         return kind.format(_type(held, wording))
-    if schema["type"] == "object":
-        held = schema.get("additionalProperties") or next(
-            iter(schema.get("patternProperties", {}).values()), {"type": "string"}
-        )
+    if schema.get("type") == "object":
+        held = schema.get("additionalProperties")
+        if held is None:
+            held = next(iter(schema.get("patternProperties", {}).values()), {"type": "string"})
+        held = held if isinstance(held, dict) else {}
         return kind.format(_type(held, wording))
     return kind + _bounds(schema)
 

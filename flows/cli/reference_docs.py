@@ -13,7 +13,7 @@ from flows.cli.model_docs import (
     CHINESE,
     ENGLISH,
     find_models,
-    read_field_docstrings,
+    read_meanings,
     render_models,
     render_table,
 )
@@ -86,14 +86,18 @@ def build_pages() -> dict[Path, str]:
 
 def render_settings_markdown() -> str:
     """Return the page of `jifen.toml`: one section per table, one row per key."""
-    meanings, schema = read_field_docstrings(Settings), Settings.model_json_schema()
+    meanings, schema = read_meanings(Settings), Settings.model_json_schema()
     parts = [SETTINGS_HEAD]
     for name, field in Settings.model_fields.items():
         (model,) = find_models(field.annotation)
         title = f"[{name}.<来源>]" if name == "sources" else f"[{name}]"
         parts.append(f"## {title}\n\n{meanings[name]}\n")
         defaults = PATH_DEFAULTS if name == "paths" else None
-        parts.append(render_table(model, schema["$defs"][model.__name__], CHINESE, defaults))
+        parts.append(
+            render_table(
+                model, schema["$defs"][model.__name__], CHINESE, read_meanings(model), defaults
+            )
+        )
     return "\n".join(parts)
 
 

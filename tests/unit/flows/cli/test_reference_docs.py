@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import typer
@@ -31,6 +31,38 @@ class Described(BaseModel):
     """By name."""
     form: Literal["round", "square"] | None = None
     """Its form."""
+
+
+class Base(BaseModel):
+    """A record.
+
+    Attributes:
+        version: Of its form.
+    """
+
+    version: int
+
+
+class Recorded(Base):
+    """A record of a day.
+
+    Attributes:
+        day: The day, which may be
+            explained on two lines.
+
+    The others are explained elsewhere.
+    """
+
+    day: str
+    colour: dict[str, Any]
+
+
+class Colours(BaseModel):
+    """Explains keys of others.
+
+    Attributes:
+        colour: By name.
+    """
 
 
 def test_the_committed_pages_are_those_that_the_code_makes() -> None:
@@ -62,4 +94,14 @@ def test_a_page_of_models_states_meaning_type_and_default_of_every_key() -> None
         "| `from` | Where it begins. | whole number ≥ 1 | `3` |",
         "| `parts` | By name. | map to [Part](#part) | required |",
         "| `form` | Its form. | `round`, `square` |  |",
+    ]
+
+
+def test_the_attributes_of_a_class_of_its_bases_and_of_others_explain_keys_too() -> None:
+    lines = render_models(Recorded, ENGLISH, [Colours]).splitlines()
+    assert "Attributes" not in "".join(lines)
+    assert [line for line in lines if line.startswith("| `")] == [
+        "| `version` | Of its form. | whole number | required |",
+        "| `day` | The day, which may be explained on two lines. | text | required |",
+        "| `colour` | By name. | map to anything | required |",
     ]
