@@ -22,6 +22,7 @@ from reports.packages.lists import (
     eligibility_rows_sql,
     people_rows_sql,
     reminder_rows_sql,
+    reminder_sheet,
     score_list_columns,
 )
 from reports.packages.summary import Movement, count_movements, render_summary_page
@@ -217,8 +218,9 @@ def _write_package(
         session.execute(f"COPY ({select}) TO {sql_literal(target)} ({PARQUET}, USE_TMP_FILE false)")
 
     package.write("scores.parquet", rows["people"], parquet)
+    sheet = reminder_sheet(package.district.name, month)
     for part, span in _parts("reminders", ".xlsx", rows["reminded"], XLSX_ROWS):
-        made = partial(write_workbook, session, "reminded", REMINDERS, span, month.last_day)
+        made = partial(write_workbook, session, "reminded", sheet, span)
         package.write(part, len(span), made)
     for table, name in (
         ("people", "scores"),

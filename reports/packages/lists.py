@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from expectations.month import Month
 from reports.packages.csv_cells import ListColumn
+from reports.packages.xlsx import ROW_NUMBER, Sheet, column_to_fill, data_column, date_to_fill
 from transforms.engine.sql import sql_literal
 from transforms.outputs import zip_aligned
 from transforms.points.columns import points_column_name
@@ -15,19 +17,28 @@ from transforms.points.models import CITY, PointsVersion
 DEDUCTION = "deduction_points"
 _HANDLES = [
     ListColumn("month", "月份", "month"),
-    ListColumn("resident_id", "公民身份号码", "code"),
-    ListColumn("name", "姓名", "text"),
-    ListColumn("phone", "联系电话", "code"),
+    ListColumn("resident_id", "公民身份号码", "code", width=21),
+    ListColumn("name", "姓名", "text", width=12),
+    ListColumn("phone", "联系电话", "code", width=14),
 ]
 _COMMUNITY = ListColumn("community", "居住小区", "text")
 REMINDERS = [
-    ListColumn("month", "月份", "month"),
-    ListColumn("kind", "提醒事项", "text"),
-    ListColumn("service", "服务", "text"),
+    ListColumn("month", "月份", "month", width=12),
+    ListColumn("kind", "提醒事项", "text", width=16),
+    ListColumn("service", "服务", "text", width=16),
     *_HANDLES[1:],
-    ListColumn("due_on", "截止日期"),
-    ListColumn("text", "内容", "text", width=90),
-    ListColumn("added_in", "首次列入版本"),
+    ListColumn("due_on", "截止日期", width=12),
+    ListColumn("text", "内容", "text", width=56),
+    ListColumn("added_in", "首次列入版本", width=9),
+]
+OUTCOMES = ["已通知", "已办理", "不需要", "未联系上", "号码有误"]
+_WORKBOOK_COLUMNS = [
+    ROW_NUMBER,
+    *map(data_column, REMINDERS),
+    column_to_fill("办理结果", 11, OUTCOMES),
+    date_to_fill("办理日期", 12),
+    column_to_fill("备注", 18),
+    replace(data_column(ListColumn("reminder_id", "提醒编号")), printed=False),
 ]
 
 
@@ -39,6 +50,13 @@ class PackageTitles:
     districts: Mapping[str, PointsVersion]
     services: Mapping[str, str]
     reminders: Mapping[str, str]
+
+
+def reminder_sheet(district: str, month: Month) -> Sheet:
+    """Return the sheet of reminders.xlsx: the list, and columns in which the district answers."""
+    as_of = month.last_day
+    title = f"{district} {as_of.year}年{as_of.month}月 提醒名单"
+    return Sheet("提醒名单", title, _WORKBOOK_COLUMNS)
 
 
 def score_list_columns(policy: PackageTitles, district: str) -> list[ListColumn]:
@@ -143,7 +161,7 @@ def reminder_rows_sql(policy: PackageTitles, reminders: str) -> str:
     """The reminders of the `people` of this district, by kind and date."""
     return f"""
 SELECT month, {title_sql("kind", policy.reminders)} AS kind, {title_sql("service", policy.services)} AS service,
-    resident_id, name, phone, due_on, text, 'r' || added_in AS added_in
+    resident_id, name, phone, due_on, text, 'r' || added_in AS added_in, reminder_id
 FROM {reminders} SEMI JOIN people USING (resident_id)
 ORDER BY kind, service, due_on, resident_id, text, added_in"""
 
