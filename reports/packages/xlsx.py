@@ -40,7 +40,7 @@ _FORBIDDEN_PATTERN = r"[\x00-\x08\x0B-\x1F\x{FFFE}\x{FFFF}]|_x[0-9A-Fa-f]{4}_"
 # Places in styles.xml
 _NUMBER, _TEXT, _WRAPPED, _TEXT_TO_FILL, _DATE_TO_FILL = 0, 1, 2, 4, 5
 _WRAPPED_FROM = 30  # characters: wider columns hold sentences
-_LINE = 15  # points
+_LINE = 17  # points
 
 
 @dataclass(frozen=True)
