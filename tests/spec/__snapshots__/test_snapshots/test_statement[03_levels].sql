@@ -1,0 +1,51 @@
+WITH known AS (
+    SELECT
+        resident_key,
+        district,
+        corrections,
+        CAST($as_of AS DATE) AS as_of,
+        degree
+    FROM facts
+), scored AS (
+    SELECT
+        resident_key,
+        district,
+        corrections,
+        CAST(CASE degree WHEN 'junior_college' THEN 12 WHEN 'bachelor' THEN 18 WHEN 'master' THEN 22 WHEN 'doctor' THEN 25 ELSE 0 END AS DECIMAL(7, 2)) AS education_points
+    FROM known
+), sections AS (
+    SELECT
+        *,
+        CAST(education_points AS DECIMAL(7, 2)) AS base_points,
+        CAST(0 AS DECIMAL(7, 2)) AS district_points
+    FROM scored
+), totals AS (
+    SELECT
+        *,
+        CAST(base_points AS DECIMAL(7, 2)) AS common_points
+    FROM sections
+)
+SELECT
+    CAST($month AS DATE) AS month,
+    resident_key,
+    district,
+    CAST('2021-09-08' AS DATE) AS policy_city,
+    CAST(NULL AS DATE) AS policy_district,
+    education_points,
+    base_points,
+    common_points,
+    district_points,
+    CAST(common_points + district_points AS DECIMAL(7, 2)) AS total_points,
+    CAST(CASE
+        WHEN ARRAY_LENGTH(corrections) > 0 THEN LIST_TRANSFORM(
+            LIST_FILTER(corrections, LAMBDA one : one.target LIKE 'fact:%'),
+            LAMBDA one : {'target': one.target, 'case_id': REGEXP_REPLACE(
+                one.case_id,
+                '[1-9][0-9]{5}(?:(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]|[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3})',
+                '***',
+                'g'
+            ), 'before': CAST(NULL AS DECIMAL(7, 2))}
+        )
+        ELSE []
+    END AS STRUCT(target TEXT, case_id TEXT, before DECIMAL(7, 2))[]) AS corrected
+FROM totals

@@ -1,0 +1,57 @@
+WITH known AS (
+    SELECT
+        resident_key,
+        district,
+        corrections,
+        CAST($as_of AS DATE) AS as_of,
+        CAST(dishonesty_general AS BIGINT) AS dishonesty_general,
+        CAST(dishonesty_serious AS BIGINT) AS dishonesty_serious,
+        CAST(residence_months AS BIGINT) AS residence_months
+    FROM facts
+), scored AS (
+    SELECT
+        resident_key,
+        district,
+        corrections,
+        CAST(GREATEST(residence_months // 12, 0) * 3 AS DECIMAL(7, 2)) AS residence_points,
+        CAST(GREATEST(dishonesty_general, 0) * 10 + GREATEST(dishonesty_serious, 0) * 30 AS DECIMAL(7, 2)) AS dishonesty_points
+    FROM known
+), sections AS (
+    SELECT
+        *,
+        CAST(LEAST(residence_points, 20) AS DECIMAL(7, 2)) AS base_points,
+        CAST(dishonesty_points AS DECIMAL(7, 2)) AS deduction_points,
+        CAST(0 AS DECIMAL(7, 2)) AS district_points
+    FROM scored
+), totals AS (
+    SELECT
+        *,
+        CAST(base_points - deduction_points AS DECIMAL(7, 2)) AS common_points
+    FROM sections
+)
+SELECT
+    CAST($month AS DATE) AS month,
+    resident_key,
+    district,
+    CAST('2021-09-08' AS DATE) AS policy_city,
+    CAST(NULL AS DATE) AS policy_district,
+    residence_points,
+    dishonesty_points,
+    base_points,
+    deduction_points,
+    common_points,
+    district_points,
+    CAST(common_points + district_points AS DECIMAL(7, 2)) AS total_points,
+    CAST(CASE
+        WHEN ARRAY_LENGTH(corrections) > 0 THEN LIST_TRANSFORM(
+            LIST_FILTER(corrections, LAMBDA one : one.target LIKE 'fact:%'),
+            LAMBDA one : {'target': one.target, 'case_id': REGEXP_REPLACE(
+                one.case_id,
+                '[1-9][0-9]{5}(?:(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]|[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3})',
+                '***',
+                'g'
+            ), 'before': CAST(NULL AS DECIMAL(7, 2))}
+        )
+        ELSE []
+    END AS STRUCT(target TEXT, case_id TEXT, before DECIMAL(7, 2))[]) AS corrected
+FROM totals

@@ -1,0 +1,41 @@
+"""The compiled statement of every measure, as a file to read in a diff."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from expectations.source_loader import load_sources
+from expectations.source_model import Measure, Source
+from tests.support.snapshots import SqlSnapshot
+from transforms.facts import month_bitmaps
+from transforms.facts.sql import facts_sql, source_statements
+
+
+def find_source(measure: str) -> Source:
+    """Return the first of the city's sources with a fact of this measure, with that fact and what it reads."""
+    for source in load_sources().values():
+        for name, fact in source.facts.items():
+            if fact.measure == measure:
+                needed = {name, *fact.levels.values()}
+                facts = {other: source.facts[other] for other in source.facts if other in needed}
+                return source.model_copy(update={"facts": facts})
+    raise AssertionError(f"no fact of the city is measured by {measure}")
+
+
+def compile_source(source: Source) -> str:
+    """Return the statements that measure a source's facts, as they run one after the other."""
+    if source.spine:
+        return facts_sql({source.source: source}, [])
+    statements = source_statements(source)
+    if month_bitmaps.list_month_facts(source):
+        statements += month_bitmaps.state_statements(source)
+        statements.append(month_bitmaps.months_statement(source))
+    return "\n".join(f"-- {one.name}\n{one.sql}\n" for one in statements)
+
+
+@pytest.mark.parametrize("measure", get_args(Measure))
+def test_statement(measure: str, snapshot: SnapshotAssertion) -> None:
+    assert compile_source(find_source(measure)) == snapshot(extension_class=SqlSnapshot)
