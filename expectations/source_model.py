@@ -39,6 +39,16 @@ Unit = Literal[
 COUNTED_UNITS = frozenset({"years", "months", "count", "people", "hours", "ml", "points", "yuan"})
 
 
+PLACEHOLDERS = (
+    "NULL", "(NULL)", "<NULL>", "\\N", "NIL", "NONE", "NA", "N/A", "<NA>", "NAN", "NAT",
+    "#N/A", "#NULL!", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!",
+    "无", "空", "暂无", "-", "--", "—", "——", "/",
+)  # fmt: skip
+"""What programs and people write where there is no value, in any case: read as empty, and counted."""
+STAND_IN_DATES = ("0001-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01")
+"""Days that programs write where there is no date (the zero days of SQL, Excel and Unix): empty."""
+
+
 def _listed(value: Any) -> Any:
     return value if isinstance(value, list) else [] if value is None else [value]
 

@@ -121,7 +121,10 @@ def _changes(source: Source, received: Month, on_bad: str) -> Iterator[Change]:
 def _bad_values(column: Column, received: Month) -> Iterator[tuple[str, str, str]]:
     tomorrow = str((received + 1).first_day)
     typed: dict[str, list[tuple[str, str, str]]] = {
-        "date": [("slashes", "bad_value", "2020/1/5"), ("no such day", "bad_value", "2021-02-30")],
+        "date": [
+            ("the day first", "day_first", "5/1/2020"),
+            ("no such day", "bad_value", "2021-02-30"),
+        ],
         "month": [("no such month", "bad_value", "2020-13"), ("a day", "bad_value", "2020-01-15")],
         "amount": [("exponent", "bad_value", "1e3"), ("three decimals", "bad_value", "12.345")],
         "integer": [("decimals", "bad_value", "5.5"), ("words", "bad_value", "两人")],

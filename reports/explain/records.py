@@ -25,6 +25,12 @@ from transforms.templates import format_number
 REASONS = {
     "missing": "缺少", "bad_id": "号码不合规则", "bad_value": "无法识别", "not_in_set": "不在取值范围内",
     "out_of_range": "超出允许范围", "in_future": "晚于交付月份", "too_early": "早于起始日期",
+    "lost_digits": "尾数已丢失（科学计数法）", "day_first": "日在前，应为年月日",
+    "short_year": "年份只有两位", "serial_number": "是序列号，应设为日期格式",
+    "time_of_day": "带有时刻，应只有日期", "time_zone": "带有时区，应只有日期",
+    "stand_in": "是占位日期", "before_birth": "早于本人出生日期",
+    "control_character": "含有控制字符", "placeholder": "是占位值，按空值处理",
+    "cleaned": "控制字符已去除",
 }  # fmt: skip
 
 

@@ -15,8 +15,8 @@ from expectations.month import Month
 from expectations.source_loader import load_sources
 from expectations.source_model import Source
 from tests.parity.reference.strategies import PATIENCE, draw_worlds, with_examples
-from tests.parity.reference.values import Extract, clean_extract
-from tests.parity.reference.worlds import DISTRICTS, RawRow, World
+from tests.parity.reference.values import Extract, clean_extract, parse_row
+from tests.parity.reference.worlds import BROKEN, DISTRICTS, RawRow, World, make_world
 from tests.support.world import no_key_twice
 from transforms.clean.delivery import CleaningJob, RowCounts, clean_delivery
 
@@ -113,6 +113,31 @@ def test_every_row_ends_where_the_reference_puts_it(
             agree(engine, root, source, job, account, wanted, split)
 
     check()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_odd_spelling_in_every_column_is_judged_as_the_reference_judges_it(
+    name: str, engine: duckdb.DuckDBPyConnection, root: Path
+) -> None:
+    """Each value of BROKEN in each column of an otherwise valid row: never one row more or less."""
+    source = SOURCES[name]
+    month = Month.parse("2024-03")
+    world = make_world({name: source}, month, list(range(1, 60)))
+    valid = [
+        row
+        for rows in world.extracts[name].values()
+        for row in rows
+        if not parse_row(source, row, month, DISTRICTS).reasons
+    ]
+    rows = [
+        {**valid[place % len(valid)], column: value}
+        for column, declared in source.columns.items()
+        for place, value in enumerate(BROKEN[declared.type])
+    ]
+    split = len(rows) // 2
+    wanted = clean_extract(source, rows, month, DISTRICTS)
+    account, job = cleaned(engine, root, source, rows, month, split)
+    agree(engine, root, source, job, account, wanted, split)
 
 
 def agree(

@@ -112,7 +112,7 @@ def test_every_reason_is_found() -> None:
         ({"kind": "service", "quantity": "0"}, "quantity:out_of_range"),
         ({"kind": "bloood"}, "kind:not_in_set"),
         ({"on_date": "2021-11-01"}, "on_date:in_future"),
-        ({"on_date": "2021/10/1"}, "on_date:bad_value"),
+        ({"on_date": "1/10/2021"}, "on_date:day_first"),
         ({"on_date": "2021-02-29"}, "on_date:bad_value"),
     ):
         assert reasons("volunteer", **{**sound, **change}) == {wanted}, change

@@ -21,7 +21,6 @@ from transforms.clean.xlsx_reader import (
     MAX_ROWS,
     Row,
     Sheet,
-    TruncatedNumber,
     WorkbookError,
     read_workbook,
 )
@@ -153,14 +152,31 @@ def is_readable_parquet(path: Path) -> bool:
 
 
 def to_text_sql(value: str, kind: str) -> str:
-    """The text a typed value would have had: dates and timestamps at 00:00 as dates, decimals without idle zeros."""
+    """Return SQL of the text that a typed value would have had.
+
+    Dates and timestamps at 00:00 as dates, decimals without idle zeros, whole numbers held as
+    DOUBLE as integers. A DOUBLE from 2^53 on has lost its last digits: it becomes scientific
+    notation, which no type takes. A timestamp with a time zone keeps it, and is no date.
+    """
     if kind == "VARCHAR":
         return value
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"CAST({value} AS VARCHAR)"
     if kind.startswith("TIMESTAMP"):
         day = f"CAST(CAST({value} AS DATE) AS VARCHAR)"
-        return f"CASE WHEN {value} = date_trunc('day', {value}) THEN {day} ELSE CAST({value} AS VARCHAR) END"
+        midnight = f"{value} = date_trunc('day', {value})"
+        return f"CASE WHEN {midnight} THEN {day} ELSE CAST({value} AS VARCHAR) END"
     if kind.startswith("DECIMAL"):
-        return f"regexp_replace(regexp_replace(CAST({value} AS VARCHAR), '(\\.[0-9]*?)0+$', '\\1'), '\\.$', '')"
+        idle = f"regexp_replace(CAST({value} AS VARCHAR), '(\\.[0-9]*?)0+$', '\\1')"
+        return f"regexp_replace({idle}, '\\.$', '')"
+    if kind in ("DOUBLE", "FLOAT"):
+        whole = f"CAST(CAST({value} AS BIGINT) AS VARCHAR)"
+        cut = f"format('{{:.14E}}', CAST({value} AS DOUBLE))"
+        exact = f"abs({value}) < {2**53} AND {value} = trunc({value})"
+        return (
+            f"CASE WHEN isnan({value}) THEN NULL WHEN {exact} THEN {whole}"
+            f" WHEN abs({value}) >= {2**53} THEN {cut} ELSE CAST({value} AS VARCHAR) END"
+        )
     return f"CAST({value} AS VARCHAR)"
 
 
@@ -262,7 +278,7 @@ def _xlsx(session: Session, source: Source, path: Path) -> OpenPart:
     part.ignored_sheets = ignored
     session.register(
         part.stream,
-        pa.RecordBatchReader.from_batches(schema, _batches(read, names, schema, source, part)),
+        pa.RecordBatchReader.from_batches(schema, _batches(read, names, schema, part)),
     )
     return part
 
@@ -332,44 +348,25 @@ def find_header(
 
 
 def _batches(
-    sheets: list[_DataSheet], names: list[str], schema: pa.Schema, source: Source, part: OpenPart
+    sheets: list[_DataSheet], names: list[str], schema: pa.Schema, part: OpenPart
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the sheets' rows; `record` counts from the header, each further sheet from 2^20 more.
-
-    Of a number that Excel has cut, an ID or a date is refused by itself; a text would pass for
-    another record's, so the file is refused.
-    """
-    texts = [name for name in names if source.columns[name].type == "text"]
-    try:
-        for index, data in enumerate(sheets):
-            rows = (row for row in data.sheet.rows() if row[0] > data.header_row)
-            offset = index * MAX_ROWS - data.header_row
-            while some := list(islice(rows, _ROWS)):
-                columns = {name: _take_column(some, data.columns.get(name)) for name in names}
-                for name in texts:
-                    _refuse_truncated(some, columns[name], source.columns[name].title)
-                records = pa.array([number + offset for number, _ in some], pa.int64())
-                arrays = [pa.array(columns[name], pa.string()) for name in names]
-                yield pa.RecordBatch.from_arrays([records, *arrays], schema=schema)
-                part.rows += len(some)
-                part.last = some[-1][0] + offset
-    except WorkbookError as error:
-        part.failure.append(error)
-        raise
+    """Yield the sheets' rows; `record` counts from the header, each further sheet from 2^20 more."""
+    for index, data in enumerate(sheets):
+        rows = (row for row in data.sheet.rows() if row[0] > data.header_row)
+        offset = index * MAX_ROWS - data.header_row
+        while some := list(islice(rows, _ROWS)):
+            columns = [_take_column(some, data.columns.get(name)) for name in names]
+            records = pa.array([number + offset for number, _ in some], pa.int64())
+            arrays = [pa.array(values, pa.string()) for values in columns]
+            yield pa.RecordBatch.from_arrays([records, *arrays], schema=schema)
+            part.rows += len(some)
+            part.last = some[-1][0] + offset
 
 
 def _take_column(rows: list[tuple[int, Row]], place: int | None) -> list[str | None]:
     if place is None:
         return [None] * len(rows)
     return [texts[place] if place < len(texts) else None for _, texts in rows]
-
-
-def _refuse_truncated(rows: list[tuple[int, Row]], values: list[str | None], title: str) -> None:
-    for (number, _), value in zip(rows, values, strict=True):
-        if isinstance(value, TruncatedNumber):
-            raise WorkbookError(
-                f"第 {number} 行的{title}超过 15 位而存成了数值，尾数已丢失，应存为文本"
-            )
 
 
 def _aliases(source: Source) -> dict[str, str]:

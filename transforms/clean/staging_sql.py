@@ -7,167 +7,236 @@ from collections.abc import Mapping
 from expectations.source_model import Column, Source
 from transforms.clean import national_id
 from transforms.clean.types import (
+    CONTROL_CHARACTERS,
     ValidationContext,
+    born_sql,
+    explain_bad_value_sql,
     find_violations,
+    is_placeholder_sql,
+    is_stand_in_sql,
     parse_exact,
     parse_typed,
     trim_sql,
 )
 
-Misfits = Mapping[str, list[tuple[str, str]]]
+Violations = Mapping[str, list[tuple[str, str]]]
 
 
 def valid_rows_sql(
-    source: Source, relation: str, texts: Mapping[str, str], part: int, reception: ValidationContext
+    source: Source, relation: str, texts: Mapping[str, str], part: int, context: ValidationContext
 ) -> str:
-    """SELECT the delivered rows of a part that have no fault, as clean rows: the typed columns, `part`, `record`."""
+    """SELECT the delivered rows without any fault, as clean rows: typed columns, `part`, `record`."""
     columns = ", ".join(f"v_{name} AS {name}" for name in source.columns)
-    judged = _validated(source, relation, texts, reception)
-    return f"{judged}\nSELECT {columns}, {part} AS part, record\nFROM judged WHERE (refused OR slipped) IS NOT TRUE"
+    validated = _validated(source, relation, texts, context)
+    return f"""{validated}
+SELECT {columns}, {part} AS part, record
+FROM judged WHERE (refused OR emptied) IS NOT TRUE"""
 
 
 def invalid_rows_sql(
-    source: Source, relation: str, texts: Mapping[str, str], part: int, reception: ValidationContext
+    source: Source, relation: str, texts: Mapping[str, str], part: int, context: ValidationContext
 ) -> str:
-    """SELECT delivered rows of a part as `sound_sql` does, whatever is wrong with them, and with `reasons`, `defects`, `raw`.
+    """SELECT delivered rows as `valid_rows_sql` does, with `reasons`, `defects` and `raw`.
 
-    `reasons` is null for a row that is kept, else a list of `column:code`; `defects` lists the values that became null in
-    columns declared `on_bad: null`; `raw` is the delivered text as JSON where there are reasons or defects.
+    `reasons` is null for a row that is kept, else a list of `column:code`. `defects` lists the
+    values that became null, or were changed, in the row. `raw` is the delivered text as JSON
+    where there are reasons or defects.
     """
     columns = ", ".join(f"{_final(name, source.columns)} AS {name}" for name in source.columns)
     fields = ", ".join(f"{name} := r_{name}" for name in source.columns)
-    return f"""{_validated(source, relation, texts, reception)}
+    return f"""{_validated(source, relation, texts, context)}
 SELECT {columns}, {part} AS part, record,
-    CASE WHEN refused THEN {_list(_rejecting_rules(source, reception))} END AS reasons,
-    CASE WHEN slipped THEN {_slip_list(_nullable_columns(source))} END AS defects,
-    CASE WHEN refused OR slipped THEN CAST(to_json(struct_pack({fields})) AS VARCHAR) END AS raw
+    CASE WHEN refused THEN {_list_reasons(source, _rejecting_rules(source, context))} END
+        AS reasons,
+    CASE WHEN emptied THEN {_list_defects(source)} END AS defects,
+    CASE WHEN refused OR emptied THEN CAST(to_json(struct_pack({fields})) AS VARCHAR) END AS raw
 FROM judged"""
 
 
 def _validated(
-    source: Source, relation: str, texts: Mapping[str, str], reception: ValidationContext
+    source: Source, relation: str, texts: Mapping[str, str], context: ValidationContext
 ) -> str:
-    """WITH `judged`: of every row the delivered texts (`r_<name>`), the typed values (`v_<name>`), `refused`, `slipped`."""
-    columns, slips = source.columns, _nullable_columns(source)
+    """WITH `judged`: of every row the delivered texts (`r_<name>`), the typed values (`v_<name>`).
+
+    `refused` tells that the row is, `emptied` that a value became null or was changed. `n_<name>`
+    is the code of what was noted of a value in any column (a placeholder, a stand-in date, control
+    characters), `s_<name>` that of a bad value in a column that may be emptied.
+    """
+    columns, nullable = source.columns, _nullable_columns(source)
     raw = ", ".join(f"{texts.get(name, 'NULL')} AS r_{name}" for name in columns)
     read = ", ".join(
-        f"{parse_exact(column, f'r_{name}', reception)} AS f_{name}"
+        f"{parse_exact(column, f'r_{name}', context)} AS f_{name}"
         for name, column in columns.items()
     )
-    text = ", ".join(f"{_text(name, column)} AS t_{name}" for name, column in columns.items())
+    text = ", ".join(f"{_trimmed(name, column)} AS t_{name}" for name, column in columns.items())
+    noted = ", ".join(f"{_note(name, source)} AS n_{name}" for name in columns)
+    without = ", ".join(
+        f"CASE WHEN n_{name} = 'placeholder' THEN NULL ELSE t_{name} END AS t_{name}"
+        for name in columns
+    )
     value = ", ".join(
-        f"coalesce(f_{name}, {parse_typed(column, f't_{name}', reception)}) AS v_{name}"
+        f"coalesce(f_{name}, {parse_typed(column, f't_{name}', context)}) AS v_{name}"
         for name, column in columns.items()
     )
     conditions = [
         condition
-        for listed in _rejecting_rules(source, reception).values()
+        for listed in _rejecting_rules(source, context).values()
         for _, condition in listed
     ]
     return f"""
 WITH delivered AS (SELECT record, {raw} FROM {relation}),
 read AS (SELECT *, {read} FROM delivered),
-texts AS (SELECT *, {text} FROM read),
+trimmed AS (SELECT *, {text} FROM read),
+noted AS (SELECT *, {noted} FROM trimmed),
+texts AS (SELECT * REPLACE ({without}) FROM noted),
 typed AS (SELECT *, {value} FROM texts),
-kept AS (SELECT * {_replaced(slips, reception)} FROM typed),
+dated AS (SELECT * {_empty_stand_ins(source)}, {born_sql(source, context)} AS born FROM typed),
+kept AS (SELECT * {_replaced(source, nullable, context)} FROM dated),
 judged AS (
     SELECT *, {" OR ".join(f"({condition})" for condition in conditions) or "false"} AS refused,
-        {_has_nulled_value(slips)} AS slipped
+        {_has_nulled_value(source)} AS emptied
     FROM kept
 )"""
 
 
-def _rejecting_rules(source: Source, reception: ValidationContext) -> Misfits:
-    """What makes a row be refused, by column."""
+def _note(name: str, source: Source) -> str:
+    """SQL of the code of what is noted of a text; null for nearly all."""
+    text = f"t_{name}"
+    placeholder = f"WHEN f_{name} IS NULL AND {is_placeholder_sql(text)} THEN 'placeholder'"
+    if source.columns[name].type != "text" or name in source.key:
+        return f"CASE {placeholder} END"
+    control = f"regexp_matches({text}, '{CONTROL_CHARACTERS}')"
+    return f"CASE {placeholder} WHEN {text} IS NOT NULL AND {control} THEN 'cleaned' END"
+
+
+def _stand_in_columns(source: Source) -> list[str]:
+    """The date columns in which a stand-in date is read as empty; a required date is refused."""
+    return [n for n, c in source.columns.items() if c.type == "date" and not c.required]
+
+
+def _empty_stand_ins(source: Source) -> str:
+    names = _stand_in_columns(source)
+    if not names:
+        return ""
+    replaced = ", ".join(
+        f"CASE WHEN {is_stand_in_sql(f'v_{name}')} THEN NULL ELSE v_{name} END AS v_{name}, "
+        f"CASE WHEN {is_stand_in_sql(f'v_{name}')} THEN NULL ELSE t_{name} END AS t_{name}, "
+        f"CASE WHEN {is_stand_in_sql(f'v_{name}')} THEN 'stand_in' ELSE n_{name} END AS n_{name}"
+        for name in names
+    )
+    return f"REPLACE ({replaced})"
+
+
+def _rejecting_rules(source: Source, context: ValidationContext) -> Violations:
+    """Return what makes a row be refused, by column."""
     return {
-        n: find_violations(n, column, reception)
-        for n, column in source.columns.items()
+        name: find_violations(source, name, context)
+        for name, column in source.columns.items()
         if column.on_bad == "refuse"
     }
 
 
 def _nullable_columns(source: Source) -> dict[str, Column]:
-    """The columns in which a bad value becomes null, and its row is kept."""
+    """Return the columns in which a bad value becomes null, and its row is kept."""
     return {name: column for name, column in source.columns.items() if column.on_bad == "null"}
 
 
-def _text(name: str, column: Column) -> str:
-    """The text put in order of a value that cannot be read as it stands; most can. An ID's text is judged in any case."""
+def _trimmed(name: str, column: Column) -> str:
+    """SQL of the text of a value in an unusual spelling; an ID's text is judged in any case."""
     if column.type == "id":
-        return f"CASE WHEN f_{name} IS NULL THEN nullif({national_id.normalise_sql(f'r_{name}')}, '') ELSE r_{name} END"
+        normalised = f"nullif({national_id.normalise_sql(f'r_{name}')}, '')"
+        return f"CASE WHEN f_{name} IS NULL THEN {normalised} ELSE r_{name} END"
     return f"CASE WHEN f_{name} IS NULL THEN {trim_sql(f'r_{name}')} END"
 
 
-def _own(name: str, column: Column, reception: ValidationContext) -> list[tuple[str, str]]:
-    return [
-        (code, condition)
-        for code, condition in find_violations(name, column, reception)
-        if code != "too_early"
-    ]
+def _replaced(source: Source, nullable: Mapping[str, Column], context: ValidationContext) -> str:
+    """Null the bad values of `on_bad: null` columns and remember why (`s_<name>`).
 
-
-def _replaced(slips: Mapping[str, Column], reception: ValidationContext) -> str:
-    """Null the bad values of `on_bad: null` columns and remember why (`s_<name>`), before any order is looked at."""
-    judged = {name: own for name, column in slips.items() if (own := _own(name, column, reception))}
+    Before any order of dates is looked at: a value that nobody believes says nothing of another.
+    """
+    judged = {
+        name: own
+        for name in nullable
+        if (own := [v for v in find_violations(source, name, context) if v[0] != "too_early"])
+    }
     if not judged:
         return ""
     replaced = ", ".join(
-        f"CASE WHEN ({' OR '.join(condition for _, condition in listed)}) IS NOT TRUE THEN v_{name} END AS v_{name}"
+        f"CASE WHEN ({_any_of(listed)}) IS NOT TRUE THEN v_{name} END AS v_{name}"
         for name, listed in judged.items()
     )
     remembered = ", ".join(
-        f"CASE {' '.join(f'WHEN {condition} THEN {_reason(name, code)}' for code, condition in listed)} END AS s_{name}"
+        f"CASE {_first_reason(source, name, listed)} END AS s_{name}"
         for name, listed in judged.items()
     )
     return f"REPLACE ({replaced}), {remembered}"
 
 
-def _ordered(slips: Mapping[str, Column]) -> list[tuple[str, str]]:
-    return [(name, column.not_before) for name, column in slips.items() if column.not_before]
+def _any_of(listed: list[tuple[str, str]]) -> str:
+    return " OR ".join(condition for _, condition in listed)
+
+
+def _first_reason(source: Source, name: str, listed: list[tuple[str, str]]) -> str:
+    return " ".join(
+        f"WHEN {condition} THEN {_reason(source, name, code)}" for code, condition in listed
+    )
+
+
+def _ordered(source: Source) -> list[tuple[str, str]]:
+    """Return each date that may be emptied for its order, with the one it must not precede."""
+    return [
+        (name, column.not_before)
+        for name, column in _nullable_columns(source).items()
+        if column.not_before
+    ]
 
 
 def _final(name: str, columns: Mapping[str, Column]) -> str:
-    """Two dates in the wrong order cannot both be right, nobody knows which is: both become null."""
+    """SQL of a value: of two dates in the wrong order nobody knows which is right, both are null."""
     pairs = [
         f"v_{later} < v_{earlier}"
         for later, column in columns.items()
         if column.on_bad == "null" and (earlier := column.not_before) and name in (later, earlier)
     ]
-    return (
-        f"CASE WHEN ({' OR '.join(pairs)}) IS NOT TRUE THEN v_{name} END" if pairs else f"v_{name}"
-    )
+    if not pairs:
+        return f"v_{name}"
+    return f"CASE WHEN ({' OR '.join(pairs)}) IS NOT TRUE THEN v_{name} END"
 
 
-def _list(found: Misfits) -> str:
+def _list_reasons(source: Source, found: Violations) -> str:
     reasons = [
-        f"CASE WHEN {condition} THEN {_reason(name, code)} END"
+        f"CASE WHEN {condition} THEN {_reason(source, name, code)} END"
         for name, listed in found.items()
         for code, condition in listed
     ]
-    return f"list_filter([{', '.join(reasons)}], lambda reason: reason IS NOT NULL)"
+    return _without_nulls(reasons)
 
 
-def _slipping(slips: Mapping[str, Column]) -> list[str]:
-    return [name for name, column in slips.items() if column.type != "text"]
+def _has_nulled_value(source: Source) -> str:
+    disordered = [f"coalesce(v_{name} < v_{other}, false)" for name, other in _ordered(source)]
+    emptied = [f"s_{name} IS NOT NULL" for name in _nullable_columns(source)]
+    noted = [f"n_{name} IS NOT NULL" for name in source.columns]
+    return " OR ".join([*emptied, *noted, *disordered])
 
 
-def _has_nulled_value(slips: Mapping[str, Column]) -> str:
-    disordered = [f"coalesce(v_{name} < v_{other}, false)" for name, other in _ordered(slips)]
-    return (
-        " OR ".join([*(f"s_{name} IS NOT NULL" for name in _slipping(slips)), *disordered])
-        or "false"
-    )
-
-
-def _slip_list(slips: Mapping[str, Column]) -> str:
-    own = [f"s_{name}" for name in _slipping(slips)]
+def _list_defects(source: Source) -> str:
+    emptied = [f"s_{name}" for name in _nullable_columns(source)]
+    noted = [f"'{name}:' || n_{name}" for name in source.columns]
     order = [
-        f"CASE WHEN v_{name} < v_{other} THEN {_reason(column, 'too_early')} END"
-        for name, other in _ordered(slips)
+        f"CASE WHEN v_{name} < v_{other} THEN '{column}:too_early' END"
+        for name, other in _ordered(source)
         for column in (name, other)
     ]
-    return f"list_filter([{', '.join([*own, *order])}], lambda reason: reason IS NOT NULL)"
+    return _without_nulls([*emptied, *noted, *order])
 
 
-def _reason(name: str, code: str) -> str:
+def _without_nulls(texts: list[str]) -> str:
+    return f"list_filter([{', '.join(texts)}], lambda reason: reason IS NOT NULL)"
+
+
+def _reason(source: Source, name: str, code: str) -> str:
+    """SQL of `column:code`; a value that cannot be read has a code of its own for each known way."""
+    column = source.columns[name]
+    if code == "bad_value" or (code == "bad_id" and column.type == "id"):
+        return f"'{name}:' || {explain_bad_value_sql(column, f't_{name}')}"
     return f"'{name}:{code}'"

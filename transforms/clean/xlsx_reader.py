@@ -40,10 +40,6 @@ _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
 _ERROR = re.compile(rb"""<(?:\w+:)?c\b[^>]*?\bt=["']e["']""")
 
 
-class TruncatedNumber(str):
-    """A number of more than 15 digits, as `3.30203199001E+17`: Excel has cut what was longer."""
-
-
 class WorkbookError(Exception):
     """Why a workbook cannot be read, in words for people that quote nobody."""
 
@@ -68,8 +64,9 @@ class Sheet:
     def rows(self) -> Iterator[tuple[int, Row]]:
         """Yield (row of the sheet from 1, texts of its cells) of every row that is not empty.
 
-        A text as it is; a number without idle zeros, or `TruncatedNumber`; a date as YYYY-MM-DD,
-        with its time of day if it has one; true or false. A formula is the value that was saved.
+        A text as it is; a number without idle zeros, in scientific notation if it has more than
+        15 digits; a date as YYYY-MM-DD, with its time of day if it has one; true or false. A
+        formula is the value that was saved.
         """
         first_column = (self.table.start or (0, 0))[1]
         for number, row in enumerate(self.table.iter_rows(), start=1):
@@ -158,8 +155,7 @@ def _to_text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        text = f"{value:.15g}"
-        return TruncatedNumber(text.upper()) if "e+" in text else text
+        return f"{value:.15g}".upper()  # more than 15 digits: scientific notation, refused
     if isinstance(value, dt.datetime) and value.time() == dt.time():
         return value.date().isoformat()
     return str(value)

@@ -14,10 +14,22 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.source_model import Check, Column, Source
-from tests.parity.reference.national_id import normalise_id, trim_text
+from tests.parity.reference.national_id import (
+    BLANKS,
+    FULL_WIDTH,
+    normalise_id,
+    parse_birth_date,
+    trim_text,
+)
 
 Row = dict[str, Any]
 RawRow = Mapping[str, str | None]
+PLACEHOLDERS = (
+    r"null|\(null\)|<null>|\\n|nil|none|na|n/a|<na>|nan|nat"
+    r"|#n/a|#null!|#ref!|#value!|#div/0!|#name\?|#num!|无|空|暂无|-|--|—|——|/"
+)
+STAND_INS = {dt.date(1, 1, 1), dt.date(1899, 12, 30), dt.date(1899, 12, 31)}
+STAND_INS |= {dt.date(1900, 1, 1), dt.date(1970, 1, 1)}
 YES_NO = {"true": True, "false": False, "是": True, "否": False}
 
 
@@ -47,7 +59,9 @@ class Extract:
 def _read(column: Column, text: str, received: Month, districts: Collection[str]) -> Any:
     """The typed value of a text that is not empty; raises Bad."""
     if column.type == "id":
-        return normalise_id(text, received.last_day) or _bad("bad_id")
+        compact = "".join(c for c in text.translate(FULL_WIDTH) if c not in BLANKS)
+        wrong = _explain(compact.replace("x", "X"), other="bad_id")
+        return normalise_id(text, received.last_day) or _bad(wrong)
     if column.type == "district":
         return text if text in districts else _bad("not_in_set")
     return _one_of(column, text) if column.type == "set" else READERS[column.type](text)
@@ -65,14 +79,20 @@ def _one_of(column: Column, text: str) -> str:
 
 
 def _matched(pattern: str, text: str) -> str:
-    return text if re.fullmatch(pattern, text) else _bad("bad_value")
+    return text if re.fullmatch(pattern, text) else _bad(_explain(text))
 
 
 def _date(text: str) -> dt.date:
-    found = re.fullmatch(r"([0-9]{4})-([0-9]{2})-([0-9]{2})|([0-9]{4})([0-9]{2})([0-9]{2})", text)
+    narrow = text.translate(FULL_WIDTH).replace("\u3000", " ")
+    plain = re.sub(r"[T ]+0?0:00(:00(\.0+)?)?$", "", narrow)
+    found = re.fullmatch(r"([0-9]{4})([0-9]{2})([0-9]{2})", plain)
+    for between in ("-", "/", r"\."):
+        digits = r"([0-9]{1,2})"
+        found = found or re.fullmatch(f"([0-9]{{4}}){between}{digits}{between}{digits}", plain)
+    found = found or re.fullmatch(r"([0-9]{4}) *年 *([0-9]{1,2}) *月 *([0-9]{1,2}) *日", plain)
     if not found:
-        raise _Bad("bad_value")
-    year, month, day = (int(part) for part in found.groups() if part is not None)
+        raise _Bad(_explain(text, DATE_FAULTS))
+    year, month, day = (int(part) for part in found.groups())
     try:
         return dt.date(year, month, day)
     except ValueError:
@@ -80,18 +100,61 @@ def _date(text: str) -> dt.date:
 
 
 def _month(text: str) -> Month:
-    if not re.fullmatch(r"[0-9]{4}-?(0[1-9]|1[0-2])", text) or text.startswith("0000"):
+    narrow = text.translate(FULL_WIDTH).replace("\u3000", " ")
+    found = re.fullmatch(r"([0-9]{4})([0-9]{2})", narrow)
+    for between in ("-", "/", r"\."):
+        found = found or re.fullmatch(f"([0-9]{{4}}){between}([0-9]{{1,2}})", narrow)
+    found = found or re.fullmatch(r"([0-9]{4}) *年 *([0-9]{1,2}) *月", narrow)
+    if found:
+        year, month = (int(part) for part in found.groups())
+        if year and 1 <= month <= 12:
+            return Month.parse(f"{year:04d}-{month:02d}")
         raise _Bad("bad_value")
-    return Month.parse(f"{text[:4]}-{text[-2:]}")
+    try:
+        day = _date(text)
+    except _Bad:
+        raise _Bad(_explain(text, DATE_FAULTS)) from None
+    return Month.of(day) if day.day == 1 else _bad("bad_value")
+
+
+DATE_FAULTS = (
+    ("day_first", r"[0-9]{1,2}[-/.年][0-9]{1,2}[-/.月][0-9]{4}"),
+    ("short_year", r"[0-9]{2}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?\Z"),
+    ("serial_number", r"[0-9]{5}(\.[0-9]+)?\Z"),
+    ("time_zone", r"(?s:.*)[0-9]{2}:[0-9]{2}.*([+-][0-9]{2}(:?[0-9]{2})?|Z)\Z"),
+    ("time_of_day", r"(?s:.*?)[0-9]{1,2}:[0-9]{2}"),
+)
+
+
+def _explain(text: str, faults: Sequence[tuple[str, str]] = (), other: str = "bad_value") -> str:
+    """The code of what is wrong with a text that cannot be read."""
+    if _is_cut(text):
+        return "lost_digits"
+    return next((code for code, form in faults if re.match(form, text)), other)
+
+
+def _is_cut(text: str) -> bool:
+    """Whether a long number has lost its last digits: scientific notation."""
+    return re.fullmatch(r"-?[0-9](\.[0-9]+)?[Ee]\+[0-9]+", text) is not None
+
+
+def _integer(text: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,9})(\.0+)?", text)
+    return int(found[1]) if found else _bad(_explain(text))
+
+
+def _amount(text: str) -> Decimal:
+    if not re.fullmatch(r"-?[0-9]{1,10}(\.[0-9]{1,2})?", text):
+        raise _Bad(_explain(text))
+    return Decimal(text)
 
 
 READERS: dict[str, Callable[[str], Any]] = {
-    "text": str,
     "area": lambda text: _matched("[0-9]{6}", text),
     "date": _date,
     "month": _month,
-    "amount": lambda text: Decimal(_matched(r"-?[0-9]{1,10}(\.[0-9]{1,2})?", text)),
-    "integer": lambda text: int(_matched("[0-9]{1,9}", text)),
+    "amount": _amount,
+    "integer": _integer,
     "yes_no": lambda text: YES_NO[text.lower()] if text.lower() in YES_NO else _bad("bad_value"),
 }
 
@@ -118,33 +181,83 @@ def parse_row(source: Source, raw: RawRow, received: Month, districts: Collectio
     looked at: a date nobody believes says nothing against another.
     """
     row = _Typed(dict.fromkeys(source.columns))
+    texts: dict[str, str | None] = {}
     wrong: list[tuple[str, str]] = []
     for name, column in source.columns.items():
-        text = trim_text(raw.get(name))
-        try:
-            row.values[name] = (
-                _read(column, text, received, districts) if text is not None else None
-            )
-        except _Bad as bad:
-            wrong.append((name, str(bad)))
-        if text is None and column.required:
+        value, texts[name] = _take_value(source, name, raw.get(name), row, received, districts)
+        if isinstance(value, _Bad):
+            wrong.append((name, str(value)))
+        else:
+            row.values[name] = value
+        if texts[name] is None and column.required:
             wrong.append((name, "missing"))
     for name, column in source.columns.items():
-        wrong += [
-            (name, code)
-            for code in _misfits(column, name, row.values, trim_text(raw.get(name)), received)
-        ]
+        found = _find_violations(column, name, row.values, texts[name], received)
+        wrong += [(name, code) for code in found]
+        if _is_before_birth(row.values[name], row.values.get(source.person), raw, source):
+            wrong.append((name, "before_birth"))
     for name, code in wrong:
         if source.columns[name].on_bad == "null":
             row.values[name] = None
-            row.defects.add(f"{name}:{code}")
+            if not any(defect.startswith(f"{name}:") for defect in row.defects):
+                row.defects.add(f"{name}:{code}")
         else:
             row.reasons.add(f"{name}:{code}")
     _compare(source, row)
     return row
 
 
-def _misfits(
+def _take_value(
+    source: Source,
+    name: str,
+    delivered: str | None,
+    row: _Typed,
+    received: Month,
+    districts: Collection[str],
+) -> tuple[Any, str | None]:
+    """The typed value (or what is wrong with it) and the text it was read from; notes in `row`."""
+    column, text = source.columns[name], trim_text(delivered)
+    if text is None:
+        return None, None
+    named = {*column.values, *(alias for names in column.values.values() for alias in names)}
+    if re.fullmatch(PLACEHOLDERS, text.lower()) and text not in named:
+        row.defects.add(f"{name}:placeholder")
+        return None, None
+    if column.type == "text":
+        return _take_text(source, name, text, row)
+    try:
+        value = _read(column, text, received, districts)
+    except _Bad as bad:
+        return bad, text
+    if column.type == "date" and value in STAND_INS and not column.required:
+        row.defects.add(f"{name}:stand_in")
+        return None, None
+    return value, text
+
+
+def _take_text(source: Source, name: str, text: str, row: _Typed) -> tuple[Any, str | None]:
+    if _is_cut(text):
+        return _Bad("lost_digits"), text
+    if name in source.key and re.search(r"[\x00-\x1f\x7f]", text):
+        return _Bad("control_character"), text
+    without = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", text)
+    if without == text:
+        return text, text
+    row.defects.add(f"{name}:cleaned")
+    return without or None, text
+
+
+def _is_before_birth(value: Any, person: str | None, raw: RawRow, source: Source) -> bool:
+    """Whether a date or month lies before the person's birth, as far as the row tells it."""
+    if person is None or value is None:
+        return False
+    born = parse_birth_date(person)
+    if isinstance(value, Month):
+        return value < Month.of(born)
+    return isinstance(value, dt.date) and value < born
+
+
+def _find_violations(
     column: Column, name: str, values: Row, text: str | None, received: Month
 ) -> list[str]:
     """What is wrong with a value that could be read, or with one that is absent where another column asks for it."""
@@ -155,6 +268,8 @@ def _misfits(
         )
         return ["missing"] if text is None and asked else []
     found = []
+    if column.required and isinstance(value, dt.date) and value in STAND_INS:
+        found.append("stand_in")
     if isinstance(value, dt.date) and not column.future and value > received.last_day:
         found.append("in_future")
     if isinstance(value, Month) and value > received + column.months_ahead:

@@ -9,7 +9,16 @@ import pytest
 from data.synthetic.faults import complete_id, respell_id
 from tests.support.generated_city import SOURCES, Cleaned, table
 
-REASONS = {"bad_id", "missing", "bad_value", "not_in_set", "out_of_range", "in_future", "too_early"}
+REASONS = {
+    "bad_id",
+    "day_first",
+    "missing",
+    "bad_value",
+    "not_in_set",
+    "out_of_range",
+    "in_future",
+    "too_early",
+}
 
 
 def place(row: dict[str, str]) -> tuple[str, str, str, int]:

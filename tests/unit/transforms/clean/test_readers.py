@@ -141,15 +141,19 @@ def test_a_header_with_a_stray_quote_is_no_header_of_ours(
 
 
 @pytest.mark.promise("sources-19", "CSV: header, quoted commas, quotes and newlines")
-def test_quoted_commas_quotes_and_newlines_stay_in_their_value(
+def test_quoted_commas_and_quotes_stay_in_their_value_and_a_key_has_no_line_break(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     path = tmp_path / "patents.csv"
     path.write_text(
-        HEADER + f'"P,""1""\n第二行",{PERSON},design,20200105,valid\n', encoding="utf-8"
+        HEADER
+        + f'"P,""1""",{PERSON},design,20200105,valid\n'
+        + f'"P2\n第二行",{PERSON},design,20200105,valid\n',
+        encoding="utf-8",
     )
-    _, (row,) = clean(connection, tmp_path, path)
-    assert row["patent_no"] == 'P,"1"\n第二行'
+    account, (row,) = clean(connection, tmp_path, path)
+    assert account.reasons == {"patent_no:control_character": 1}
+    assert row["patent_no"] == 'P,"1"'
     assert row["granted_on"] == dt.date(2020, 1, 5)
 
 
@@ -164,7 +168,8 @@ def test_nul_bytes_and_a_field_of_ten_megabytes_are_values_like_others(
         encoding="utf-8",
     )
     account, (row,) = clean(connection, tmp_path, path)
-    assert (account.clean, account.reasons) == (1, {"kind:not_in_set": 1})
+    assert account.clean == 1
+    assert account.reasons == {"kind:not_in_set": 1, "patent_no:control_character": 1}
     assert row["patent_no"] == huge
 
 
@@ -209,7 +214,7 @@ def test_typed_parquet_values_are_taken_as_such(
         path,
     )
     account, rows = clean(connection, tmp_path, path, SOURCES["housing"])
-    assert account.reasons == {"from_on:bad_value": 1}
+    assert account.reasons == {"from_on:time_of_day": 1}
     assert [
         (row["record_id"], row["registered"], row["to_on"], row["monthly_rent"]) for row in rows
     ] == [
@@ -220,25 +225,45 @@ def test_typed_parquet_values_are_taken_as_such(
 
 @pytest.mark.promise("sources-40", "dates YYYY-MM-DD or YYYYMMDD, days that exist, nothing guessed")
 @pytest.mark.parametrize(
-    "text",
+    ("text", "code"),
     [
-        "2020/1/5",
-        "2020-1-5",
-        "1e3",
-        "2021-02-29",
-        "05.01.2020",
-        "0000-01-01",
-        "２０２０-01-05",
-        "2020-01-05 00:00:00",
+        ("1e3", "bad_value"),
+        ("2021-02-29", "bad_value"),
+        ("0000-01-01", "bad_value"),
+        ("2020/1-5", "bad_value"),
+        ("05.01.2020", "day_first"),
+        ("20/1/5", "short_year"),
+        ("43835", "serial_number"),
+        ("2020-01-05 08:30", "time_of_day"),
+        ("2020-01-05 00:00:00+08", "time_zone"),
+        ("4.3835E+4", "lost_digits"),
+        ("1970-01-01", "stand_in"),
+        ("1989-12-31", "before_birth"),
     ],
 )
-def test_nothing_is_guessed_about_a_date(
-    connection: duckdb.DuckDBPyConnection, tmp_path: Path, text: str
+def test_what_is_no_plain_date_is_refused_with_its_reason(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, text: str, code: str
 ) -> None:
     path = tmp_path / "patents.csv"
     path.write_text(HEADER + ROW.replace("2020-01-05", text), encoding="utf-8")
     account, _ = clean(connection, tmp_path, path)
-    assert account.reasons == {"granted_on:bad_value": 1}
+    assert f"granted_on:{code}" in account.reasons
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2020/1/5", "2020-1-5", "2020.1.5", "2020年1月5日", "２０２０-01-05"),
+        *("2020-01-05 00:00:00", "2020/1/5 0:00", "2020-01-05T00:00:00.000"),
+    ],
+)
+def test_a_date_with_the_year_first_is_taken_however_it_is_written(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "patents.csv"
+    path.write_text(HEADER + ROW.replace("2020-01-05", text), encoding="utf-8")
+    _, (row,) = clean(connection, tmp_path, path)
+    assert row["granted_on"] == dt.date(2020, 1, 5)
 
 
 def table(*more: tuple[str, list[str]]) -> pa.Table:
