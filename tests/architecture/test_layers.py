@@ -26,6 +26,7 @@ LAYERS = (
     "transforms.reminders",
     "transforms.comparison",
     "reports.titles",
+    "reports.templating",
     "reports.html",
     "reports.findings",
     "reports.explain",
@@ -71,7 +72,7 @@ LIBRARIES = {
     "duckdb_engine": {"expectations.gx_adapter"},
     "fsspec": {"flows.extract"},
     "great_expectations": {"expectations.gx_adapter", "expectations.suite"},
-    "jinja2": {"reports.html"},
+    "jinja2": {"reports.templating"},
     "numpy": set(),
     "polars": set(),
     "prefect": {"flows.orchestration"},
@@ -84,7 +85,7 @@ LIBRARIES = {
     "typer": {"flows.cli"},
     "uvicorn": {"flows.orchestration"},
     "vl_convert": {"reports.html"},
-    "xlsxwriter": {"reports.packages"},
+    "xlsxwriter": set(),
 }
 
 
