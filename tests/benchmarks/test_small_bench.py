@@ -134,10 +134,10 @@ def test_postings_put_in_order_by_ids_as_text_are_noticed(
     slow = """
         SELECT *, lag(month) OVER (PARTITION BY CAST(person AS VARCHAR) ORDER BY month) FROM rows_social_security
         QUALIFY row_number() OVER (PARTITION BY CAST(person AS VARCHAR), insurance, month ORDER BY posted_on DESC, kind DESC) = 1"""
-    steps = build.source_steps
+    steps = build.source_statements
     monkeypatch.setattr(
         build,
-        "source_steps",
+        "source_statements",
         lambda source: (
             [*steps(source), Statement("newest", slow)] if source.ledger else steps(source)
         ),
