@@ -6,14 +6,13 @@ import random
 from decimal import Decimal
 from pathlib import Path
 
-import duckdb
 import pyarrow.parquet as pq
 import pytest
 
 from expectations.month import Month
 from tests.support.world import needless_words, read_rows
 from transforms.comparison.changes import write_changes
-from transforms.engine.session import EngineSettings, open_engine
+from transforms.engine.session import EngineSettings, Session, open_engine
 from transforms.engine.sql import sql_literal
 
 MONTH = Month.parse("2024-04")
@@ -48,9 +47,7 @@ def city(dice: random.Random, size: int) -> tuple[People, People]:
     }, before
 
 
-def write(
-    connection: duckdb.DuckDBPyConnection, folder: Path, people: People, items: list[str]
-) -> Path:
+def write(connection: Session, folder: Path, people: People, items: list[str]) -> Path:
     """The scores of a revision, as far as changes read them."""
     (folder / "scores").mkdir(parents=True)
     columns = ", ".join(f"{item}_points DECIMAL(7,2)" for item in items)
@@ -61,8 +58,9 @@ def write(
         [key, district, *(points.get(item) for item in items)]
         for key, (district, points) in people.items()
     ]
-    if rows:
-        connection.executemany(f"INSERT INTO made VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    places = ", ".join("?" * (len(items) + 2))
+    for row in rows:
+        connection.execute(f"INSERT INTO made VALUES ({places})", row)
     target = folder / "scores" / "scores.parquet"
     connection.execute(
         f"COPY (FROM made ORDER BY district, resident_key) TO {sql_literal(target)} (ROW_GROUP_SIZE 2048)"
