@@ -105,7 +105,7 @@ def _changes(source: Source, received: Month, on_bad: str) -> Iterator[Change]:
         if column.not_before:
             dates: Row = {
                 column.not_before: str(received.last_day - dt.timedelta(30)),
-                name: "2001-02-03",
+                name: str(received.last_day - dt.timedelta(60)),
             }
             yield name, f"before {column.not_before}", "too_early", dates
         for key, check in column.checks.items():
