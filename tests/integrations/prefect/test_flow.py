@@ -74,7 +74,7 @@ def attempt(month, *steps):
         "type": type(error).__name__, "code": getattr(error, "code", None), "text": str(error), "same": error in raised,
     }
 
-blocked = JifenError(ExitCode.GATE, "数据未通过检查", where="volunteer", todo="请部门重新交付")
+blocked = JifenError(ExitCode.GATE, "数据未通过检查", where="volunteer", hint="请部门重新交付")
 engine = caused(ValueError(f"Could not convert {PLANTED}"), KeyError(PLANTED[0]))
 missing = JifenError(ExitCode.EXTRACT, "来源缺少数据")
 dropped = caused(JifenError(ExitCode.EXTRACT, "连接中断"), ConnectionResetError())
