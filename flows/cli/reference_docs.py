@@ -72,11 +72,11 @@ Column types: `id` (18-character ID, GB 11643), `text`, `date` (2024-03-05), `mo
 
 def build_pages() -> dict[Path, str]:
     """Every generated page: its place and its text."""
-    house = load_project(load_settings(None))
+    project = load_project(load_settings(None))
     reference = PROJECT_FOLDER / "docs" / "reference"
     return {
         reference / "dictionary.md": render_dictionary_markdown(
-            build_dictionary_rows(house.sources, house.tables)
+            build_dictionary_rows(project.sources, project.tables)
         ),
         reference / "cli.md": render_commands_markdown(app),
         reference / "settings.md": render_settings_markdown(),

@@ -20,38 +20,38 @@ def check_project(
     settings: Settings, report_progress: Callable[[str], None], *, strict: bool
 ) -> None:
     """Load everything and run every example. JifenError 10 on any mistake; with `strict` on illustrative values too."""
-    house = load_project(settings)
+    project = load_project(settings)
     root = Root(settings.paths.root, settings.paths.inbox)
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         folder = settings.paths.policy
-        known = ValidationScope(house.facts, house.tables, house.reference.districts)
+        known = ValidationScope(project.facts, project.tables, project.reference.districts)
         problems = [
-            *check_examples(session, folder / "points", list(house.tables.values()), house.facts),
-            *check_service_examples(session, folder / "services", house.services, known),
-            *check_reminder_examples(session, folder / "reminders", house.reminders, known),
+            *check_examples(
+                session, folder / "points", list(project.tables.values()), project.facts
+            ),
+            *check_service_examples(session, folder / "services", project.services, known),
+            *check_reminder_examples(session, folder / "reminders", project.reminders, known),
         ]
     if problems:
         raise DeclarationError(problems)
-    refuse_changed_versions(house, root)
-    refuse_missing_keys(house)
+    refuse_changed_versions(project, root)
+    refuse_missing_keys(project)
     examples = sum(
         len(i.examples)
-        for t in house.tables.values()
+        for t in project.tables.values()
         for v in t.versions
         for i in v.indicators.values()
     )
     examples += sum(
-        len(version.examples) for service in house.services for version in service.versions
+        len(version.examples) for service in project.services for version in service.versions
     )
-    examples += sum(len(reminder.examples) for reminder in house.reminders)
-    declared = (
-        f"{len(house.sources)} 个来源、{len(house.facts)} 项指标数据、{len(house.tables)} 张积分表"
-    )
-    declared += f"、{len(house.services)} 项服务、{len(house.reminders)} 项提醒、{len(house.reference.rows)} 张参考表"
+    examples += sum(len(reminder.examples) for reminder in project.reminders)
+    declared = f"{len(project.sources)} 个来源、{len(project.facts)} 项指标数据、{len(project.tables)} 张积分表"
+    declared += f"、{len(project.services)} 项服务、{len(project.reminders)} 项提醒、{len(project.reference.rows)} 张参考表"
     report_progress(f"{declared}、{examples} 个示例：无误")
-    for warning in find_gaps(list(house.tables.values()), house.facts):
+    for warning in find_gaps(list(project.tables.values()), project.facts):
         report_progress(f"请留意：{warning}")
-    illustrative = list(list_illustrative_values(house))
+    illustrative = list(list_illustrative_values(project))
     if illustrative:
         report_progress(f"以下 {len(illustrative)} 项取值仅为示例，投入使用前须由主管部门核定：")
         for line in illustrative:
@@ -64,14 +64,14 @@ def check_project(
         )
 
 
-def list_illustrative_values(house: Project) -> Iterator[str]:
+def list_illustrative_values(project: Project) -> Iterator[str]:
     """Every indicator whose values the bureau has yet to set: table, version, code, title."""
-    for table in house.tables.values():
+    for table in project.tables.values():
         for version in table.versions:
             for code, indicator in version.indicators.items():
                 if indicator.values == "illustrative":
                     yield f"{table.authority} {version.begins} {code} {indicator.title}"
-    for service in house.services:
+    for service in project.services:
         for dated in service.versions:
             for part in dated.illustrative:
                 yield f"{service.service} {dated.begins} {part} {service.title}"

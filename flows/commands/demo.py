@@ -30,18 +30,18 @@ def run_demo(residents: int, root: Path, report_progress: Callable[[str], None])
     report_progress(f"合成 {residents:,} 人两个月的部门数据（不是真人）")
     write_extracts(settings, residents, DEMO_MONTHS, settings.paths.inbox, report_progress)
     run_months(settings, DEMO_MONTHS, {}, report_progress)
-    house, opened = load_project(settings), open_root(settings)
+    project, opened = load_project(settings), open_root(settings)
     revision = find_published(opened, DEMO_MONTHS[-1])
     assert revision is not None
-    for line in describe_results(settings, house, opened, revision):
+    for line in describe_results(settings, project, opened, revision):
         report_progress(line)
 
 
 def describe_results(
-    settings: Settings, house: Project, root: Root, revision: Revision
+    settings: Settings, project: Project, root: Root, revision: Revision
 ) -> list[str]:
     """Where the results are, the points of one person line by line, and one question answered."""
-    rules = load_published_rules(revision, house.sources)
+    rules = load_published_rules(revision, project.sources)
     scores = read_folder_sql(revision.path / "scores")
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         key = session.scalar(
@@ -62,7 +62,7 @@ def describe_results(
         "\n各区县人数和平均总分（SELECT district, count(*), avg(total_points) FROM latest_scores GROUP BY 1）："
     ]
     told += [
-        f"  {house.reference.districts[code]}  {count:>7,}  {mean:>6}"
+        f"  {project.reference.districts[code]}  {count:>7,}  {mean:>6}"
         for code, count, mean in districts
     ]
     told += [

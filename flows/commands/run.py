@@ -33,12 +33,12 @@ def run_months(
     """
     with (
         show_progress("准备") as doing,
-        open_project_or_notify(settings, months, report_progress) as (house, root, key),
+        open_project_or_notify(settings, months, report_progress) as (project, root, key),
     ):
-        _refuse_unknown_sources(house, allowed)
+        _refuse_unknown_sources(project, allowed)
         return [
             _run_with_prefect(
-                RunContext(house, root, key, month, allowed, send, month == months[-1], accept),
+                RunContext(project, root, key, month, allowed, send, month == months[-1], accept),
                 report_progress,
                 doing,
             )
@@ -60,11 +60,11 @@ def open_project_or_notify(
         yield opened
 
 
-def _refuse_unknown_sources(house: Project, allowed: Mapping[str, str]) -> None:
+def _refuse_unknown_sources(project: Project, allowed: Mapping[str, str]) -> None:
     """A source that may be missing, but that nobody declared, is a slip of the pen: exit 2."""
-    unknown = [name for name in allowed if name not in house.sources]
+    unknown = [name for name in allowed if name not in project.sources]
     if unknown:
-        hint = f"来源有：{'、'.join(house.sources)}"
+        hint = f"来源有：{'、'.join(project.sources)}"
         raise JifenError(
             ExitCode.USAGE, f"--allow-missing：没有来源 {'、'.join(unknown)}", hint=hint
         )
@@ -77,7 +77,7 @@ def _run_with_prefect(run: RunContext, report_progress: ProgressSink, doing: Adv
         return _run_steps(report_progress, run, attempt, doing)
 
     outcome = run_with_prefect(
-        work, run.month, partial(notify, run.house.settings, report_progress)
+        work, run.month, partial(notify, run.project.settings, report_progress)
     )
     if outcome.error:
         raise outcome.error from None

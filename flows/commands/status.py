@@ -52,9 +52,9 @@ def list_month_states(
     Next is the month after the newest published. A month is due on the day of `jifen serve` (the 5th of the month
     after, unless it was told otherwise); what has not come by then is late on `today`.
     """
-    root, house = open_root(settings), load_project(settings)
+    root, project = open_root(settings), load_project(settings)
     today, schedule = today or dt.datetime.now(CITY_TIME).date(), load_schedule(root)
-    stale = set(find_stale_months(root, list(house.sources)))
+    stale = set(find_stale_months(root, list(project.sources)))
     done = list_published_months(root)
     coming = done[-1] + 1 if done else None
     for month in sorted(
@@ -68,7 +68,7 @@ def list_month_states(
         state = (
             "待运行" if revision is None else "已过期，需重新运行" if month in stale else "已发布"
         )
-        told = [_missing(house, root, month, schedule, today) or "各来源齐全"]
+        told = [_missing(project, root, month, schedule, today) or "各来源齐全"]
         if last.get("state") in ENDED:
             state = (
                 f"{ENDED[last['state']]}（以前的版本仍有效）" if revision else ENDED[last["state"]]
@@ -95,15 +95,15 @@ def _last_run(root: Root, month: Month) -> dict[str, Any]:
     return dict(json.loads(newest.read_bytes())) if newest else {}
 
 
-def _missing(house: Project, root: Root, month: Month, schedule: Schedule, today: dt.date) -> str:
+def _missing(project: Project, root: Root, month: Month, schedule: Schedule, today: dt.date) -> str:
     """What has not been received and is not in the inbox; what has an origin of its own is not looked for there."""
     absent = [
         name
-        for name in house.sources
+        for name in project.sources
         if all(known.month != month for known in list_deliveries(root, name))
     ]
     fetched = [
-        name for name in absent if (given := house.settings.sources.get(name)) and given.origin
+        name for name in absent if (given := project.settings.sources.get(name)) and given.origin
     ]
     lacking = [name for name in absent if name not in fetched and not _offered(root, name, month)]
     told = []
@@ -111,9 +111,9 @@ def _missing(house: Project, root: Root, month: Month, schedule: Schedule, today
         due = schedule.due(month)
         late = (today - due.date()).days
         when = f"逾期 {late} 天" if late > 0 else f"应于 {due:%Y-%m-%d %H:%M} 前交齐"
-        told.append(f"{when}，缺少：{_titles(house, lacking)}")
+        told.append(f"{when}，缺少：{_titles(project, lacking)}")
     if fetched:
-        told.append(f"运行时自行取数：{_titles(house, fetched)}")
+        told.append(f"运行时自行取数：{_titles(project, fetched)}")
     return "；".join(told)
 
 
@@ -125,5 +125,5 @@ def _offered(root: Root, source: str, month: Month) -> bool:
         return True
 
 
-def _titles(house: Project, names: list[str]) -> str:
-    return "、".join(house.sources[name].title for name in names)
+def _titles(project: Project, names: list[str]) -> str:
+    return "、".join(project.sources[name].title for name in names)

@@ -46,27 +46,27 @@ def compute_facts(run: RunContext) -> dict[str, Any]:
 
 
 def _facts(run: RunContext) -> dict[str, Any]:
-    revision, house = run.making.revision, run.house
+    revision, project = run.making.revision, run.project
     folders = {
         name: [
-            build_cleaning_job(house, delivery).folder(run.root.path, "clean")
+            build_cleaning_job(project, delivery).folder(run.root.path, "clean")
             for delivery in served.deliveries
         ]
         for name, served in run.served.items()
     }
-    city, districts = split_city(house.in_force(run.month))
+    city, districts = split_city(project.in_force(run.month))
     targets = {line.target for line in list_scored_indicators(city, districts)}
     with run.engine() as session, incremental_state.new_state(run) as folder:
         made = build_facts(
-            session, house.sources, folders, house.reference, targets, run.month, run.key,
+            session, project.sources, folders, project.reference, targets, run.month, run.key,
             recreate_folder(run.making.wide), revision / "restricted" / "over_quota", lambda what: run.report_progress(f"指标数据：{what}"),
             before=incremental_state.load_previous_state(run), onward=folder, identities=_identities_before(run),
         )  # fmt: skip
         session.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
         unknown = outputs.count_unknown_award_codes(
-            session, house.sources, house.district_indicators()
+            session, project.sources, project.district_indicators()
         )
-    for table, columns in outputs.list_published_columns(house.facts).items():
+    for table, columns in outputs.list_published_columns(project.facts).items():
         copy_columns(_parts(run.making.wide), outputs.find_table_file(revision, table), columns)
     write_sql(revision, "facts", [(step.name, step.sql) for step in made.statements])
     return {
@@ -95,13 +95,13 @@ def compute_points(run: RunContext) -> dict[str, Any]:
 
 
 def _points(run: RunContext) -> dict[str, Any]:
-    city, districts = split_city(run.house.in_force(run.month))
+    city, districts = split_city(run.project.in_force(run.month))
     corrected = run.making.done()["facts"]["corrected"]
-    statement = points_sql(city, districts, run.house.facts, corrected=corrected)
+    statement = points_sql(city, districts, run.project.facts, corrected=corrected)
     target = outputs.find_table_file(run.making.revision, "scores")
     with run.engine() as session:
         session.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
-        with explain_overflow(session, run.house.facts, ["facts"]):
+        with explain_overflow(session, run.project.facts, ["facts"]):
             rows = outputs.write_table(
                 session,
                 statement,
@@ -122,7 +122,7 @@ def _changes(run: RunContext) -> dict[str, Any]:
     revision = run.making.revision
     owners = {
         line.column: line.authority
-        for line in list_scored_indicators(*split_city(run.house.in_force(run.month)))
+        for line in list_scored_indicators(*split_city(run.project.in_force(run.month)))
     }
     with run.engine() as session:
         made = write_changes(
@@ -143,19 +143,21 @@ def compute_services(run: RunContext) -> dict[str, Any]:
 
 
 def _services(run: RunContext) -> dict[str, Any]:
-    statement = eligibility_sql(run.house.services_in_force(run.month), run.house.names(run.month))
+    statement = eligibility_sql(
+        run.project.services_in_force(run.month), run.project.names(run.month)
+    )
     folder = run.making.revision / "eligibility"
     values = {"month": run.month.first_day, "as_of": run.month.last_day}
 
     def write(own: Session, district: str) -> None:
         own.execute(
-            f"CREATE TEMP VIEW scored AS {scored_sql(run.house.in_force(run.month), district)}"
+            f"CREATE TEMP VIEW scored AS {scored_sql(run.project.in_force(run.month), district)}"
         )
         outputs.write_table(own, statement, folder / f"{district}.parquet", values)
 
     with run.engine() as session:
         _view_facts_and_scores(session, run)
-        map_concurrently(session, run.house.reference.districts, write)
+        map_concurrently(session, run.project.reference.districts, write)
         rows = session.execute(f"""
             SELECT service, count(*) FILTER (WHERE eligible), coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
             FROM {read_folder_sql(folder)} GROUP BY service ORDER BY service""").fetchall()
@@ -172,7 +174,7 @@ def compute_reminders(run: RunContext) -> dict[str, Any]:
 
 
 def _reminders(run: RunContext) -> dict[str, Any]:
-    house, made = run.house, list_revisions(run.root, run.month)
+    project, made = run.project, list_revisions(run.root, run.month)
     told = may_add_reminders(
         run.month, list_published_months(run.root), last=run.last, send=run.send
     )
@@ -183,14 +185,16 @@ def _reminders(run: RunContext) -> dict[str, Any]:
         told=[file for path in others for file in _parts(path / "reminders")],
         kept=_parts(made[-1].path / "reminders") if made else [],
     )
-    open_services = [service for service in house.services if service.in_force(run.month.last_day)]
+    open_services = [
+        service for service in project.services if service.in_force(run.month.last_day)
+    ]
     declared = ReminderDeclarations(
-        open_services, house.reminders, house.facts, house.reference.districts
+        open_services, project.reminders, project.facts, project.reference.districts
     )
     with run.engine() as session:
-        load_reference_tables(session, house.reference)
+        load_reference_tables(session, project.reference)
         _view_facts_and_scores(session, run)
-        session.execute(f"CREATE VIEW scored AS {scored_sql(house.in_force(run.month))}")
+        session.execute(f"CREATE VIEW scored AS {scored_sql(project.in_force(run.month))}")
         listed = write_reminders(
             session,
             ReminderRun(run.month, next_revision_number(run.root, run.month), run.key, told),
@@ -211,30 +215,30 @@ def write_packages(run: RunContext) -> dict[str, Any]:
 
 
 def _exports(run: RunContext) -> dict[str, Any]:
-    house = run.house
+    project = run.project
     compared = run.making.done()["changes"]
-    city, versions = split_city(house.in_force(run.month))
+    city, versions = split_city(project.in_force(run.month))
     policy = PackageTitles(
         city,
         versions,
-        {service.service: service.title for service in house.services},
-        house.reminder_titles(),
+        {service.service: service.title for service in project.services},
+        project.reminder_titles(),
     )
     with run.engine() as session:
         counts = write_all_packages(
-            session, run.making.revision, list_package_districts(house), policy, run.month,
+            session, run.making.revision, list_package_districts(project), policy, run.month,
             moved=compared["moved"] if compared["compared_with"] else None,
-            number=next_revision_number(run.root, run.month), require_encryption=house.settings.exports.require_encryption,
-            report_progress=lambda code: run.report_progress(f"区县导出：{house.reference.districts[code]}"),
+            number=next_revision_number(run.root, run.month), require_encryption=project.settings.exports.require_encryption,
+            report_progress=lambda code: run.report_progress(f"区县导出：{project.reference.districts[code]}"),
         )  # fmt: skip
     return {"exports": counts}
 
 
-def list_package_districts(house: Project) -> list[District]:
+def list_package_districts(project: Project) -> list[District]:
     """Everyone who gets a package."""
     return [
         District(code, name, recipient)
-        for code, name, _, recipient in house.reference.rows["districts"]
+        for code, name, _, recipient in project.reference.rows["districts"]
     ]
 
 

@@ -43,7 +43,7 @@ class RunContext:
     before, `outdated`: what has changed since; `changes`, `reasons`: what the drift check found, and what holds it.
     """
 
-    house: Project
+    project: Project
     root: Root
     key: bytes
     month: Month
@@ -71,7 +71,7 @@ class RunContext:
         return self.build
 
     def engine(self) -> AbstractContextManager[Session]:
-        return open_engine(self.house.settings.engine_settings, self.root.tmp / "spill")
+        return open_engine(self.project.settings.engine_settings, self.root.tmp / "spill")
 
     @property
     def accepted(self) -> bool:

@@ -22,15 +22,15 @@ def check_drift(run: RunContext) -> dict[str, Any]:
     run.making.step("figures", lambda: _compute_metrics(run))
     before = find_previous_month(run)
     if before:
-        city, districts = split_city(run.house.in_force(run.month))
+        city, districts = split_city(run.project.in_force(run.month))
         compared = ComparedItems(
-            {name: source.delivery for name, source in run.house.sources.items()},
+            {name: source.delivery for name, source in run.project.sources.items()},
             {
                 strip_points_suffix(line.column): line.authority
                 for line in list_scored_indicators(city, districts)
             },
         )
-        limits = _limits(run.house.settings.drift)
+        limits = _limits(run.project.settings.drift)
         run.changes = drift.find_changes(before.manifest, build_manifest(run), compared, limits)
     run.reasons = describe_changes(drift.find_blocking(run.changes), build_report_names(run))
     return {"compared": len(run.changes), "held": len(run.reasons)}
@@ -40,7 +40,7 @@ def _compute_metrics(run: RunContext) -> dict[str, Any]:
     """What the manifest keeps of the tables: their figures, and table -> version of its columns."""
     tables = ("scores", "facts", "eligibility", "changes")
     paying = [
-        code for code, version in run.house.services_in_force(run.month).items() if version.amount
+        code for code, version in run.project.services_in_force(run.month).items() if version.amount
     ]
     with run.engine() as session:
         for name in tables:
@@ -48,7 +48,7 @@ def _compute_metrics(run: RunContext) -> dict[str, Any]:
                 f"CREATE TEMP VIEW {name} AS FROM {read_folder_sql(run.making.revision / name)}"
             )
         session.execute(f"CREATE TEMP VIEW known AS FROM {read_folder_sql(run.making.wide)}")
-        lookups = [fact.lookup for fact in run.house.facts.values() if fact.lookup]
+        lookups = [fact.lookup for fact in run.project.facts.values() if fact.lookup]
         looked_up = sorted({name for lookup in lookups for name in lookup.match.values()})
         return {
             "figures": compute_metrics(session, paying, looked_up),

@@ -52,7 +52,7 @@ def list_received(run: RunContext) -> list[dict[str, Any]]:
     """Every delivery in force up to the month, used or not: the month is a function of these."""
     return [
         delivery_key(delivery)
-        for name in run.house.sources
+        for name in run.project.sources
         for delivery in list_deliveries(run.root, name)
         if delivery.month <= run.month
     ]
@@ -64,7 +64,7 @@ def input_fingerprint(run: RunContext) -> str:
         str(run.month),
         *(str(sorted(item.items())) for item in list_received(run)),
         *(f"{name} {served.carried_from} {served.missing}" for name, served in run.served.items()),
-        run.house.declarations_hash,
+        run.project.declarations_hash,
         code_fingerprint(*CODE_PATHS),
         hashlib.sha256(run.key).hexdigest(),
     ]

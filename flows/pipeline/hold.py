@@ -80,7 +80,7 @@ def clear_hold(run: RunContext) -> None:
 
 def _inputs(run: RunContext) -> dict[str, dict[str, Any]]:
     """What the build depends on, by what people call it."""
-    house, month = run.house, run.month
+    project, month = run.project, run.month
     others = [find_published(run.root, other) for other in list_published_months(run.root)]
     return {
         "交付": {
@@ -89,10 +89,10 @@ def _inputs(run: RunContext) -> dict[str, dict[str, Any]]:
         "缺报说明": {
             name: str(served.missing) for name, served in run.served.items() if served.missing
         },
-        "积分表": {name: version.hash for name, version in house.in_force(month).items()},
-        "服务": {name: version.hash for name, version in house.services_in_force(month).items()},
-        "参考表": dict(house.reference.hashes),
-        "声明": {"来源、提醒和其他版本": house.declarations_hash},
+        "积分表": {name: version.hash for name, version in project.in_force(month).items()},
+        "服务": {name: version.hash for name, version in project.services_in_force(month).items()},
+        "参考表": dict(project.reference.hashes),
+        "声明": {"来源、提醒和其他版本": project.declarations_hash},
         "程序": {"jifen": code_fingerprint(*CODE_PATHS)},
         "已发布的月份": {str(revision.month): revision.number for revision in others if revision},
     }

@@ -39,11 +39,11 @@ def pull_deliveries(run: RunContext) -> dict[str, Any]:
     JifenError 11 names every source that lacks a month, so that the operator can call all departments at once.
     """
     gate.preload()
-    new = pull_up_to(run.root, run.house.settings, run.house.sources, run.month)
+    new = pull_up_to(run.root, run.project.settings, run.project.sources, run.month)
     for delivery in new:
         run.report_progress(f"收到 {delivery.month} {delivery.source} 第 {delivery.number} 次交付")
     lacking = []
-    for name, source in run.house.sources.items():
+    for name, source in run.project.sources.items():
         had = list_deliveries(run.root, name)
         try:
             run.served[name] = select_inputs(source, had, run.month, run.allowed)
@@ -66,7 +66,7 @@ def clean_deliveries(run: RunContext) -> dict[str, Any]:
         for name, served in run.served.items():
             accounts = []
             for delivery in served.deliveries:
-                job = build_cleaning_job(run.house, delivery)
+                job = build_cleaning_job(run.project, delivery)
                 known = read_account(job, run.root.path)
                 if known is None:
                     run.report_progress(f"清洗 {delivery.month} {name}")
@@ -130,7 +130,7 @@ def _combine_errors(errors: Sequence[JifenError]) -> JifenError:
 
 
 def _clean_one(run: RunContext, session: Session, job: CleaningJob) -> RowCounts:
-    limit = run.house.settings.gate.quarantine_limit
+    limit = run.project.settings.gate.quarantine_limit
 
     def judge(staged: str) -> list[str]:
         return gate.validate_delivery(session, staged, job.source, job.received, limit)
@@ -138,17 +138,17 @@ def _clean_one(run: RunContext, session: Session, job: CleaningJob) -> RowCounts
     return clean_delivery(session, job, run.root.path, run.root.tmp / "clean", judge)
 
 
-def build_cleaning_job(house: Project, delivery: Delivery) -> CleaningJob:
+def build_cleaning_job(project: Project, delivery: Delivery) -> CleaningJob:
     """What cleaning a delivery depends on: its content, the source's declaration, the districts, encoding, limit, code."""
-    source = house.sources[delivery.source]
-    given = house.settings.sources.get(delivery.source)
+    source = project.sources[delivery.source]
+    given = project.settings.sources.get(delivery.source)
     encoding = (given and given.encoding) or source.encoding
     inputs = [
         delivery.content,
         source.model_dump_json(exclude={"synthetic", "facts"}),
-        ",".join(house.reference.districts),
+        ",".join(project.reference.districts),
         encoding,
-        str(house.settings.gate.quarantine_limit),
+        str(project.settings.gate.quarantine_limit),
         code_fingerprint(*CLEANING_CODE_PATHS),
     ]
     digest = hashlib.sha256("\n".join(inputs).encode()).hexdigest()
@@ -158,7 +158,7 @@ def build_cleaning_job(house: Project, delivery: Delivery) -> CleaningJob:
         delivery.number,
         delivery.parts,
         encoding,
-        frozenset(house.reference.districts),
+        frozenset(project.reference.districts),
         digest,
     )
 

@@ -24,7 +24,7 @@ from transforms.services.models import ServiceVersion
 def build_manifest(run: RunContext) -> dict[str, Any]:
     """Inputs, policy, accounts, what the finished steps counted, and why the operator let a held month through."""
     done = run.making.done()
-    city, _ = split_city(run.house.in_force(run.month))
+    city, _ = split_city(run.project.in_force(run.month))
     sections = {
         kind: [
             points_column_name(CITY, code)
@@ -37,7 +37,7 @@ def build_manifest(run: RunContext) -> dict[str, Any]:
         "month": str(run.month),
         "as_of": str(run.month.last_day),
         "inputs": input_fingerprint(run),
-        "policy": _versions(run.house.in_force(run.month)),
+        "policy": _versions(run.project.in_force(run.month)),
         "received": list_received(run),
         "deliveries": [
             delivery_key(d) for served in run.served.values() for d in served.deliveries
@@ -53,7 +53,7 @@ def build_manifest(run: RunContext) -> dict[str, Any]:
         "accounts": [
             format_account(account) for accounts in run.accounts.values() for account in accounts
         ],
-        "services": _versions(run.house.services_in_force(run.month)),
+        "services": _versions(run.project.services_in_force(run.month)),
         **{name: value for counts in done.values() for name, value in counts.items()},
         "sections": sections,
         "code": {"version": metadata.version("jifen"), "hash": code_fingerprint(*CODE_PATHS)},

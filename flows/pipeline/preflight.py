@@ -15,11 +15,11 @@ from transforms.points.models import PointsVersion
 from transforms.services.models import ServiceVersion
 
 
-def refuse_changed_versions(house: Project, root: Root) -> None:
+def refuse_changed_versions(project: Project, root: Root) -> None:
     """JifenError 10 when a version that has decided a published month was changed without a new reason (`amends`)."""
     declared: dict[str, dict[str, Sequence[PointsVersion | ServiceVersion]]] = {
-        "policy": {table.authority: table.versions for table in house.tables.values()},
-        "services": {service.service: service.versions for service in house.services},
+        "policy": {table.authority: table.versions for table in project.tables.values()},
+        "services": {service.service: service.versions for service in project.services},
     }
     changed: dict[str, list[Month]] = {}
     for month in list_published_months(root):
@@ -51,25 +51,25 @@ def _listed(months: Sequence[Month]) -> str:
     )
 
 
-def refuse_missing_keys(house: Project) -> None:
+def refuse_missing_keys(project: Project) -> None:
     """JifenError 10 when a package could not be encrypted as it must be: known before hours of work, not after."""
-    check_keys(list_package_districts(house), house.settings.exports.require_encryption)
+    check_keys(list_package_districts(project), project.settings.exports.require_encryption)
 
 
-def refuse_illustrative(house: Project, month: Month) -> None:
+def refuse_illustrative(project: Project, month: Month) -> None:
     """JifenError 10 when a version in force has values that the bureau has yet to set."""
     found = [
         f"{code}:{name}"
-        for code, version in house.in_force(month).items()
+        for code, version in project.in_force(month).items()
         for name, indicator in version.indicators.items()
         if indicator.values == "illustrative"
     ]
     found += [
         f"{code}:{part}"
-        for code, v in house.services_in_force(month).items()
+        for code, v in project.services_in_force(month).items()
         for part in v.illustrative
     ]
-    if found and not house.settings.policy.allow_illustrative:
+    if found and not project.settings.policy.allow_illustrative:
         raise JifenError(
             ExitCode.DECLARATIONS,
             f"{month} 的积分表和服务中有 {len(found)} 项取值仅为示例：{'、'.join(found[:6])}{' 等' if len(found) > 6 else ''}",

@@ -22,8 +22,10 @@ def publish_month(run: RunContext) -> dict[str, Any]:
     """Make the finished folder the month's next revision, switch to it, renew the catalogue. JifenError 14: it is held."""
     hold_if_drifted(run)
     revision = run.making.revision
-    copy_policy(run.house, revision / "policy")
-    run.root.access_log("export", month=str(run.month), packages=len(run.house.reference.districts))
+    copy_policy(run.project, revision / "policy")
+    run.root.access_log(
+        "export", month=str(run.month), packages=len(run.project.reference.districts)
+    )
     described = {
         f"exports/{name}": about for name, about in list_sealed_files(revision / "exports").items()
     }
@@ -32,25 +34,25 @@ def publish_month(run: RunContext) -> dict[str, Any]:
     )
     run.making.clear()
     clear_hold(run)
-    renew_catalogue(run.house, run.root)
+    renew_catalogue(run.project, run.root)
     return {"revision": run.published.number}
 
 
-def copy_policy(house: Project, target: Path) -> None:
+def copy_policy(project: Project, target: Path) -> None:
     """Keep the tables that scored the month beside it."""
     shutil.rmtree(target, ignore_errors=True)
-    for folder, files in house.policy_files().items():
+    for folder, files in project.policy_files().items():
         (target / folder).mkdir(parents=True)
         for path in files:
             shutil.copyfile(path, target / folder / path.name)
     (target / "reference").mkdir()
-    for name in house.reference.hashes:
+    for name in project.reference.hashes:
         shutil.copyfile(
-            house.reference.folder / f"{name}.csv", target / "reference" / f"{name}.csv"
+            project.reference.folder / f"{name}.csv", target / "reference" / f"{name}.csv"
         )
 
 
-def renew_catalogue(house: Project, root: Root, as_seen_from: Path | None = None) -> None:
+def renew_catalogue(project: Project, root: Root, as_seen_from: Path | None = None) -> None:
     """Make the analysts' catalogue of the revisions in force; all revisions open to the group that the settings name now."""
     for _, _, path in root.revision_folders():
         root.share(path.parent, deep=False)
@@ -60,7 +62,7 @@ def renew_catalogue(house: Project, root: Root, as_seen_from: Path | None = None
     build_catalogue(
         root.path,
         listed,
-        build_dictionary_rows(house.sources, house.tables),
+        build_dictionary_rows(project.sources, project.tables),
         as_seen_from,
         root.share,
     )

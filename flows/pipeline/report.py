@@ -77,15 +77,15 @@ def write_blocked_report(run: RunContext, error: JifenError) -> Path | None:
 
 def build_report_names(run: RunContext) -> ReportNames:
     """What things are called in the operators' words."""
-    house = run.house
-    city, districts = split_city(house.in_force(run.month))
-    origin = {fact: name for name, source in house.sources.items() for fact in source.facts}
+    project = run.project
+    city, districts = split_city(project.in_force(run.month))
+    origin = {fact: name for name, source in project.sources.items() for fact in source.facts}
     return ReportNames(
-        sources=house.sources,
-        districts=house.reference.districts,
-        items=collect_item_titles(house.tables, house.reference.districts),
-        services={service.service: service.title for service in house.services},
-        reminders=house.reminder_titles(),
+        sources=project.sources,
+        districts=project.reference.districts,
+        items=collect_item_titles(project.tables, project.reference.districts),
+        services={service.service: service.title for service in project.services},
+        reminders=project.reminder_titles(),
         fed_by={
             strip_points_suffix(line.column): sorted(
                 {origin[f] for f in line.indicator.facts if f in origin}
@@ -97,28 +97,28 @@ def build_report_names(run: RunContext) -> ReportNames:
 
 def _illustrative(run: RunContext) -> Iterator[str]:
     """Values in force that the bureau has yet to set."""
-    house = run.house
-    for code, version in house.in_force(run.month).items():
+    project = run.project
+    for code, version in project.in_force(run.month).items():
         for indicator in version.indicators.values():
             if indicator.values == "illustrative":
-                yield f"{house.tables[code].title}：{indicator.title}"
-    services = house.services_in_force(run.month)
-    for service in house.services:
+                yield f"{project.tables[code].title}：{indicator.title}"
+    services = project.services_in_force(run.month)
+    for service in project.services:
         if service.service in services:
             for part in services[service.service].illustrative:
                 yield f"{service.title}：{PARTS[part]}"
 
 
 def _not_modelled(run: RunContext) -> Iterator[tuple[str, str, str]]:
-    for code, version in run.house.in_force(run.month).items():
+    for code, version in run.project.in_force(run.month).items():
         for left_out in version.not_modelled:
-            yield run.house.tables[code].title, left_out.title, left_out.reason
+            yield run.project.tables[code].title, left_out.title, left_out.reason
 
 
 def _waiting(run: RunContext) -> Iterator[SourceProgress]:
     """How far each source came."""
     stopped = {refused.source: refused.counts for refused in run.refused}
-    for name in run.house.sources:
+    for name in run.project.sources:
         own = [account for account in run.accounts.get(name, []) if account.month == str(run.month)]
         if own:
             yield SourceProgress(name, False, "合格", format_account(own[-1]))

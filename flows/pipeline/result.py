@@ -128,7 +128,7 @@ def _summarise(run: RunContext) -> dict[str, Any]:
     }
     return {
         "accounts": tuple(
-            (run.house.sources[name].title, found[-1]) for name, found in own.items() if found
+            (run.project.sources[name].title, found[-1]) for name, found in own.items() if found
         ),
         "drift": tuple(run.reasons),
         "seconds": tuple(run.timings.items()),

@@ -33,8 +33,8 @@ def run_scheduled(
 ) -> RunResult:
     """The month within a flow run that the schedule has started: what goes wrong beforehand is its outcome too."""
     try:
-        with open_project(settings, [month], report_progress) as (house, root, key):
-            outcome = _run_steps(report_progress, RunContext(house, root, key, month), attempt)
+        with open_project(settings, [month], report_progress) as (project, root, key):
+            outcome = _run_steps(report_progress, RunContext(project, root, key, month), attempt)
     except Exception as error:
         outcome = failed(month, error)
     if outcome.error:
@@ -52,16 +52,16 @@ def open_project(
         if server.start_server_early(root.path):
             server.require_server(root.path)
         gate.preload()
-        house = load_project(settings)
+        project = load_project(settings)
         for month in months:
-            refuse_illustrative(house, month)
-        refuse_changed_versions(house, root)
-        refuse_missing_keys(house)
+            refuse_illustrative(project, month)
+        refuse_changed_versions(project, root)
+        refuse_missing_keys(project)
         key = root.key()
         for revision in publish.finish_interrupted(root, key):
             report_progress(f"{revision.month} 第 {revision.number} 版：上次中断的发布已完成")
-        renew_catalogue(house, root)
-        yield house, root, key
+        renew_catalogue(project, root)
+        yield project, root, key
 
 
 def _run_steps(

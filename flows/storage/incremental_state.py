@@ -69,10 +69,10 @@ def _state_path(run: RunContext, month: Month) -> Path:
     """The folder named by what the rows up to a month are: clean deliveries, declarations, code."""
     parts = [code_fingerprint("expectations", "transforms")]
     for name, served in run.served.items():
-        source = run.house.sources[name]
+        source = run.project.sources[name]
         if is_append_only(source):
             jobs = [
-                build_cleaning_job(run.house, delivery)
+                build_cleaning_job(run.project, delivery)
                 for delivery in served.deliveries
                 if delivery.month <= month
             ]

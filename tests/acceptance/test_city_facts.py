@@ -20,13 +20,13 @@ from transforms.engine.session import EngineSettings, open_engine
 from transforms.facts.build import build_facts
 
 MONTH = Month.parse("2021-10")  # scored on 31 October 2021
-HOUSE = load_sources()
+DECLARED = load_sources()
 A_LINE_MORE = {  # another window, and records that count for 2.5 to 3 hours each
     "title": "时长", "unit": "hours", "meaning": "时长", "meaning_en": "hours", "measure": "sum", "of": "quantity",
     "where": {"kind": "service"}, "within": {"of": "on_date", "last_months": 36}, "clip": {"min": "2.5", "max": "3"},
 }  # fmt: skip
-MORE = {**HOUSE["volunteer"].facts, "service_36m": Fact.model_validate(A_LINE_MORE)}
-SOURCES = {**HOUSE, "volunteer": HOUSE["volunteer"].model_copy(update={"facts": MORE})}
+MORE = {**DECLARED["volunteer"].facts, "service_36m": Fact.model_validate(A_LINE_MORE)}
+SOURCES = {**DECLARED, "volunteer": DECLARED["volunteer"].model_copy(update={"facts": MORE})}
 D = Decimal
 Raw = dict[str, Any]
 VALID = {"status": "valid"}
@@ -359,7 +359,7 @@ def test_nothing_but_an_end_or_a_correction_may_lie_ahead() -> None:
     """Other days after the scoring date are refused: what has not happened never comes to be counted."""
     ahead = {
         f"{source.source}.{name}"
-        for source in HOUSE.values()
+        for source in DECLARED.values()
         for name, c in source.columns.items()
         if c.future
     }

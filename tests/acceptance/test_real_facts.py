@@ -28,7 +28,7 @@ PERSON = BORN + compute_check_character(BORN)
 Rows = Mapping[str, Sequence[Mapping[str, str]]]
 CORRECTIONS = {
     "corrections": load_sources()["corrections"]
-}  # every house has objections; here nobody objects
+}  # every city has objections; here nobody objects
 APPLICANT = {"residence_district": DISTRICTS[0], "status": "resident"}
 
 SHANGHAI: Rows = {

@@ -67,7 +67,7 @@ def one_person(settings: Path, root: Path) -> Callable[[], object]:
 
 
 def draft(settings: Path, folder: Path) -> Callable[[], object]:
-    """Simulate the house's own tables with every section capped low, over everyone."""
+    """Simulate the project's own tables with every section capped low, over everyone."""
     policy, out = folder / "draft", folder / "simulated"
     shutil.rmtree(policy, ignore_errors=True)
     for part in ("points", "services"):

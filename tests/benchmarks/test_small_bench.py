@@ -72,7 +72,7 @@ def cpu(work: Callable[[], object]) -> float:
 
 def score(inbox: Path, root: Path) -> Path:
     """Stage, split, facts and points of the extracts, as a month does them; the revision."""
-    house, served = load_project(Settings(paths=Paths(root=root, inbox=inbox))), {}
+    project, served = load_project(Settings(paths=Paths(root=root, inbox=inbox))), {}
     with open_engine(EngineSettings(), root / "spill") as connection:
         for name, part in {
             "registry": "registry.parquet",
@@ -80,27 +80,31 @@ def score(inbox: Path, root: Path) -> Path:
         }.items():
             parts = (inbox / str(MONTH) / part,)
             job = CleaningJob(
-                house.sources[name],
+                project.sources[name],
                 MONTH,
                 1,
                 parts,
                 "utf-8",
-                frozenset(house.reference.districts),
+                frozenset(project.reference.districts),
                 "",
             )
             account = clean_delivery(
-                connection, job, root, root / "work", no_key_twice(connection, house.sources[name])
+                connection,
+                job,
+                root,
+                root / "work",
+                no_key_twice(connection, project.sources[name]),
             )
             assert account.clean == account.received
             served[name] = [job.folder(root, "clean")]
         wide, revision = root / "wide", root / "revision"
         made = build_facts(
-            connection, house.sources, served, house.reference, [], MONTH, b"k" * 32, wide, root / "over_quota",
+            connection, project.sources, served, project.reference, [], MONTH, b"k" * 32, wide, root / "over_quota",
             onward=root / "onward",
         )  # fmt: skip
         assert made.residents == RESIDENTS
         connection.execute(f"CREATE VIEW facts AS FROM {read_folder_sql(wide)}")
-        statement = points_sql(*split_city(house.in_force(MONTH)), house.facts)
+        statement = points_sql(*split_city(project.in_force(MONTH)), project.facts)
         day = {"month": MONTH.first_day, "as_of": MONTH.last_day}
         outputs.write_table(connection, statement, revision / "scores" / "scores.parquet", day)
     return revision

@@ -24,7 +24,7 @@ BOTH = (*(f"{name}_before" for name in TOLD), *TOLD)
 
 
 def draft(folder: Path, city: dict[str, str] | None = None, **services: tuple[str, str]) -> Path:
-    """The house's declarations with pieces of city.yaml and of services replaced: old text -> new text."""
+    """The project's declarations with pieces of city.yaml and of services replaced: old text -> new text."""
     for part in ("points", "services", "reminders"):
         shutil.copytree(OWN_DECLARATIONS / part, folder / part)
     for old, new in (city or {}).items():

@@ -47,9 +47,9 @@ NAMESPACE = ("unshare", "--map-root-user", "--mount")
 def in_namespace(city: City, troubles: Sequence[str]) -> list[Outcome]:
     """The outcomes of all troubles, from a process in a namespace of its own; the city itself is not touched."""
     program = [sys.executable, "-m", "tests.faults.disk", *troubles]
-    house = Path(__file__).parents[2]
+    project = Path(__file__).parents[2]
     done = subprocess.run(
-        [*NAMESPACE, *program], input=pickle.dumps(city), capture_output=True, cwd=house
+        [*NAMESPACE, *program], input=pickle.dumps(city), capture_output=True, cwd=project
     )
     assert done.returncode == 0, done.stderr.decode()
     return [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]

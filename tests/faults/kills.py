@@ -61,9 +61,9 @@ def jifen(city: City, *arguments: str) -> subprocess.Popen[str]:
         str(city.config),
         *arguments,
     ]
-    house = Path(__file__).parents[2]
+    project = Path(__file__).parents[2]
     return subprocess.Popen(
-        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=house
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=project
     )
 
 

@@ -235,7 +235,7 @@ def test_of_two_rows_with_one_key_in_a_database_the_one_whose_text_is_greater_wi
     )
     [delivery] = pull_up_to(world.root, world.settings, ["credit"], Month.parse("2021-10"))
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as connection:
-        job = build_cleaning_job(world.house, delivery)
+        job = build_cleaning_job(world.project, delivery)
         account = clean_delivery(
             connection,
             job,

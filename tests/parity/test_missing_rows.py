@@ -21,7 +21,7 @@ from transforms.facts.build import build_facts
 MONTH = Month.parse("2021-10")
 DISTRICT = "330203"
 PERSON = "33020319800229001" + compute_check_character("33020319800229001")
-HOUSE = load_sources()
+DECLARED = load_sources()
 PAPERS = {"title": "值", "meaning": "值", "meaning_en": "value"}
 
 
@@ -38,8 +38,8 @@ def fact(unit: str) -> Fact:
 
 
 SOURCES = {
-    **{name: HOUSE[name] for name in ("registry", "corrections")},
-    "employment": HOUSE["employment"].model_copy(
+    **{name: DECLARED[name] for name in ("registry", "corrections")},
+    "employment": DECLARED["employment"].model_copy(
         update={"facts": {f"in_{u}": fact(u) for u in sorted(COUNTED_UNITS)}}
     ),
 }

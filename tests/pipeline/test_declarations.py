@@ -316,7 +316,7 @@ def test_without_a_rent_the_amount_is_null_the_tenant_stays_eligible_and_the_rep
 
 @pytest.mark.promise("sources-89", "awards of unknown codes are counted")
 def test_awards_that_no_table_knows_are_kept_and_counted(published: World) -> None:
-    known = published.house.tables["330212"].versions[-1].indicators
+    known = published.project.tables["330212"].versions[-1].indicators
     unknown = [code for code in ("nobodys_code", "another", "training") if code not in known]
     (facts,) = published.table("2022-04", "facts")
     assert {entry["key"] for entry in facts["awards"]} > {"330212:nobodys_code", "330212:another"}

@@ -196,7 +196,7 @@ def test_the_engine_spills_in_the_root_and_prefect_lives_there_and_tells_nobody(
     tmp_path: Path,
 ) -> None:
     world = World(tmp_path)
-    run = RunContext(world.house, world.root, b"key", Month.parse(OCTOBER))
+    run = RunContext(world.project, world.root, b"key", Month.parse(OCTOBER))
     with run.engine() as connection:
         (spill,) = connection.execute("SELECT current_setting('temp_directory')").fetchone() or (
             "",

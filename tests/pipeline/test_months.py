@@ -292,4 +292,4 @@ def test_every_step_says_that_it_begins(tmp_path: Path) -> None:
     world.run("2021-10", report_progress=told.append)
     titles = [step.title for step in COMPUTE_STAGES]
     assert [line for line in told if line in titles] == titles and all(titles)
-    assert sum(line.startswith("清洗 2021-10 ") for line in told) == len(world.house.sources)
+    assert sum(line.startswith("清洗 2021-10 ") for line in told) == len(world.project.sources)

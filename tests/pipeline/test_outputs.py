@@ -136,7 +136,7 @@ def test_facts_are_all_that_is_declared_but_what_would_tell_who_it_is(city: Worl
         "children_due",
     }
     assert restricted == {"resident_key", "corrections", *kept}
-    assert published == {"month", "resident_key", "district", *city.house.facts} - kept
+    assert published == {"month", "resident_key", "district", *city.project.facts} - kept
     facts, scores = (
         {row["resident_key"] for row in city.table(APRIL, name)} for name in ("facts", "scores")
     )
@@ -209,19 +209,19 @@ def schema(file: Path) -> str:
 @pytest.mark.promise("outputs-94", "A change of columns is another version in the manifest")
 def test_the_manifest_of_a_month_says_what_it_was_made_from(city: World) -> None:
     march, april = (city.revision(month) for month in MONTHS)
-    says, house = april.manifest, city.house
+    says, project = april.manifest, city.project
     month = april.month
     assert (says["month"], says["revision"], says["as_of"]) == (APRIL, 1, "2024-04-30")
     assert says["policy"] == {
         code: {"from": str(version.begins), "hash": version.hash}
-        for code, version in house.in_force(month).items()
+        for code, version in project.in_force(month).items()
     }
-    assert says["services"].keys() == house.services_in_force(month).keys()
+    assert says["services"].keys() == project.services_in_force(month).keys()
     used = {(item["source"], item["month"], item["number"]) for item in says["deliveries"]}
     wanted = {
         (path.parent.name, path.parent.parent.name, 1) for path in city.root.raw.glob("*/*/d1")
     }
-    snapshots = {name for name, source in house.sources.items() if source.delivery == "snapshot"}
+    snapshots = {name for name, source in project.sources.items() if source.delivery == "snapshot"}
     assert used == {item for item in wanted if item[0] not in snapshots or item[1] == APRIL}
     assert {(a["source"], a["month"], a["number"]) for a in says["accounts"]} == used
     assert all(
@@ -321,7 +321,7 @@ def test_the_report_has_every_figure_of_the_month_and_of_the_month_before(city: 
     parts = {
         part.split("</h2>")[0].rpartition(">")[2]: rows(part) for part in page.split("<h2")[1:]
     }
-    sources, districts = city.house.sources, city.house.reference.districts
+    sources, districts = city.project.sources, city.project.reference.districts
 
     def figure(value: int | None) -> str:
         return "—" if value is None else f"{value:,}"
@@ -373,15 +373,15 @@ def test_the_report_has_every_figure_of_the_month_and_of_the_month_before(city: 
             sum(step > 0 for step in steps),
             sum(step < 0 for step in steps),
         )
-    titles = {service.service: service.title for service in city.house.services}
+    titles = {service.service: service.title for service in city.project.services}
     for code, people in april["eligible"].items():
         (shown,) = (row for row in parts["积分应用与金额"] if row[0] == titles[code])
         assert shown[1:3] == [figure(people), figure(march["eligible"].get(code, 0))]
     for kind, people in april["reminders"].items():
-        (shown,) = (row for row in parts["提醒"] if row[0] == city.house.reminder_titles()[kind])
+        (shown,) = (row for row in parts["提醒"] if row[0] == city.project.reminder_titles()[kind])
         assert shown[1] == figure(people)
     assert len(parts["用时"]) >= 10
-    illustrative = sum(i.values == "illustrative" for v in city.house.in_force(city.revision(APRIL).month).values()
+    illustrative = sum(i.values == "illustrative" for v in city.project.in_force(city.revision(APRIL).month).values()
                        for i in v.indicators.values())  # fmt: skip
     (told,) = re.findall(r"仅为示例的取值：([0-9]+) 项", page)
     assert int(told) >= illustrative > 20
@@ -403,7 +403,7 @@ def rows(page: str) -> list[list[str]]:
 )
 def test_the_demonstration_shows_where_to_look_one_person_and_one_question(city: World) -> None:
     revision = city.revision(APRIL)
-    told = describe_results(city.settings, city.house, city.root, revision)
+    told = describe_results(city.settings, city.project, city.root, revision)
     text = "\n".join(told)
     for place in (
         revision.path / "report" / "index.html",
@@ -422,7 +422,7 @@ def test_the_demonstration_shows_where_to_look_one_person_and_one_question(city:
     answer = [line.split(",") for line in asked.stdout.splitlines()[1:]]
     shown = re.findall(r"^  (\S+) +([0-9]+) +[0-9.]+$", text, re.MULTILINE)
     assert sorted(shown) == sorted(
-        (city.house.reference.districts[code], people) for code, people, _ in answer
+        (city.project.reference.districts[code], people) for code, people, _ in answer
     )
 
 

@@ -193,5 +193,5 @@ def test_every_month_given_to_the_districts_is_in_the_access_log(town: World) ->
     (line,) = (town.root.runs / "access.log").read_text(encoding="utf-8").splitlines()
     noted = json.loads(line)
     given = [package.name for package in (town.revision(OCTOBER).path / "exports").iterdir()]
-    assert sorted(given) == sorted(town.house.reference.districts)
+    assert sorted(given) == sorted(town.project.reference.districts)
     assert (noted["action"], noted["month"], noted["packages"]) == ("export", OCTOBER, len(given))

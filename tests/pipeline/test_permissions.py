@@ -163,5 +163,5 @@ def test_months_published_before_a_group_was_named_open_to_it_and_close_again(to
         (town.root, analysts().gr_gid),
     ):
         root.prepare()
-        renew_catalogue(town.house, root)
+        renew_catalogue(town.project, root)
         assert wrong_modes(root.path, group) == []

@@ -99,7 +99,7 @@ def _october() -> tuple[World, tempfile.TemporaryDirectory[str]]:
 
 @cache
 def _house() -> Project:
-    return _october()[0].house
+    return _october()[0].project
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ class World:
         self.root = open_root(self.settings)
 
     @property
-    def house(self) -> Project:
+    def project(self) -> Project:
         return load_project(self.settings)
 
     def deliver(self, month: str, **extracts: Rows) -> None:
@@ -123,7 +123,7 @@ class World:
     def run(self, month: str, **options: Any) -> RunContext:
         """Run a month step by step, without Prefect."""
         options["allowed"] = {**self.allowed, **options.get("allowed", {})}
-        run = RunContext(self.house, self.root, self.root.key(), Month.parse(month), **options)
+        run = RunContext(self.project, self.root, self.root.key(), Month.parse(month), **options)
         with self.root.lock():
             finish_interrupted(self.root, run.key)
             for step in STAGES:

@@ -158,7 +158,7 @@ def _means(
         earlier, later = compute_mean(then, points), compute_mean(today, points)
         if earlier is None or later is None:
             continue
-        # Few people move their mean by moving house.
+        # Few people move their mean by moving project.
         enough = min(then["residents"], today["residents"]) >= limits.residents.absolute
         exceeded = limits.mean_points.exceeded if enough else _never
         yield _change(

@@ -26,7 +26,7 @@ People = Sequence[tuple[Given, Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class AcceptancePolicy:
-    """A folder with `sources/` and `points/`, loaded as the house loads its own."""
+    """A folder with `sources/` and `points/`, loaded as the project loads its own."""
 
     name: str
     as_of: dt.date

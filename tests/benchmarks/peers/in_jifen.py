@@ -15,21 +15,23 @@ from transforms.points.compile import points_sql
 
 def main() -> None:
     root, month, target = city.arguments()
-    house = load_project(load_settings(None))
-    common, districts = split_city(house.in_force(month))
+    project = load_project(load_settings(None))
+    common, districts = split_city(project.in_force(month))
     served = {
         name: [file.parent for file in city.clean_files(root, name, month)]
-        for name in house.sources
+        for name in project.sources
     }
     targets = {line.target for line in list_scored_indicators(common, districts)}
     wide, key = target / "facts", b"any key, for pseudonyms that nobody sees"
     with open_engine(EngineSettings(), target / "spill") as connection:
         made = build_facts(
-            connection, house.sources, served, house.reference, targets, month, key, wide, target / "over_quota",
+            connection, project.sources, served, project.reference, targets, month, key, wide, target / "over_quota",
             onward=target / "onward",
         )  # fmt: skip
         connection.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(wide)}")
-        statement = points_sql(common, districts, house.facts, corrected=made.corrected.indicators)
+        statement = points_sql(
+            common, districts, project.facts, corrected=made.corrected.indicators
+        )
         values = {"month": month.first_day, "as_of": month.last_day}
         write_table(connection, statement, target / "scores.parquet", values)
 

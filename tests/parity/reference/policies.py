@@ -1,6 +1,6 @@
 """Hypothesis strategies for whole policies: every rule form, conditions, caps, groups, sections, district tables.
 
-A policy is made as the text a writer would type (the models read it), over the house's declared facts. Numbers are
+A policy is made as the text a writer would type (the models read it), over the project's declared facts. Numbers are
 small enough that no sum outgrows DECIMAL(7,2).
 """
 

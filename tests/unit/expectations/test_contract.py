@@ -13,7 +13,7 @@ from expectations.reference_tables import TABLES, load_reference
 from expectations.source_loader import BUILTIN_SOURCES, load_sources
 from flows.settings import OWN_DECLARATIONS
 
-HOUSE = Path(__file__).parents[3]
+PROJECT = Path(__file__).parents[3]
 SOURCES = load_sources()
 
 # source title delivery key [carry N]: then one column a line, `name* title type`, what else is asked behind it
@@ -233,7 +233,7 @@ def test_a_source_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> Non
 @pytest.mark.promise("sources-165", "dependencies locked with hashes")
 @pytest.mark.parametrize("group", ["", "-dev"])
 def test_every_dependency_is_locked_with_its_hashes(group: str) -> None:
-    text = (HOUSE / f"requirements{group}.txt").read_text(encoding="utf-8")
+    text = (PROJECT / f"requirements{group}.txt").read_text(encoding="utf-8")
     locked = re.split(r"(?m)^(?=\w)", text.replace("\\\n", ""))[1:]
     assert len(locked) > 50
     assert not [
@@ -246,11 +246,11 @@ def test_every_dependency_is_locked_with_its_hashes(group: str) -> None:
 
 @pytest.mark.proves("sources-165")
 def test_what_is_declared_to_be_needed_is_locked() -> None:
-    declared = (HOUSE / "pyproject.toml").read_text(encoding="utf-8")
+    declared = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
     needed = re.findall(
         r'(?m)^    "([a-z0-9.-]+)', declared.partition("dependencies = [")[2].partition("\n]")[0]
     )
-    locked = (HOUSE / "requirements.txt").read_text(encoding="utf-8")
+    locked = (PROJECT / "requirements.txt").read_text(encoding="utf-8")
     assert needed and not [
         name for name in needed if not re.search(rf"(?m)^{name}(\[[^]]*\])?==", locked)
     ]

@@ -1,4 +1,4 @@
-"""The house's own tables: they load, their examples hold, and a version knows when it was changed."""
+"""The project's own tables: they load, their examples hold, and a version knows when it was changed."""
 
 from __future__ import annotations
 
