@@ -6,15 +6,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 from hypothesis import is_hypothesis_test
 
+from flows.storage.records import MonthFacts
 from flows.storage.root import Root
 from tests.support.browser import Browser, open_browser
 from tests.support.held_city import first_month
+from tests.support.records import month_facts
 from tests.support.servers import postgres, s3, s3_server, sftp, sftp_server  # noqa: F401 - fixtures
 from tests.support.services_town import Town
 from tests.support.synthetic_city import build_synthetic_city
@@ -147,26 +148,9 @@ def build(root: Root) -> Build:
 
 
 @pytest.fixture
-def facts() -> dict[str, Any]:
-    """What the monthly flow says of such a build."""
-    return {
-        "residents": 2,
-        "sections": {
-            "positive": ["base_points", "bonus_points"],
-            "subtracted": ["deduction_points"],
-        },
-        "deliveries": [],
-        "accounts": [
-            {
-                "source": "registry",
-                "month": "2021-10",
-                "received": 9,
-                "clean": 6,
-                "quarantined": 2,
-                "superseded": 1,
-            }
-        ],
-    }
+def facts() -> MonthFacts:
+    """What the monthly flow knows of such a build."""
+    return month_facts()
 
 
 @pytest.fixture

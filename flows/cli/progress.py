@@ -1,16 +1,16 @@
-"""The live line at the bottom of a terminal: what is being done, how far it is, for how long."""
+"""The live line at the bottom of a terminal: what is being done, how far, for how long."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-Advance = Callable[[str, int, int], None]
+from flows.pipeline.progress import NULL_PROGRESS, Advance
 
 
 class _Terminal(Console):
@@ -21,23 +21,21 @@ class _Terminal(Console):
 
 
 class _Line(Progress):
-    """The line, and below it the empty one where the cursor waits: what a killed run leaves is no one's prompt."""
+    """The line, and an empty one below for the cursor: what a killed run leaves is no prompt."""
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield from super().get_renderables()
         yield Text()
 
 
-def NULL_PROGRESS(what: str, number: int, total: int) -> None:
-    """`doing` where there is no line."""
-
-
 @contextmanager
 def show_progress(what: str) -> Iterator[Advance]:
-    """Show a line below all that is printed meanwhile; where standard output is no terminal, do nothing at all.
+    """Show a line below all that is printed meanwhile; nothing where there is no terminal.
 
-    Gives `doing(what, number, total)`: from now on this is done, the so-manyth step of so many. The clock starts with
-    step 1; before it there is no bar, only `what` and a clock of its own.
+    The clock starts with step 1; before it there is no bar, only `what` and a clock of its own.
+
+    Yields:
+        What moves it on: now this is being done, as the so-manyth step of so many.
     """
     terminal = _Terminal(soft_wrap=True)  # a long path stays one line, and can be copied
     if not sys.stdout.isatty() or terminal.is_dumb_terminal:
@@ -54,11 +52,10 @@ def show_progress(what: str) -> Iterator[Advance]:
     ) as line:
         task = line.add_task(what, total=None)
 
-        def doing(what: str, number: int, total: int) -> None:
+        def advance(what: str, number: int, total: int) -> None:
             if number == 1:
                 line.reset(task)
-            line.update(
-                task, description=f"{number}/{total} {what}", completed=number - 1, total=total
-            )
+            shown = f"{number}/{total} {what}"
+            line.update(task, description=shown, completed=number - 1, total=total)
 
-        yield doing
+        yield advance

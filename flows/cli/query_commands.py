@@ -10,17 +10,17 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from expectations.errors import ExitCode, JifenError
-from flows.cli.options import OPTIONS, ConfigOption, RootOption, parse_month, print_line, set_place
+from flows.cli.options import CommandOptions, parse_month, print_line, with_options
+from flows.cli.progress import show_progress
 
-reading = typer.Typer()
+query_app = typer.Typer()
 
 
-@reading.command()
+@query_app.command()
+@with_options()
 def check(
+    options: CommandOptions,
     strict: Annotated[bool, typer.Option("--strict", help="有示例分值时也算失败")] = False,
-    root: RootOption = None,
-    config: ConfigOption = None,
 ) -> None:
     """检查全部声明、示例和参考表；列出仅为示例的分值。
 
@@ -28,40 +28,36 @@ def check(
     """
     from flows.commands.check import check_project
 
-    set_place(root, config)
-    check_project(OPTIONS.settings(), print_line, strict=strict)
+    check_project(options.load_settings(), print_line, strict=strict)
 
 
-@reading.command()
-def status(root: RootOption = None, config: ConfigOption = None) -> None:
+@query_app.command()
+@with_options()
+def status(options: CommandOptions) -> None:
     """各月份、版本和状态；收件目录里到了什么、还缺什么。
 
     例：jifen status
     """
     from flows.commands.status import list_month_states
 
-    set_place(root, config)
-    table = Table(
-        "月份", "状态", "版本", "人数", Column("说明", overflow="fold")
-    )  # Chinese has no spaces to break at
-    settings = OPTIONS.settings()
+    # Chinese has no spaces to break at.
+    table = Table("月份", "状态", "版本", "人数", Column("说明", overflow="fold"))
+    settings = options.load_settings()
     for line in list_month_states(settings):
         table.add_row(*line)
-    if table.row_count:
-        Console(markup=False, emoji=False, highlight=False).print(
-            table
-        )  # a reason may hold [brackets]
+    if table.row_count:  # a reason may hold [brackets]
+        Console(markup=False, emoji=False, highlight=False).print(table)
     else:
         print_line(f"还没有任何月份（根目录 {settings.paths.root}）")
 
 
-@reading.command()
+@query_app.command()
+@with_options()
 def verify(
+    options: CommandOptions,
     month: Annotated[
         str | None, typer.Option("--month", metavar="YYYY-MM", help="只查一个月")
     ] = None,
-    root: RootOption = None,
-    config: ConfigOption = None,
 ) -> None:
     """核对已发布月份：文件哈希、清单链、行数账、积分合计。
 
@@ -69,35 +65,18 @@ def verify(
 
     例：jifen verify --month 2021-10
     """
-    from flows.cli.progress import show_progress
-    from flows.storage.root import open_root
-    from flows.storage.verify import verify_root as verify_root
+    from flows.commands.verify import verify_months
 
-    set_place(root, config)
-    settings, chosen = OPTIONS.settings(), parse_month(month) if month else None
-    opened = open_root(settings)
+    chosen = parse_month(month) if month else None
     with show_progress("核对"):
-        findings = verify_root(opened, opened.key(), chosen, settings.engine_settings)
-    if findings:
-        listing = "\n".join(f"  {finding}" for finding in findings)
-        raise JifenError(
-            ExitCode.DAMAGE,
-            f"发现 {len(findings)} 处损坏：\n{listing}",
-            hint="从备份恢复所列文件后再核对",
-        )
-    sound = [
-        f"{of} r{number}" for of, number, _ in opened.revision_folders() if chosen in (None, of)
-    ]
-    if (
-        not sound
-    ):  # a mistyped root, a backup that brought nothing back: nothing wrong, nothing right
-        what = "没有可核对的版本" if chosen is None else f"{chosen} 没有可核对的版本"
-        raise JifenError(ExitCode.USAGE, what, where=str(opened.path), hint="核对根目录和月份")
-    print_line(f"核对无误：{len(sound)} 个版本，最新的是 {sound[-1]}")
+        verified = verify_months(options.load_settings(), chosen)
+    print_line(f"核对无误：{len(verified)} 个版本，最新的是 {verified[-1]}")
 
 
-@reading.command()
+@query_app.command()
+@with_options()
 def sql(
+    options: CommandOptions,
     query: Annotated[
         str,
         typer.Argument(
@@ -107,8 +86,6 @@ def sql(
     ],
     as_csv: Annotated[bool, typer.Option("--csv", help="输出 CSV")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="每行输出一个 JSON 对象")] = False,
-    root: RootOption = None,
-    config: ConfigOption = None,
 ) -> None:
     """在分析目录上查询（只读，只含匿名数据）。
 
@@ -116,40 +93,31 @@ def sql(
     """
     from flows.commands.sql import run_query
 
-    set_place(root, config)
-    run_query(
-        OPTIONS.settings(),
-        sys.stdin.read() if query == "-" else query,
-        "csv" if as_csv else "json" if as_json else "table",
-    )
+    asked = sys.stdin.read() if query == "-" else query
+    run_query(options.load_settings(), asked, "csv" if as_csv else "json" if as_json else "table")
 
 
-@reading.command()
+@query_app.command()
+@with_options()
 def catalogue(
+    options: CommandOptions,
     as_seen_from: Annotated[
         Path | None, typer.Option("--as-seen-from", readable=False, help="分析人员看到的根目录路径")
     ] = None,
-    root: RootOption = None,
-    config: ConfigOption = None,
 ) -> None:
     """重新生成 catalogue.duckdb（迁移根目录之后使用）。
 
     例：jifen catalogue --as-seen-from /mnt/jifen
     """
-    from flows.pipeline.release import renew_catalogue
-    from flows.project import load_project
-    from flows.storage.root import open_root
+    from flows.commands.catalogue import rebuild_catalogue
 
-    set_place(root, config)
-    settings = OPTIONS.settings()
-    opened = open_root(settings)
-    with opened.lock():
-        renew_catalogue(load_project(settings), opened, as_seen_from)
-    print_line(f"已生成 {opened.catalogue}")
+    print_line(f"已生成 {rebuild_catalogue(options.load_settings(), as_seen_from)}")
 
 
-@reading.command()
+@query_app.command()
+@with_options()
 def explain(
+    options: CommandOptions,
     resident: Annotated[
         str | None,
         typer.Option(
@@ -165,8 +133,6 @@ def explain(
     records: Annotated[
         bool, typer.Option("--records", help="列出背后的记录，及被退回、超配额的")
     ] = False,
-    root: RootOption = None,
-    config: ConfigOption = None,
 ) -> None:
     """逐项说明一个人的积分，以及各项服务还缺什么。
 
@@ -176,22 +142,22 @@ def explain(
     """
     from flows.commands.explain import explain_person
 
-    set_place(root, config)
-    settings, chosen = OPTIONS.settings(), parse_month(month) if month else None
-    explain_person(
-        settings, _given_id(resident), chosen, print_line, as_json=as_json, records=records
-    )
+    settings, chosen = options.load_settings(), parse_month(month) if month else None
+    given = _read_id(resident)
+    explain_person(settings, given, chosen, print_line, as_json=as_json, records=records)
 
 
-def _given_id(resident: str | None) -> str:
-    """The ID, where it leaves no trace: typed unseen on a terminal, else the line that standard input holds."""
+def _read_id(resident: str | None) -> str:
+    """Return the ID, where it leaves no trace: typed unseen, else the line of standard input."""
     if resident == "-" or (resident is None and not sys.stdin.isatty()):
         return sys.stdin.readline()
     return str(typer.prompt("公民身份号码", hide_input=True)) if resident is None else resident
 
 
-@reading.command()
+@query_app.command()
+@with_options()
 def simulate(
+    options: CommandOptions,
     policy: Annotated[
         Path,
         typer.Option(
@@ -208,8 +174,6 @@ def simulate(
         Path | None,
         typer.Option("--out", readable=False, help="结果放在哪里，默认在根目录的 runs/ 下"),
     ] = None,
-    root: RootOption = None,
-    config: ConfigOption = None,
 ) -> None:
     """用积分表草案重算一个已发布的月份，看谁增谁减。
 
@@ -217,25 +181,22 @@ def simulate(
 
     例：jifen simulate --policy draft --month 2021-10 --out draft-result
     """
-    from flows.cli.progress import show_progress
     from flows.commands.simulate import simulate_policy
 
-    set_place(root, config)
+    chosen = parse_month(month) if month else None
     with show_progress("模拟计算"):
-        simulate_policy(
-            OPTIONS.settings(), policy, parse_month(month) if month else None, out, print_line
-        )
+        simulate_policy(options.load_settings(), policy, chosen, out, print_line)
 
 
-@reading.command()
+@query_app.command()
+@with_options()
 def diff(
+    options: CommandOptions,
     before: Annotated[
         str, typer.Argument(metavar="MONTH", help="月份 YYYY-MM，或其中一版 YYYY-MM/r1")
     ],
     after: Annotated[str, typer.Argument(metavar="MONTH", help="同上")],
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
-    root: RootOption = None,
-    config: ConfigOption = None,
 ) -> None:
     """两个月份（或版本）之间变了什么。
 
@@ -245,5 +206,4 @@ def diff(
     """
     from flows.commands.diff import show_difference
 
-    set_place(root, config)
-    show_difference(OPTIONS.settings(), before, after, print_line, as_json=as_json)
+    show_difference(options.load_settings(), before, after, print_line, as_json=as_json)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from flows.commands.explain import load_published_rules
 from flows.project import load_declared_sources
 from flows.settings import Settings
 from flows.storage.revisions import find_named_revision
 from flows.storage.root import open_root
 from reports.diff import compare_revisions, format_tables
+from reports.explain.published_rules import load_published_rules
 from reports.titles import collect_item_titles
 from transforms.engine.session import open_engine
 
@@ -29,12 +29,17 @@ def show_difference(
     root = open_root(settings)
     then, now = find_named_revision(root, before), find_named_revision(root, after)
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
-        found = compare_revisions(session, (then.path, then.manifest), (now.path, now.manifest))
+        found = compare_revisions(
+            session, (then.path, then.manifest.to_values()), (now.path, now.manifest.to_values())
+        )
     if as_json:
         report_progress(json.dumps(found, ensure_ascii=False, indent=1))
         return
     sources = load_declared_sources(settings)
-    old, new = load_published_rules(then, sources), load_published_rules(now, sources)
+    old, new = (
+        load_published_rules(one.path / "policy", one.month.last_day, sources)
+        for one in (then, now)
+    )
     items = {
         **collect_item_titles(old.tables, old.districts),
         **collect_item_titles(new.tables, new.districts),

@@ -23,7 +23,7 @@ from flows.storage.revisions import (
 )
 from flows.storage.root import Root, open_root
 from reports.explain.compute import explain_row, find_person_row
-from reports.explain.published_rules import PublishedRules
+from reports.explain.published_rules import load_published_rules
 from reports.explain.records import (
     Record,
     format_records,
@@ -33,9 +33,6 @@ from reports.explain.records import (
 from reports.explain.text import format_explanation, to_json_data
 from transforms.clean import national_id
 from transforms.engine.session import Session, open_engine
-from transforms.points.describe import collect_titles
-from transforms.points.load import load_tables
-from transforms.services.load import load_services
 
 
 def explain_person(
@@ -91,21 +88,6 @@ def read_id(session: Session, given: str, month: Month) -> tuple[int, str]:
     return int(person), str(resident_id)
 
 
-def load_published_rules(revision: Revision, sources: Mapping[str, Source]) -> PublishedRules:
-    """The points tables and services that scored a revision, from the copies that are published with it."""
-    policy = revision.path / "policy"
-    names = collect_titles(sources)
-    districts = load_reference(policy / "reference").districts
-    tables = {
-        table.authority: table for table in load_tables(policy / "points", names.facts, districts)
-    }
-    folder = (
-        policy / "services"
-    )  # not there in months that were published before there were services
-    services = load_services(folder, names.facts, tables, districts) if folder.is_dir() else []
-    return PublishedRules(revision.month.last_day, tables, services, names, districts)
-
-
 def _answer(
     session: Session,
     sources: Mapping[str, Source],
@@ -125,7 +107,11 @@ def _answer(
         why = explain_not_scored(session, find_spine(sources), root, revision, person)
         return {**month, "scored": False, "why": why}, [f"{told}：没有此人的积分。{why}"]
     found = explain_row(
-        session, load_published_rules(revision, sources), revision.path, revision.manifest, row
+        session,
+        load_published_rules(revision.path / "policy", revision.month.last_day, sources),
+        revision.path,
+        revision.manifest.to_values(),
+        row,
     )
     return {**month, "scored": True, **to_json_data(found)}, list(format_explanation(found, told))
 

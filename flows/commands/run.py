@@ -2,83 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.cli.progress import Advance, show_progress
-from flows.pipeline.context import ProgressSink, RunContext
+from flows.orchestration.server import use_server
+from flows.pipeline.context import RunContext, RunOptions
 from flows.pipeline.notify import notify
+from flows.pipeline.progress import NULL_PROGRESS, Advance, ProgressSink
 from flows.pipeline.result import RunResult, failed
-from flows.pipeline.runner import Attempt, _run_steps, open_project
+from flows.pipeline.runner import prepare_run, run_month
+from flows.pipeline.stages import StageRunner
 from flows.project import Project
 from flows.settings import Settings
-from flows.storage.root import Root
+from flows.storage.root import Root, open_root
 
 
 def run_months(
     settings: Settings,
     months: Sequence[Month],
-    allowed: Mapping[str, str],
+    options: RunOptions,
     report_progress: ProgressSink,
-    *,
-    send: bool = False,
-    accept: str | None = None,
-) -> list[RunContext]:
-    """Run these months one after the other, each as a Prefect flow. JifenError ends it; months done stay published.
+    advance: Advance = NULL_PROGRESS,
+) -> list[RunResult]:
+    """Run these months one after the other, each as a Prefect flow.
 
-    `accept`: why a month that has drifted too far is published all the same.
+    Raises:
+        JifenError: A month failed; the months before it stay published.
     """
-    with (
-        show_progress("准备") as doing,
-        open_project_or_notify(settings, months, report_progress) as (project, root, key),
-    ):
-        _refuse_unknown_sources(project, allowed)
-        return [
-            _run_with_prefect(
-                RunContext(project, root, key, month, allowed, send, month == months[-1], accept),
-                report_progress,
-                doing,
-            )
-            for month in months
-        ]
+    with _open_root(settings, months, report_progress) as (root, project):
+        _refuse_unknown_sources(project, options)
+        results = []
+        for month in months:
+            own = replace(options, is_last_of_run=month == months[-1])
+            run = RunContext(project, root, root.key(), month, own)
+            results.append(_run_with_prefect(run, report_progress, advance))
+        return results
 
 
 @contextmanager
-def open_project_or_notify(
+def _open_root(
     settings: Settings, months: Sequence[Month], report_progress: ProgressSink
-) -> Iterator[tuple[Project, Root, bytes]]:
-    """As `_opened`; what stops the first month before it has begun is notified like what stops it later."""
+) -> Iterator[tuple[Root, Project]]:
+    """Hold the root, with a Prefect server, once everything declared and published is in order.
+
+    What stops the first month before it has begun is notified like what stops it later.
+    """
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(open_project(settings, months, report_progress))
+            root = open_root(settings)
+            stack.enter_context(root.lock())
+            server = stack.enter_context(use_server(root.path))
+            project = prepare_run(root, settings, months, report_progress)
+            if server:
+                server.wait_until_ready()
         except Exception as error:
             notify(settings, report_progress, failed(months[0], error))
             raise
-        yield opened
+        yield root, project
 
 
-def _refuse_unknown_sources(project: Project, allowed: Mapping[str, str]) -> None:
-    """A source that may be missing, but that nobody declared, is a slip of the pen: exit 2."""
-    unknown = [name for name in allowed if name not in project.sources]
-    if unknown:
-        hint = f"来源有：{'、'.join(project.sources)}"
-        raise JifenError(
-            ExitCode.USAGE, f"--allow-missing：没有来源 {'、'.join(unknown)}", hint=hint
-        )
+def _refuse_unknown_sources(project: Project, options: RunOptions) -> None:
+    """Refuse (exit 2) an option for a source that nobody declared: a slip of the pen."""
+    given = {"--allow-missing": options.allowed_missing, "--same": options.allowed_same}
+    for option, reasons in given.items():
+        unknown = [name for name in reasons if name not in project.sources]
+        if unknown:
+            hint = f"来源有：{'、'.join(project.sources)}"
+            what = f"{option}：没有来源 {'、'.join(unknown)}"
+            raise JifenError(ExitCode.USAGE, what, hint=hint)
 
 
-def _run_with_prefect(run: RunContext, report_progress: ProgressSink, doing: Advance) -> RunContext:
+def _run_with_prefect(
+    run: RunContext, report_progress: ProgressSink, advance: Advance
+) -> RunResult:
     from flows.orchestration.flow import run_with_prefect
 
-    def work(month: Month, attempt: Attempt) -> RunResult:
-        return _run_steps(report_progress, run, attempt, doing)
+    def work(month: Month, call: StageRunner) -> RunResult:
+        return run_month(run, report_progress, call, advance)
 
-    outcome = run_with_prefect(
-        work, run.month, partial(notify, run.project.settings, report_progress)
-    )
-    if outcome.error:
-        raise outcome.error from None
-    return run
+    on_finished = partial(notify, run.project.settings, report_progress)
+    result = run_with_prefect(work, run.month, on_finished)
+    if result.error:
+        raise result.error from None
+    return result

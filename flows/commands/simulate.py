@@ -9,13 +9,12 @@ from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Fact
 from flows.city_time import city_now
-from flows.commands.explain import load_published_rules
 from flows.project import load_declared_sources
 from flows.settings import Settings
 from flows.storage.files import hash_file, write_atomically
 from flows.storage.revisions import Revision, find_revision
 from flows.storage.root import Root, open_root
-from reports.explain.published_rules import PublishedRules
+from reports.explain.published_rules import PublishedRules, load_published_rules
 from reports.simulation import (
     SimulationContext,
     describe_effect,
@@ -50,7 +49,9 @@ def simulate_policy(
     """
     root = open_root(settings)
     revision = find_revision(root, month)
-    rules = load_published_rules(revision, load_declared_sources(settings))
+    rules = load_published_rules(
+        revision.path / "policy", revision.month.last_day, load_declared_sources(settings)
+    )
     if not any((policy / part).is_dir() for part in DRAFT_CONTENTS):
         raise JifenError(
             ExitCode.USAGE,
@@ -72,7 +73,7 @@ def simulate_policy(
             revision.path,
             draft,
             facts,
-            revision.manifest["corrected"],
+            revision.manifest.corrected,
             revision.month,
             target,
         )
@@ -96,7 +97,7 @@ def simulate_policy(
     write_atomically(target / "index.html", page.encode())
     for line in frame.tried:
         report_progress(line)
-    report_progress(describe_effect(effect, revision.manifest["residents"]))
+    report_progress(describe_effect(effect, revision.manifest.residents))
     report_progress(f"网页：{target / 'index.html'}")
     report_progress(
         f"逐人差异：{target / 'points'}" + (f"、{target / 'services'}" if draft.services else "")

@@ -34,7 +34,7 @@ def find_stale_months(root: Root, sources: list[str]) -> list[Month]:
         revision = find_published(root, month)
         upto = [delivery for delivery in known if Month.parse(delivery["month"]) <= month]
         if revision and (
-            _content(revision.manifest["received"]) != _content(upto) or is_stale(root, revision)
+            _content(revision.manifest.received) != _content(upto) or is_stale(root, revision)
         ):
             stale.append(month)
     return stale
@@ -62,7 +62,7 @@ def list_month_states(
     ):
         revision, held, last = (
             find_published(root, month),
-            load_hold(root, str(month)),
+            load_hold(root, month),
             _last_run(root, month),
         )
         state = (
@@ -81,11 +81,11 @@ def list_month_states(
             told.insert(0, f"{what}（退出码 {last['exit_code']}），{last['todo']}{report}")
         if held and find_build_folder(root, str(month), held.build).is_dir():
             state = "待核（以前的版本仍有效）" if revision else "待核"
-            told.insert(0, f"{len(held.reasons)} 项与上月相差超出限度，报告 {held.report}")
+            told.insert(0, f"{len(held.hold_reasons)} 项与上月相差超出限度，报告 {held.report}")
         if month == coming and (newest := schedule.newest_due(today)) > month:
             told.append(f"此后到 {newest} 各月也已到期")
         number = f"r{revision.number}" if revision else ""
-        residents = f"{revision.manifest['residents']:,}" if revision else ""
+        residents = f"{revision.manifest.residents:,}" if revision else ""
         yield str(month), state, number, residents, "；".join(told)
 
 

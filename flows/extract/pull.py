@@ -18,7 +18,7 @@ from flows.settings import Settings
 from flows.storage.deliveries import (
     RECEIPT,
     Delivery,
-    _newest,
+    find_newest_delivery,
     hash_content,
     list_deliveries,
     read_delivery,
@@ -30,6 +30,7 @@ from flows.storage.files import (
     to_canonical_json,
     write_atomically,
 )
+from flows.storage.records import Receipt
 from flows.storage.root import Root, list_months
 
 AT_ONCE = (
@@ -78,8 +79,8 @@ def _receive(
     root: Root, source: str, month: Month, origin: Connector, rehash: bool
 ) -> Delivery | None:
     """Bring what is on offer to raw as the next delivery, unless the newest one has the same content."""
-    newest = _newest(root, source, month)
-    if newest and origin.write_once and not rehash and newest.receipt.get("rows"):
+    newest = find_newest_delivery(root, source, month)
+    if newest and origin.write_once and not rehash and newest.receipt.rows:
         return None
     offer = origin.list_files(month)
     if offer is None or (
@@ -87,22 +88,23 @@ def _receive(
     ):
         return None
     folder = root.tmp / "pull" / f"{month}-{source}"
-    receipt = {
-        "source": source,
-        "month": str(month),
-        **_bring(offer, folder),
-        "received_at": city_now(),
-    }
-    if newest and newest.content == receipt["content"]:
+    receipt = Receipt.model_validate(
+        {
+            "source": source,
+            "month": str(month),
+            **_bring(offer, folder),
+            "received_at": city_now(),
+        }
+    )
+    if newest and newest.content == receipt.content:
         shutil.rmtree(folder)
         # Noted, so that next time it is known by its size and times.
-        same = {**newest.receipt, "origin": receipt["origin"], "parts": receipt["parts"]}
-        if [part["name"] for part in same["parts"]] == [
-            part["name"] for part in newest.receipt["parts"]
-        ]:
-            write_atomically(newest.folder / RECEIPT, to_canonical_json(same))
+        if [part.name for part in receipt.parts] == [part.name for part in newest.receipt.parts]:
+            noted = {"origin": receipt.origin, "parts": receipt.parts}
+            same = newest.receipt.model_copy(update=noted)
+            write_atomically(newest.folder / RECEIPT, same.to_json())
         return None
-    write_atomically(folder / RECEIPT, to_canonical_json(receipt))
+    write_atomically(folder / RECEIPT, receipt.to_json())
     for inner in (item for item in folder.rglob("*") if item.is_dir()):
         fsync_path(inner)
     target = root.raw / str(month) / source / f"d{newest.number + 1 if newest else 1}"
@@ -167,11 +169,11 @@ def _clear(folder: Path, wanted: set[str]) -> None:
             inner.rmdir()
 
 
-def _unchanged(offer: Listing, receipt: dict[str, Any]) -> bool:
+def _unchanged(offer: Listing, receipt: Receipt) -> bool:
     """Whether an offer is, by what its origin tells, the one that a receipt notes."""
-    noted = receipt["parts"]
+    noted = [part.model_dump() for part in receipt.parts]
     return (
-        bool(receipt["origin"] == offer.where)
+        receipt.origin == offer.where
         and len(noted) == len(offer.parts)
         and all(_is_as_noted(part, known) for part, known in zip(offer.parts, noted, strict=True))
     )

@@ -1,25 +1,33 @@
-"""The second half of a month: facts, points, services, lists; each made once in the build folder."""
+"""The computing stages: facts, points, services, lists; each made once in the build folder."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from flows.pipeline.context import RunContext
-from flows.pipeline.ingest import build_cleaning_job
-from flows.project import Project, split_city
-from flows.storage import incremental_state
+from flows.pipeline.context import RunContext, StageResult
+from flows.pipeline.fingerprints import build_cleaning_job, state_fingerprint
+from flows.project import split_city
 from flows.storage.files import file_record, recreate_folder
+from flows.storage.incremental_state import load_previous_state, new_state
 from flows.storage.keys import fingerprint_key
+from flows.storage.records import (
+    ChangesResult,
+    FactsResult,
+    PackagesResult,
+    PointsResult,
+    Record,
+    RemindersResult,
+    ServicesResult,
+)
 from flows.storage.revisions import (
     find_published,
     list_published_months,
     list_revisions,
     next_revision_number,
 )
-from reports.packages.build import District, write_all_packages
+from reports.packages.build import list_package_districts, write_all_packages
 from reports.packages.lists import PackageTitles
 from transforms import outputs
 from transforms.comparison.changes import write_changes
@@ -40,67 +48,81 @@ from transforms.reminders.build import (
 from transforms.services.eligibility_sql import eligibility_sql, scored_sql
 
 
-def compute_facts(run: RunContext) -> dict[str, Any]:
-    """The fact table, and what is published of it."""
-    return run.making.step("facts", lambda: _facts(run))
+def compute_facts(run: RunContext) -> StageResult:
+    """Make the fact table, and write what is published of it."""
+    return _counted(run.build.run_once("facts", FactsResult, lambda: _facts(run)))
 
 
-def _facts(run: RunContext) -> dict[str, Any]:
-    revision, project = run.making.revision, run.project
+def _facts(run: RunContext) -> FactsResult:
+    revision, project = run.build.revision, run.project
     folders = {
         name: [
             build_cleaning_job(project, delivery).folder(run.root.path, "clean")
             for delivery in served.deliveries
         ]
-        for name, served in run.served.items()
+        for name, served in run.inputs.items()
     }
     city, districts = split_city(project.in_force(run.month))
     targets = {line.target for line in list_scored_indicators(city, districts)}
-    with run.engine() as session, incremental_state.new_state(run) as folder:
+    current, previous = (state_fingerprint(run, month) for month in (run.month, run.month - 1))
+    with run.engine() as session, new_state(run.root, current, previous) as folder:
         made = build_facts(
-            session, project.sources, folders, project.reference, targets, run.month, run.key,
-            recreate_folder(run.making.wide), revision / "restricted" / "over_quota", lambda what: run.report_progress(f"指标数据：{what}"),
-            before=incremental_state.load_previous_state(run), onward=folder, identities=_identities_before(run),
-        )  # fmt: skip
-        session.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
+            session,
+            project.sources,
+            folders,
+            project.reference,
+            targets,
+            run.month,
+            run.key,
+            recreate_folder(run.build.fact_table),
+            revision / "restricted" / "over_quota",
+            lambda what: run.report_progress(f"指标数据：{what}"),
+            before=load_previous_state(run.root, previous),
+            onward=folder,
+            identities=_identities_before(run),
+        )
+        session.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.build.fact_table)}")
         unknown = outputs.count_unknown_award_codes(
             session, project.sources, project.district_indicators()
         )
     for table, columns in outputs.list_published_columns(project.facts).items():
-        copy_columns(_parts(run.making.wide), outputs.find_table_file(revision, table), columns)
+        copy_columns(
+            _parts(run.build.fact_table), outputs.find_table_file(revision, table), columns
+        )
     write_sql(revision, "facts", [(step.name, step.sql) for step in made.statements])
-    return {
-        "residents": made.residents,
-        "unmatched": made.unmatched,
-        "over_quota": made.over_quota,
-        "unknown_keys": unknown,
-        "corrected": sorted(made.corrected.indicators),
-        "corrections_without_target": made.corrected.without_target,
-    }
+    return FactsResult(
+        residents=made.residents,
+        unmatched=made.unmatched,
+        over_quota=made.over_quota,
+        unknown_keys=unknown,
+        corrected=sorted(made.corrected.indicators),
+        corrections_without_target=made.corrected.without_target,
+    )
 
 
 def _identities_before(run: RunContext) -> Path | None:
-    """The identities published with the month before, if they are with this key, and what they were."""
+    """Return the identities published with the previous month, if unchanged and by this key."""
     before = find_published(run.root, run.month - 1)
-    if before is None or before.manifest["key_fingerprint"] != fingerprint_key(run.key):
+    if before is None or before.manifest.key_fingerprint != fingerprint_key(run.key):
         return None
     path = outputs.find_table_file(before.path, "restricted/identities")
-    known = before.manifest["files"].get(path.relative_to(before.path).as_posix())
+    known = before.manifest.files.get(path.relative_to(before.path).as_posix())
     return path if file_record(path) == known else None
 
 
-def compute_points(run: RunContext) -> dict[str, Any]:
-    """Points of everyone: one statement over the fact table."""
-    return run.making.step("points", lambda: _points(run))
+def compute_points(run: RunContext) -> StageResult:
+    """Score everyone: one statement over the fact table."""
+    return _counted(run.build.run_once("points", PointsResult, lambda: _points(run)))
 
 
-def _points(run: RunContext) -> dict[str, Any]:
+def _points(run: RunContext) -> PointsResult:
     city, districts = split_city(run.project.in_force(run.month))
-    corrected = run.making.done()["facts"]["corrected"]
-    statement = points_sql(city, districts, run.project.facts, corrected=corrected)
-    target = outputs.find_table_file(run.making.revision, "scores")
+    facts = run.build.results().facts
+    assert facts is not None
+    statement = points_sql(city, districts, run.project.facts, corrected=facts.corrected)
+    target = outputs.find_table_file(run.build.revision, "scores")
     with run.engine() as session:
-        session.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
+        session.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.build.fact_table)}")
         with explain_overflow(session, run.project.facts, ["facts"]):
             rows = outputs.write_table(
                 session,
@@ -108,18 +130,18 @@ def _points(run: RunContext) -> dict[str, Any]:
                 target,
                 {"month": run.month.first_day, "as_of": run.month.last_day},
             )
-    write_sql(run.making.revision, "points", [("points", statement)])
-    return {"scored": rows}
+    write_sql(run.build.revision, "points", [("points", statement)])
+    return PointsResult(scored=rows)
 
 
-def compute_changes(run: RunContext) -> dict[str, Any]:
-    """What changed against the month before as published."""
-    return run.making.step("changes", lambda: _changes(run))
+def compute_changes(run: RunContext) -> StageResult:
+    """Write what changed against the previous month as published."""
+    return _counted(run.build.run_once("changes", ChangesResult, lambda: _changes(run)))
 
 
-def _changes(run: RunContext) -> dict[str, Any]:
+def _changes(run: RunContext) -> ChangesResult:
     before = find_published(run.root, run.month - 1)
-    revision = run.making.revision
+    revision = run.build.revision
     owners = {
         line.column: line.authority
         for line in list_scored_indicators(*split_city(run.project.in_force(run.month)))
@@ -133,20 +155,20 @@ def _changes(run: RunContext) -> dict[str, Any]:
             owners,
             revision / "changes",
         )
-    compared = f"{before.month}/r{before.number}" if before else None
-    return {"changes": made.items, "moved": made.moved, "compared_with": compared}
+    name = before.name if before else None
+    return ChangesResult(changes=made.items, moved=made.moved, compared_with=name)
 
 
-def compute_services(run: RunContext) -> dict[str, Any]:
-    """Who qualifies for what, and who lacks nothing but points."""
-    return run.making.step("services", lambda: _services(run))
+def compute_services(run: RunContext) -> StageResult:
+    """Decide who qualifies for what, and who lacks nothing but points."""
+    return _counted(run.build.run_once("services", ServicesResult, lambda: _services(run)))
 
 
-def _services(run: RunContext) -> dict[str, Any]:
+def _services(run: RunContext) -> ServicesResult:
     statement = eligibility_sql(
         run.project.services_in_force(run.month), run.project.names(run.month)
     )
-    folder = run.making.revision / "eligibility"
+    folder = run.build.revision / "eligibility"
     values = {"month": run.month.first_day, "as_of": run.month.last_day}
 
     def write(own: Session, district: str) -> None:
@@ -161,22 +183,26 @@ def _services(run: RunContext) -> dict[str, Any]:
         rows = session.execute(f"""
             SELECT service, count(*) FILTER (WHERE eligible), coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
             FROM {read_folder_sql(folder)} GROUP BY service ORDER BY service""").fetchall()
-    write_sql(run.making.revision, "services", [("eligibility", statement)])
-    return {
-        "eligible": {code: count for code, count, _ in rows},
-        "monthly_amounts": {c: str(a) for c, _, a in rows if a},
-    }
+    write_sql(run.build.revision, "services", [("eligibility", statement)])
+    return ServicesResult(
+        eligible={code: count for code, count, _ in rows},
+        monthly_amounts={code: str(amount) for code, _, amount in rows if amount},
+    )
 
 
-def compute_reminders(run: RunContext) -> dict[str, Any]:
-    """The month's reminder list."""
-    return run.making.step("reminders", lambda: _reminders(run))
+def compute_reminders(run: RunContext) -> StageResult:
+    """Write the month's reminder list."""
+    return _counted(run.build.run_once("reminders", RemindersResult, lambda: _reminders(run)))
 
 
-def _reminders(run: RunContext) -> dict[str, Any]:
+def _reminders(run: RunContext) -> RemindersResult:
     project, made = run.project, list_revisions(run.root, run.month)
-    told = may_add_reminders(
-        run.month, list_published_months(run.root), last=run.last, send=run.send
+    options = run.options
+    may_add = may_add_reminders(
+        run.month,
+        list_published_months(run.root),
+        last=options.is_last_of_run,
+        send=options.send_reminders,
     )
     before = find_published(run.root, run.month - 1)
     others = [path for month, _, path in run.root.revision_folders() if month != run.month]
@@ -197,26 +223,27 @@ def _reminders(run: RunContext) -> dict[str, Any]:
         session.execute(f"CREATE VIEW scored AS {scored_sql(project.in_force(run.month))}")
         listed = write_reminders(
             session,
-            ReminderRun(run.month, next_revision_number(run.root, run.month), run.key, told),
+            ReminderRun(run.month, next_revision_number(run.root, run.month), run.key, may_add),
             declared,
-            _parts(run.making.revision / "eligibility"),
+            _parts(run.build.revision / "eligibility"),
             published,
-            run.making.revision / "reminders" / "reminders.parquet",
+            run.build.revision / "reminders" / "reminders.parquet",
         )
     write_sql(
-        run.making.revision, "reminders", [(step.name, step.sql) for step in listed.statements]
+        run.build.revision, "reminders", [(step.name, step.sql) for step in listed.statements]
     )
-    return {"told": told, "reminders": listed.listed, "reminders_added": listed.added}
+    return RemindersResult(told=may_add, reminders=listed.listed, reminders_added=listed.added)
 
 
-def write_packages(run: RunContext) -> dict[str, Any]:
-    """Each district's package."""
-    return run.making.step("exports", lambda: _exports(run))
+def write_packages(run: RunContext) -> StageResult:
+    """Write every district's package."""
+    return _counted(run.build.run_once("exports", PackagesResult, lambda: _exports(run)))
 
 
-def _exports(run: RunContext) -> dict[str, Any]:
+def _exports(run: RunContext) -> PackagesResult:
     project = run.project
-    compared = run.making.done()["changes"]
+    compared = run.build.results().changes
+    assert compared is not None
     city, versions = split_city(project.in_force(run.month))
     policy = PackageTitles(
         city,
@@ -226,26 +253,23 @@ def _exports(run: RunContext) -> dict[str, Any]:
     )
     with run.engine() as session:
         counts = write_all_packages(
-            session, run.making.revision, list_package_districts(project), policy, run.month,
-            moved=compared["moved"] if compared["compared_with"] else None,
+            session, run.build.revision, list_package_districts(project.reference), policy, run.month,
+            moved=compared.moved if compared.compared_with else None,
             number=next_revision_number(run.root, run.month), require_encryption=project.settings.exports.require_encryption,
             report_progress=lambda code: run.report_progress(f"区县导出：{project.reference.districts[code]}"),
         )  # fmt: skip
-    return {"exports": counts}
+    return PackagesResult(exports=counts)
 
 
-def list_package_districts(project: Project) -> list[District]:
-    """Everyone who gets a package."""
-    return [
-        District(code, name, recipient)
-        for code, name, _, recipient in project.reference.rows["districts"]
-    ]
+def _counted(result: Record) -> StageResult:
+    """Return what Prefect sees of a computing stage."""
+    return StageResult(result.to_values())
 
 
 def _view_facts_and_scores(session: Session, run: RunContext) -> None:
-    """The views `facts` and `scores` of the same residents in the same order."""
-    scores = run.making.revision / "scores" / "scores.parquet"
-    session.execute(f"CREATE VIEW facts AS FROM {read_folder_sql(run.making.wide)}")
+    """Create the views `facts` and `scores` of the same residents in the same order."""
+    scores = run.build.revision / "scores" / "scores.parquet"
+    session.execute(f"CREATE VIEW facts AS FROM {read_folder_sql(run.build.fact_table)}")
     session.execute(f"CREATE VIEW scores AS FROM {read_parquet_sql(scores)}")
 
 
@@ -254,7 +278,7 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def write_sql(revision: Path, group: str, statements: Sequence[tuple[str, str]]) -> None:
-    """Keep the statements that made the month beside it, one file each, numbered in the order they ran."""
+    """Keep the statements that made the month: one file each, numbered in the order they ran."""
     folder = revision / "sql" / group
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

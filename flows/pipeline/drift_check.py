@@ -1,62 +1,63 @@
-"""Held months: finished, kept back by the drift check, and published as they are once an operator accepts them."""
+"""The drift check: the month measured, and compared with the previous month as published."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from flows.pipeline.context import RunContext
-from flows.pipeline.manifest import build_manifest
+from flows.pipeline.context import DriftResult, RunContext
+from flows.pipeline.manifest import build_month_facts
 from flows.pipeline.report import build_report_names, find_previous_month
 from flows.project import split_city
 from flows.settings import Drift
+from flows.storage.records import MetricsResult
 from reports.run_report.drift_text import describe_changes
-from transforms.comparison import drift
-from transforms.comparison.drift import ComparedItems, Limit, Limits
+from transforms.comparison.drift import ComparedItems, Limit, Limits, find_blocking, find_changes
 from transforms.comparison.metrics import compute_metrics, hash_schema
 from transforms.engine.parquet import read_folder_sql
 from transforms.points.columns import list_scored_indicators, strip_points_suffix
 
+TABLES = ("scores", "facts", "eligibility", "changes")
 
-def check_drift(run: RunContext) -> dict[str, Any]:
-    """Measure the month, and compare it with the month before as published."""
-    run.making.step("figures", lambda: _compute_metrics(run))
+
+def check_drift(run: RunContext) -> DriftResult:
+    """Measure the month, and compare it with the previous month as published."""
+    run.build.run_once("metrics", MetricsResult, lambda: _compute_metrics(run))
     before = find_previous_month(run)
-    if before:
-        city, districts = split_city(run.project.in_force(run.month))
-        compared = ComparedItems(
-            {name: source.delivery for name, source in run.project.sources.items()},
-            {
-                strip_points_suffix(line.column): line.authority
-                for line in list_scored_indicators(city, districts)
-            },
-        )
-        limits = _limits(run.project.settings.drift)
-        run.changes = drift.find_changes(before.manifest, build_manifest(run), compared, limits)
-    run.reasons = describe_changes(drift.find_blocking(run.changes), build_report_names(run))
-    return {"compared": len(run.changes), "held": len(run.reasons)}
+    if before is None:
+        return DriftResult({"compared": 0, "held": 0})
+    city, districts = split_city(run.project.in_force(run.month))
+    compared = ComparedItems(
+        {name: source.delivery for name, source in run.project.sources.items()},
+        {
+            strip_points_suffix(line.column): line.authority
+            for line in list_scored_indicators(city, districts)
+        },
+    )
+    limits = _read_limits(run.project.settings.drift)
+    current = build_month_facts(run).to_values()
+    changes = find_changes(before.manifest.to_values(), current, compared, limits)
+    reasons = describe_changes(find_blocking(changes), build_report_names(run))
+    counts = {"compared": len(changes), "held": len(reasons)}
+    return DriftResult(counts, (), tuple(changes), tuple(reasons))
 
 
-def _compute_metrics(run: RunContext) -> dict[str, Any]:
-    """What the manifest keeps of the tables: their figures, and table -> version of its columns."""
-    tables = ("scores", "facts", "eligibility", "changes")
-    paying = [
-        code for code, version in run.project.services_in_force(run.month).items() if version.amount
-    ]
+def _compute_metrics(run: RunContext) -> MetricsResult:
+    """Return what the manifest keeps of the tables: figures, and the version of their columns."""
+    in_force = run.project.services_in_force(run.month)
+    paying = [code for code, version in in_force.items() if version.amount]
+    lookups = [fact.lookup for fact in run.project.facts.values() if fact.lookup]
+    looked_up = sorted({name for lookup in lookups for name in lookup.match.values()})
     with run.engine() as session:
-        for name in tables:
-            session.execute(
-                f"CREATE TEMP VIEW {name} AS FROM {read_folder_sql(run.making.revision / name)}"
-            )
-        session.execute(f"CREATE TEMP VIEW known AS FROM {read_folder_sql(run.making.wide)}")
-        lookups = [fact.lookup for fact in run.project.facts.values() if fact.lookup]
-        looked_up = sorted({name for lookup in lookups for name in lookup.match.values()})
-        return {
-            "figures": compute_metrics(session, paying, looked_up),
-            "schema": {name: hash_schema(session, name) for name in tables},
-        }
+        for name in TABLES:
+            rows = read_folder_sql(run.build.revision / name)
+            session.execute(f"CREATE TEMP VIEW {name} AS FROM {rows}")
+        rows = read_folder_sql(run.build.fact_table)
+        session.execute(f"CREATE TEMP VIEW known AS FROM {rows}")
+        return MetricsResult(
+            figures=compute_metrics(session, paying, looked_up),
+            schema={name: hash_schema(session, name) for name in TABLES},
+        )
 
 
-def _limits(given: Drift) -> Limits:
+def _read_limits(given: Drift) -> Limits:
     return Limits(
         residents=Limit(given.residents, given.residents_min),
         rows=Limit(given.rows, given.rows_min),

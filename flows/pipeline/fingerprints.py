@@ -1,15 +1,20 @@
-"""Fingerprints: what a month's files, and the build of a month, are made from."""
+"""Fingerprints: hashes of all that clean rows, incremental state, a build, a month are made from."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from expectations.month import Month
 from flows.pipeline.context import RunContext
-from flows.project import PROJECT_FOLDER, _digest
-from flows.storage.deliveries import delivery_key, list_deliveries
+from flows.project import PROJECT_FOLDER, Project
+from flows.storage.deliveries import Delivery, delivery_key, list_deliveries
+from flows.storage.incremental_state import StateKey
+from transforms.clean.delivery import CleaningJob
+from transforms.facts.month_bitmaps import is_append_only
 
 CLEANING_CODE_PATHS = (
     "expectations/source_model.py",
@@ -17,39 +22,68 @@ CLEANING_CODE_PATHS = (
     "transforms/clean",
     "transforms/engine/session.py",
 )
-
-
 CODE_PATHS = ("expectations", "transforms", "reports", "flows")
 
 
 @cache
 def code_fingerprint(*places: str) -> str:
-    """SHA-256 over the program's own files below these places: what has made a result."""
-    files = [path for place in places for path in _code_files(PROJECT_FOLDER / place)]
+    """Return SHA-256 over the program's own files below these places: what has made a result."""
+    files = [path for place in places for path in _list_code_files(PROJECT_FOLDER / place)]
     return _digest(
         f"{path.relative_to(PROJECT_FOLDER)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
         for path in files
     )
 
 
-def _code_files(place: Path) -> list[Path]:
-    return (
-        [place]
-        if place.is_file()
-        else sorted(p for p in place.rglob("*") if p.suffix in (".py", ".sql"))
+def _list_code_files(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    return sorted(path for path in place.rglob("*") if path.suffix in (".py", ".sql"))
+
+
+def build_cleaning_job(project: Project, delivery: Delivery) -> CleaningJob:
+    """Return how a delivery is cleaned, with the fingerprint of all that decides what comes out.
+
+    That is its content, the source's declaration, the districts, encoding, limit, and code.
+    """
+    source = project.sources[delivery.source]
+    given = project.settings.sources.get(delivery.source)
+    encoding = (given and given.encoding) or source.encoding
+    fingerprint = _digest(
+        [
+            delivery.content,
+            source.model_dump_json(exclude={"synthetic", "facts"}),
+            ",".join(project.reference.districts),
+            encoding,
+            str(project.settings.gate.quarantine_limit),
+            code_fingerprint(*CLEANING_CODE_PATHS),
+        ]
+    )
+    return CleaningJob(
+        source,
+        delivery.month,
+        delivery.number,
+        delivery.parts,
+        encoding,
+        frozenset(project.reference.districts),
+        fingerprint,
     )
 
 
-def build_fingerprint(run: RunContext) -> str:
-    """What a half-made revision depends on: the inputs, what was published so far (changes, reminders), and the options."""
-    sequence = len(run.root.revision_folders())
-    return hashlib.sha256(
-        f"{input_fingerprint(run)} {sequence} {run.send} {run.last}".encode()
-    ).hexdigest()
+def state_fingerprint(run: RunContext, month: Month) -> StateKey:
+    """Return the key of the incremental state after a month: its clean rows, declarations, code."""
+    parts = [code_fingerprint("expectations", "transforms")]
+    for name, chosen in run.inputs.items():
+        source = run.project.sources[name]
+        if is_append_only(source):
+            upto = [one for one in chosen.deliveries if one.month <= month]
+            jobs = [build_cleaning_job(run.project, delivery) for delivery in upto]
+            parts += [source.model_dump_json(), *(f"{job.received} {job.inputs}" for job in jobs)]
+    return StateKey(month, _digest(parts))
 
 
 def list_received(run: RunContext) -> list[dict[str, Any]]:
-    """Every delivery in force up to the month, used or not: the month is a function of these."""
+    """Return every delivery in force up to the month, used or not, as manifests name them."""
     return [
         delivery_key(delivery)
         for name in run.project.sources
@@ -59,13 +93,33 @@ def list_received(run: RunContext) -> list[dict[str, Any]]:
 
 
 def input_fingerprint(run: RunContext) -> str:
-    """What the month's files depend on: deliveries, what bridges missing ones, declarations, code, key."""
-    parts = [
-        str(run.month),
-        *(str(sorted(item.items())) for item in list_received(run)),
-        *(f"{name} {served.carried_from} {served.missing}" for name, served in run.served.items()),
-        run.project.declarations_hash,
-        code_fingerprint(*CODE_PATHS),
-        hashlib.sha256(run.key).hexdigest(),
-    ]
+    """Return what the month's files depend on.
+
+    Deliveries, what bridges missing ones, declarations, code, and the key.
+    """
+    return _digest(
+        [
+            str(run.month),
+            *(str(sorted(item.items())) for item in list_received(run)),
+            *(f"{name} {one.carried_from} {one.missing}" for name, one in run.inputs.items()),
+            run.project.declarations_hash,
+            code_fingerprint(*CODE_PATHS),
+            hashlib.sha256(run.key).hexdigest(),
+        ]
+    )
+
+
+def build_fingerprint(run: RunContext) -> str:
+    """Return what a build depends on: the inputs, what was published so far, and the options."""
+    sequence = len(run.root.revision_folders())  # changes and reminders depend on what is published
+    options = run.options
+    return _digest(
+        [
+            input_fingerprint(run),
+            f"{sequence} {options.send_reminders} {options.is_last_of_run}",
+        ]
+    )
+
+
+def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
@@ -14,10 +13,13 @@ from flows.storage.deliveries import Delivery
 
 @dataclass(frozen=True)
 class InputSet:
-    """What serves one source in one month: deliveries ascending by month, and what had to be bridged.
+    """What serves one source in one month.
 
-    `carried_from`: the month whose snapshot serves in place of the month's own. `missing`: months without a delivery
-    that the operator allowed, for `reason`; a source that never delivered misses the month itself.
+    Attributes:
+        deliveries: Ascending by month.
+        carried_from: The month whose snapshot serves in place of the month's own.
+        missing: Months without a delivery; a source that never delivered misses the month itself.
+        reason: Why the operator allows that; None where nothing is missing, or not allowed.
     """
 
     deliveries: tuple[Delivery, ...]
@@ -29,58 +31,71 @@ class InputSet:
 def select_inputs(
     source: Source, received: Sequence[Delivery], month: Month, allowed: Mapping[str, str]
 ) -> InputSet:
-    """Decide which of a source's deliveries serve a month.
+    """Return which of a source's deliveries serve a month, and which are missing.
 
-    `allowed` maps a source that may be missing to the operator's reason. A month missing between the first delivery and
-    this month, or a source that never came, is exit 11 unless a snapshot carried forward covers it or the operator
-    allowed it. The spine, which says who is scored, is never carried, nor allowed to be missing in the month itself.
+    A month is missing between the first delivery and this month unless a snapshot carried forward
+    covers it; a source that never came misses the month. Whether that stops the month is for
+    `find_missing_error` to say.
+
+    Args:
+        source: The source.
+        received: Its delivery in force of every received month, ascending.
+        month: The month that is run.
+        allowed: Source -> the operator's reason why it may be missing.
     """
     by_month = {delivery.month: delivery for delivery in received if delivery.month <= month}
-    reach = 0 if source.spine or source.delivery == "increment" else source.carry_forward
+    reach = _months_carried(source)
     gaps = [] if by_month else [month]
     for gap in Month.span(min(by_month), month) if by_month else ():
         if gap not in by_month and not any(gap - back in by_month for back in range(1, reach + 1)):
             gaps.append(gap)
-    allowable = not (source.spine and month in gaps)
-    if gaps and not (allowable and source.source in allowed):
-        raise _missing(source, gaps, allowable=allowable)
-    bridged: dict[str, Any] = (
-        {"missing": tuple(gaps), "reason": allowed[source.source]} if gaps else {}
-    )
+    reason = allowed.get(source.source) if gaps and _may_miss(source, gaps, month) else None
     if source.delivery == "increment":
-        return InputSet(tuple(by_month[key] for key in sorted(by_month)), **bridged)
+        chosen = tuple(by_month[key] for key in sorted(by_month))
+        return InputSet(chosen, None, tuple(gaps), reason)
     newest = next((month - back for back in range(reach + 1) if month - back in by_month), None)
     if newest is None:
-        return InputSet((), **bridged)
-    return InputSet((by_month[newest],), newest if newest != month else None, **bridged)
+        return InputSet((), None, tuple(gaps), reason)
+    carried = newest if newest != month else None
+    return InputSet((by_month[newest],), carried, tuple(gaps), reason)
+
+
+def find_missing_error(source: Source, chosen: InputSet, month: Month) -> JifenError | None:
+    """Return the error (exit 11) of months that are missing and not allowed to be."""
+    if not chosen.missing or chosen.reason is not None:
+        return None
+    name, first = source.source, chosen.missing[0]
+    hint = f"请部门补交，放入收件目录 {first}/{name}.csv（或 .parquet、.xlsx、同名文件夹）后再运行"
+    if _may_miss(source, chosen.missing, month):
+        hint += f"；确实没有时用 --allow-missing {name}=原因"
+    months = "、".join(map(str, chosen.missing))
+    what = f"{source.title}（{name}）缺少 {months} 的数据"
+    return JifenError(ExitCode.EXTRACT, what, hint=hint)
 
 
 def reject_repeated_increment(received: Iterable[Delivery], delivery: Delivery, rows: int) -> None:
-    """Block (exit 12) an increment that is an earlier month's extract over again; one without rows may repeat."""
+    """Refuse an increment that is an earlier month's extract again; one without rows may repeat.
+
+    Raises:
+        JifenError: Exit 12, it is.
+    """
     earlier = [
         known
         for known in received
         if known.content == delivery.content and known.month < delivery.month
     ]
     if rows and earlier:
-        what = f"来源 {delivery.source} {delivery.month} 的交付与 {earlier[-1].month} 的完全相同：这是以前月份的文件"
-        raise JifenError(
-            ExitCode.GATE,
-            what,
-            where=str(delivery.folder),
-            hint="请部门重新交付本月的文件，放入后再运行",
-        )
+        subject = f"来源 {delivery.source} {delivery.month} 的交付"
+        what = f"{subject}与 {earlier[-1].month} 的完全相同：这是以前月份的文件"
+        hint = "请部门重新交付本月的文件，放入后再运行"
+        raise JifenError(ExitCode.GATE, what, where=str(delivery.folder), hint=hint)
 
 
-def _missing(source: Source, gaps: Sequence[Month], *, allowable: bool) -> JifenError:
-    name = source.source
-    hint = (
-        f"请部门补交，放入收件目录 {gaps[0]}/{name}.csv（或 .parquet、.xlsx、同名文件夹）后再运行"
-    )
-    if allowable:
-        hint += f"；确实没有时用 --allow-missing {name}=原因"
-    return JifenError(
-        ExitCode.EXTRACT,
-        f"{source.title}（{name}）缺少 {'、'.join(map(str, gaps))} 的数据",
-        hint=hint,
-    )
+def _months_carried(source: Source) -> int:
+    """For how many months a snapshot serves in place of later ones that did not come."""
+    return 0 if source.spine or source.delivery == "increment" else source.carry_forward
+
+
+def _may_miss(source: Source, gaps: Sequence[Month], month: Month) -> bool:
+    """Whether the operator may allow it: the spine, which says who is scored, not of the month."""
+    return not (source.spine and month in gaps)

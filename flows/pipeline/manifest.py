@@ -15,17 +15,76 @@ from flows.pipeline.fingerprints import (
 )
 from flows.project import split_city
 from flows.storage.deliveries import delivery_key
+from flows.storage.records import MonthFacts
 from transforms.clean.delivery import RowCounts
 from transforms.points.columns import points_column_name
 from transforms.points.models import CITY, PointsVersion
 from transforms.services.models import ServiceVersion
 
 
-def build_manifest(run: RunContext) -> dict[str, Any]:
-    """Inputs, policy, accounts, what the finished steps counted, and why the operator let a held month through."""
-    done = run.making.done()
+def build_month_facts(run: RunContext) -> MonthFacts:
+    """Return inputs, policy, accounts, what the stages counted, and why a held month is let through.
+
+    Needs the results of all computing stages.
+    """
+    done = run.build.results()
+    assert done.facts and done.points and done.services and done.changes
+    assert done.reminders and done.exports and done.metrics
+    inputs = run.inputs
+    return MonthFacts(
+        month=str(run.month),
+        as_of=str(run.month.last_day),
+        inputs=input_fingerprint(run),
+        policy=_versions(run.project.in_force(run.month)),
+        services=_versions(run.project.services_in_force(run.month)),
+        received=list_received(run),
+        deliveries=[delivery_key(d) for one in inputs.values() for d in one.deliveries],
+        carried={n: str(one.carried_from) for n, one in inputs.items() if one.carried_from},
+        missing={
+            name: {"months": [str(month) for month in one.missing], "reason": one.reason}
+            for name, one in inputs.items()
+            if one.missing
+        },
+        accounts=[format_account(one) for passed in run.accounts.values() for one in passed],
+        residents=done.facts.residents,
+        unmatched=done.facts.unmatched,
+        over_quota=done.facts.over_quota,
+        unknown_keys=done.facts.unknown_keys,
+        corrected=done.facts.corrected,
+        corrections_without_target=done.facts.corrections_without_target,
+        scored=done.points.scored,
+        eligible=done.services.eligible,
+        monthly_amounts=done.services.monthly_amounts,
+        changes=done.changes.changes,
+        moved=done.changes.moved,
+        compared_with=done.changes.compared_with,
+        told=done.reminders.allowed,
+        reminders=done.reminders.reminders,
+        reminders_added=done.reminders.reminders_added,
+        exports=done.exports.exports,
+        figures=done.metrics.figures,
+        schema=done.metrics.table_schemas,
+        sections=_list_sections(run),
+        code={"version": metadata.version("jifen"), "hash": code_fingerprint(*CODE_PATHS)},
+        held=list(run.hold_reasons),
+        accepted=run.options.accept if run.hold_reasons and run.is_accepted else None,
+    )
+
+
+def format_account(account: RowCounts) -> dict[str, Any]:
+    """Return the row account of a delivery as manifests and reports show it.
+
+    Of undeclared columns it says how many: a title may be anything, a person's data in a file
+    without headers too.
+    """
+    shown = {name: value for name, value in vars(account).items() if name != "inputs"}
+    return shown | {"undeclared": len(account.undeclared)}
+
+
+def _list_sections(run: RunContext) -> dict[str, list[str]]:
+    """Return the points columns of the city's sections, those that add and those that subtract."""
     city, _ = split_city(run.project.in_force(run.month))
-    sections = {
+    return {
         kind: [
             points_column_name(CITY, code)
             for code, section in city.sections.items()
@@ -33,48 +92,14 @@ def build_manifest(run: RunContext) -> dict[str, Any]:
         ]
         for kind, subtracted in (("positive", False), ("subtracted", True))
     }
-    return {
-        "month": str(run.month),
-        "as_of": str(run.month.last_day),
-        "inputs": input_fingerprint(run),
-        "policy": _versions(run.project.in_force(run.month)),
-        "received": list_received(run),
-        "deliveries": [
-            delivery_key(d) for served in run.served.values() for d in served.deliveries
-        ],
-        "carried": {
-            n: str(served.carried_from) for n, served in run.served.items() if served.carried_from
-        },
-        "missing": {
-            n: {"months": [str(m) for m in served.missing], "reason": served.reason}
-            for n, served in run.served.items()
-            if served.missing
-        },
-        "accounts": [
-            format_account(account) for accounts in run.accounts.values() for account in accounts
-        ],
-        "services": _versions(run.project.services_in_force(run.month)),
-        **{name: value for counts in done.values() for name, value in counts.items()},
-        "sections": sections,
-        "code": {"version": metadata.version("jifen"), "hash": code_fingerprint(*CODE_PATHS)},
-        "held": run.reasons,
-        "accepted": run.accept if run.reasons and run.accepted else None,
-    }
 
 
 def _versions(
     in_force: Mapping[str, PointsVersion] | Mapping[str, ServiceVersion],
 ) -> dict[str, dict[str, str]]:
-    """Which versions decided the month; with `amends`, the reason that has been used up by publishing it."""
+    """Return which versions decided the month; with `amends`, the reason used up by publishing it."""
     return {
         code: {"from": str(version.begins), "hash": version.hash}
         | ({"amends": version.amends} if version.amends else {})
         for code, version in in_force.items()
     }
-
-
-def format_account(account: RowCounts) -> dict[str, Any]:
-    """The row account of a delivery, as manifests and reports show it: of undeclared columns how many, for a title may
-    be anything, a person's data in a file without headers too."""
-    known = {name: value for name, value in vars(account).items() if name != "inputs"}
-    return known | {"undeclared": len(account.undeclared)}

@@ -24,7 +24,7 @@ PASSED_ON = ("PATH", "HOME", "LANG")  # a command gets the facts, not our secret
 
 def notify(settings: Settings, report_progress: Callable[[str], None], outcome: RunResult) -> None:
     """Send the outcome's facts; never raises."""
-    facts = outcome.facts()
+    facts = outcome.to_values()
     body = json.dumps(facts, ensure_ascii=False).encode()
     webhook, command = os.environ.get(WEBHOOK) or settings.notify.webhook, settings.notify.command
     sent: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""How the run of a month ended, in words and counts: what is told, shown in Prefect, and kept in `runs/`.
+"""How the run of a month ended: printed, shown in Prefect, notified, and kept in `runs/`.
 
 Free of personal data: it is made of counts, of titles, and of what errors for people say.
 """
@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from expectations.errors import ExitCode, to_user_error
 from expectations.month import Month
-from flows.pipeline.context import RunContext
-from flows.pipeline.report import BLOCKING
+from flows.pipeline.context import DELIVERY_CODES, RunContext
+from flows.storage.records import RunRecord
 from transforms.clean.delivery import RowCounts
 
 State = Literal["published", "unchanged", "held", "blocked", "failed"]
@@ -30,9 +30,19 @@ STATE_TITLES: dict[State, str] = {
 class RunResult:
     """The end of one run of one month.
 
-    `reason`, `todo`: why nothing was published, and the way out; empty when all is well. `error`: what was raised.
-    `report`: where the page is. `revision`: the one now in force, when all is well; `residents`: how many are scored.
-    `accounts`: the month's own, by the source's title; `drift`: what is over the limits; `seconds`: by step.
+    Attributes:
+        month: The month.
+        state: How it ended.
+        code: The exit code.
+        reason: Why nothing was published; empty when all is well.
+        hint: The way out.
+        error: What was raised.
+        report: Where the page is.
+        revision: The one now in force, when all is well.
+        residents: How many people are scored.
+        accounts: The month's own row accounts, by the source's title.
+        drift: What is over the limits, a sentence each.
+        seconds: By stage.
     """
 
     month: Month
@@ -48,8 +58,8 @@ class RunResult:
     drift: tuple[str, ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
 
-    def facts(self) -> dict[str, Any]:
-        """What is told of it, as plain values."""
+    def to_values(self) -> dict[str, Any]:
+        """Return what a notification says, as plain values."""
         return {
             "month": str(self.month),
             "state": self.state,
@@ -60,76 +70,81 @@ class RunResult:
             "revision": self.revision,
         }
 
-    def markdown(self) -> str:
-        """What the run report says first, for Prefect's pages."""
+    def to_record(self, run: RunContext) -> RunRecord:
+        """Return the record of the run."""
+        more = {"started_at": run.started, "seconds": dict(run.timings)}
+        return RunRecord.model_validate({**self.to_values(), **more})
+
+    def to_markdown(self) -> str:
+        """Return what the run report says first, for Prefect's pages."""
         return "\n".join(self._paragraphs())
 
     def _paragraphs(self) -> Iterator[str]:
         yield f"# {self.month} {STATE_TITLES[self.state]}\n"
         if self.reason:
-            told = self.reason.splitlines()[0] if self.drift else self.reason
-            yield f"{told}\n\n怎么办：{self.hint}（退出码 {self.code}）\n"
+            why = self.reason.splitlines()[0] if self.drift else self.reason
+            yield f"{why}\n\n怎么办：{self.hint}（退出码 {self.code}）\n"
         version = f"第 {self.revision} 版，" if self.revision else ""
         if self.residents is not None:
             yield f"{version}{self.residents:,} 人计分。\n"
         if self.report:
             yield f"运行报告：[{self.report}]({self.report.as_uri()})\n"
         if self.drift:
-            yield "\n".join(
-                ["## 与上月相差超出限度\n", *(f"- {reason}" for reason in self.drift), ""]
-            )
+            reasons = [f"- {reason}" for reason in self.drift]
+            yield "\n".join(["## 与上月相差超出限度\n", *reasons, ""])
         if self.accounts:
-            yield "## 收到的数据\n\n| 来源 | 收到（行） | 合格 | 退回 | 被取代 |\n| --- | ---: | ---: | ---: | ---: |"
-            for title, a in self.accounts:
-                yield f"| {title} | {a.received:,} | {a.clean:,} | {a.quarantined:,} | {a.superseded:,} |"
+            yield "## 收到的数据\n"
+            yield "| 来源 | 收到（行） | 合格 | 退回 | 被取代 |\n| --- | ---: | ---: | ---: | ---: |"
+            for title, one in self.accounts:
+                counts = (one.received, one.clean, one.quarantined, one.superseded)
+                yield f"| {title} | {' | '.join(format(count, ',') for count in counts)} |"
             yield ""
         if self.seconds:
             yield "## 用时\n\n| 步骤 | 秒 |\n| --- | ---: |"
-            yield from (f"| {step} | {seconds:.1f} |" for step, seconds in self.seconds)
+            yield from (f"| {stage} | {seconds:.1f} |" for stage, seconds in self.seconds)
 
 
 def succeeded(run: RunContext) -> RunResult:
-    """The end of a run that did all its steps."""
+    """Return the end of a run that did all its stages."""
     assert run.published
-    revision, page = run.published.number, run.published.path / "report" / "index.html"
-    residents = run.published.manifest["residents"]
-    state: State = "unchanged" if run.unchanged else "published"
     return RunResult(
-        run.month, state, report=page, revision=revision, residents=residents, **_summarise(run)
+        run.month,
+        "unchanged" if run.unchanged else "published",
+        report=run.published.path / "report" / "index.html",
+        revision=run.published.number,
+        residents=run.published.manifest.residents,
+        **_summarise(run),
     )
 
 
 def failed(month: Month, error: Exception, run: RunContext | None = None) -> RunResult:
-    """The end of a run by an error; there is no `run` when the root could not be opened for it."""
-    told = to_user_error(error)
-    state: State = (
-        "held" if told.code == ExitCode.HELD else "blocked" if told.code in BLOCKING else "failed"
-    )
-    where = (
-        f"（{told.where}）" if told.where and state != "held" else ""
-    )  # of a held month it is the report
-    end = RunResult(month, state, told.code, told.message + where, told.hint, error)
+    """Return the end of a run by an error; without `run` where the root could not be opened."""
+    shown = to_user_error(error)
+    state: State = "blocked" if shown.code in DELIVERY_CODES else "failed"
+    if shown.code == ExitCode.HELD:
+        state = "held"
+    # Of a held month it is the report.
+    where = f"（{shown.where}）" if shown.where and state != "held" else ""
+    end = RunResult(month, state, shown.code, shown.message + where, shown.hint, error)
     if run is None:
         return end
-    page = run.record(".html")
-    scored = run.build.done().get("facts", {}) if run.build else {}
+    page = run.record_path(".html")
+    scored = run.build.results().facts if run.has_build else None
     return replace(
         end,
         report=page if page.is_file() else None,
-        residents=scored.get("residents"),
+        residents=scored.residents if scored else None,
         **_summarise(run),
     )
 
 
 def _summarise(run: RunContext) -> dict[str, Any]:
     own = {
-        name: [a for a in accounts if a.month == str(run.month)]
-        for name, accounts in run.accounts.items()
+        run.project.sources[name].title: [one for one in passed if one.month == str(run.month)]
+        for name, passed in run.accounts.items()
     }
     return {
-        "accounts": tuple(
-            (run.project.sources[name].title, found[-1]) for name, found in own.items() if found
-        ),
-        "drift": tuple(run.reasons),
+        "accounts": tuple((title, passed[-1]) for title, passed in own.items() if passed),
+        "drift": run.hold_reasons,
         "seconds": tuple(run.timings.items()),
     }

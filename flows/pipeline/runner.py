@@ -1,91 +1,111 @@
-"""Run months: the lock, the server in the background, the steps, and the record of the run."""
+"""Run one month under the root's lock: preflight, stages, result, and the record of the run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from expectations import gate
+from expectations.errors import JifenError
 from expectations.month import Month
-from flows.cli.progress import NULL_PROGRESS, Advance
-from flows.orchestration import server
-from flows.pipeline.context import ProgressSink, RunContext
+from flows.pipeline.context import RunContext
 from flows.pipeline.preflight import (
     refuse_changed_versions,
     refuse_illustrative,
     refuse_missing_keys,
 )
+from flows.pipeline.progress import NULL_PROGRESS, Advance, ProgressSink
 from flows.pipeline.release import renew_catalogue
+from flows.pipeline.report import write_blocked_report
 from flows.pipeline.result import RunResult, failed, succeeded
-from flows.pipeline.stages import STAGES, Stage
+from flows.pipeline.stages import StageRunner, StagesFailedError, run_stages
 from flows.project import Project, load_project
 from flows.settings import Settings
-from flows.storage import publish
-from flows.storage.files import to_canonical_json, write_atomically
+from flows.storage.files import write_atomically
+from flows.storage.publish import finish_interrupted
 from flows.storage.root import Root, open_root
 
-Attempt = Callable[[Stage, RunContext], object]
+
+def prepare_run(
+    root: Root, settings: Settings, months: Sequence[Month], report_progress: ProgressSink
+) -> Project:
+    """Load the declarations, once everything declared and published is found in order.
+
+    The caller holds the root's lock. A publication that was interrupted is finished.
+
+    Raises:
+        JifenError: Exit 10 or 15, something declared or published is not in order.
+    """
+    gate.preload()
+    project = load_project(settings)
+    for month in months:
+        refuse_illustrative(project, month)
+    refuse_changed_versions(project, root)
+    refuse_missing_keys(project)
+    for revision in finish_interrupted(root, root.key()):
+        report_progress(f"{revision.month} 第 {revision.number} 版：上次中断的发布已完成")
+    renew_catalogue(project, root)
+    return project
+
+
+def run_month(
+    run: RunContext,
+    report_progress: ProgressSink,
+    call: StageRunner,
+    advance: Advance = NULL_PROGRESS,
+) -> RunResult:
+    """Run all stages of a month; whatever goes wrong is its result. Keep a record of it.
+
+    Args:
+        run: The run before its first stage.
+        report_progress: Takes lines for the operator; the run's own are indented below.
+        call: How a stage is run.
+        advance: Where progress is shown.
+    """
+    month, begun = run.month, time.perf_counter()
+    run = replace(run, report_progress=lambda line: report_progress(f"  {line}"))
+    report_progress(f"{month} 开始")
+    try:
+        run = run_stages(run, call, advance)
+        result = succeeded(run)
+    except StagesFailedError as failure:
+        run = failure.run
+        result = _report_failure(run, failure.error)
+    with suppress(OSError):  # on a full disk the result itself says so
+        write_atomically(run.record_path(".json"), result.to_record(run).to_json())
+    if result.state == "unchanged":
+        report_progress(f"{month} 第 {result.revision} 版仍然有效：输入没有变化，未发布新版本")
+    elif result.state == "published":
+        seconds = time.perf_counter() - begun
+        people = f"{result.residents:,} 人"
+        report_progress(f"{month} 第 {result.revision} 版已发布：{people}，{seconds:.1f} 秒")
+    return result
+
+
+def _report_failure(run: RunContext, error: Exception) -> RunResult:
+    """Return how the run failed; a month blocked by its deliveries gets its page."""
+    if isinstance(error, JifenError):
+        try:
+            write_blocked_report(run, error)
+        except Exception as another:
+            return failed(run.month, another, run)
+    return failed(run.month, error, run)
 
 
 def run_scheduled(
-    settings: Settings, report_progress: ProgressSink, month: Month, attempt: Attempt
+    settings: Settings, report_progress: ProgressSink, month: Month, call: StageRunner
 ) -> RunResult:
-    """The month within a flow run that the schedule has started: what goes wrong beforehand is its outcome too."""
+    """Run the month that the schedule has started: what goes wrong beforehand is its result too."""
     try:
-        with open_project(settings, [month], report_progress) as (project, root, key):
-            outcome = _run_steps(report_progress, RunContext(project, root, key, month), attempt)
+        root = open_root(settings)
+        with root.lock():
+            project = prepare_run(root, settings, [month], report_progress)
+            run = RunContext(project, root, root.key(), month)
+            result = run_month(run, report_progress, call)
     except Exception as error:
-        outcome = failed(month, error)
-    if outcome.error:
-        report_progress(f"{month} 未发布：{outcome.reason}")
-    return outcome
-
-
-@contextmanager
-def open_project(
-    settings: Settings, months: Sequence[Month], report_progress: ProgressSink
-) -> Iterator[tuple[Project, Root, bytes]]:
-    """The root, held for these months, once everything declared and published is found in order."""
-    root = open_root(settings)
-    with root.lock():
-        if server.start_server_early(root.path):
-            server.require_server(root.path)
-        gate.preload()
-        project = load_project(settings)
-        for month in months:
-            refuse_illustrative(project, month)
-        refuse_changed_versions(project, root)
-        refuse_missing_keys(project)
-        key = root.key()
-        for revision in publish.finish_interrupted(root, key):
-            report_progress(f"{revision.month} 第 {revision.number} 版：上次中断的发布已完成")
-        renew_catalogue(project, root)
-        yield project, root, key
-
-
-def _run_steps(
-    report_progress: ProgressSink, run: RunContext, attempt: Attempt, doing: Advance = NULL_PROGRESS
-) -> RunResult:
-    """Every step of the month, and the record of it."""
-    month, begun = run.month, time.perf_counter()
-    run.report_progress = lambda line: report_progress(f"  {line}")
-    try:
-        report_progress(f"{month} 开始")
-        for number, step in enumerate(STAGES, 1):
-            doing(f"{month} {step.title}", number, len(STAGES))
-            attempt(step, run)
-        outcome = succeeded(run)
-    except Exception as error:
-        outcome = failed(month, error, run)
-    record = outcome.facts() | {"started_at": run.started, "seconds": run.timings}
-    with suppress(OSError):  # on a full disk the outcome itself says so
-        write_atomically(run.record(".json"), to_canonical_json(record))
-    if outcome.state == "unchanged":
-        report_progress(f"{month} 第 {outcome.revision} 版仍然有效：输入没有变化，未发布新版本")
-    elif outcome.state == "published":
-        seconds = time.perf_counter() - begun
-        report_progress(
-            f"{month} 第 {outcome.revision} 版已发布：{outcome.residents:,} 人，{seconds:.1f} 秒"
-        )
-    return outcome
+        result = failed(month, error)
+    if result.error:
+        report_progress(f"{month} 未发布：{result.reason}")
+    return result

@@ -1,14 +1,11 @@
-"""One month as a list of plain steps on a `Run`. Prefect and tests call the same ones."""
+"""One month as an ordered list of plain stages. Prefect and tests run the same ones."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from expectations.errors import JifenError
-from flows.pipeline import drift_check, ingest
 from flows.pipeline.compute import (
     compute_changes,
     compute_facts,
@@ -17,42 +14,37 @@ from flows.pipeline.compute import (
     compute_services,
     write_packages,
 )
-from flows.pipeline.context import RunContext
-from flows.pipeline.hold import detect_changed_inputs, restore_hold
-from flows.pipeline.ingest import clean_deliveries, pull_deliveries
+from flows.pipeline.context import RunContext, StageResult, StageStoppedError
+from flows.pipeline.drift_check import check_drift
+from flows.pipeline.ingest import clean_deliveries, detect_no_change, pull_deliveries
+from flows.pipeline.progress import NULL_PROGRESS, Advance
 from flows.pipeline.release import publish_month
-from flows.pipeline.report import write_blocked_report, write_report
-from reports.run_report.sections import STEP_TITLES
-
-
-def receive_deliveries(run: RunContext) -> dict[str, Any]:
-    """Take up what is known of the month if it was held, then receive what has come."""
-    restore_hold(run)
-    return pull_deliveries(run)
-
-
-def detect_no_change(run: RunContext) -> dict[str, Any]:
-    """See whether anything is left to do, and what has changed since the month was held."""
-    counts = ingest.detect_no_change(run)
-    detect_changed_inputs(run)
-    return counts
+from flows.pipeline.report import write_report
+from flows.pipeline.titles import STAGE_TITLES
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A step of the month, by name."""
+    """A stage of the month.
+
+    Attributes:
+        name: Its name in Prefect, in records and in timings.
+        function: What it does: the run so far in, a result out.
+    """
 
     name: str
-    function: Callable[[RunContext], Mapping[str, Any]]
+    function: Callable[[RunContext], StageResult]
 
     @property
     def title(self) -> str:
-        """What the operator reads: while it is done, and in the report."""
-        return STEP_TITLES[self.name]
+        """What the operator reads while it runs, and in the report."""
+        return STAGE_TITLES[self.name]
 
+
+StageRunner = Callable[[Stage, RunContext], StageResult]
 
 INGEST_STAGES = (
-    Stage("pull", receive_deliveries),
+    Stage("pull", pull_deliveries),
     Stage("clean", clean_deliveries),
     Stage("compare", detect_no_change),
 )
@@ -63,40 +55,71 @@ COMPUTE_STAGES = (
     Stage("changes", compute_changes),
     Stage("reminders", compute_reminders),
     Stage("exports", write_packages),
-    Stage("drift", drift_check.check_drift),
+    Stage("drift", check_drift),
     Stage("report", write_report),
     Stage("publish", publish_month),
 )
 
 
-def with_timing(step: Stage) -> Stage:
-    """The step, noting how many seconds it took; a month that is blocked gets its page."""
+def skip_if_unchanged(stage: Stage) -> Stage:
+    """Return the stage, left out when the published revision was made from the same inputs."""
 
-    def call(run: RunContext) -> Mapping[str, Any]:
-        started = time.perf_counter()
-        try:
-            return step.function(run)
-        except JifenError as error:
-            write_blocked_report(run, error)
-            raise
-        finally:
-            run.timings[step.name] = round(time.perf_counter() - started, 3)
-
-    return Stage(step.name, call)
-
-
-def skip_if_unchanged(step: Stage) -> Stage:
-    """The step, told as it begins, and left out when the published revision was made from the same inputs."""
-
-    def call(run: RunContext) -> Mapping[str, Any]:
+    def call(run: RunContext) -> StageResult:
         if run.unchanged:
-            return {"skipped": True}
-        run.report_progress(step.title)
-        return step.function(run)
+            return StageResult({"skipped": True})
+        run.report_progress(stage.title)
+        return stage.function(run)
 
-    return Stage(step.name, call)
+    return replace(stage, function=call)
 
 
-STAGES = tuple(
-    with_timing(step) for step in (*INGEST_STAGES, *map(skip_if_unchanged, COMPUTE_STAGES))
-)
+STAGES = (*INGEST_STAGES, *map(skip_if_unchanged, COMPUTE_STAGES))
+
+
+class StagesFailedError(Exception):
+    """A stage failed: `error` is what it raised, `run` what the stages before left."""
+
+    def __init__(self, error: Exception, run: RunContext) -> None:
+        super().__init__(str(error))
+        self.error, self.run = error, run
+
+
+def call_stage(stage: Stage, run: RunContext) -> StageResult:
+    """Run a stage here and now."""
+    return stage.function(run)
+
+
+def run_stages(
+    run: RunContext, call: StageRunner = call_stage, advance: Advance = NULL_PROGRESS
+) -> RunContext:
+    """Run all stages; deliveries that are missing do not keep those that came from being checked.
+
+    Args:
+        run: The run before its first stage.
+        call: How a stage is run: by itself, or as a Prefect task.
+        advance: Where progress is shown.
+
+    Raises:
+        StagesFailedError: A stage failed.
+    """
+    for number, stage in enumerate(STAGES, 1):
+        advance(f"{run.month} {stage.title}", number, len(STAGES))
+        started = time.perf_counter()
+        result, error = _attempt(stage, run, call)
+        seconds = round(time.perf_counter() - started, 3)
+        run = replace(run.with_result(result), timings={**run.timings, stage.name: seconds})
+        if error and not (stage.name == "pull" and isinstance(error, StageStoppedError)):
+            raise StagesFailedError(error, run)
+    return run
+
+
+def _attempt(
+    stage: Stage, run: RunContext, call: StageRunner
+) -> tuple[StageResult, Exception | None]:
+    """Return what a stage leaves, and what it raised."""
+    try:
+        return call(stage, run), None
+    except StageStoppedError as error:
+        return error.result, error
+    except Exception as error:
+        return StageResult(), error

@@ -1,68 +1,78 @@
-"""A revision in the making: which steps are finished, so that the run after one that died takes them up."""
+"""A revision being built: which stages are finished, so that the run after one that died resumes."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from flows.storage.files import fsync_path, map_in_threads, to_canonical_json, write_atomically
+from flows.storage.files import fsync_path, map_in_threads, write_atomically
+from flows.storage.records import Record, StageResults
 from flows.storage.root import Root
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
 class Build:
-    """`tmp/build/<month>-<inputs>/`: `revision/` as it will be published, `wide/` for the steps, `done.json`.
+    """`tmp/build/<month>-<fingerprint>/`: `revision/` as it will be published, and `done.json`.
 
-    The folder is named by the hash of all inputs: a step found done in it was made from equal inputs.
+    The folder is named by the fingerprint of all inputs: a stage found done in it was made from
+    equal inputs.
     """
 
     folder: Path
 
     @property
     def revision(self) -> Path:
+        """The folder that becomes the revision."""
         return self.folder / "revision"
 
     @property
-    def wide(self) -> Path:
+    def fact_table(self) -> Path:
         """The fact table, identified; not part of the revision."""
-        return self.folder / "wide"
+        return self.folder / "fact_table"
 
-    def done(self) -> dict[str, Any]:
-        """What the finished steps counted, by step."""
+    def results(self) -> StageResults:
+        """Return what the finished stages counted."""
         try:
-            found = json.loads((self.folder / "done.json").read_text(encoding="utf-8"))
+            return StageResults.from_json((self.folder / "done.json").read_bytes())
         except (FileNotFoundError, ValueError):
-            return {}
-        return dict(found)
+            return StageResults()
 
-    def step(self, name: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Do a step unless it is done; its files are on disk before it counts as done."""
-        finished = self.done()
-        if name not in finished:
-            counts = dict(make())
-            map_in_threads(fsync_path, [path for path in self.folder.rglob("*") if path.is_file()])
-            write_atomically(
-                self.folder / "done.json", to_canonical_json({**finished, name: counts})
-            )
-            return counts
-        return dict(finished[name])
+    def run_once(self, name: str, kind: type[R], make: Callable[[], R]) -> R:
+        """Run a stage unless it is done; its files are on disk before it counts as done.
+
+        Args:
+            name: The stage's field in `StageResults`.
+            kind: The type of its result.
+            make: What makes its files, and counts.
+        """
+        finished = self.results()
+        known = getattr(finished, name)
+        if isinstance(known, kind):
+            return known
+        result = make()
+        map_in_threads(fsync_path, [path for path in self.folder.rglob("*") if path.is_file()])
+        done = finished.model_copy(update={name: result})
+        write_atomically(self.folder / "done.json", done.to_json())
+        return result
 
     def clear(self) -> None:
+        """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def find_build_folder(root: Root, month: str, inputs: str) -> Path:
-    """Where a month is built from these inputs."""
-    return root.tmp / "build" / f"{month}-{inputs[:16]}"
+def find_build_folder(root: Root, month: str, fingerprint: str) -> Path:
+    """Return where a month is built from these inputs."""
+    return root.tmp / "build" / f"{month}-{fingerprint[:16]}"
 
 
-def open_build(root: Root, month: str, inputs: str) -> Build:
-    """The build folder of these inputs; builds of the same month from other inputs are of no use any more."""
-    folder = find_build_folder(root, month, inputs)
+def open_build(root: Root, month: str, fingerprint: str) -> Build:
+    """Open the build folder of these inputs; remove builds of the month from other inputs."""
+    folder = find_build_folder(root, month, fingerprint)
     for other in folder.parent.glob(f"{month}-*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)

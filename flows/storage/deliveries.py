@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,27 +10,25 @@ from typing import Any
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.storage.files import (
-    to_canonical_json,
-    write_atomically,
-)
+from flows.storage.files import write_atomically
+from flows.storage.records import Receipt
 from flows.storage.root import Root, list_months, list_versions
-
-
-def delivery_key(delivery: Delivery) -> dict[str, Any]:
-    """How a manifest's `deliveries` names one that was used."""
-    names = {"source": delivery.source, "month": str(delivery.month), "number": delivery.number}
-    return {**names, "content": delivery.content}
-
 
 RECEIPT = "receipt.json"
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One received delivery: `raw/<month>/<source>/d<number>/` with its parts in their order, and its receipt.
+    """A received delivery: `raw/<month>/<source>/d<number>/` with its parts and its receipt.
 
-    `content` is the SHA-256 over the parts' hashes in order: equal content, equal hash, whatever the files are called.
+    Attributes:
+        source: The source's code.
+        month: The month delivered for.
+        number: 1 for the month's first delivery; the greatest is in force.
+        folder: Where it lies.
+        content: SHA-256 over the parts' hashes in order, whatever the files are called.
+        parts: Its files in their order.
+        receipt: What was noted when it came.
     """
 
     source: str
@@ -40,50 +37,52 @@ class Delivery:
     folder: Path
     content: str
     parts: tuple[Path, ...]
-    receipt: dict[str, Any]
+    receipt: Receipt
 
 
 def list_deliveries(root: Root, source: str) -> list[Delivery]:
-    """The delivery in force of every received month of a source, ascending by month."""
-    newest = (_newest(root, source, month) for month in list_months(root.raw))
+    """Return the delivery in force of every received month of a source, ascending by month."""
+    newest = (find_newest_delivery(root, source, month) for month in list_months(root.raw))
     return [delivery for delivery in newest if delivery]
+
+
+def find_newest_delivery(root: Root, source: str, month: Month) -> Delivery | None:
+    """Return the delivery in force of a month, None before there is one."""
+    received = list_versions(root.raw / str(month) / source, "d")
+    return read_delivery(received[-1][1]) if received else None
 
 
 def record_row_count(delivery: Delivery, rows: int) -> Delivery:
     """Add the number of rows received to the receipt, once the rows have been counted."""
-    write_atomically(
-        delivery.folder / RECEIPT, to_canonical_json({**delivery.receipt, "rows": rows})
-    )
+    receipt = delivery.receipt.model_copy(update={"rows": rows})
+    write_atomically(delivery.folder / RECEIPT, receipt.to_json())
     return read_delivery(delivery.folder)
 
 
 def read_delivery(folder: Path) -> Delivery:
-    """The delivery in a `d<number>` folder. Error: exit 15, its receipt is damaged."""
+    """Return the delivery in a `d<number>` folder.
+
+    Raises:
+        JifenError: Exit 15, its receipt is damaged.
+    """
     try:
-        receipt = json.loads((folder / RECEIPT).read_bytes())
-        parts = tuple(folder / part["name"] for part in receipt["parts"])
-        month = Month.parse(receipt["month"])
-        return Delivery(
-            receipt["source"],
-            month,
-            int(folder.name[1:]),
-            folder,
-            str(receipt["content"]),
-            parts,
-            receipt,
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        receipt = Receipt.from_json((folder / RECEIPT).read_bytes())
+        month = Month.parse(receipt.month)
+        number = int(folder.name[1:])
+    except (OSError, ValueError):
         hint = "从备份恢复这个文件夹；运行 jifen verify 查看全部损坏"
-        raise JifenError(
-            ExitCode.DAMAGE, "收件回执已损坏", where=str(folder / RECEIPT), hint=hint
-        ) from None
+        where = str(folder / RECEIPT)
+        raise JifenError(ExitCode.DAMAGE, "收件回执已损坏", where=where, hint=hint) from None
+    parts = tuple(folder / part.name for part in receipt.parts)
+    return Delivery(receipt.source, month, number, folder, receipt.content, parts, receipt)
 
 
 def hash_content(hashes: Iterable[str]) -> str:
-    """The hash of a delivery from the hashes of its parts, in order."""
+    """Return the hash of a delivery from the hashes of its parts, in order."""
     return hashlib.sha256("".join(f"{item}\n" for item in hashes).encode()).hexdigest()
 
 
-def _newest(root: Root, source: str, month: Month) -> Delivery | None:
-    received = list_versions(root.raw / str(month) / source, "d")
-    return read_delivery(received[-1][1]) if received else None
+def delivery_key(delivery: Delivery) -> dict[str, Any]:
+    """Return how manifests name a delivery."""
+    names = {"source": delivery.source, "month": str(delivery.month), "number": delivery.number}
+    return {**names, "content": delivery.content}

@@ -1,45 +1,41 @@
-"""The records of held months."""
+"""The records of held months: `runs/held-<month>.json`."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+from flows.storage.files import write_atomically
+from flows.storage.records import HeldMonth
 from flows.storage.root import Root
 
 
-@dataclass(frozen=True)
-class HeldMonth:
-    """A month that the drift check keeps back: the build, the options and inputs it was made with, and why.
+def load_hold(root: Root, month: Month) -> HeldMonth | None:
+    """Return the record of a month that was held and has not been published since.
 
-    `inputs`: group -> thing -> its version or hash, in the operators' words. `report`: where its page is.
+    Raises:
+        JifenError: Exit 15, the record is damaged.
     """
-
-    build: str
-    allowed: dict[str, str]
-    send: bool
-    last: bool
-    inputs: dict[str, dict[str, Any]]
-    reasons: list[str]
-    report: str
-    at: str
-
-
-def load_hold(root: Root, month: str) -> HeldMonth | None:
-    """What is known of a month that was held and has not been published since."""
+    file = _hold_file(root, month)
     try:
-        return HeldMonth(**json.loads(_hold_file(root, month).read_bytes()))
+        return HeldMonth.from_json(file.read_bytes())
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError):
+    except ValueError:
         hint = "删去这个文件后重新运行该月"
-        raise JifenError(
-            ExitCode.DAMAGE, "待核记录已损坏", where=str(_hold_file(root, month)), hint=hint
-        ) from None
+        raise JifenError(ExitCode.DAMAGE, "待核记录已损坏", where=str(file), hint=hint) from None
 
 
-def _hold_file(root: Root, month: str) -> Path:
+def save_hold(root: Root, month: Month, held: HeldMonth) -> None:
+    """Write the record of a month that is held now."""
+    write_atomically(_hold_file(root, month), held.to_json())
+
+
+def remove_hold(root: Root, month: Month) -> None:
+    """Remove the record of a month that is held no more."""
+    _hold_file(root, month).unlink(missing_ok=True)
+
+
+def _hold_file(root: Root, month: Month) -> Path:
     return root.runs / f"held-{month}.json"

@@ -1,81 +1,78 @@
-"""What a month's facts hand on to the next, so that only new rows are read: under `tmp/`, named by what it was made from.
+"""Incremental state: what a month's facts leave for the next month, so that it reads new rows only.
 
-It can be lost or damaged at any time: the next month then reads the whole history, and comes to the same facts.
+Under `tmp/incremental_state/`, in a folder named by month and fingerprint of what it was made from.
+It may be lost or damaged at any time: the next month then reads the full history, and comes to the
+same facts.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from expectations.month import Month
-from flows.pipeline.context import RunContext
-from flows.pipeline.fingerprints import code_fingerprint
-from flows.pipeline.ingest import build_cleaning_job
 from flows.storage.files import (
     fsync_path,
     hash_file,
     map_in_threads,
     recreate_folder,
     rename_and_sync,
-    to_canonical_json,
 )
-from transforms.facts.month_bitmaps import is_append_only
+from flows.storage.records import Record
+from flows.storage.root import Root
 
-HASHES = "hashes.json"
+FILE = "state.json"
 
 
-def load_previous_state(run: RunContext) -> dict[str, Path]:
-    """What the month before handed on, by source: nothing when any of its rows have changed since."""
-    folder = _state_path(run, run.month - 1)
+class StateRecord(Record):
+    """`state.json`: the hash of every file of the state. Parquet does not notice a changed byte."""
+
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class StateKey:
+    """The state after a month: `fingerprint` of the rows, declarations and code it is made from."""
+
+    month: Month
+    fingerprint: str
+
+    def folder(self, root: Root) -> Path:
+        """Return where the state is kept."""
+        return root.tmp / "incremental_state" / f"{self.month}-{self.fingerprint[:16]}"
+
+
+def load_previous_state(root: Root, previous: StateKey) -> dict[str, Path]:
+    """Return the previous month's state, a folder by source; empty if any of its inputs changed."""
+    folder = previous.folder(root)
     try:
-        whole = json.loads((folder / HASHES).read_bytes()) == _hashes(folder)
+        intact = StateRecord.from_json((folder / FILE).read_bytes()).files == _hash_files(folder)
     except (OSError, ValueError):
         return {}
-    return {path.name: path for path in folder.iterdir() if path.is_dir()} if whole else {}
+    return {path.name: path for path in folder.iterdir() if path.is_dir()} if intact else {}
 
 
 @contextmanager
-def new_state(run: RunContext) -> Iterator[Path]:
-    """A folder to write what this month hands on; in its place once all of it is written. Older months' are dropped."""
-    place = _state_path(run, run.month)
-    draft = recreate_folder(place.with_name("draft"))
+def new_state(root: Root, current: StateKey, previous: StateKey) -> Iterator[Path]:
+    """Give a folder for this month's state; committed when the block succeeds.
+
+    The previous month's state is kept for a run of this month once more, older ones are removed.
+    """
+    target = current.folder(root)
+    draft = recreate_folder(target.with_name("draft"))
     yield draft
-    (draft / HASHES).write_bytes(to_canonical_json(_hashes(draft)))
+    (draft / FILE).write_bytes(StateRecord(files=_hash_files(draft)).to_json())
     map_in_threads(fsync_path, [path for path in draft.rglob("*") if path.is_file()])
-    for other in place.parent.iterdir():
-        if other not in (draft, _state_path(run, run.month - 1)):
+    for other in target.parent.iterdir():
+        if other not in (draft, previous.folder(root)):
             shutil.rmtree(other)
-    rename_and_sync(draft, place)
+    rename_and_sync(draft, target)
 
 
-def _hashes(folder: Path) -> dict[str, str]:
-    """The hash of every file that is handed on: Parquet by itself does not tell a changed byte."""
+def _hash_files(folder: Path) -> dict[str, str]:
     files = sorted(folder.rglob("*.parquet"))
-    return dict(
-        zip(
-            [str(path.relative_to(folder)) for path in files],
-            map_in_threads(hash_file, files),
-            strict=True,
-        )
-    )
-
-
-def _state_path(run: RunContext, month: Month) -> Path:
-    """The folder named by what the rows up to a month are: clean deliveries, declarations, code."""
-    parts = [code_fingerprint("expectations", "transforms")]
-    for name, served in run.served.items():
-        source = run.project.sources[name]
-        if is_append_only(source):
-            jobs = [
-                build_cleaning_job(run.project, delivery)
-                for delivery in served.deliveries
-                if delivery.month <= month
-            ]
-            parts += [source.model_dump_json(), *(f"{job.received} {job.inputs}" for job in jobs)]
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    return run.root.tmp / "onward" / f"{month}-{digest[:16]}"
+    names = [str(path.relative_to(folder)) for path in files]
+    return dict(zip(names, map_in_threads(hash_file, files), strict=True))

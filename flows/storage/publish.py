@@ -1,15 +1,14 @@
-"""Publication: a finished build folder becomes a revision, seen as a whole or not at all, linked to all before it.
+"""Publication: a finished build folder becomes a revision, seen as a whole or not at all.
 
-The order on disk: the build folder is complete and synced, with manifest and .mac; one rename makes it a revision;
-one rename switches the month's link. A process killed between the two leaves a finished revision without its link,
-which the next run's `finish_interrupted` switches.
+The order on disk: the build folder is complete and synced, with manifest and .mac; one rename makes
+it a revision; one rename switches the month's link. A process killed between the two leaves a
+finished revision without its link, which the next run's `finish_interrupted` switches.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,13 @@ from flows.city_time import city_now
 from flows.storage.files import (
     file_record,
     fsync_path,
+    hash_file,
     map_in_threads,
     rename_and_sync,
-    to_canonical_json,
     write_synced,
 )
 from flows.storage.keys import fingerprint_key
+from flows.storage.records import Manifest, MonthFacts
 from flows.storage.revisions import (
     MAC,
     MANIFEST,
@@ -47,31 +47,28 @@ SHARED = (
 )  # what the analysts' group may read
 
 
-def publish_revision(
-    root: Root,
-    key: bytes,
-    build: Path,
-    month: Month,
-    facts: Mapping[str, Any],
-    described: Mapping[str, dict[str, Any]] | None = None,
-) -> Revision:
-    """Publish a build folder (inside the root) as the month's next revision; the caller holds the root's lock.
+def publish_revision(root: Root, key: bytes, build: Path, facts: MonthFacts) -> Revision:
+    """Publish a build folder (inside the root) as its month's next revision.
 
-    `facts` goes into the manifest as given, beside what publication itself knows: month, revision, place in the
-    chain, the hash of every file, the key's fingerprint, the time. `described`: as for `list_files`.
+    The caller holds the root's lock. The manifest holds `facts` and what publication itself knows:
+    the revision, its place in the chain, the hash of every file, the key's fingerprint, the time.
     """
+    month = Month.parse(facts.month)
     number = next_revision_number(root, month)
     target = root.months / str(month) / f"r{number}"
-    manifest = {
-        **facts,
-        **_next_chain_entry(root),
-        "month": str(month),
-        "revision": number,
-        "published_at": city_now(),
-        "key_fingerprint": fingerprint_key(key),
-        "files": list_files(build, described),
-    }
-    _write_manifest(root, key, build, to_canonical_json(manifest))
+    sequence, previous = _next_chain_entry(root)
+    manifest = Manifest.model_validate(
+        {
+            **facts.to_values(),
+            "sequence": sequence,
+            "previous": previous,
+            "revision": number,
+            "published_at": city_now(),
+            "key_fingerprint": fingerprint_key(key),
+            "files": list_files(build),
+        }
+    )
+    _write_manifest(root, key, build, manifest.to_json())
     target.parent.mkdir(exist_ok=True)
     root.share(target.parent, deep=False)
     rename_and_sync(build, target)
@@ -81,9 +78,15 @@ def publish_revision(
 
 
 def finish_interrupted(root: Root, key: bytes) -> list[Revision]:
-    """Switch the link of every month whose newest revision was finished but not linked; return those.
+    """Switch the link of every month whose newest revision was finished but not linked.
 
-    The caller holds the root's lock. Error: exit 15 when such a revision is not what was built.
+    The caller holds the root's lock.
+
+    Returns:
+        Those revisions.
+
+    Raises:
+        JifenError: Exit 15, such a revision is not what was built.
     """
     finished = []
     for month in list_months(root.months):
@@ -93,7 +96,7 @@ def finish_interrupted(root: Root, key: bytes) -> list[Revision]:
             link.is_symlink() and link.readlink() == link_target(month, newest.number)
         ):
             continue
-        if not verify_mac(key, newest.path) or newest.manifest["files"] != list_files(newest.path):
+        if not verify_mac(key, newest.path) or newest.manifest.files != list_files(newest.path):
             hint = "从备份恢复，或移走这个文件夹后重新运行该月"
             raise JifenError(
                 ExitCode.DAMAGE, "未完成发布的版本已损坏", where=str(newest.path), hint=hint
@@ -104,41 +107,32 @@ def finish_interrupted(root: Root, key: bytes) -> list[Revision]:
 
 
 def share_revision(root: Root, revision: Path) -> None:
-    """Let the analysts' group, if there is one, into a revision and what it may read there; nobody else."""
+    """Let the analysts' group, if there is one, read what it may read of a revision."""
     root.share(revision, deep=False)
     for name in SHARED:
         if (revision / name).exists():
             root.share(revision / name)
 
 
-def list_files(
-    folder: Path, described: Mapping[str, dict[str, Any]] | None = None
-) -> dict[str, dict[str, Any]]:
-    """Relative path -> bytes and SHA-256, of every file of a revision but manifest and .mac; none if it is no plain file.
+def list_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return size and SHA-256 of every file of a revision but manifest and .mac, by relative path.
 
-    `described`: the same of files that were described as they were written: they are not read again.
+    Nothing is said of what is no plain file.
     """
     paths = sorted(item for item in folder.rglob("*") if item.is_symlink() or not item.is_dir())
-    names = [
-        name
-        for name in (path.relative_to(folder).as_posix() for path in paths)
-        if name not in (MANIFEST, MAC)
-    ]
-    found = dict(described or {})
-    unread = [name for name in names if name not in found]
-    found.update(
-        zip(unread, map_in_threads(file_record, [folder / name for name in unread]), strict=True)
-    )
-    return {name: found[name] for name in names}
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    hashed = [name for name in names if name not in (MANIFEST, MAC)]
+    records = map_in_threads(file_record, [folder / name for name in hashed])
+    return dict(zip(hashed, records, strict=True))
 
 
 def compute_mac(key: bytes, manifest: bytes) -> bytes:
-    """What .mac holds: only who has the root's key can make it."""
+    """Return what .mac holds: only who has the root's key can make it."""
     return hmac.new(key, manifest, hashlib.sha256).hexdigest().encode()
 
 
 def verify_mac(key: bytes, folder: Path) -> bool:
-    """Whether a revision's manifest is the one that was written at publication, in a plain file as it was then."""
+    """Return whether a revision's manifest is the one written at publication, in a plain file."""
     manifest, mac = folder / MANIFEST, folder / MAC
     try:
         plain = file_record(manifest) and file_record(mac)
@@ -149,19 +143,18 @@ def verify_mac(key: bytes, folder: Path) -> bool:
         return False
 
 
-def _next_chain_entry(root: Root) -> dict[str, Any]:
-    """The next sequence number and the hash of the manifest before it, over all revisions of the root."""
-    newest = (0, "")
+def _next_chain_entry(root: Root) -> tuple[int, str | None]:
+    """Return the next sequence number, and the hash of the manifest before it in the root."""
+    newest: tuple[int, str | None] = (0, None)
     for month, number, folder in root.revision_folders():
-        sequence = read_revision(month, number, folder).manifest["sequence"]
-        newest = max(
-            newest, (sequence, hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest())
-        )
-    return {"sequence": newest[0] + 1, "previous": newest[1] or None}
+        sequence = read_revision(month, number, folder).manifest.sequence
+        if sequence > newest[0]:
+            newest = (sequence, hash_file(folder / MANIFEST))
+    return newest[0] + 1, newest[1]
 
 
 def _write_manifest(root: Root, key: bytes, build: Path, manifest: bytes) -> None:
-    """Manifest and .mac in, modes set, everything on disk."""
+    """Write manifest and .mac, set the modes, and have everything on disk."""
     write_synced(build / MANIFEST, manifest)
     write_synced(build / MAC, compute_mac(key, manifest))
     everything = list(build.rglob("*"))

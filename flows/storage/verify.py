@@ -75,13 +75,13 @@ def _chain(sealed: list[Revision]) -> Iterator[str]:
     """Every manifest names the one published before it: none was taken out, put in or exchanged."""
     previous = None
     for place, revision in enumerate(
-        sorted(sealed, key=lambda one: one.manifest["sequence"]), start=1
+        sorted(sealed, key=lambda one: one.manifest.sequence), start=1
     ):
         name = f"{revision.month} r{revision.number}"
-        if revision.manifest["sequence"] != place:
+        if revision.manifest.sequence != place:
             yield f"发布记录不连续：{name} 之前缺少第 {place} 号"
             return
-        if revision.manifest["previous"] != previous:
+        if revision.manifest.previous != previous:
             yield f"发布记录的链在 {name} 处断开：它前面的清单被换过"
         previous = hashlib.sha256((revision.path / MANIFEST).read_bytes()).hexdigest()
 
@@ -89,7 +89,7 @@ def _chain(sealed: list[Revision]) -> Iterator[str]:
 def _links(root: Root, sealed: list[Revision]) -> Iterator[str]:
     """Every month's link points to its newest revision, and there are no others."""
     newest = {month: number for month, number, _ in root.revision_folders()}
-    last = max(sealed, key=lambda one: one.manifest["sequence"], default=None)
+    last = max(sealed, key=lambda one: one.manifest.sequence, default=None)
     for month in sorted(newest.keys() | set(list_months(root.published))):
         link = root.published / str(month)
         if month not in newest:
@@ -105,14 +105,14 @@ def _links(root: Root, sealed: list[Revision]) -> Iterator[str]:
 
 def _identity(revision: Revision, key: bytes) -> Iterator[str]:
     manifest = revision.manifest
-    if (manifest["month"], manifest["revision"]) != (str(revision.month), revision.number):
-        yield f"清单属于 {manifest['month']} r{manifest['revision']}，放错了文件夹"
-    if manifest["key_fingerprint"] != fingerprint_key(key):
+    if (manifest.month, manifest.revision) != (str(revision.month), revision.number):
+        yield f"清单属于 {manifest.month} r{manifest.revision}，放错了文件夹"
+    if manifest.key_fingerprint != fingerprint_key(key):
         yield "清单记录的密钥指纹与现在的密钥不符"
 
 
 def _files(revision: Revision) -> Iterator[str]:
-    recorded: dict[str, Any] = revision.manifest["files"]
+    recorded: dict[str, Any] = revision.manifest.files
     present = list_files(revision.path)
     yield from (f"缺少文件 {name}" for name in sorted(recorded.keys() - present.keys()))
     yield from (f"多出文件 {name}" for name in sorted(present.keys() - recorded.keys()))
@@ -124,7 +124,7 @@ def _files(revision: Revision) -> Iterator[str]:
 
 
 def _accounts(revision: Revision) -> Iterator[str]:
-    for account in revision.manifest["accounts"]:
+    for account in revision.manifest.accounts:
         explained = account["clean"] + account["quarantined"] + account["superseded"]
         if account["received"] != explained:
             source = f"来源 {account['source']} {account['month']}"
@@ -134,11 +134,11 @@ def _accounts(revision: Revision) -> Iterator[str]:
 def _sums(revision: Revision, root: Root, engine: EngineSettings) -> list[str]:
     """Every score adds up from its sections, and every scored resident is there."""
     scores = [
-        revision.path / name for name in revision.manifest["files"] if name.startswith("scores/")
+        revision.path / name for name in revision.manifest.files if name.startswith("scores/")
     ]
     if not scores:
         return ["没有 scores 文件"]
-    sections = revision.manifest["sections"]
+    sections = revision.manifest.sections
     signed = [
         *(f'+ "{name}"' for name in sections["positive"]),
         *(f'- "{name}"' for name in sections["subtracted"]),
@@ -152,8 +152,8 @@ def _sums(revision: Revision, root: Root, engine: EngineSettings) -> list[str]:
     with open_engine(engine, root.tmp / "spill") as session:
         residents, common, total = session.execute(statement).fetchall()[0]
     findings = []
-    if residents != revision.manifest["residents"]:
-        findings.append(f"scores 有 {residents} 人，清单记录 {revision.manifest['residents']} 人")
+    if residents != revision.manifest.residents:
+        findings.append(f"scores 有 {residents} 人，清单记录 {revision.manifest.residents} 人")
     if common:
         findings.append(f"{common} 人的共性分不等于各部分之和")
     if total:
@@ -166,7 +166,7 @@ def _raw(root: Root, chosen: list[Revision], *, everything: bool) -> Iterator[st
     used = {
         (item["month"], item["source"], item["number"]): item["content"]
         for revision in chosen
-        for item in revision.manifest["deliveries"]
+        for item in revision.manifest.deliveries
     }
     folders = {
         root.raw / month / source / f"d{number}": content
@@ -194,7 +194,7 @@ def _delivery(folder: Path, content: str | None) -> Iterator[str]:
     if (delivery.source, str(delivery.month)) != (folder.parent.name, folder.parent.parent.name):
         yield f"收件回执属于 {delivery.month} {delivery.source}，放错了文件夹"
     yield from _parts(delivery)
-    if hash_content(part["sha256"] for part in delivery.receipt["parts"]) != delivery.content:
+    if hash_content(part.sha256 for part in delivery.receipt.parts) != delivery.content:
         yield "收件回执自相矛盾"
     if content is not None and content != delivery.content:
         yield "内容与发布时所用的不同"
@@ -215,10 +215,10 @@ def _parts(delivery: Delivery) -> Iterator[str]:
     for part, facts, recorded in zip(
         delivery.parts,
         map_in_threads(file_record, delivery.parts),
-        delivery.receipt["parts"],
+        delivery.receipt.parts,
         strict=True,
     ):
         if part not in present:
             yield f"缺少文件 {names[part]}"
-        elif facts.get("sha256") != recorded["sha256"]:
+        elif facts.get("sha256") != recorded.sha256:
             yield f"文件 {names[part]} 的内容与收到时不同"

@@ -6,13 +6,17 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
+from expectations.reference_tables import load_reference
+from expectations.source_model import Source
 from transforms.expressions.language import Kind
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.points.compile import points_sql
-from transforms.points.describe import Titles
+from transforms.points.describe import Titles, collect_titles
+from transforms.points.load import load_tables
 from transforms.points.models import CITY, PointsTable, PointsVersion
-from transforms.services.load import select_services_in_force
+from transforms.services.load import load_services, select_services_in_force
 from transforms.services.models import Service, ServiceVersion
 from transforms.services.requirements_sql import requirements_sql
 
@@ -58,3 +62,22 @@ class PublishedRules:
         districts = dict(versions)
         city = districts.pop(CITY)
         return points_sql(city, districts, self.names.facts, corrected=corrected, details=True)
+
+
+def load_published_rules(
+    policy: Path, as_of: dt.date, sources: Mapping[str, Source]
+) -> PublishedRules:
+    """Return the points tables and services that scored a revision, from the copies beside it.
+
+    Args:
+        policy: The revision's `policy` folder; without `services` before there were services.
+        as_of: Its scoring date.
+        sources: Facts, and what they are called.
+    """
+    names = collect_titles(sources)
+    districts = load_reference(policy / "reference").districts
+    loaded = load_tables(policy / "points", names.facts, districts)
+    tables = {table.authority: table for table in loaded}
+    folder = policy / "services"
+    services = load_services(folder, names.facts, tables, districts) if folder.is_dir() else []
+    return PublishedRules(as_of, tables, services, names, districts)

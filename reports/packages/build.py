@@ -13,6 +13,7 @@ from typing import Any
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
+from expectations.reference_tables import Reference
 from reports.packages.csv_cells import ListColumn, write_csv
 from reports.packages.encryption import check_recipient, open_for_delivery, package_file_name
 from reports.packages.lists import (
@@ -134,13 +135,10 @@ def write_all_packages(
     return {"districts": len(districts), **counts}
 
 
-def list_sealed_files(exports: Path) -> dict[str, dict[str, Any]]:
-    """Bytes and SHA-256 of every file of the packages (`<code>/<name>`), as their manifests say of them."""
-    return {
-        f"{manifest.parent.name}/{name}": {"bytes": about["bytes"], "sha256": about["sha256"]}
-        for manifest in exports.glob("*/manifest.json")
-        for name, about in json.loads(manifest.read_bytes())["files"].items()
-    }
+def list_package_districts(reference: Reference) -> list[District]:
+    """Return everyone who gets a package: the rows of districts.csv."""
+    rows = reference.rows["districts"]
+    return [District(code, name, recipient) for code, name, _, recipient in rows]
 
 
 def check_keys(districts: Sequence[District], required: bool) -> None:

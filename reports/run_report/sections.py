@@ -19,11 +19,6 @@ from reports.run_report.drift_text import (
 from transforms.comparison.drift import DriftChange, Manifest, count_delivered_rows
 from transforms.comparison.metrics import compute_mean, list_band_names
 
-STEP_TITLES = {
-    "pull": "接收数据", "clean": "检查和清洗", "compare": "核对有无变化", "facts": "指标数据", "points": "计算积分",
-    "services": "判定服务资格", "changes": "与上月比较", "reminders": "生成提醒", "exports": "区县导出", "drift": "核对变化幅度",
-    "report": "生成报告", "publish": "发布",
-}  # fmt: skip
 MOVED_MOST = 15
 
 
@@ -343,10 +338,7 @@ def render_reminders(now: Manifest, before: Manifest | None, names: ReportNames)
 def render_timings(seconds: Mapping[str, float]) -> str:
     """Where the time went."""
     full = max(seconds.values(), default=1.0)
-    rows = [
-        Bar(STEP_TITLES.get(step, step), took, f"{took:.1f} 秒", full)
-        for step, took in seconds.items()
-    ]
+    rows = [Bar(step, took, f"{took:.1f} 秒", full) for step, took in seconds.items()]
     lines = [(row.name, f"{row.now:.1f}") for row in rows]
     note = "报告和发布两步的用时见 runs 文件夹中的运行记录。"
     return (

@@ -53,13 +53,6 @@ VIOLATIONS = {
     ("transforms.expressions.namespace", "transforms.points.columns"),
     ("transforms.expressions.namespace", "transforms.points.models"),
     ("transforms.versions", "transforms.points.scalars"),
-    ("flows.commands.run", "flows.cli.progress"),
-    ("flows.commands.synth", "flows.cli.progress"),
-    ("flows.pipeline.runner", "flows.cli.progress"),
-    ("flows.pipeline.runner", "flows.orchestration.server"),
-    ("flows.storage.incremental_state", "flows.pipeline.context"),
-    ("flows.storage.incremental_state", "flows.pipeline.fingerprints"),
-    ("flows.storage.incremental_state", "flows.pipeline.ingest"),
 }
 # longer than 400 lines today; nothing may be added
 TOO_LONG = {"transforms.clean.readers"}

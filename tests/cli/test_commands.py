@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from typer.testing import CliRunner
 
 from expectations.errors import ExitCode, JifenError
 from flows.cli.app import app, main
-from flows.cli.options import OPTIONS
 from flows.pipeline.preflight import refuse_missing_keys
 from flows.project import load_project
 from flows.settings import OWN_DECLARATIONS, Exports, load_settings
@@ -30,12 +28,6 @@ from transforms.engine.sql import sql_literal
 
 PERSON = national_id("33020319850101101")
 RESIDENT = {"resident_id": PERSON, "residence_district": "330203", "status": "resident"}
-
-
-@pytest.fixture(autouse=True)
-def no_options_left() -> Iterator[None]:
-    yield
-    OPTIONS.config, OPTIONS.root, OPTIONS.debug = None, None, False
 
 
 @pytest.mark.promise("outputs-64", "Run-time data outside the repo: `var/`, ignored by git")

@@ -108,5 +108,5 @@ def assert_catalogue_whole(root: Root) -> None:
     assert seen
     for month, residents in seen:
         assert residents in [
-            one.manifest["residents"] for one in list_revisions(root, Month.parse(month))
+            one.manifest.residents for one in list_revisions(root, Month.parse(month))
         ]

@@ -88,5 +88,5 @@ def test_the_leap_day_is_a_day_like_any_other_and_only_where_there_is_one(tmp_pa
     world.run("2024-02")
     refused = {row["record"]: row["reasons"] for row in world.kept("quarantine", "patents")}
     assert refused == {2: ["granted_on:in_future"], 3: ["granted_on:bad_value"]}
-    assert world.revision("2024-02").manifest["as_of"] == "2024-02-29"
+    assert world.revision("2024-02").manifest.as_of == "2024-02-29"
     assert len(world.table("2024-02", "scores")) == 2

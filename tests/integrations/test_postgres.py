@@ -230,7 +230,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, rou
     ).stdout.split()
     [delivery] = list_deliveries(root, "credit")
     print(
-        f"{ROWS:,} rows: {grown} MiB more at the peak, {seconds} s, {delivery.receipt['parts'][0]['bytes']:,} bytes"
+        f"{ROWS:,} rows: {grown} MiB more at the peak, {seconds} s, {delivery.receipt.parts[0].bytes:,} bytes"
     )
     assert pq.read_metadata(delivery.parts[0]).num_rows == ROWS
     assert int(grown) < 900

@@ -82,11 +82,11 @@ def test_a_file_is_received_byte_for_byte_and_its_receipt_keeps_the_address_with
     far.put("2021-10/c.csv", content)
     [delivery] = far.pull("{month}/c.csv")
     assert delivery.parts[0].read_bytes() == content
-    [part] = delivery.receipt["parts"]
+    [part] = delivery.receipt.parts
     assert (
-        part["sha256"] == hashlib.sha256(content).hexdigest()
-        and part["bytes"] == len(content)
-        and part["version"]
+        part.sha256 == hashlib.sha256(content).hexdigest()
+        and part.bytes == len(content)
+        and part.model_dump()["version"]
     )
     receipt = (delivery.folder / "receipt.json").read_text()
     assert "/out/2021-10/c.csv" in json.loads(receipt)["origin"]

@@ -123,7 +123,7 @@ def test_files_brought_before_the_line_was_cut_are_taken_up_while_they_are_the_s
     monkeypatch.setattr(remote.Remote, "_chunks", noted)
     [delivery] = served.pull(root)
     assert fetched == ["2.csv", "3.csv"]
-    assert [part["name"] for part in delivery.receipt["parts"]] == PARTS
+    assert [part.name for part in delivery.receipt.parts] == PARTS
 
 
 def test_a_file_that_changed_after_the_line_was_cut_is_fetched_again_and_one_that_went_is_left_out(

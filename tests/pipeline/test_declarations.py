@@ -140,7 +140,7 @@ def test_a_version_that_decided_a_published_month_cannot_change_without_a_reason
         f"{named} 已改动（用于 2022-04）" in str(refused.value) and "amends" in refused.value.hint
     )
     outcome = run_scheduled(
-        settings, lambda line: None, Month.parse("2022-05"), lambda step, run: step.work(run)
+        settings, lambda line: None, Month.parse("2022-05"), lambda step, run: step.function(run)
     )
     assert (outcome.code, outcome.report) == (ExitCode.DECLARATIONS, None)
     assert outcome.error and "不得改动" in outcome.error.message
@@ -321,7 +321,7 @@ def test_awards_that_no_table_knows_are_kept_and_counted(published: World) -> No
     (facts,) = published.table("2022-04", "facts")
     assert {entry["key"] for entry in facts["awards"]} > {"330212:nobodys_code", "330212:another"}
     revision = published.revision("2022-04")
-    assert revision.manifest["unknown_keys"] == {"local_awards": len(unknown)} and len(unknown) >= 2
+    assert revision.manifest.unknown_keys == {"local_awards": len(unknown)} and len(unknown) >= 2
     assert f"有 {len(unknown)} 项用了区县积分表都没有的代码" in (
         revision.path / "report/index.html"
     ).read_text(encoding="utf-8")

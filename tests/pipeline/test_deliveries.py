@@ -204,9 +204,9 @@ def test_the_engine_spills_in_the_root_and_prefect_lives_there_and_tells_nobody(
     assert Path(spill).is_relative_to(world.root.path / "tmp")
     program = (
         "import sys; from pathlib import Path\n"
-        "from flows.orchestration.server import configure_environment\n"
-        "configure_environment(Path(sys.argv[1]))\n"
-        "from prefect.settings import get_current_settings; known = get_current_settings()\n"
+        "from flows.orchestration.environment import prefect_environment\n"
+        "with prefect_environment(Path(sys.argv[1])):\n"
+        "    from prefect.settings import get_current_settings; known = get_current_settings()\n"
         "print(known.home, known.server.analytics_enabled, known.telemetry.enable_resource_metrics, known.logging.to_api.enabled)"
     )
     said, _ = child(program, str(world.root.path), cwd=PROJECT).communicate(timeout=100)

@@ -41,7 +41,7 @@ def test_the_first_month_is_not_held_and_says_that_there_is_nothing_to_compare(
     october_town: World,
 ) -> None:
     revision = october_town.revision(OCTOBER)
-    assert (revision.manifest["held"], revision.manifest["accepted"]) == ([], None)
+    assert (revision.manifest.held, revision.manifest.accepted) == ([], None)
     assert "上月没有发布" in verdict(
         (revision.path / "report" / "index.html").read_text(encoding="utf-8")
     )
@@ -53,10 +53,10 @@ def test_the_first_month_is_not_held_and_says_that_there_is_nothing_to_compare(
 def test_an_ordinary_month_passes_by_itself_and_was_compared(town: World) -> None:
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     run = town.run(NOVEMBER)
-    assert {change.kind for change in run.changes} == {
+    assert {change.kind for change in run.drift} == {
         "rows", "residents", "mean", "district_mean", "indicator_mean", "eligible",
     }  # fmt: skip
-    assert town.revision(NOVEMBER).manifest["held"] == []
+    assert town.revision(NOVEMBER).manifest.held == []
 
 
 @pytest.mark.promise("outputs-142", "Held reasons")
@@ -109,7 +109,7 @@ def test_a_new_version_of_the_tables_is_shown_at_the_top_and_holds_nothing_but_r
     assert "交付的行数" in error.message and "平均" not in error.message
     town.deliver("2022-04", registry=registry(), education=degrees())
     run = town.run("2022-04")
-    assert any(change.over and change.kind == "indicator_mean" for change in run.changes)
+    assert any(change.over and change.kind == "indicator_mean" for change in run.drift)
     text = (town.revision("2022-04").path / "report" / "index.html").read_text(encoding="utf-8")
     assert "本月起用新版本" in verdict(text) and "平均总分" in verdict(text)
     assert "积分表“全市”换了新版本（2022-04-01 起，上月为 2021-09-08 版）" in text

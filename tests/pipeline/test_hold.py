@@ -86,7 +86,7 @@ def test_accepting_publishes_exactly_what_was_built_and_says_why(waiting: World)
     assert {
         name: (published.path / name).stat().st_ino for name in before
     } == inodes  # nothing was made again
-    assert published.manifest["accepted"] == REASON and len(published.manifest["held"]) > 1
+    assert published.manifest.accepted == REASON and len(published.manifest.held) > 1
     assert "经核准发布，理由：" + REASON in verdict(
         (published.path / "report/index.html").read_text(encoding="utf-8")
     )
@@ -108,7 +108,7 @@ def test_accepting_on_the_first_run_publishes_in_one_go_and_the_next_report_says
 ) -> None:
     a_tenth_of_education(town)
     town.run(NOVEMBER, accept=REASON)
-    assert town.revision(NOVEMBER).manifest["accepted"] == REASON
+    assert town.revision(NOVEMBER).manifest.accepted == REASON
     town.deliver(DECEMBER, registry=registry(), education=degrees(PEOPLE[:4]))
     town.run(DECEMBER)
     text = (town.revision(DECEMBER).path / "report" / "index.html").read_text(encoding="utf-8")
@@ -132,14 +132,14 @@ def test_wider_limits_let_a_held_month_through(waiting: World) -> None:
         waiting.settings, SMALL.model_copy(update={"rows": 0.95, "mean_points": 1.0})
     )
     waiting.run(NOVEMBER)
-    assert waiting.revision(NOVEMBER).manifest["held"] == []
+    assert waiting.revision(NOVEMBER).manifest.held == []
 
 
 @pytest.mark.promise("outputs-108", "... and made again when they are not")
 def test_a_corrected_delivery_is_scored_anew_and_passes(waiting: World) -> None:
     waiting.deliver(NOVEMBER, registry=registry(), education=degrees())
     waiting.run(NOVEMBER)
-    assert waiting.revision(NOVEMBER).manifest["accepted"] is None
+    assert waiting.revision(NOVEMBER).manifest.accepted is None
     assert not (waiting.root.runs / f"held-{NOVEMBER}.json").exists()
 
 
@@ -153,7 +153,7 @@ def test_accepting_what_has_changed_since_says_so_and_holds_what_is_new(
     assert any("待核以后有变化，重新计算：交付（education 2021-11）" in line for line in told)
     assert "交付（education 2021-11）" in error.message and "40 行 → 5 行" in error.message
     waiting.run(NOVEMBER, accept=REASON)
-    assert waiting.revision(NOVEMBER).manifest["accepted"] == REASON
+    assert waiting.revision(NOVEMBER).manifest.accepted == REASON
 
 
 def test_a_changed_table_and_changed_code_are_named(
@@ -182,7 +182,7 @@ def test_a_held_month_with_a_missing_source_is_accepted_without_saying_it_again(
     (town.inbox / NOVEMBER / "patents.csv").unlink()
     held(town, allowed={"patents": "本月无数据"})
     town.run(NOVEMBER, accept=REASON)
-    assert town.revision(NOVEMBER).manifest["missing"]["patents"]["reason"] == "本月无数据"
+    assert town.revision(NOVEMBER).manifest.missing["patents"]["reason"] == "本月无数据"
 
 
 def test_a_list_asked_for_with_the_acceptance_is_built_before_it_is_accepted(town: World) -> None:
@@ -191,7 +191,7 @@ def test_a_list_asked_for_with_the_acceptance_is_built_before_it_is_accepted(tow
     error = held(town, accept=REASON, send=True)
     assert "待核以后有变化，已重新计算：运行选项" in error.message
     town.run(NOVEMBER, accept=REASON)
-    assert town.revision(NOVEMBER).manifest["told"]
+    assert town.revision(NOVEMBER).manifest.reminders_allowed
 
 
 def test_what_was_allowed_to_be_missing_need_not_be_said_again(town: World) -> None:
@@ -200,7 +200,7 @@ def test_what_was_allowed_to_be_missing_need_not_be_said_again(town: World) -> N
     town.run(NOVEMBER, allowed={"patents": "本月无数据"})
     assert town.run(NOVEMBER).unchanged
     assert town.run(NOVEMBER, allowed={"patents": "改口"}).unchanged
-    assert town.revision(NOVEMBER).manifest["missing"]["patents"]["reason"] == "本月无数据"
+    assert town.revision(NOVEMBER).manifest.missing["patents"]["reason"] == "本月无数据"
 
 
 @pytest.mark.proves("outputs-196")
@@ -209,7 +209,7 @@ def test_accepting_a_good_month_is_not_recorded_and_its_second_revision_is_held_
 ) -> None:
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     town.run(NOVEMBER, accept=REASON)
-    assert town.revision(NOVEMBER).manifest["accepted"] is None
+    assert town.revision(NOVEMBER).manifest.accepted is None
     a_tenth_of_education(town)
     held(town)
     assert town.revision(NOVEMBER).number == 1
@@ -236,7 +236,10 @@ def test_status_shows_what_is_held_due_and_late(town: World) -> None:
 
 @pytest.mark.parametrize("given", ["", "  ", f"{PEOPLE[0]} 无误", "请致电 13857407777"])
 def test_a_reason_is_needed_and_holds_nobodys_number(given: str) -> None:
-    for read in (parse_accept_reason, lambda reason: parse_reasons([f"patents={reason}"])):
+    for read in (
+        parse_accept_reason,
+        lambda reason: parse_reasons("--allow-missing", [f"patents={reason}"]),
+    ):
         with pytest.raises(JifenError) as caught:
             read(given)
         assert caught.value.code == ExitCode.USAGE and PEOPLE[0] not in str(caught.value)

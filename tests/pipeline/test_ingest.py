@@ -67,6 +67,21 @@ def test_every_source_that_lacks_the_month_is_told_at_once(tmp_path: Path) -> No
     assert page(world).count("✖ 缺报") == 2
 
 
+@pytest.mark.parametrize("source", ["credit", "patents", "children"])
+def test_a_missing_delivery_hides_no_broken_one(tmp_path: Path, source: str) -> None:
+    """A run looks at every delivery there is before it stops, whatever else is missing."""
+    world = World(tmp_path)
+    world.deliver("2021-10", registry=[person()])
+    (world.inbox / "2021-10" / f"{source}.csv").unlink()
+    (world.inbox / "2021-10" / "education.csv").write_text("nothing,known\n1,2\n")
+    error = blocked(world)
+    assert error.code == ExitCode.EXTRACT
+    assert f"（{source}）缺少 2021-10" in error.message
+    assert "（education）未通过检查" in error.message
+    assert page(world).count("✖ 缺报") == 1
+    assert page(world).count("✖ 未通过") == 1
+
+
 def test_the_page_shows_every_trouble_and_what_each_department_should_do(world: World) -> None:
     blocked(world)
     text = page(world)

@@ -99,9 +99,7 @@ def test_a_slip_in_the_registry_costs_nobody_their_place(world: World) -> None:
 @pytest.mark.promise("outputs-25", "Clean: one copy of each record as Parquet")
 def test_the_planted_doubles_are_superseded(world: World) -> None:
     wanted = Counter(row["source"] for row in planted(world, "superseded"))
-    accounts = {
-        account["source"]: account for account in world.revision(MONTH).manifest["accounts"]
-    }
+    accounts = {account["source"]: account for account in world.revision(MONTH).manifest.accounts}
     assert wanted
     assert {source: accounts[source]["superseded"] for source in wanted} == wanted
 
@@ -111,7 +109,7 @@ def test_the_planted_doubles_are_superseded(world: World) -> None:
 def test_received_is_clean_plus_quarantined_plus_superseded_and_the_files_say_so_too(
     world: World,
 ) -> None:
-    accounts = world.revision(MONTH).manifest["accounts"]
+    accounts = world.revision(MONTH).manifest.accounts
     assert {account["source"] for account in accounts} == set(SOURCES)
     for account in accounts:
         assert (
@@ -138,7 +136,7 @@ def test_every_resident_of_the_registry_is_scored_and_nobody_else(world: World) 
 
 @pytest.mark.proves("sources-65")
 def test_rows_about_strangers_are_kept_and_counted(world: World) -> None:
-    unmatched = world.revision(MONTH).manifest["unmatched"]
+    unmatched = world.revision(MONTH).manifest.unmatched
     wanted = Counter(row["source"] for row in planted(world, "unmatched"))
     assert wanted
     assert all(unmatched[source] >= count for source, count in wanted.items())
@@ -261,9 +259,7 @@ def test_after_all_that_good_files_of_every_shape_make_the_same_month(town: Worl
         deliver_children(town, "csv", content)
         town.run("2021-11")
         (account,) = [
-            one
-            for one in town.revision("2021-11").manifest["accounts"]
-            if one["source"] == "children"
+            one for one in town.revision("2021-11").manifest.accounts if one["source"] == "children"
         ]
         assert account["clean"] == 100
         base = town.revision("2021-11").path

@@ -182,7 +182,7 @@ def test_a_missing_extract_stops_the_run_unless_the_operator_allows_it(tmp_path:
     (world.inbox / "2021-10" / "patents.csv").unlink()
     assert blocked(world, "2021-10").code == ExitCode.EXTRACT
     world.run("2021-10", allowed={"patents": "本月无数据"})
-    assert world.revision("2021-10").manifest["missing"]["patents"]["reason"] == "本月无数据"
+    assert world.revision("2021-10").manifest.missing["patents"]["reason"] == "本月无数据"
 
 
 @pytest.mark.proves("sources-37")
@@ -221,7 +221,7 @@ def test_a_snapshot_is_carried_forward_and_the_manifest_says_so(tmp_path: Path) 
     world.run("2021-10")
     world.run("2021-11")
     assert world.score("2021-11", PERSON)["education_points"] == 18
-    assert world.revision("2021-11").manifest["carried"] == {"education": "2021-10"}
+    assert world.revision("2021-11").manifest.carried == {"education": "2021-10"}
 
 
 @pytest.mark.promise("sources-64", "across months the row received last wins")

@@ -93,7 +93,7 @@ def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None
         assert (root / kind / "registry" / f"received={APRIL}" / "d1" / f"{name}.parquet").is_file()
     receipt = json.loads((root / "raw" / APRIL / "registry" / "d1" / "receipt.json").read_bytes())
     assert {"origin", "rows", "received_at", "parts"} <= receipt.keys()
-    assert receipt["parts"][0].keys() >= {"bytes", "sha256"}
+    assert receipt.parts[0].keys() >= {"bytes", "sha256"}
 
 
 # --- the tables ---

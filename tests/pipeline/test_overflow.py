@@ -72,5 +72,5 @@ def test_a_correction_to_what_no_fact_can_be_is_counted_as_one_without_target(
         corrections=[correction("fact:residence_months", "9999999999")],
     )
     world.run("2021-10")
-    assert world.revision("2021-10").manifest["corrections_without_target"] == 1
+    assert world.revision("2021-10").manifest.corrections_without_target == 1
     assert world.table("2021-10", "facts")[0]["residence_months"] == 33

@@ -136,13 +136,13 @@ def test_each_guardian_has_the_child_and_a_stranger_has_none(town: World) -> Non
         if row["children_due"]
     ]
     assert due == [[{"child": CHILD, "level": "primary", "enrolment_year": 2022}]] * 2
-    assert town.revision(OCTOBER).manifest["unmatched"]["children"] == 1
+    assert town.revision(OCTOBER).manifest.unmatched["children"] == 1
 
 
 @pytest.mark.promise("sources-65", "rows of who is no resident: kept, counted, never a resident")
 def test_who_left_or_died_is_not_scored_and_their_rows_are_unmatched(town: World) -> None:
     assert set(facts(town)) == {PERSON, OTHER, *CORRECTED_PEOPLE.values()}
-    assert town.revision(OCTOBER).manifest["unmatched"]["housing"] == 2
+    assert town.revision(OCTOBER).manifest.unmatched["housing"] == 2
 
 
 @pytest.mark.promises(
@@ -184,7 +184,7 @@ def test_a_correction_holds_as_decided(town: World, what: str) -> None:
 @pytest.mark.promise("sources-96", "a target that nothing matches changes nothing and is counted")
 def test_corrections_that_nothing_matches_are_counted(town: World) -> None:
     without = sum(count for _, _, count in CORRECTED.values())
-    assert town.revision(OCTOBER).manifest["corrections_without_target"] == without == 6
+    assert town.revision(OCTOBER).manifest.corrections_without_target == without == 6
 
 
 @pytest.mark.promise("sources-163", "access log: exported")

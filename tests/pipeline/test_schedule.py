@@ -7,6 +7,7 @@ import json
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ from expectations.month import Month
 from flows.city_time import CITY_TIME
 from flows.commands.run import run_months
 from flows.commands.status import list_month_states
-from flows.orchestration import server
 from flows.orchestration.schedule import Schedule, find_due_month, load_schedule, parse_schedule
+from flows.pipeline.context import RunOptions
 from flows.pipeline.notify import WEBHOOK, notify
 from flows.pipeline.result import RunResult, failed
 from flows.pipeline.runner import run_scheduled
@@ -45,7 +46,7 @@ BLOCKED = failed(
 
 @pytest.fixture
 def town(october_town: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(server, "start_server_early", lambda root: None)
+    monkeypatch.setattr("flows.commands.run.use_server", lambda root: nullcontext())
     return copied(october_town, tmp_path / "town")
 
 
@@ -91,9 +92,9 @@ def test_a_day_or_time_that_cannot_be_is_a_usage_error(day: int, time: str) -> N
 
 
 def test_the_default_is_the_fifth_until_serve_was_told_otherwise(root: Root) -> None:
-    assert load_schedule(root) == Schedule(5, "02:00")
+    assert load_schedule(root) == Schedule(day=5, time="02:00")
     (root.runs / "schedule.json").write_bytes(to_canonical_json({"day": 9, "time": "06:30"}))
-    assert load_schedule(root) == Schedule(9, "06:30")
+    assert load_schedule(root) == Schedule(day=9, time="06:30")
 
 
 # --- the outcome of a scheduled run ---
@@ -104,18 +105,18 @@ def test_a_held_month_is_an_outcome_with_its_reasons_and_its_report(town: World)
     outcome = scheduled(town, NOVEMBER)
     assert (outcome.state, outcome.code, outcome.revision) == ("held", ExitCode.HELD, None)
     assert outcome.report and outcome.report.is_file() and outcome.residents == len(PEOPLE)
-    page = outcome.markdown()
+    page = outcome.to_markdown()
     assert "‖ 待核，未发布" in page and f"{len(PEOPLE)} 人计分" in page and "| drift |" in page
     assert outcome.drift and all(f"- {reason}" in page for reason in outcome.drift)
     assert page.count(outcome.drift[0]) == 1
-    said = page + json.dumps(outcome.facts(), ensure_ascii=False)
+    said = page + json.dumps(outcome.to_values(), ensure_ascii=False)
     assert not [secret for secret in (NAME, PHONE, *PEOPLE) if secret in said]
 
 
 def test_a_published_month_is_left_alone_and_says_so(town: World) -> None:
     outcome = scheduled(town, OCTOBER)
     assert (outcome.state, outcome.revision, outcome.error) == ("unchanged", 1, None)
-    assert "没有变化" in outcome.markdown()
+    assert "没有变化" in outcome.to_markdown()
 
 
 @pytest.mark.proves("outputs-41")
@@ -135,7 +136,7 @@ def test_what_goes_wrong_before_the_first_step_is_an_outcome_too(
 def test_errors_of_libraries_are_told_by_their_kind_only() -> None:
     outcome = failed(Month.parse(OCTOBER), ValueError(f"could not convert {PEOPLE[0]}"))
     assert (outcome.state, outcome.code) == ("failed", ExitCode.OTHER)
-    assert PEOPLE[0] not in outcome.markdown() + str(outcome.facts())
+    assert PEOPLE[0] not in outcome.to_markdown() + str(outcome.to_values())
 
 
 # --- notifications ---
@@ -159,7 +160,7 @@ def test_a_command_gets_the_facts_twice_and_none_of_our_secrets(
     script.chmod(0o700)
     assert told(root, Notify(command=[str(script), "$(id); `id`"])) == []
     facts = json.loads((tmp_path / "body").read_text(encoding="utf-8"))
-    assert facts == BLOCKED.facts()
+    assert facts == BLOCKED.to_values()
     assert (facts["state"], facts["exit_code"], facts["reason"]) == (
         "blocked",
         12,
@@ -219,7 +220,7 @@ def test_a_run_that_cannot_even_begin_is_notified_too(town: World, tmp_path: Pat
     command = ["/bin/sh", "-c", f"cat > {told}"]
     settings = town.settings.model_copy(update={"notify": Notify(command=command)})
     with town.root.lock(), pytest.raises(JifenError) as caught:
-        run_months(settings, [Month.parse(NOVEMBER)], {}, lambda line: None)
+        run_months(settings, [Month.parse(NOVEMBER)], RunOptions(), lambda line: None)
     assert caught.value.code == ExitCode.LOCKED
     facts = json.loads(told.read_bytes())
     assert (facts["month"], facts["state"], facts["exit_code"]) == (
@@ -233,10 +234,9 @@ def test_a_server_that_does_not_answer_is_told_with_the_way_out(
     town: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    server.stop_server()  # that of an earlier test of this process would be taken
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     with pytest.raises(JifenError) as caught:
-        run_months(town.settings, [Month.parse(NOVEMBER)], {}, lambda line: None)
+        run_months(town.settings, [Month.parse(NOVEMBER)], RunOptions(), lambda line: None)
     assert "Prefect 服务没有应答" in caught.value.message and "server start" in caught.value.hint
 
 

@@ -148,7 +148,7 @@ def test_a_month_run_again_after_the_one_before_it_tells_what_is_new_since(tmp_p
     world.run("2022-02")
     assert (
         world.table("2022-02", "changes")
-        and world.revision("2022-02").manifest["compared_with"] == "2022-01/r1"
+        and world.revision("2022-02").manifest.compared_with == "2022-01/r1"
     )
     assert find_stale_months(world.root, list(SOURCES)) == []
     world.run("2022-02")

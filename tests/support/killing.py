@@ -8,17 +8,17 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import SimpleNamespace
 
 import expectations.gx_adapter  # noqa: F401  (seconds, once, in the server)
+import flows.commands.run
 from expectations.errors import to_user_error
 from expectations.month import Month
 from flows.commands.run import run_months
-from flows.pipeline import runner
-from flows.pipeline.context import RunContext
+from flows.pipeline.context import RunContext, RunOptions, StageResult
 from flows.pipeline.stages import STAGES, Stage
 from flows.settings import Settings
 from tests.support.troubles import KILLED, Clock, Counter, Trouble
@@ -80,20 +80,20 @@ def _child(settings: Settings, month: str, trouble: Trouble, there: Connection) 
         there.send((counter.events, step, ""))
         counter.enter(step)
 
-    def attempt(step: Stage, run: RunContext) -> object:
+    def attempt(step: Stage, run: RunContext) -> StageResult:
         enter(step.name)
-        counts = step.function(run)
+        result = step.function(run)
         if step is STAGES[-1]:
             enter("record")
-        return counts
+        return result
 
     without = SimpleNamespace(run_with_prefect=lambda work, month, ended: work(month, attempt))
     sys.modules["flows.orchestration.flow"] = without  # type: ignore[assignment]
-    runner.prefect_home = SimpleNamespace(start_server_early=lambda root: None)  # type: ignore[assignment]
+    flows.commands.run.use_server = lambda root: nullcontext()  # type: ignore[assignment]
     enter("start")
     code, error = 0, ""
     try:
-        run_months(settings, [Month.parse(month)], {}, lambda line: None)
+        run_months(settings, [Month.parse(month)], RunOptions(), lambda line: None)
     except Exception as met:
         told = to_user_error(met)
         code, error = int(told.code), str(told)

@@ -10,11 +10,13 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
+from expectations.errors import JifenError
 from expectations.month import Month
 from expectations.source_loader import load_sources
 from expectations.source_model import Source
-from flows.pipeline.context import RunContext
-from flows.pipeline.stages import STAGES
+from flows.pipeline.context import RunContext, RunOptions
+from flows.pipeline.report import write_blocked_report
+from flows.pipeline.stages import StagesFailedError, run_stages
 from flows.project import Project, load_project
 from flows.settings import Engine, Paths, Policy, Settings
 from flows.storage.files import hash_file
@@ -121,14 +123,28 @@ class World:
             write_csv(self.inbox / month / f"{name}.csv", list(SOURCES[name].columns), rows)
 
     def run(self, month: str, **options: Any) -> RunContext:
-        """Run a month step by step, without Prefect."""
-        options["allowed"] = {**self.allowed, **options.get("allowed", {})}
-        run = RunContext(self.project, self.root, self.root.key(), Month.parse(month), **options)
+        """Run a month stage by stage, without Prefect.
+
+        `allowed`, `same`: source -> reason; `send`, `last`, `accept`: as the run's options.
+        """
+        given = RunOptions(
+            allowed_missing={**self.allowed, **options.get("allowed", {})},
+            allowed_same=options.get("same", {}),
+            send_reminders=options.get("send", False),
+            is_last_of_run=options.get("last", True),
+            accept=options.get("accept"),
+        )
+        sink = options.get("report_progress", lambda line: None)
+        run = RunContext(self.project, self.root, self.root.key(), Month.parse(month), given, sink)
         with self.root.lock():
             finish_interrupted(self.root, run.key)
-            for step in STAGES:
-                step.function(run)
-        return run
+            try:
+                return run_stages(run)
+            except StagesFailedError as failure:
+                stopped = failure
+            if isinstance(stopped.error, JifenError):
+                write_blocked_report(stopped.run, stopped.error)
+            raise stopped.error
 
     def revision(self, month: str) -> Revision:
         found = find_published(self.root, Month.parse(month))

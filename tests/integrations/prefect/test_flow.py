@@ -20,18 +20,21 @@ PLANTED = ("330203197707070777", "张三丰", "13857407777")
 
 FLOWS = """
 import json, sys
+from contextlib import ExitStack
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from flows.orchestration.server import start_server_early
-start_server_early(Path(sys.argv[1]))
+from flows.orchestration.server import use_server
+stack = ExitStack()
+server = stack.enter_context(use_server(Path(sys.argv[1])))
+server.wait_until_ready()
 from expectations.month import Month
 from expectations.errors import ExitCode, JifenError
 from flows.orchestration import flow
 from flows.pipeline.result import RunResult, failed
 
 PLANTED = sys.argv[2:]
-flow.PULL_RETRY_SECONDS[:] = [0.0, 0.0]
+flow.PULL_RETRY_SECONDS = (0.0, 0.0)
 
 @dataclass
 class Step:
@@ -70,7 +73,7 @@ def attempt(month, *steps):
     outcome = flow.run_with_prefect(work, Month.parse(month), ended.append)
     error = outcome.error
     return {
-        "counts": counts, "done": run["done"], "tries": run.get("tries"), "ended": [one.facts() for one in ended],
+        "counts": counts, "done": run["done"], "tries": run.get("tries"), "ended": [one.to_values() for one in ended],
         "type": type(error).__name__, "code": getattr(error, "code", None), "text": str(error), "same": error in raised,
     }
 
@@ -90,6 +93,7 @@ json.dump({
     "late": attempt("2021-06", counted("pull"), Step("publish", fails(dropped, 2))),
     "held": attempt("2021-07", counted("pull"), Step("publish", fails(held))),
 }, sys.stdout)
+stack.close()
 """
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.orchestration.server import GRACE_SECONDS
 from tests.support.programs import child
 
 
@@ -36,11 +35,11 @@ def running(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     program = """
 import os, sys
 from pathlib import Path
-from flows.orchestration.server import await_server, start_server_early
-start_server_early(Path(sys.argv[1]))
-await_server()
-print(os.environ["PREFECT_API_URL"], flush=True)
-sys.stdin.read()
+from flows.orchestration.server import use_server
+with use_server(Path(sys.argv[1])) as server:
+    server.wait_until_ready()
+    print(os.environ["PREFECT_API_URL"], flush=True)
+    sys.stdin.read()
 """
     with child(program, str(home), stdin=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -79,10 +78,10 @@ def test_a_server_that_cannot_start_is_an_error_with_a_way_out(tmp_path: Path) -
 import sys
 from pathlib import Path
 from expectations.errors import JifenError
-from flows.orchestration.server import await_server, start_server_early
-start_server_early(Path(sys.argv[1]))
+from flows.orchestration.server import use_server
 try:
-    await_server()
+    with use_server(Path(sys.argv[1])) as server:
+        server.wait_until_ready()
 except JifenError as error:
     print(error)
 """
@@ -92,13 +91,14 @@ except JifenError as error:
 
 
 def test_the_operators_own_server_is_left_alone(tmp_path: Path) -> None:
+    """No child process is started where the environment names a server; it is only asked."""
     program = """
 import os, sys
 from pathlib import Path
-from flows.orchestration import server
-server.start_server_early(Path(sys.argv[1]))
-server.await_server()
-print(os.environ["PREFECT_API_URL"], server._server)
+import flows.orchestration.server
+flows.orchestration.server.require_server = lambda root: None
+with flows.orchestration.server.use_server(Path(sys.argv[1])) as server:
+    print(os.environ["PREFECT_API_URL"], server)
 """
     ended = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
@@ -110,22 +110,17 @@ print(os.environ["PREFECT_API_URL"], server._server)
     assert ended.stdout.split() == ["http://prefect.internal/api", "None"]
 
 
-def test_the_server_waits_only_for_tasks_that_it_has_not_recorded(tmp_path: Path) -> None:
+def test_the_environment_is_put_back_as_it_was(tmp_path: Path) -> None:
     program = """
-import sys, time, uuid
+import os, sys
 from pathlib import Path
-from flows.orchestration import server
-for tasks in (0, 1):
-    server.start_server_early(Path(sys.argv[1]))
-    server.await_server()
-    for _ in range(tasks):
-        server.count_task(str(uuid.uuid4()))
-    process, asked = server._server, time.monotonic()
-    server.stop_server()
-    print(process.returncode, time.monotonic() - asked)
+from flows.orchestration.environment import prefect_environment
+before = dict(os.environ), os.getcwd()
+with prefect_environment(Path(sys.argv[1])) as home:
+    assert os.getcwd() == str(home) and os.environ["PREFECT_HOME"] == str(home)
+print((dict(os.environ), os.getcwd()) == before)
 """
-    with child(program, str(tmp_path)) as process:
-        assert process.stdout is not None
-        lines = [line.split() for line in process.stdout.read().splitlines()]
-    (_, at_once), (_, waited) = lines
-    assert float(waited) >= GRACE_SECONDS and float(at_once) < float(waited)
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.split() == ["True"]

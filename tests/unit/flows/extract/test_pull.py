@@ -71,7 +71,7 @@ def test_a_file_is_kept_byte_for_byte_with_its_receipt(root: Root) -> None:
     [part] = receipt["parts"]
     assert part["sha256"] == hashlib.sha256(content).hexdigest() and part["bytes"] == len(content)
     assert receipt["origin"] == str(file) and receipt["received_at"]
-    assert delivery.receipt == receipt and delivery.content == receipt["content"]
+    assert delivery.receipt.to_values() == receipt and delivery.content == receipt["content"]
     assert list_deliveries(root, "registry") == [delivery]
     assert list((root.tmp / "pull").iterdir()) == []
 
@@ -85,7 +85,7 @@ def test_parts_are_taken_in_the_byte_order_of_their_paths_and_hidden_ones_are_no
     [delivery] = pull(root, "postings")
     assert names(delivery) == ["B.csv", "a-1.csv", "a/z.csv", "b.csv", "é.csv"]
     hashes = [hashlib.sha256(name.encode()).hexdigest() for name in names(delivery)]
-    assert [part["sha256"] for part in delivery.receipt["parts"]] == hashes
+    assert [part.sha256 for part in delivery.receipt.parts] == hashes
     assert (
         delivery.content
         == hashlib.sha256("".join(f"{item}\n" for item in hashes).encode()).hexdigest()
@@ -174,8 +174,8 @@ def test_deliveries_are_given_by_ascending_month(root: Root) -> None:
 def test_the_number_of_rows_is_added_to_the_receipt(root: Root) -> None:
     offer(root, "registry.csv")
     [delivery] = pull(root)
-    assert record_row_count(delivery, 7).receipt == {**delivery.receipt, "rows": 7}
-    assert list_deliveries(root, "registry")[0].receipt["rows"] == 7
+    assert record_row_count(delivery, 7).receipt == delivery.receipt.model_copy(update={"rows": 7})
+    assert list_deliveries(root, "registry")[0].receipt.rows == 7
 
 
 # --- what is refused ---
@@ -288,5 +288,5 @@ def test_an_origin_may_be_a_file_a_folder_or_a_glob(root: Root, tmp_path: Path) 
         ["other.csv", "ss_a.csv", "ss_b.csv"],
         ["ss_a.csv", "ss_b.csv"],
     ]
-    assert found[2].receipt["origin"] == str(share)
+    assert found[2].receipt.origin == str(share)
     assert pull(root, "a", "c", month=NOVEMBER, a=f"{base}/ss_a.csv", c=f"{base}/ss_*.csv") == []

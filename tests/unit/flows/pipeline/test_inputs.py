@@ -8,7 +8,12 @@ import pytest
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.pipeline.inputs import InputSet, reject_repeated_increment, select_inputs
+from flows.pipeline.inputs import (
+    InputSet,
+    find_missing_error,
+    reject_repeated_increment,
+    select_inputs,
+)
 from flows.storage.deliveries import Delivery
 from tests.support.world import SOURCES
 
@@ -32,10 +37,11 @@ def months(serves: InputSet) -> list[str]:
 def missing(
     kind: str, carry: int, had: list[Delivery], month: str, source: str = "housing", **allowed: str
 ) -> str:
-    with pytest.raises(JifenError) as caught:
-        served(kind, carry, had, month, source, **allowed)
-    assert caught.value.code == ExitCode.EXTRACT
-    return str(caught.value)
+    chosen = served(kind, carry, had, month, source, **allowed)
+    error = find_missing_error(SOURCES[source], chosen, Month.parse(month))
+    assert error is not None
+    assert error.code == ExitCode.EXTRACT
+    return str(error)
 
 
 @pytest.mark.promises(

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,6 +21,7 @@ from flows.extract.pull import pull_up_to
 from flows.storage.deliveries import delivery_key, list_deliveries
 from flows.storage.keys import fingerprint_key
 from flows.storage.publish import finish_interrupted, publish_revision
+from flows.storage.records import MonthFacts
 from flows.storage.revisions import find_published, list_published_months, list_revisions
 from flows.storage.root import Root
 from flows.storage.verify import verify_root
@@ -34,10 +34,10 @@ KillAt = Callable[[int, Callable[[], object]], bool]
 
 @pytest.mark.promise("outputs-76", "`published/` links to the revision in force")
 def test_a_build_becomes_a_revision_seen_through_the_link(
-    root: Root, build: Build, facts: dict[str, Any]
+    root: Root, build: Build, facts: MonthFacts
 ) -> None:
     key, made = root.key(), build("a")
-    revision = publish_revision(root, key, made, OCTOBER, facts)
+    revision = publish_revision(root, key, made, facts)
     assert revision.path == root.months / "2021-10" / "r1" and not made.exists()
     assert str((root.published / "2021-10").readlink()) == "../months/2021-10/r1"
     assert (root.published / "2021-10" / "report" / "index.html").read_text() == "<p>积分</p>"
@@ -49,13 +49,13 @@ def test_a_build_becomes_a_revision_seen_through_the_link(
     "outputs-91", "Manifest: hash of every file; .mac is an HMAC with the root's key"
 )
 def test_the_manifest_says_what_was_given_and_what_was_published(
-    root: Root, build: Build, facts: dict[str, Any]
+    root: Root, build: Build, facts: MonthFacts
 ) -> None:
     key = root.key()
-    revision = publish_revision(root, key, build("a"), OCTOBER, {**facts, "as_of": "2021-10-31"})
+    revision = publish_revision(root, key, build("a"), facts)
     written = (revision.path / "manifest.json").read_bytes()
     manifest = json.loads(written)
-    assert manifest == revision.manifest
+    assert manifest == revision.manifest.to_values()
     assert (manifest["as_of"], manifest["month"], manifest["revision"]) == (
         "2021-10-31",
         "2021-10",
@@ -78,12 +78,12 @@ def test_the_manifest_says_what_was_given_and_what_was_published(
 
 @pytest.mark.promise("outputs-49", "A re-run makes a new revision beside the untouched old one")
 def test_a_run_again_makes_a_new_revision_and_leaves_the_old_as_it_was(
-    root: Root, build: Build, facts: dict[str, Any]
+    root: Root, build: Build, facts: MonthFacts
 ) -> None:
     key = root.key()
-    first = publish_revision(root, key, build("a"), OCTOBER, facts)
+    first = publish_revision(root, key, build("a"), facts)
     before = {path: path.read_bytes() for path in first.path.rglob("*") if path.is_file()}
-    second = publish_revision(root, key, build("b", shift=1), OCTOBER, facts)
+    second = publish_revision(root, key, build("b", shift=1), facts)
     assert [one.number for one in list_revisions(root, OCTOBER)] == [1, 2] and find_published(
         root, OCTOBER
     ) == second
@@ -92,27 +92,27 @@ def test_a_run_again_makes_a_new_revision_and_leaves_the_old_as_it_was(
 
 @pytest.mark.promise("outputs-92", "Manifests are a chain")
 def test_manifests_are_chained_in_the_order_of_publication(
-    root: Root, build: Build, facts: dict[str, Any]
+    root: Root, build: Build, facts: MonthFacts
 ) -> None:
     key = root.key()
     order = [
-        publish_revision(root, key, build(str(n)), month, facts)
+        publish_revision(root, key, build(str(n)), facts.model_copy(update={"month": str(month)}))
         for n, month in enumerate((NOVEMBER, OCTOBER, NOVEMBER))
     ]
-    assert [one.manifest["sequence"] for one in order] == [1, 2, 3]
+    assert [one.manifest.sequence for one in order] == [1, 2, 3]
     for earlier, later in pairwise(order):
         digest = hashlib.sha256((earlier.path / "manifest.json").read_bytes()).hexdigest()
-        assert later.manifest["previous"] == digest
+        assert later.manifest.previous == digest
 
 
 def test_analysts_may_read_their_folders_and_nothing_of_people(
-    root: Root, build: Build, facts: dict[str, Any]
+    root: Root, build: Build, facts: MonthFacts
 ) -> None:
     shared = replace(root, analysts_group=grp.getgrgid(os.getgid()).gr_name)
     shared.prepare()
     made = build("a")
     (made / "restricted").chmod(0o777)
-    revision = publish_revision(shared, root.key(), made, OCTOBER, facts)
+    revision = publish_revision(shared, root.key(), made, facts)
     modes = {
         path.relative_to(revision.path).as_posix(): stat.S_IMODE(path.stat().st_mode)
         for path in revision.path.rglob("*")
@@ -131,33 +131,33 @@ def test_analysts_may_read_their_folders_and_nothing_of_people(
 
 
 def test_without_a_group_nothing_is_open_to_others(
-    root: Root, build: Build, facts: dict[str, Any]
+    root: Root, build: Build, facts: MonthFacts
 ) -> None:
     made = build("a")
     subprocess.run(["chmod", "-R", "a+rwX", str(made)], check=True)
-    revision = publish_revision(root, root.key(), made, OCTOBER, facts)
+    revision = publish_revision(root, root.key(), made, facts)
     for path in (revision.path, *revision.path.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
 @pytest.mark.proves("sources-118", "outputs-1")
 def test_a_kill_at_any_step_leaves_the_month_whole_and_the_next_run_finishes(
-    root: Root, build: Build, facts: dict[str, Any], kill_at: KillAt
+    root: Root, build: Build, facts: MonthFacts, kill_at: KillAt
 ) -> None:
     key = root.key()
-    first = publish_revision(root, key, build("first"), OCTOBER, facts)
+    first = publish_revision(root, key, build("first"), facts)
     kills = finished = 0
     for step in range(1, 200):
         made = build(f"step-{step}", shift=step)
         before = find_published(root, OCTOBER)
-        if not kill_at(step, lambda made=made: publish_revision(root, key, made, OCTOBER, facts)):
+        if not kill_at(step, lambda made=made: publish_revision(root, key, made, facts)):
             break
         kills += 1
         seen = find_published(root, OCTOBER)
         assert seen and before and seen.number in (before.number, before.number + 1)
         finished += len(finish_interrupted(root, key))
         if made.exists():  # not yet a revision: the next run takes the same folder up again
-            publish_revision(root, key, made, OCTOBER, facts)
+            publish_revision(root, key, made, facts)
         now_there = find_published(root, OCTOBER)
         assert now_there and now_there.number == before.number + 1
         assert finish_interrupted(root, key) == []
@@ -167,7 +167,7 @@ def test_a_kill_at_any_step_leaves_the_month_whole_and_the_next_run_finishes(
 
 
 def test_a_first_month_killed_before_its_link_is_finished_by_the_next_run(
-    root: Root, build: Build, facts: dict[str, Any], kill_at: KillAt
+    root: Root, build: Build, facts: MonthFacts, kill_at: KillAt
 ) -> None:
     key, made = root.key(), build("a")
 
@@ -175,7 +175,7 @@ def test_a_first_month_killed_before_its_link_is_finished_by_the_next_run(
         import flows.storage.publish
 
         flows.storage.publish._switch_link = lambda *_: os.kill(os.getpid(), 9)  # type: ignore[assignment]
-        publish_revision(root, key, made, OCTOBER, facts)
+        publish_revision(root, key, made, facts)
 
     assert kill_at(0, die_before_the_switch)
     assert list_published_months(root) == [] and find_published(root, OCTOBER) is None
@@ -185,10 +185,10 @@ def test_a_first_month_killed_before_its_link_is_finished_by_the_next_run(
 
 
 def test_an_interrupted_revision_that_was_spoilt_is_not_published(
-    root: Root, build: Build, facts: dict[str, Any]
+    root: Root, build: Build, facts: MonthFacts
 ) -> None:
     key = root.key()
-    revision = publish_revision(root, key, build("a"), OCTOBER, facts)
+    revision = publish_revision(root, key, build("a"), facts)
     (root.published / "2021-10").unlink()
     (revision.path / "sql" / "points.sql").write_text("SELECT 2")
     with pytest.raises(JifenError) as caught:
@@ -213,18 +213,21 @@ def deliver(root: Root, month: str, source: str, content: str) -> None:
     pull_up_to(root, settings_of(root), [source], Month.parse(month))
 
 
-def publish_with(root: Root, made: Path, month: Month, facts: dict[str, Any]) -> None:
+def publish_with(root: Root, made: Path, month: Month, facts: MonthFacts) -> None:
     received = [
         delivery_key(delivery)
         for source in SOURCES
         for delivery in list_deliveries(root, source)
         if delivery.month <= month
     ]
-    publish_revision(root, root.key(), made, month, {**facts, "received": received})
+    before = find_published(root, month - 1)
+    known = {"compared_with": before.name if before else None, "received": received}
+    given = facts.model_copy(update={"month": str(month), **known})
+    publish_revision(root, root.key(), made, given)
 
 
 @pytest.fixture
-def two_months(root: Root, build: Build, facts: dict[str, Any]) -> Root:
+def two_months(root: Root, build: Build, facts: MonthFacts) -> Root:
     """October and November; housing came in October only and was carried; credit came in both."""
     for month in ("2021-10", "2021-11"):
         deliver(root, month, "registry", f"r {month}")

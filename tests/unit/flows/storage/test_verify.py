@@ -15,6 +15,7 @@ from flows.extract.pull import pull_up_to
 from flows.storage.deliveries import Delivery, delivery_key
 from flows.storage.files import to_canonical_json
 from flows.storage.publish import compute_mac, finish_interrupted, publish_revision
+from flows.storage.records import MonthFacts
 from flows.storage.revisions import Revision, find_published
 from flows.storage.root import Root
 from flows.storage.verify import verify_root
@@ -35,11 +36,16 @@ def delivery(root: Root) -> Delivery:
 
 
 @pytest.fixture
-def revision(root: Root, build: Build, facts: dict[str, Any], delivery: Delivery) -> Revision:
+def revision(root: Root, build: Build, facts: MonthFacts, delivery: Delivery) -> Revision:
     """October, published twice, and November; the revision in force of October."""
-    facts = {**facts, "deliveries": [delivery_key(delivery)]}
+    facts = facts.model_copy(update={"deliveries": [delivery_key(delivery)]})
     for name, month in (("a", OCTOBER), ("b", OCTOBER), ("c", NOVEMBER)):
-        publish_revision(root, root.key(), build(name, shift=len(name)), month, facts)
+        publish_revision(
+            root,
+            root.key(),
+            build(name, shift=len(name)),
+            facts.model_copy(update={"month": str(month)}),
+        )
     in_force = find_published(root, OCTOBER)
     assert in_force and in_force.number == 2
     return in_force
@@ -53,7 +59,7 @@ def flip(file: Path, place: int) -> None:
 
 def resealed(root: Root, revision: Revision, **changes: Any) -> None:
     """A manifest that somebody with the key wrote anew: the .mac holds, what it says does not."""
-    manifest = to_canonical_json({**revision.manifest, **changes})
+    manifest = to_canonical_json({**revision.manifest.to_values(), **changes})
     (revision.path / "manifest.json").write_bytes(manifest)
     (revision.path / ".mac").write_bytes(compute_mac(root.key(), manifest))
 
@@ -66,7 +72,7 @@ def test_sound_months_have_no_findings(root: Root, revision: Revision) -> None:
 @pytest.mark.promise("outputs-182", "`verify`: hashes, chain, accounts, sums")
 def test_a_single_flipped_byte_is_found_in_every_file(root: Root, revision: Revision) -> None:
     files = [path for path in revision.path.rglob("*") if path.is_file()]
-    assert len(files) == len(revision.manifest["files"]) + 2 >= 9
+    assert len(files) == len(revision.manifest.files) + 2 >= 9
     for file in files:
         size = file.stat().st_size
         for place in {0, size // 3, size // 2, size - 1}:
@@ -136,10 +142,8 @@ def test_another_key_verifies_nothing(root: Root, revision: Revision) -> None:
 
 @pytest.mark.promise("outputs-183", "`verify`: rows and sums")
 @pytest.mark.proves("sources-67")
-def test_rows_that_disappeared_are_found(
-    root: Root, revision: Revision, facts: dict[str, Any]
-) -> None:
-    resealed(root, revision, accounts=[{**facts["accounts"][0], "clean": 5}])
+def test_rows_that_disappeared_are_found(root: Root, revision: Revision, facts: MonthFacts) -> None:
+    resealed(root, revision, accounts=[{**facts.accounts[0], "clean": 5}])
     assert "2021-10 r2：来源 registry 2021-10 收到 9 行，有去向的只有 8 行" in verify_root(
         root, root.key()
     )
@@ -167,9 +171,7 @@ def test_sums_that_do_not_add_up_are_found(
     assert f"2021-10 r2：{finding}" in verify_root(root, root.key())
 
 
-def test_a_total_that_does_not_add_up_is_found(
-    root: Root, build: Build, facts: dict[str, Any]
-) -> None:
+def test_a_total_that_does_not_add_up_is_found(root: Root, build: Build, facts: MonthFacts) -> None:
     made = build("a")
     scores = made / "scores" / "part-0.parquet"
     other = made / "scores" / "other.parquet"
@@ -178,7 +180,7 @@ def test_a_total_that_does_not_add_up_is_found(
             f"COPY (SELECT * REPLACE (total_points + 0.01 AS total_points) FROM '{scores}') TO '{other}'"
         )
     other.replace(scores)
-    publish_revision(root, root.key(), made, OCTOBER, facts)
+    publish_revision(root, root.key(), made, facts)
     assert verify_root(root, root.key()) == ["2021-10 r1：2 人的总分不等于共性分加个性分"]
 
 

@@ -1,0 +1,353 @@
+"""The JSON files of a root, typed: manifests, receipts, held months, stage results, run records.
+
+Every record carries `schema_version`. What an older program wrote differently is put right in one
+place, `Record.upgrade`, when it is read; nobody else asks which program wrote a file.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.storage.files import to_canonical_json
+
+
+class Record(BaseModel):
+    """A JSON file of the root, frozen. Keys that a newer program added are left alone.
+
+    Attributes:
+        schema_version: The version of the record's form; 0 before there were versions.
+    """
+
+    VERSION: ClassVar[int] = 1
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    schema_version: int = 1
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Return the record that a file holds, whichever program wrote it.
+
+        Raises:
+            ValueError: It is no such record.
+        """
+        values = json.loads(content)
+        if not isinstance(values, dict):
+            raise ValueError("not an object")
+        return cls.model_validate(cls.upgrade({"schema_version": 0, **values}))
+
+    @classmethod
+    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Return what an older program wrote as this one would have written it."""
+        return {**values, "schema_version": cls.VERSION}
+
+    def to_values(self) -> dict[str, Any]:
+        """Return the record as plain values by their names on disk."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def to_json(self) -> bytes:
+        """Return the bytes of the file."""
+        return to_canonical_json(self.to_values())
+
+
+class FactsResult(Record):
+    """What making the fact table counted.
+
+    Attributes:
+        residents: People scored.
+        unmatched: Rows of people who are not in the registry, by source.
+        over_quota: Rows that a quota left out, by source.
+        unknown_keys: Award entries with codes that no district's table has, by source.
+        corrected: Indicators that corrections apply to.
+        corrections_without_target: Corrections whose target or value is not valid.
+    """
+
+    residents: int
+    unmatched: dict[str, int]
+    over_quota: dict[str, int]
+    unknown_keys: dict[str, int]
+    corrected: list[str]
+    corrections_without_target: int
+
+
+class PointsResult(Record):
+    """What scoring counted: residents with points."""
+
+    scored: int
+
+
+class ServicesResult(Record):
+    """What deciding on services counted, by service: people who qualify, yuan a month."""
+
+    eligible: dict[str, int]
+    monthly_amounts: dict[str, str]
+
+
+class ChangesResult(Record):
+    """What comparing with the previous month counted.
+
+    Attributes:
+        changes: Points columns that changed, over all residents.
+        moved: District before, district now, people: of those who came, left or moved.
+        compared_with: The revision compared with, `2024-02/r1`; None for a first month.
+    """
+
+    changes: int
+    moved: list[tuple[str | None, str | None, int]]
+    compared_with: str | None
+
+
+class RemindersResult(Record):
+    """What the reminder list counted.
+
+    Attributes:
+        allowed: Whether new reminders could be added.
+        reminders: Reminders listed, by kind.
+        reminders_added: Those of them that no earlier list had, by kind.
+    """
+
+    allowed: bool = Field(alias="told")
+    reminders: dict[str, int]
+    reminders_added: dict[str, int]
+
+
+class PackagesResult(Record):
+    """What the districts' packages counted: packages, and rows by kind."""
+
+    exports: dict[str, int]
+
+
+class MetricsResult(Record):
+    """What the drift check measures, and the version of every table's columns."""
+
+    figures: dict[str, Any]
+    table_schemas: dict[str, str] = Field(alias="schema")
+
+
+class StageResults(Record):
+    """`done.json`: what the finished stages of a build counted."""
+
+    facts: FactsResult | None = None
+    points: PointsResult | None = None
+    services: ServicesResult | None = None
+    changes: ChangesResult | None = None
+    reminders: RemindersResult | None = None
+    exports: PackagesResult | None = None
+    metrics: MetricsResult | None = None
+
+
+class MonthFacts(Record):
+    """What a month's manifest keeps of how the month came about.
+
+    Attributes:
+        month: `YYYY-MM`.
+        as_of: The scoring date.
+        inputs: The fingerprint of everything that the month's files depend on.
+        policy: The version of every points table: `from`, `hash`, `amends`.
+        services: The same of services.
+        received: Every delivery in force up to the month, used or not.
+        deliveries: Those that the month was made from.
+        carried: Source -> the month whose snapshot serves in place of the month's own.
+        missing: Source -> months without a delivery that the operator allowed, and the reason.
+        accounts: The row account of every delivery used.
+        sections: Points columns of the city's sections, `positive` and `subtracted`.
+        code: Version and hash of the program.
+        held: Why the drift check held the month.
+        accepted: The operator's reason for publishing it all the same.
+
+    The others are those of the stages' results.
+    """
+
+    month: str
+    as_of: str
+    inputs: str
+    policy: dict[str, dict[str, str]]
+    services: dict[str, dict[str, str]]
+    received: list[dict[str, Any]]
+    deliveries: list[dict[str, Any]]
+    carried: dict[str, str]
+    missing: dict[str, dict[str, Any]]
+    accounts: list[dict[str, Any]]
+    residents: int
+    unmatched: dict[str, int]
+    over_quota: dict[str, int]
+    unknown_keys: dict[str, int]
+    corrected: list[str]
+    corrections_without_target: int
+    scored: int
+    eligible: dict[str, int]
+    monthly_amounts: dict[str, str]
+    changes: int
+    moved: list[tuple[str | None, str | None, int]]
+    compared_with: str | None = None
+    reminders_allowed: bool = Field(alias="told")
+    reminders: dict[str, int]
+    reminders_added: dict[str, int]
+    exports: dict[str, int]
+    figures: dict[str, Any] | None
+    table_schemas: dict[str, str] = Field(alias="schema")
+    sections: dict[str, list[str]]
+    code: dict[str, str]
+    held: list[str]
+    accepted: str | None
+
+    @property
+    def knows_comparison(self) -> bool:
+        """Whether it says what it was compared with: an older program did not."""
+        return "compared_with" in self.model_fields_set
+
+
+class Manifest(MonthFacts):
+    """`manifest.json` of a revision: the month's facts, and what publication itself adds.
+
+    Attributes:
+        revision: The revision's number.
+        sequence: Its place in the chain of all revisions of the root, from 1.
+        previous: The hash of the manifest before it in the chain.
+        published_at: When it was published.
+        key_fingerprint: Enough of the root's key to know it again.
+        files: Relative path -> bytes and SHA-256 of every other file.
+    """
+
+    revision: int
+    sequence: int
+    previous: str | None
+    published_at: str
+    key_fingerprint: str
+    files: dict[str, dict[str, Any]]
+
+    @classmethod
+    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Fill what programs without versions did not write yet."""
+        if values["schema_version"] == 0:
+            values = {**_BEFORE_VERSIONS, **values}
+        return super().upgrade(values)
+
+
+_BEFORE_VERSIONS: dict[str, Any] = {
+    "services": {},
+    "carried": {},
+    "missing": {},
+    "unknown_keys": {},
+    "corrected": [],
+    "corrections_without_target": 0,
+    "eligible": {},
+    "monthly_amounts": {},
+    "moved": [],
+    "told": True,
+    "reminders": {},
+    "reminders_added": {},
+    "exports": {},
+    "figures": None,
+    "schema": {},
+    "held": [],
+    "accepted": None,
+}
+
+
+class ReceivedPart(BaseModel):
+    """A file of a delivery as it came: beside these, what its origin tells of its version."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Receipt(Record):
+    """`receipt.json` of a delivery: what came, from where, when.
+
+    Attributes:
+        source: The source's code.
+        month: The month delivered for, `YYYY-MM`.
+        origin: Where it was found, free of secrets.
+        parts: Its files in their order.
+        content: SHA-256 over the parts' hashes in order.
+        received_at: When it was received.
+        rows: How many rows it has, once they have been counted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    source: str
+    month: str
+    origin: str
+    parts: list[ReceivedPart]
+    content: str
+    received_at: str
+    rows: int | None = None
+
+    def to_values(self) -> dict[str, Any]:
+        """Return the receipt as plain values; without `rows` before they are counted."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class HeldMonth(Record):
+    """A month that the drift check keeps back: how it was built, and why it is held.
+
+    Attributes:
+        build: The fingerprint of the build.
+        allowed_missing: Source -> the operator's reason, of what may be missing.
+        allowed_same: The same of deliveries that may equal an earlier month's.
+        send_reminders: Whether new reminders are added whatever month it is.
+        is_last_of_run: Whether it was the last, or the only, month of its run.
+        inputs: Group -> thing -> its version or hash, in the operators' words.
+        hold_reasons: What is over the limits, a sentence each.
+        report: Where its page is.
+        held_at: When it was held.
+    """
+
+    build: str
+    allowed_missing: dict[str, str]
+    allowed_same: dict[str, str] = {}
+    send_reminders: bool
+    is_last_of_run: bool
+    inputs: dict[str, dict[str, Any]]
+    hold_reasons: list[str]
+    report: str
+    held_at: str
+
+    @classmethod
+    def upgrade(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Rename what programs without versions called otherwise."""
+        if values["schema_version"] == 0:
+            names = {
+                "allowed": "allowed_missing",
+                "send": "send_reminders",
+                "last": "is_last_of_run",
+                "reasons": "hold_reasons",
+                "at": "held_at",
+            }
+            values = {names.get(name, name): value for name, value in values.items()}
+        return super().upgrade(values)
+
+
+class RunRecord(Record):
+    """How a run of a month ended, as `runs/` and notifications have it.
+
+    Attributes:
+        month: `YYYY-MM`.
+        state: `published`, `unchanged`, `held`, `blocked`, `failed`.
+        exit_code: That of the command.
+        reason: Why nothing was published; empty when all is well.
+        todo: The way out.
+        report: Where the run's page is; empty without one.
+        revision: The revision now in force, when all is well.
+        started_at: When the run began.
+        seconds: By stage.
+        findings: Everything that people must know of (`expectations.findings`).
+    """
+
+    month: str
+    state: str
+    exit_code: int
+    reason: str
+    todo: str
+    report: str
+    revision: int | None
+    started_at: str
+    seconds: dict[str, float]
+    findings: list[dict[str, Any]] = []
