@@ -97,6 +97,8 @@ class Column(ClosedModel):
     """A date may lie after the month received."""
     months_ahead: int = Field(default=0, ge=0)
     """How many months ahead of the month received a month may lie."""
+    first_month: str = Field(default="1980-01", pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")
+    """First month that a row can be for; a row for an earlier one is refused."""
     not_before: str | None = None
     """Date column that this date may not precede."""
     max_null_share: Decimal | None = None

@@ -122,6 +122,8 @@ def _broken(name: str, column: Column, received: Month) -> Iterator[tuple[str, s
     if column.type == "month":
         latest = received + column.months_ahead
         yield f"{title}：不得晚于 {latest}", f"{quoted} > {latest.ordinal}"
+        earliest = Month.parse(column.first_month)
+        yield f"{title}：不得早于 {earliest}", f"{quoted} < {earliest.ordinal}"
     if column.check:
         yield f"{title}：须在声明的范围之内", _outside(quoted, column.check)
     if column.by:

@@ -138,6 +138,7 @@ def _bad_values(column: Column, received: Month) -> Iterator[tuple[str, str, str
         yield "after the received month", "in_future", tomorrow
     if column.type == "month":
         yield "too far ahead", "in_future", str(received + column.months_ahead + 1)
+        yield "too long ago", "out_of_range", str(Month.parse(column.first_month) - 1)
     if column.check:
         yield from _outside(column.check, list(column.values))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -33,6 +31,7 @@ from reports.explain.records import (
 from reports.explain.text import format_explanation, to_json_data
 from transforms.clean import national_id
 from transforms.engine.session import Session, open_engine
+from transforms.facts.pseudonyms import compute_pseudonym
 
 
 def explain_person(
@@ -53,7 +52,7 @@ def explain_person(
     sources = load_declared_sources(settings)
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         person, resident_id = read_id(session, given, revision.month)
-        resident_key = hmac.new(root.key(), resident_id.encode(), hashlib.sha256).hexdigest()[:32]
+        resident_key = compute_pseudonym(root.key(), resident_id)
         root.access_log(
             "explain",
             resident_key=resident_key,
@@ -159,7 +158,7 @@ def _records(
     person: int,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The person's rows of every source as data and as lines: clean ones with what they count in, then refused ones."""
-    from transforms.facts.build import load_reference_tables
+    from transforms.engine.reference_tables import load_reference_tables
 
     load_reference_tables(session, load_reference(revision.path / "policy" / "reference"))
     clean, quarantine = (

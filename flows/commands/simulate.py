@@ -22,7 +22,7 @@ from reports.simulation import (
     render_simulation_page,
 )
 from reports.titles import SUMS, collect_item_titles
-from transforms.comparison.simulation import Draft, simulate_draft
+from transforms.comparison.simulation import Draft, ScoredMonth, simulate_draft
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import Session, open_engine
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
@@ -68,15 +68,8 @@ def simulate_policy(
         new = _new_versions(rules, tables, services)
         draft = _draft(rules, tables, services, facts, new)
         root.access_log("simulate", month=str(revision.month), revision=revision.number)
-        simulate_draft(
-            session,
-            revision.path,
-            draft,
-            facts,
-            revision.manifest.corrected,
-            revision.month,
-            target,
-        )
+        scored = ScoredMonth(revision.path, revision.month, facts, revision.manifest.corrected)
+        simulate_draft(session, scored, draft, target)
         frame = SimulationContext(
             month=f"{revision.month} 第 {revision.number} 版",
             districts=rules.districts,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from flows.pipeline.context import RunContext, StageResult
 from flows.pipeline.fingerprints import build_cleaning_job, state_fingerprint
 from flows.project import split_city
-from flows.storage.files import file_record, recreate_folder
+from flows.storage.files import recreate_folder
 from flows.storage.incremental_state import load_previous_state, new_state
-from flows.storage.keys import fingerprint_key
 from flows.storage.records import (
     ChangesResult,
     FactsResult,
@@ -33,11 +33,17 @@ from transforms import outputs
 from transforms.comparison.changes import write_changes
 from transforms.engine.errors import explain_overflow
 from transforms.engine.parquet import read_folder_sql, read_parquet_sql
-from transforms.engine.parquet_projection import copy_columns
+from transforms.engine.reference_tables import load_reference_tables
 from transforms.engine.session import Session, map_concurrently
-from transforms.facts.build import build_facts, load_reference_tables
+from transforms.engine.statements import Statement
+from transforms.facts.build import FactInputs, FactTargets, MonthParams, build_facts
 from transforms.points.columns import list_scored_indicators
 from transforms.points.compile import points_sql
+from transforms.points.scored import (
+    list_points_columns_in_force,
+    scored_of_district_sql,
+    scored_statement,
+)
 from transforms.reminders.build import (
     ReminderDeclarations,
     ReminderHistory,
@@ -45,7 +51,7 @@ from transforms.reminders.build import (
     may_add_reminders,
     write_reminders,
 )
-from transforms.services.eligibility_sql import eligibility_sql, scored_sql
+from transforms.services.eligibility_sql import eligibility_sql
 
 
 def compute_facts(run: RunContext) -> StageResult:
@@ -63,33 +69,31 @@ def _facts(run: RunContext) -> FactsResult:
         for name, served in run.inputs.items()
     }
     city, districts = split_city(project.in_force(run.month))
-    targets = {line.target for line in list_scored_indicators(city, districts)}
     current, previous = (state_fingerprint(run, month) for month in (run.month, run.month - 1))
-    with run.engine() as session, new_state(run.root, current, previous) as folder:
-        made = build_facts(
-            session,
+    with run.engine() as session, new_state(run.root, current, previous) as state:
+        inputs = FactInputs(
             project.sources,
             folders,
             project.reference,
-            targets,
-            run.month,
-            run.key,
-            recreate_folder(run.build.fact_table),
-            revision / "restricted" / "over_quota",
-            lambda what: run.report_progress(f"指标数据：{what}"),
-            before=load_previous_state(run.root, previous),
-            onward=folder,
-            identities=_identities_before(run),
+            {line.target for line in list_scored_indicators(city, districts)},
+            load_previous_state(run.root, previous),
         )
-        session.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.build.fact_table)}")
+        over_quota = revision / "restricted" / "over_quota"
+        made = build_facts(
+            session,
+            inputs,
+            MonthParams(run.month, run.key),
+            FactTargets(recreate_folder(run.build.fact_table), over_quota, state),
+            report_progress=lambda what: run.report_progress(f"指标数据：{what}"),
+        )
+        facts = read_folder_sql(run.build.fact_table)
         unknown = outputs.count_unknown_award_codes(
-            session, project.sources, project.district_indicators()
+            session, facts, project.sources, project.district_indicators()
         )
-    for table, columns in outputs.list_published_columns(project.facts).items():
-        copy_columns(
-            _parts(run.build.fact_table), outputs.find_table_file(revision, table), columns
-        )
-    write_sql(revision, "facts", [(step.name, step.sql) for step in made.statements])
+        for statement in outputs.published_fact_statements(project.facts):
+            target = outputs.find_table_file(revision, statement.name)
+            session.write(statement, target, inputs={"facts": facts}, plain_columns=True)
+    write_sql(revision, "facts", made.statements)
     return FactsResult(
         residents=made.residents,
         unmatched=made.unmatched,
@@ -100,16 +104,6 @@ def _facts(run: RunContext) -> FactsResult:
     )
 
 
-def _identities_before(run: RunContext) -> Path | None:
-    """Return the identities published with the previous month, if unchanged and by this key."""
-    before = find_published(run.root, run.month - 1)
-    if before is None or before.manifest.key_fingerprint != fingerprint_key(run.key):
-        return None
-    path = outputs.find_table_file(before.path, "restricted/identities")
-    known = before.manifest.files.get(path.relative_to(before.path).as_posix())
-    return path if file_record(path) == known else None
-
-
 def compute_points(run: RunContext) -> StageResult:
     """Score everyone: one statement over the fact table."""
     return _counted(run.build.run_once("points", PointsResult, lambda: _points(run)))
@@ -117,20 +111,16 @@ def compute_points(run: RunContext) -> StageResult:
 
 def _points(run: RunContext) -> PointsResult:
     city, districts = split_city(run.project.in_force(run.month))
-    facts = run.build.results().facts
-    assert facts is not None
-    statement = points_sql(city, districts, run.project.facts, corrected=facts.corrected)
+    facts_result = run.build.results().facts
+    assert facts_result is not None
+    corrected = facts_result.corrected
+    sql = points_sql(city, districts, run.project.facts, corrected=corrected)
+    statement = Statement("points", sql, ("facts",), "file")
     target = outputs.find_table_file(run.build.revision, "scores")
-    with run.engine() as session:
-        session.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(run.build.fact_table)}")
-        with explain_overflow(session, run.project.facts, ["facts"]):
-            rows = outputs.write_table(
-                session,
-                statement,
-                target,
-                {"month": run.month.first_day, "as_of": run.month.last_day},
-            )
-    write_sql(run.build.revision, "points", [("points", statement)])
+    facts = read_folder_sql(run.build.fact_table)
+    with run.engine() as session, explain_overflow(session, run.project.facts, [facts]):
+        rows = session.write(statement, target, _month_values(run), {"facts": facts})
+    write_sql(run.build.revision, "points", [statement])
     return PointsResult(scored=rows)
 
 
@@ -156,6 +146,7 @@ def _changes(run: RunContext) -> ChangesResult:
             revision / "changes",
         )
     name = before.name if before else None
+    write_sql(revision, "changes", [made.statement])
     return ChangesResult(changes=made.items, moved=made.moved, compared_with=name)
 
 
@@ -165,25 +156,23 @@ def compute_services(run: RunContext) -> StageResult:
 
 
 def _services(run: RunContext) -> ServicesResult:
-    statement = eligibility_sql(
-        run.project.services_in_force(run.month), run.project.names(run.month)
-    )
+    sql = eligibility_sql(run.project.services_in_force(run.month), run.project.names(run.month))
+    statement = Statement("eligibility", sql, ("scored",), "file")
+    columns = list_points_columns_in_force(run.project.in_force(run.month))
     folder = run.build.revision / "eligibility"
-    values = {"month": run.month.first_day, "as_of": run.month.last_day}
 
     def write(own: Session, district: str) -> None:
-        own.execute(
-            f"CREATE TEMP VIEW scored AS {scored_sql(run.project.in_force(run.month), district)}"
-        )
-        outputs.write_table(own, statement, folder / f"{district}.parquet", values)
+        scored = f"({scored_of_district_sql(columns, district)})"
+        target = folder / f"{district}.parquet"
+        own.write(statement, target, _month_values(run), {"scored": scored})
 
     with run.engine() as session:
         _view_facts_and_scores(session, run)
         map_concurrently(session, run.project.reference.districts, write)
-        rows = session.execute(f"""
+        rows = session.fetch_rows(f"""
             SELECT service, count(*) FILTER (WHERE eligible), coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
-            FROM {read_folder_sql(folder)} GROUP BY service ORDER BY service""").fetchall()
-    write_sql(run.build.revision, "services", [("eligibility", statement)])
+            FROM {read_folder_sql(folder)} GROUP BY service ORDER BY service""")
+    write_sql(run.build.revision, "services", [scored_statement(columns), statement])
     return ServicesResult(
         eligible={code: count for code, count, _ in rows},
         monthly_amounts={code: str(amount) for code, _, amount in rows if amount},
@@ -220,7 +209,9 @@ def _reminders(run: RunContext) -> RemindersResult:
     with run.engine() as session:
         load_reference_tables(session, project.reference)
         _view_facts_and_scores(session, run)
-        session.execute(f"CREATE VIEW scored AS {scored_sql(project.in_force(run.month))}")
+        session.create_view(
+            scored_statement(list_points_columns_in_force(project.in_force(run.month)))
+        )
         listed = write_reminders(
             session,
             ReminderRun(run.month, next_revision_number(run.root, run.month), run.key, may_add),
@@ -229,9 +220,7 @@ def _reminders(run: RunContext) -> RemindersResult:
             published,
             run.build.revision / "reminders" / "reminders.parquet",
         )
-    write_sql(
-        run.build.revision, "reminders", [(step.name, step.sql) for step in listed.statements]
-    )
+    write_sql(run.build.revision, "reminders", listed.statements)
     return RemindersResult(told=may_add, reminders=listed.listed, reminders_added=listed.added)
 
 
@@ -273,14 +262,20 @@ def _view_facts_and_scores(session: Session, run: RunContext) -> None:
     session.execute(f"CREATE VIEW scores AS FROM {read_parquet_sql(scores)}")
 
 
+def _month_values(run: RunContext) -> dict[str, Any]:
+    """The parameters of points and services."""
+    return {"month": run.month.first_day, "as_of": run.month.last_day}
+
+
 def _parts(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
 
 
-def write_sql(revision: Path, group: str, statements: Sequence[tuple[str, str]]) -> None:
-    """Keep the statements that made the month: one file each, numbered in the order they ran."""
+def write_sql(revision: Path, group: str, statements: Sequence[Statement]) -> None:
+    """Write the statements that computed the month, one file each, numbered as they ran."""
     folder = revision / "sql" / group
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for number, (name, sql) in enumerate(statements, 1):
-        (folder / f"{number:02d}_{name}.sql").write_text(sql.strip() + ";\n", encoding="utf-8")
+    for number, statement in enumerate(statements, 1):
+        file = folder / f"{number:02d}_{statement.name}.sql"
+        file.write_text(statement.to_script() + ";\n", encoding="utf-8")

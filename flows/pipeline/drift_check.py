@@ -41,19 +41,17 @@ def check_drift(run: RunContext) -> DriftResult:
 
 def _compute_metrics(run: RunContext) -> MetricsResult:
     """Return what the manifest keeps of the tables: figures, and the version of their columns."""
+    published = {name: read_folder_sql(run.build.revision / name) for name in TABLES}
+    fact_table = read_folder_sql(run.build.fact_table)  # has more columns than `facts`
+    tables = {**published, "facts": fact_table}
     in_force = run.project.services_in_force(run.month)
     paying = [code for code, version in in_force.items() if version.amount]
     lookups = [fact.lookup for fact in run.project.facts.values() if fact.lookup]
     looked_up = sorted({name for lookup in lookups for name in lookup.match.values()})
     with run.engine() as session:
-        for name in TABLES:
-            rows = read_folder_sql(run.build.revision / name)
-            session.execute(f"CREATE TEMP VIEW {name} AS FROM {rows}")
-        rows = read_folder_sql(run.build.fact_table)
-        session.execute(f"CREATE TEMP VIEW known AS FROM {rows}")
         return MetricsResult(
-            figures=compute_metrics(session, paying, looked_up),
-            schema={name: hash_schema(session, name) for name in TABLES},
+            figures=compute_metrics(session, tables, paying, looked_up),
+            schema={name: hash_schema(session, table) for name, table in published.items()},
         )
 
 

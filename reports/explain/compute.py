@@ -27,7 +27,7 @@ from reports.explain.published_rules import PublishedRules
 from reports.titles import collect_item_titles
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import Session
-from transforms.outputs import read_with_row_number
+from transforms.outputs import list_points_columns, read_with_row_number
 from transforms.points.columns import (
     ScoredIndicator,
     closed_by_column,
@@ -39,6 +39,7 @@ from transforms.points.columns import (
 )
 from transforms.points.describe import Titles, describe_condition, describe_rule, format_value
 from transforms.points.models import AWARD, CITY, Indicator, PointsVersion
+from transforms.points.scored import scored_statement
 from transforms.templates import fill_template, mask_name
 
 Row = Mapping[str, Any]
@@ -120,11 +121,7 @@ def _load_person(session: Session, rules: PublishedRules, revision: Path, row: i
     session.execute("""
         CREATE OR REPLACE TEMP VIEW facts AS
         FROM public_facts JOIN restricted_facts USING (resident_key)""")
-    session.execute("""
-        CREATE OR REPLACE TEMP VIEW scored AS
-        SELECT facts.*, scores.* EXCLUDE (
-            month, resident_key, district, policy_city, policy_district, corrected
-        ) FROM facts JOIN scores USING (resident_key)""")
+    session.create_view(scored_statement(list_points_columns(session, "scores")))
     (facts,), (scores,) = session.fetch_dicts("FROM facts"), session.fetch_dicts("FROM scores")
     versions = {CITY: rules.version(CITY)}
     if facts["district"] in rules.tables:

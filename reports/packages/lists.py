@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from expectations.month import Month
 from reports.packages.csv_cells import ListColumn
 from reports.packages.xlsx import ROW_NUMBER, Sheet, column_to_fill, data_column, date_to_fill
+from transforms.engine.aligned import zip_aligned
 from transforms.engine.sql import sql_literal
-from transforms.outputs import zip_aligned
 from transforms.points.columns import points_column_name
 from transforms.points.models import CITY, PointsVersion
 

@@ -16,8 +16,9 @@ from expectations.source_model import Fact
 from tests.parity.reference.national_id import compute_check_character
 from tests.parity.reference.values import clean_extract
 from tests.support.clean_files import write_clean, write_reference
+from tests.support.fact_tables import build_fact_table
 from transforms.engine.session import EngineSettings, open_engine
-from transforms.facts.build import build_facts
+from transforms.facts.build import FactInputs, MonthParams
 
 MONTH = Month.parse("2021-10")  # scored on 31 October 2021
 DECLARED = load_sources()
@@ -272,16 +273,16 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str,
         assert not extract.refused, (name, extract.refused)
         clean[name] = [(MONTH, row) for row in extract.clean]
     folder = tmp_path_factory.mktemp("facts")
-    target, left_out, onward = (folder / name for name in ("facts", "over_quota", "onward"))
     with open_engine(EngineSettings("500MB", 1), folder / "spill") as engine:
         served, reference = (
             write_clean(folder / "clean", clean),
             write_reference(folder / "reference", TABLES),
         )
-        build_facts(
-            engine, SOURCES, served, reference, [], MONTH, b"key", target, left_out, onward=onward
-        )
-    return {people[row["resident_id"][:17]]: row for row in pq.read_table(target).to_pylist()}
+        inputs = FactInputs(SOURCES, served, reference, [])
+        build_fact_table(engine, inputs, MonthParams(MONTH, b"key"), folder)
+    return {
+        people[row["resident_id"][:17]]: row for row in pq.read_table(folder / "facts").to_pylist()
+    }
 
 
 @pytest.mark.promises(

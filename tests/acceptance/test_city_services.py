@@ -23,7 +23,7 @@ from tests.support.services_town import (
     resident,
     resident_key,
 )
-from transforms.engine.statements import Statement, run_statement
+from transforms.engine.statements import Statement
 from transforms.services.models import Condition, Service
 
 OLD, NEW = dt.date(2021, 10, 31), dt.date(2022, 4, 30)
@@ -79,8 +79,8 @@ def decided(
 ) -> list[dict[str, dict[str, Any]]]:
     """Of each resident the rows by service."""
     statement = eligibility(engine, people, declared, as_of)
-    step = Statement("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
-    run_statement(engine, step, {"month": as_of.replace(day=1), "as_of": as_of})
+    days = {"month": as_of.replace(day=1), "as_of": as_of}
+    engine.create_table(Statement("decided", statement, ("scored",)), days)
     rows = engine.fetch_dicts("FROM decided")
     keys = [resident_key(who.resident_id) for who in people]
     return [{row["service"]: row for row in rows if row["resident_key"] == key} for key in keys]

@@ -20,8 +20,9 @@ from tests.parity.reference.national_id import compute_check_character
 from tests.parity.reference.values import Row, clean_extract
 from tests.parity.reference.worlds import DISTRICTS
 from tests.support.clean_files import ARROW_TYPES, stored, write_reference
+from tests.support.fact_tables import build_fact_table
 from transforms.engine.session import EngineSettings, open_engine
-from transforms.facts.build import build_facts
+from transforms.facts.build import FactInputs, MonthParams
 
 BORN = "33020319800229001"  # 29 February 1980
 PERSON = BORN + compute_check_character(BORN)
@@ -205,12 +206,9 @@ def test_facts_follow_from_the_rows_of_the_policys_own_sources(
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as engine:
         reference = write_reference(tmp_path / "reference", {})
         folders = served(tmp_path / "clean", sources, clean)
-        target = tmp_path / "facts"
-        build_facts(
-            engine, sources, folders, reference, [], month, b"key", target, tmp_path / "over_quota",
-            onward=tmp_path / "onward",
-        )  # fmt: skip
-    (compiled,) = pq.read_table(target).to_pylist()
+        inputs = FactInputs(sources, folders, reference, [])
+        build_fact_table(engine, inputs, MonthParams(month, b"key"), tmp_path)
+    (compiled,) = pq.read_table(tmp_path / "facts").to_pylist()
     known = KNOWN[policy.name]
     assert {name: plain[name] for name in known} == known
     assert {name: compiled[name] for name in policy.facts} == {

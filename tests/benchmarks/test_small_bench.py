@@ -17,15 +17,15 @@ from expectations.month import Month
 from flows.project import load_project, split_city
 from flows.settings import Paths, Settings
 from tests.benchmarks.floor import floor
+from tests.support.fact_tables import build_fact_table
 from tests.support.world import no_key_twice
-from transforms import outputs
 from transforms.clean.delivery import CleaningJob, clean_delivery
 from transforms.clean.national_id import to_text_sql
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.engine.statements import Statement
 from transforms.facts import build
-from transforms.facts.build import build_facts
+from transforms.facts.build import FactInputs, MonthParams
 from transforms.points.compile import points_sql
 
 RESIDENTS, MONTHS = 100_000, 60
@@ -97,16 +97,17 @@ def score(inbox: Path, root: Path) -> Path:
             )
             assert account.clean == account.received
             served[name] = [job.folder(root, "clean")]
-        wide, revision = root / "wide", root / "revision"
-        made = build_facts(
-            connection, project.sources, served, project.reference, [], MONTH, b"k" * 32, wide, root / "over_quota",
-            onward=root / "onward",
-        )  # fmt: skip
+        inputs, revision = (
+            FactInputs(project.sources, served, project.reference, []),
+            root / "revision",
+        )
+        made = build_fact_table(connection, inputs, MonthParams(MONTH, b"k" * 32), root)
         assert made.residents == RESIDENTS
-        connection.execute(f"CREATE VIEW facts AS FROM {read_folder_sql(wide)}")
-        statement = points_sql(*split_city(project.in_force(MONTH)), project.facts)
+        sql = points_sql(*split_city(project.in_force(MONTH)), project.facts)
         day = {"month": MONTH.first_day, "as_of": MONTH.last_day}
-        outputs.write_table(connection, statement, revision / "scores" / "scores.parquet", day)
+        facts = {"facts": read_folder_sql(root / "facts")}
+        target = revision / "scores" / "scores.parquet"
+        connection.write(Statement("points", sql, ("facts",), "file"), target, day, facts)
     return revision
 
 
@@ -136,14 +137,14 @@ def test_postings_put_in_order_by_ids_as_text_are_noticed(
 ) -> None:
     """As one would write it at first: a person's newest posting of each month, and the month before it."""
     slow = """
-        SELECT *, lag(month) OVER (PARTITION BY CAST(person AS VARCHAR) ORDER BY month) FROM rows_social_security
+        SELECT *, lag(month) OVER (PARTITION BY CAST(person AS VARCHAR) ORDER BY month) FROM counted_social_security
         QUALIFY row_number() OVER (PARTITION BY CAST(person AS VARCHAR), insurance, month ORDER BY posted_on DESC, kind DESC) = 1"""
-    steps = build.source_statements
+    compiled = build.source_statements
     monkeypatch.setattr(
         build,
         "source_statements",
         lambda source: (
-            [*steps(source), Statement("newest", slow)] if source.ledger else steps(source)
+            [*compiled(source), Statement("newest", slow)] if source.ledger else compiled(source)
         ),
     )
     assert min(ratios(inbox, tmp_path)) > AT_MOST

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
 from expectations.month import Month
-from expectations.source_loader import collect_facts
 from tests.parity.reference.facts import compute_facts
 from tests.parity.reference.rows import (
     count_unmatched,
@@ -26,10 +23,10 @@ from tests.parity.reference.strategies import MONTHS, PATIENCE, draw_worlds, wit
 from tests.parity.reference.values import Row, clean_extract
 from tests.parity.reference.worlds import DISTRICTS, World
 from tests.support.clean_files import SOURCES, Clean, write_clean, write_reference
-from transforms.engine.parquet_projection import copy_columns
+from tests.support.fact_tables import build_fact_table
+from transforms.engine.partitioning import Partitioning
 from transforms.engine.session import EngineSettings, open_engine
-from transforms.facts.build import MonthFacts, build_facts
-from transforms.outputs import list_published_columns
+from transforms.facts.build import FactInputs, MonthFacts, MonthParams
 
 pytestmark = pytest.mark.timeout(PATIENCE)
 PEOPLE = 50
@@ -47,55 +44,37 @@ def clean_rows(world: World) -> dict[str, list[tuple[Month, Row]]]:
 
 
 def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[dict[str, Any]]]:
-    """Make the facts with the engine: what was made, and the fact rows. From all rows, and from what months handed on."""
+    """Compute the facts with the engine: from all rows, and from last month's state.
+
+    At once, in hash partitions, and in district batches: always the same facts.
+    """
     reference = write_reference(root / "reference", world.tables)
     served = write_clean(root / "clean", clean)
 
-    def make(month: Month, before: Path | None) -> MonthFacts:
-        known = {
+    def compute(month: Month, folder: Path, state: Path | None, **sizes: int) -> MonthFacts:
+        received = {
             name: [folder for folder in folders if folder.parent.name <= f"received={month}"]
             for name, folders in served.items()
         }
-        handed = {path.name: path for path in before.iterdir()} if before else None
-        shutil.rmtree(root / f"{month}", ignore_errors=True)
+        previous = {path.name: path for path in state.iterdir()} if state else {}
+        inputs = FactInputs(SOURCES, received, reference, ["education"], previous)
         with open_engine(EngineSettings(memory="500MB"), root / "spill") as engine:
-            return build_facts(
-                engine, SOURCES, known, reference, ["education"], month, b"key", root / f"{month}",
-                root / "over_quota", before=handed, onward=root / "onward" / str(month),
-            )  # fmt: skip
+            return build_fact_table(
+                engine, inputs, MonthParams(month, b"key"), folder, Partitioning(**sizes)
+            )
 
-    make(world.month, None)
-    table, earlier = root / f"{world.month}", root / "onward" / str(world.month - 1)
-    at_once, published = [file.read_bytes() for file in files_of(table)], published_of(table)
-    shutil.rmtree(root / "onward")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "transforms.engine.statements.MAX_PARTITION_ROWS", 100
-        )  # words of new postings are made in several parts,
-        make(world.month - 1, None)
-        made = make(world.month, earlier)
-        assert [file.read_bytes() for file in files_of(table)] == at_once
-        shutil.rmtree(root / "onward" / str(world.month))
-        patch.setattr(
-            "transforms.engine.statements.MAX_BATCH_PEOPLE", 2
-        )  # and so are those handed on,
-        patch.setattr("transforms.engine.partitioning.PEOPLE", 2)  # and the fact table
-        assert make(world.month, earlier) == made
-        assert published_of(table) == published
-    return made, pq.read_table(table).to_pylist()
+    compute(world.month, root / "at_once", None)
+    compute(world.month - 1, root / "before", None, rows=100)
+    state = root / "before" / "state"
+    made = compute(world.month, root / "partitioned", state, rows=100)
+    assert bytes_of(root / "partitioned") == bytes_of(root / "at_once")
+    assert compute(world.month, root / "batches", state, rows=100, people=2) == made
+    assert pq.read_table(root / "batches" / "facts") == pq.read_table(root / "at_once" / "facts")
+    return made, pq.read_table(root / "at_once" / "facts").to_pylist()
 
 
-def files_of(table: Path) -> list[Path]:
-    return sorted(table.iterdir())
-
-
-def published_of(table: Path) -> list[pa.Table]:
-    """What is published of a fact table, whatever files and row groups it lies in."""
-    published = []
-    for columns in list_published_columns(collect_facts(SOURCES)).values():
-        copy_columns(files_of(table), table.with_suffix(".parquet"), columns)
-        published.append(pq.read_table(table.with_suffix(".parquet")))
-    return published
+def bytes_of(folder: Path) -> list[bytes]:
+    return [file.read_bytes() for file in sorted((folder / "facts").iterdir())]
 
 
 def plain(value: Any) -> Any:

@@ -15,8 +15,9 @@ from tests.parity.reference.facts import compute_facts
 from tests.parity.reference.national_id import compute_check_character
 from tests.parity.reference.values import clean_extract
 from tests.support.clean_files import write_clean, write_reference
+from tests.support.fact_tables import build_fact_table
 from transforms.engine.session import EngineSettings, open_engine
-from transforms.facts.build import build_facts
+from transforms.facts.build import FactInputs, MonthParams
 
 MONTH = Month.parse("2021-10")
 DISTRICT = "330203"
@@ -73,10 +74,8 @@ def test_nobodys_value_is_0_where_things_are_counted_and_null_where_it_is_a_pric
             write_clean(tmp_path / "clean", clean),
             write_reference(tmp_path / "reference", none),
         )
-        build_facts(
-            engine, SOURCES, served, reference, [], MONTH, b"key", target, tmp_path / "over_quota",
-            onward=tmp_path / "onward",
-        )  # fmt: skip
+        inputs = FactInputs(SOURCES, served, reference, [])
+        build_fact_table(engine, inputs, MonthParams(MONTH, b"key"), tmp_path)
     (by_sql,) = pq.read_table(target).to_pylist()
     wanted = {
         f"in_{unit}": 3 if created else None if unit == "yuan" else 0 for unit in COUNTED_UNITS

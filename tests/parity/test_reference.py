@@ -135,6 +135,10 @@ def test_every_reason_is_found() -> None:
     assert reasons("social_security", **posting("2022-11", "paid", "2021-10-01")) == {
         "month:in_future"
     }
+    assert reasons("social_security", **posting("1980-01", "paid", "2021-10-01")) == set()
+    assert reasons("social_security", **posting("1979-12", "paid", "2021-10-01")) == {
+        "month:out_of_range"
+    }
 
 
 def test_a_slip_that_is_forgiven_costs_the_value_only() -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from flows.storage import incremental_state
@@ -47,8 +44,8 @@ def lose(world: World) -> None:
 
 
 def damage(world: World) -> None:
-    """One bit of the words, somewhere in the middle."""
-    (words,) = (world.root.tmp / "onward").rglob("words_*/*.parquet")
+    """Flip one bit of the bitmaps, somewhere in the middle."""
+    (words,) = (world.root.tmp / "onward").rglob("month_bitmaps_*/*.parquet")
     content = bytearray(words.read_bytes())
     content[len(content) // 2] ^= 1
     words.write_bytes(content)
@@ -109,43 +106,3 @@ def test_only_what_the_next_months_need_is_kept(tmp_path: Path) -> None:
         world.run(month)
     kept = sorted(folder.name[:7] for folder in (world.root.tmp / "onward").iterdir())
     assert kept == ["2021-11", "2021-12"]
-
-
-NEWCOMER = national_id("33020619850101002")
-
-
-def rewrite(world: World) -> None:
-    """The identities of October say that somebody else's pseudonym is this person's: such a file is not what was published."""
-    (path,) = world.root.published.glob("2021-10/restricted/identities/*.parquet")
-    table = pq.read_table(path)
-    column = table.schema.get_field_index("resident_key")
-    pq.write_table(table.set_column(column, "resident_key", pa.array(["0" * 32])), path.resolve())
-
-
-def lose_identities(world: World) -> None:
-    shutil.rmtree(world.root.published / "2021-10" / "restricted" / "identities")
-
-
-@pytest.mark.parametrize(
-    "trouble", [lambda world: None, rewrite, lose_identities], ids=["nothing", "rewritten", "lost"]
-)
-def test_who_was_known_the_month_before_keeps_a_pseudonym_that_is_that_of_their_id(
-    tmp_path: Path, trouble: Callable[[World], None]
-) -> None:
-    world = World(tmp_path, only=("registry", "social_security"))
-    world.deliver(
-        "2021-10", registry=[RESIDENT], social_security=[posting("2021-09", "2021-09-20")]
-    )
-    world.run("2021-10")
-    trouble(world)
-    both = [RESIDENT, {**RESIDENT, "resident_id": NEWCOMER}]
-    world.deliver("2021-11", registry=both, social_security=[posting("2021-10", "2021-10-20")])
-    run = world.run("2021-11")
-    keys = {
-        row["resident_id"]: row["resident_key"]
-        for row in world.table("2021-11", "restricted/identities")
-    }
-    assert keys == {
-        person: hmac.new(run.key, person.encode(), "sha256").hexdigest()[:32]
-        for person in (PERSON, NEWCOMER)
-    }

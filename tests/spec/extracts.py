@@ -28,11 +28,12 @@ from tests.parity.reference.rows import Received, find_corrections, select_stand
 from tests.parity.reference.values import RawRow, clean_extract
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row, load_case_tables
 from tests.support.clean_files import write_clean
+from tests.support.fact_tables import build_fact_table
 from tests.support.services_town import KEY, resident
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.expressions.fact_values import parse_fact_value
-from transforms.facts.build import build_facts
+from transforms.facts.build import FactInputs, MonthParams
 from transforms.points.compile import points_sql
 from transforms.points.models import CITY, PointsVersion
 
@@ -155,10 +156,8 @@ def _by_sql(
     target, month = folder / "facts", deliveries.month
     targets = {target for authority in policy for target in _targets(authority, policy[authority])}
     with open_engine(EngineSettings("500MB", 1), folder / "spill") as engine:
-        made = build_facts(
-            engine, SOURCES, served, reference, targets, month, KEY, target, folder / "over_quota",
-            onward=folder / "onward",
-        )  # fmt: skip
+        inputs = FactInputs(SOURCES, served, reference, targets)
+        made = build_fact_table(engine, inputs, MonthParams(month, KEY), folder)
         rows = {row["resident_key"]: row for row in pq.read_table(target).to_pylist()}
         if policy:
             engine.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(target)}")

@@ -22,7 +22,7 @@ from tests.parity.reference.services import ScoredResident, decide_services
 from tests.parity.reference.town import PlainTown
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row
 from tests.support.services_town import KEY, REFERENCE, TABLES, Town, child, eligibility, resident
-from transforms.engine.statements import Statement, run_statement
+from transforms.engine.statements import Statement
 from transforms.expressions.fact_values import parse_fact_value
 from transforms.facts.measures import FACT_TYPES
 from transforms.reminders.models import StandingReminder
@@ -114,8 +114,8 @@ def decide_outcomes(
     for number, row in enumerate(rows):
         who, as_of = _person(row, number), dt.date.fromisoformat(row.get("as_of") or str(AS_OF))
         statement = eligibility(engine, [who], services, as_of)
-        step = Statement("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
-        run_statement(engine, step, {"month": as_of.replace(day=1), "as_of": as_of})
+        days = {"month": as_of.replace(day=1), "as_of": as_of}
+        engine.create_table(Statement("decided", statement, ("scored",)), days)
         found = engine.fetch_dicts(f"SELECT {', '.join(OUTCOMES)} FROM decided")
         engine.execute("DROP TABLE temp.scored")
         yield (

@@ -19,12 +19,10 @@ from expectations.reference_tables import Reference, load_reference
 from expectations.source_loader import collect_facts, load_sources
 from tests.parity.reference.national_id import compute_check_character
 from tests.parity.reference.services import ScoredResident
-from transforms.engine.parquet import PARQUET
+from transforms.engine.reference_tables import load_reference_tables
 from transforms.engine.session import EngineSettings, open_engine
-from transforms.engine.sql import sql_literal
-from transforms.engine.statements import Statement, run_statement
+from transforms.engine.statements import Statement
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
-from transforms.facts.build import load_reference_tables
 from transforms.facts.measures import FACT_TYPES
 from transforms.points.load import load_tables
 from transforms.reminders.build import (
@@ -170,10 +168,8 @@ class Town:
         with open_engine(EngineSettings(memory="500MB"), self.folder / "spill") as engine:
             load_reference_tables(engine, self.reference)
             statement = eligibility(engine, residents, self.services, month.last_day)
-            copy = Statement(
-                "eligibility", f"COPY ({statement}) TO {sql_literal(mine)} ({PARQUET})"
-            )
-            run_statement(engine, copy, {"month": month.first_day, "as_of": month.last_day})
+            days = {"month": month.first_day, "as_of": month.last_day}
+            engine.write(Statement("eligibility", statement, ("scored",)), mine, days)
             engine.execute("CREATE TEMP VIEW facts AS FROM scored")
             self.made = write_reminders(
                 engine,

@@ -283,6 +283,7 @@ def _time_violations(
     if column.type == "month":
         latest = (context.received + column.months_ahead).ordinal
         return [
+            ("out_of_range", f"{value} < {Month.parse(column.first_month).ordinal}"),
             ("in_future", f"{value} > {latest}"),
             ("before_birth", f"{value} < born // 10000 * 12 + born // 100 % 100 - 1"),
         ]

@@ -1,8 +1,10 @@
-"""What changed against a month before: every points column of everyone that is no longer what it was.
+"""What changed against the month before: every points column of everyone that is not what it was.
 
-Nearly everyone lives in the district where they lived. In both months' scores their rows follow each other in the same
-order, so they are compared side by side as they are read: all columns need neither be joined nor sorted, which took
-twice the work (docs/developing/decisions/0005-aligned-tables.md). Who came, left or moved stands apart: they are found by their keys alone.
+`changes_statement` says it for everyone. It runs in two parts. Nearly everyone still lives in the
+district where they lived: both months' scores hold them in the same order, so they are read
+aligned, two districts at a time, without a join or a sort of all columns. Who came, left or moved
+is found by a join of a district's keys alone, marked in a bit per row, and compared by key
+(docs/developing/decisions/0005-aligned-tables.md).
 """
 
 from __future__ import annotations
@@ -12,22 +14,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from expectations.month import Month
+from transforms.engine.aligned import zip_aligned
 from transforms.engine.session import Session, map_concurrently
 from transforms.engine.sql import enum_type, sql_literal
-from transforms.outputs import list_points_columns, read_with_row_number, write_table, zip_aligned
+from transforms.engine.statements import Statement
+from transforms.outputs import list_points_columns, read_with_row_number
 from transforms.points.columns import strip_points_suffix
 from transforms.points.models import CITY
 
 POINTS = "DECIMAL(7,2)"
+INPUTS = ("scores", "previous_scores")
+MOVED_FILE = "moved.parquet"
 Moved = tuple[str | None, str | None, int]
 
 
 @dataclass(frozen=True)
-class ChangeCounts:
-    """How many items changed, and how many people stand apart by (district before, district now): null for nowhere."""
+class ChangeResult:
+    """How many items changed; how many people moved, by district before and now (None: nowhere);
+    the statement that says it.
+    """
 
     items: int
     moved: list[Moved]
+    statement: Statement
 
 
 def write_changes(
@@ -37,79 +46,124 @@ def write_changes(
     month: Month,
     owners: Mapping[str, str],
     folder: Path,
-) -> ChangeCounts:
-    """Write month, resident_key, district, item, before, after of every item that differs between two revisions' scores.
+) -> ChangeResult:
+    """Write month, resident_key, district, item, before, after of all that differs.
 
-    A file for every district, and `apart.parquet`: someone new has null before, someone gone null after (with the
-    district they had). Each sorted like the scores, then by item. `owners`: the authority of the points columns in
-    force; a district's are null for residents of all others. Without a revision `before` nothing has changed.
+    A file for every district, and `moved.parquet` for who came, left or moved: someone new has
+    null before, someone gone null after, with the district they had. Each is sorted like the
+    scores, then by item. `now`, `before`: the revisions compared; without `before` nothing has
+    changed. `owners`: the authority of each points column in force; a district's are null for
+    residents of all others.
     """
+    values = {"month": month.first_day}
     if before is None:
-        row = f"'' AS resident_key, '' AS district, {{'item': '', 'before': CAST(0 AS {POINTS}), 'after': CAST(0 AS {POINTS})}}"
-        nothing = f"SELECT {_columns(month)} FROM (SELECT {row} AS change) WHERE false"
-        return ChangeCounts(write_table(session, nothing, folder / "apart.parquet"), [])
+        statement = changes_statement([], [])
+        scores = "(SELECT '' AS resident_key, '' AS district WHERE false)"
+        empty = dict.fromkeys(INPUTS, scores)
+        rows = session.write(statement, folder / MOVED_FILE, values, empty)
+        return ChangeResult(rows, [], statement)
     sides = (read_with_row_number(now, "scores"), read_with_row_number(before, "scores"))
-    known = [list_points_columns(session, side) for side in sides]
-    items = sorted({strip_points_suffix(column) for side in known for column in side})
+    columns = [list_points_columns(session, side) for side in sides]
+    items = sorted({strip_points_suffix(column) for side in columns for column in side})
     session.execute(f"DROP TYPE IF EXISTS item; CREATE TYPE item AS {enum_type(items)}")
-    comparison = _Comparison(sides, known, month)
-    columns = "resident_key VARCHAR, district VARCHAR, place_0 BIGINT, place_1 BIGINT"
-    session.execute(f"CREATE OR REPLACE TABLE apart ({columns})")
+    comparison = _Comparison(sides, columns)
+    session.execute(f"CREATE OR REPLACE TABLE moved_residents ({_MOVED_COLUMNS})")
 
     def write(own: Session, district: str) -> int:
-        own.execute(f"INSERT INTO apart {comparison.leaving_and_coming(district)}")
-        _set_moved_bits(own, sides, f"(FROM apart WHERE district = {sql_literal(district)})")
+        own.execute(f"INSERT INTO moved_residents {comparison.moved_sql(district)}")
+        moved = f"(FROM moved_residents WHERE district = {sql_literal(district)})"
+        _set_moved_bits(own, sides, moved)
         others = {column for column, owner in owners.items() if owner not in (CITY, district)}
-        return write_table(own, comparison.beside(district, others), folder / f"{district}.parquet")
+        statement = Statement("changes", comparison.stayed_sql(district, others), form="file")
+        return own.write(statement, folder / f"{district}.parquet", values)
 
     districts = " UNION ".join(f"SELECT district FROM {side}" for side in sides)
-    listed = session.execute(f"{districts} ORDER BY district").fetchall()
+    listed = session.fetch_rows(f"{districts} ORDER BY district")
     counts = map_concurrently(session, [district for (district,) in listed], write)
-    _set_moved_bits(session, sides, "apart")
-    counts.append(write_table(session, comparison.apart(), folder / "apart.parquet"))
-    return ChangeCounts(sum(counts), _moved(session))
+    _set_moved_bits(session, sides, "moved_residents")
+    statement = changes_statement(*columns)
+    moved = {name: f"({comparison.is_moved_sql(i)})" for i, name in enumerate(INPUTS)}
+    counts.append(session.write(statement, folder / MOVED_FILE, values, moved))
+    return ChangeResult(sum(counts), _count_moved(session), statement)
 
 
-def _moved(session: Session) -> list[Moved]:
-    """Those who stand apart, counted by where they are from and where they are now."""
-    now, before = (f"(FROM apart WHERE place_{number} IS NOT NULL)" for number in (0, 1))
+def changes_statement(now: Sequence[str], before: Sequence[str]) -> Statement:
+    """Return the query of all changes between `scores` and `previous_scores`.
+
+    `now`, `before`: the points columns that each has.
+    """
+    sql = f"""WITH changed AS (
+    SELECT coalesce(a.resident_key, b.resident_key) AS resident_key,
+        coalesce(a.district, b.district) AS district,
+        {_changes_sql(now, before, "VARCHAR")}
+    FROM scores AS a FULL JOIN previous_scores AS b ON a.resident_key = b.resident_key
+)
+{_SELECT}
+FROM changed ORDER BY district, resident_key, item"""
+    return Statement("changes", sql, INPUTS, "file")
+
+
+_MOVED_COLUMNS = "resident_key VARCHAR, district VARCHAR, place_0 BIGINT, place_1 BIGINT"
+_SELECT = """SELECT CAST($month AS DATE) AS month, resident_key, district,
+    CAST(change.item AS VARCHAR) AS item, change.before AS before, change.after AS after"""
+
+
+def _changes_sql(
+    now: Sequence[str], before: Sequence[str], item_type: str, others: Sequence[str] = ()
+) -> str:
+    """What differs between a row of `a` (now) and one of `b` (before), by the names of the items."""
+    changes = ", ".join(_items_sql(now, before, item_type, set(others)))
+    entry = f"STRUCT(item {item_type}, before {POINTS}, after {POINTS})"
+    listed = f"CAST([{changes}] AS {entry}[])"
+    return f"unnest(list_filter({listed}, lambda change: change IS NOT NULL)) AS change"
+
+
+def _items_sql(
+    now: Sequence[str], before: Sequence[str], item_type: str, others: set[str]
+) -> Iterator[str]:
+    for column in sorted({*now, *before} - others, key=strip_points_suffix):
+        after = f"a.{column}" if column in now else f"CAST(NULL AS {POINTS})"
+        then = f"b.{column}" if column in before else f"CAST(NULL AS {POINTS})"
+        item = f"CAST({sql_literal(strip_points_suffix(column))} AS {item_type})"
+        change = f"{{'item': {item}, 'before': {then}, 'after': {after}}}"
+        yield f"CASE WHEN {after} IS DISTINCT FROM {then} THEN {change} END"
+
+
+def _count_moved(session: Session) -> list[Moved]:
+    """Count who moved by where they are from and where they are now."""
+    now, before = (f"(FROM moved_residents WHERE place_{i} IS NOT NULL)" for i in (0, 1))
     pairs = f"{before} AS b FULL JOIN {now} AS a ON a.resident_key = b.resident_key"
-    return session.execute(f"""
-        SELECT b.district AS old, a.district AS new, count(*) FROM {pairs} GROUP BY ALL ORDER BY ALL""").fetchall()
+    return session.fetch_rows(f"""
+        SELECT b.district AS before, a.district AS now, count(*)
+        FROM {pairs} GROUP BY ALL ORDER BY ALL""")
 
 
-def _set_moved_bits(session: Session, sides: Sequence[str], apart: str) -> None:
-    """The variables `apart_0` and `apart_1`: a bit for every row of a side, set for those that stand apart."""
-    for number, side in enumerate(sides):
-        ((rows,),) = session.execute(f"SELECT count(*) FROM {side}").fetchall()
-        bits = f"bitstring_agg(place_{number}, 0, {rows})"
-        session.execute(f"SET VARIABLE apart_{number} = (SELECT {bits} FROM {apart})")
+def _set_moved_bits(session: Session, sides: Sequence[str], moved: str) -> None:
+    """Set the session's variables `moved_0` and `moved_1`: per side a bit for every row."""
+    for i, side in enumerate(sides):
+        rows = session.scalar(f"SELECT count(*) FROM {side}")
+        bits = f"bitstring_agg(place_{i}, 0, {rows})"
+        session.execute(f"SET VARIABLE moved_{i} = (SELECT {bits} FROM {moved})")
 
 
-def _is_moved(number: int) -> str:
-    """Whether a row of a side stands apart. A bit, for a join would lose the order of the rows."""
-    return (
-        f"coalesce(get_bit(getvariable('apart_{number}'), CAST(file_row_number AS INTEGER)), 0) = 1"
-    )
-
-
-def _columns(month: Month) -> str:
-    changed = "CAST(change.item AS VARCHAR) AS item, change.before AS before, change.after AS after"
-    return f"DATE '{month.first_day}' AS month, resident_key, district, {changed}"
+def _is_moved(i: int) -> str:
+    """The condition that a row of a side has moved: a bit, for a join would lose the rows' order."""
+    place = "CAST(file_row_number AS INTEGER)"
+    return f"coalesce(get_bit(getvariable('moved_{i}'), {place}), 0) = 1"
 
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Two months' scores (now, before), and the points columns that each has; their items are those of the type `item`."""
+    """Two months' scores (now, before), and the points columns of each; items are of type `item`."""
 
     sides: Sequence[str]
-    known: Sequence[Sequence[str]]
-    month: Month
+    columns: Sequence[Sequence[str]]
 
-    def leaving_and_coming(self, district: str) -> str:
-        """The rows of `apart` of a district: who is there in one of the months only, with the place of their row."""
+    def moved_sql(self, district: str) -> str:
+        """Return who is in a district in one of the months only, with the place of their row."""
         a, b = (
-            f"(SELECT resident_key, file_row_number AS place FROM {side} WHERE district = {sql_literal(district)})"
+            "(SELECT resident_key, file_row_number AS place"
+            f" FROM {side} WHERE district = {sql_literal(district)})"
             for side in self.sides
         )
         return f"""
@@ -117,39 +171,18 @@ SELECT coalesce(a.resident_key, b.resident_key), {sql_literal(district)}, a.plac
 FROM {a} AS a FULL JOIN {b} AS b ON a.resident_key = b.resident_key
 WHERE a.place IS NULL OR b.place IS NULL"""
 
-    def beside(self, district: str, others: set[str]) -> str:
-        """The changes of those who have stayed in a district, but for the columns of others."""
+    def is_moved_sql(self, i: int) -> str:
+        """Return a side's rows of who moved."""
+        return f"FROM {self.sides[i]} WHERE {_is_moved(i)}"
+
+    def stayed_sql(self, district: str, others: set[str]) -> str:
+        """Return the changes of who stayed in a district, without the columns of other ones."""
         a, b = (
-            f"(FROM {side} WHERE district = {sql_literal(district)} AND NOT {_is_moved(number)})"
-            for number, side in enumerate(self.sides)
+            f"(FROM {side} WHERE district = {sql_literal(district)} AND NOT {_is_moved(i)})"
+            for i, side in enumerate(self.sides)
         )
-        # the one text that stays a number as it is written: where there is no other, nothing depends on threads
+        # an ENUM of one value: its dictionary cannot depend on which thread came first
         here = f"CAST({sql_literal(district)} AS {enum_type([district])}) AS district"
-        pairs = zip_aligned(a, b, [here, self._changed(others)])
-        return f"SELECT {_columns(self.month)}\nFROM (\n{pairs}\n)"
-
-    def apart(self) -> str:
-        """The changes of all others."""
-        a, b = (
-            f"(FROM {side} WHERE {_is_moved(number)})" for number, side in enumerate(self.sides)
-        )
-        return f"""
-WITH changed AS (
-    SELECT coalesce(a.resident_key, b.resident_key) AS resident_key, coalesce(a.district, b.district) AS district,
-        {self._changed(set())}
-    FROM {a} AS a FULL JOIN {b} AS b ON a.resident_key = b.resident_key
-)
-SELECT {_columns(self.month)}
-FROM changed ORDER BY district, resident_key, item"""
-
-    def _changed(self, others: set[str]) -> str:
-        """What differs between a row of `a` (now) and one of `b` (before), item by item in the order of their names."""
-        return f"unnest(list_filter([{', '.join(self._items(others))}], lambda change: change IS NOT NULL)) AS change"
-
-    def _items(self, others: set[str]) -> Iterator[str]:
-        now, then = self.known
-        for column in sorted({*now, *then} - others, key=strip_points_suffix):
-            after = f"a.{column}" if column in now else f"CAST(NULL AS {POINTS})"
-            before = f"b.{column}" if column in then else f"CAST(NULL AS {POINTS})"
-            change = f"{{'item': CAST({sql_literal(strip_points_suffix(column))} AS item), 'before': {before}, 'after': {after}}}"
-            yield f"CASE WHEN {after} IS DISTINCT FROM {before} THEN {change} END"
+        now, before = self.columns
+        changes = _changes_sql(now, before, "item", sorted(others))
+        return f"{_SELECT}\nFROM (\n{zip_aligned(a, b, [here, changes])}\n)"

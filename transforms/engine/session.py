@@ -1,10 +1,14 @@
-"""The one place that opens DuckDB: a session runs statements, and no other module knows its API."""
+"""The one place that opens DuckDB: a session runs statements, and no other module knows its API.
+
+A second engine is another class with these methods
+(docs/developing/decisions/README.md; the statements themselves are portable).
+"""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,15 +17,23 @@ from typing import Any, Protocol, TypeVar
 
 import duckdb
 
+from expectations.errors import attach_statement
+from transforms.engine.parquet import PARQUET, copy_sql, nullable_sql
 from transforms.engine.sql import sql_literal
+from transforms.engine.statements import Statement
 
 # What a statement can raise, under names that do not tell the engine.
 EngineError = duckdb.Error
 NumberError = (duckdb.ConversionException, duckdb.OutOfRangeException)  # too large, no number
 FileAccessError = duckdb.PermissionException
 
+Params = Mapping[str, Any] | None
+Inputs = Mapping[str, str] | None
 T = TypeVar("T")
 R = TypeVar("R")
+
+_RELATIONS = """
+SELECT table_name FROM duckdb_tables() UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"""
 
 
 @dataclass(frozen=True)
@@ -46,13 +58,93 @@ class Result(Protocol):
 
 
 class Session:
-    """A session with the engine, with the temporary tables and views made in it."""
+    """A session with the engine: runs statements, and holds the relations made of them.
+
+    A statement's `inputs` are relations made in this session before, or given to the call as
+    `inputs`: name -> relation as SQL (`read_parquet(...)`, `(SELECT ...)`), known during that call
+    only. A statement that names an input which is not there is not run.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
+    def create_table(
+        self, statement: Statement, params: Params = None, inputs: Inputs = None
+    ) -> None:
+        """Make a table of a statement's rows, under its name."""
+        self._run(statement, _create("TABLE", statement), params, inputs)
+
+    def create_view(self, statement: Statement) -> None:
+        """Make a view of a statement, under its name; it can have no parameters."""
+        self._run(statement, _create("VIEW", statement))
+
+    def create(self, statement: Statement, params: Params = None) -> None:
+        """Make what a statement says that it is: a table or a view."""
+        if statement.form == "view":
+            self.create_view(statement)
+        else:
+            self.create_table(statement, params)
+
+    def drop(self, *tables: str) -> None:
+        """Drop tables, where they are."""
+        for table in tables:
+            self.execute(f"DROP TABLE IF EXISTS {table}")
+
+    def fetch(
+        self, statement: Statement, params: Params = None, inputs: Inputs = None
+    ) -> list[Any]:
+        """Return the rows of a statement that has few."""
+        return self._run(statement, statement.sql, params, inputs)
+
+    def write(
+        self,
+        statement: Statement,
+        target: Path,
+        params: Params = None,
+        inputs: Inputs = None,
+        *,
+        options: str = PARQUET,
+        plain_columns: bool = False,
+    ) -> int:
+        """Write the rows of a statement to a Parquet file, in its order; return how many.
+
+        `plain_columns`: it computes nothing, and its columns are written as nullable, whatever
+        their statistics say (`nullable_sql`).
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        query = nullable_sql(statement.sql) if plain_columns else statement.sql
+        rows = self._run(statement, copy_sql(query, target, options), params, inputs)
+        return int(rows[0][0])
+
+    def _run(
+        self, statement: Statement, sql: str, params: Params = None, inputs: Inputs = None
+    ) -> list[Any]:
+        given = inputs or {}
+        with attach_statement(statement.name):
+            self._require(statement, given)
+            for name, relation in given.items():
+                self.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {relation}")
+            try:
+                used = {
+                    name: value
+                    for name, value in (params or {}).items()
+                    if name in statement.params
+                }
+                return self.fetch_rows(sql, used or None)
+            finally:
+                for name in given:
+                    self.execute(f"DROP VIEW {name}")
+
+    def _require(self, statement: Statement, given: Iterable[str]) -> None:
+        """Raise LookupError if an input is neither given nor a relation of this session."""
+        missing = set(statement.inputs) - set(given)
+        if missing:
+            missing -= {name for (name,) in self.fetch_rows(_RELATIONS)}
+        if missing:
+            raise LookupError(f"{statement.name} reads what is not there: {sorted(missing)}")
+
     def execute(self, query: str, params: object = None) -> Result:
-        """Run one statement. `params`: values by name (mapping) or place (sequence)."""
+        """Run one command as it is. `params`: values by name (mapping) or place (sequence)."""
         return self._connection.execute(query, params)
 
     def fetch_rows(self, query: str, params: object = None) -> list[Any]:
@@ -121,6 +213,10 @@ class Session:
             yield
         finally:
             self.execute("RESET disabled_optimizers")
+
+
+def _create(kind: str, statement: Statement) -> str:
+    return f"CREATE OR REPLACE TEMP {kind} {statement.name} AS\n{statement.sql}"
 
 
 @contextmanager

@@ -1,4 +1,9 @@
-"""Small pieces of SQL text: literals and types."""
+"""Small pieces of SQL text: literals, types, and what engines would otherwise say differently.
+
+Statements are written in DuckDB's dialect, as far as it can be carried to another engine without a
+change of value: DuckDB's `date_diff('month')` counts boundaries where others count full months,
+and the order inside `list(x ORDER BY k)` gets lost. The functions here say it portably.
+"""
 
 from __future__ import annotations
 
@@ -19,3 +24,21 @@ def enum_type(texts: Iterable[str]) -> str:
     its threads took turns.
     """
     return f"ENUM({', '.join(map(sql_literal, texts)) or sql_literal('')})"  # never without a value
+
+
+def months_between_sql(earlier: str, later: str) -> str:
+    """Return how many calendar months one date's month is before another's."""
+    first, last = (f"year({date}) * 12 + month({date})" for date in (earlier, later))
+    return f"(({last}) - ({first}))"
+
+
+def sorted_list_sql(entry: str, where: str = "") -> str:
+    """Return the aggregate of entries (structs) as a list, sorted by their fields in order."""
+    only = f" FILTER (WHERE {where})" if where else ""
+    return f"list_sort(list({entry}){only})"
+
+
+def matches_sql(text: str, pattern: str) -> str:
+    """Return the condition that a pattern matches the whole of a text."""
+    whole = sql_literal(rf"\A(?:{pattern})\z")  # `$` would let a last line feed through
+    return f"regexp_matches({text}, {whole})"

@@ -1,39 +1,31 @@
-"""Run the fact statements of a month, one named step after the other."""
+"""Compute the facts of a month: run the statements of its sources, and write the fact table."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from expectations.month import Month
-from expectations.reference_tables import TABLES, Reference
+from expectations.reference_tables import Reference
 from expectations.source_loader import collect_facts, find_spine
 from expectations.source_model import Source
 from transforms.clean.types import SQL_TYPES
-from transforms.engine.parquet import PARQUET, read_deliveries, read_folder_sql, read_parquet_sql
-from transforms.engine.partitioning import plan_district_batches, spill_by_district
+from transforms.engine.parquet import empty_relation_sql, read_deliveries, read_folder_sql
+from transforms.engine.partitioning import Partitioning, run_partitioned, spill_by_district
+from transforms.engine.reference_tables import load_reference_tables
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
-from transforms.engine.statements import (
-    Statement,
-    create_table_statement,
-    partition_count,
-    run_partitioned,
-    run_statement,
-)
+from transforms.engine.statements import Statement
 from transforms.facts.corrections import (
     CorrectionResult,
+    applicable_corrections_statement,
     correction_statements,
     current_corrections_statement,
-    match_targets,
+    read_correction_result,
 )
-from transforms.facts.measures import equals_sql
 from transforms.facts.month_bitmaps import (
     empty_state,
     is_append_only,
@@ -41,13 +33,67 @@ from transforms.facts.month_bitmaps import (
     months_statement,
     state_statements,
 )
-from transforms.facts.sql import counted_rows_statement, residents_statement, source_statements
+from transforms.facts.pseudonyms import hmac_params
+from transforms.facts.quotas import list_row_columns, write_over_quota
+from transforms.facts.sql import (
+    counted_rows_statement,
+    facts_statement,
+    latest_row_statements,
+    residents_statement,
+    source_statements,
+)
 from transforms.facts.write import write_fact_table
+
+
+@dataclass(frozen=True)
+class FactInputs:
+    """What facts are computed from.
+
+    `clean_folders`: per source the folders of the clean deliveries that count for the month.
+    `correction_targets`: the indicators that a correction may replace. `previous_state`: per
+    source the folder of last month's incremental state, from the same deliveries up to that
+    month; the result does not depend on it.
+    """
+
+    sources: Mapping[str, Source]
+    clean_folders: Mapping[str, Sequence[Path]]
+    reference: Reference
+    correction_targets: Collection[str]
+    previous_state: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FactTargets:
+    """Folders to write to.
+
+    `table`: the fact table, a file for each district batch. `over_quota`: `<source>.parquet`, rows
+    that a quota left out. `state`: the month's incremental state, `<source>/<table>/`.
+    """
+
+    table: Path
+    over_quota: Path
+    state: Path
+
+
+@dataclass(frozen=True)
+class MonthParams:
+    """The month scored, and the root's key."""
+
+    month: Month
+    key: bytes
+
+    def to_values(self) -> dict[str, Any]:
+        """Return the parameters of the fact statements by name."""
+        month = self.month
+        days = {"month": month.ordinal, "first_day": month.first_day, "as_of": month.last_day}
+        return {**days, **hmac_params(self.key)}
 
 
 @dataclass
 class MonthFacts:
-    """What the fact statements made: how many residents, what was corrected, rows of unknown people, the SQL."""
+    """What was computed: residents, what corrections replace, rows of people who are no residents
+    and rows over quota by source, and the statements in their order.
+    """
 
     residents: int
     corrected: CorrectionResult
@@ -56,268 +102,176 @@ class MonthFacts:
     statements: list[Statement] = field(default_factory=list)
 
 
-def load_reference_tables(session: Session, reference: Reference) -> None:
-    """Every reference table as a table of its own name."""
-    for name, (_, columns) in TABLES.items():
-        values = (
-            zip(*reference.rows[name], strict=True)
-            if reference.rows[name]
-            else ([] for _ in columns)
-        )
-        rows = pa.table(dict(zip(columns, map(list, values), strict=True)))
-        typed = ", ".join(
-            f"CAST({column} AS {kind}) AS {column}" for column, (_, kind) in columns.items()
-        )
-        session.register("reference_rows", rows)
-        session.execute(
-            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {typed} FROM reference_rows"
-        )
-        session.unregister("reference_rows")
-
-
-def hmac_params(key: bytes) -> dict[str, bytes]:
-    """The two padded keys of HMAC-SHA256 (RFC 2104), as the statement of the residents takes them."""
-    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
-    return {"outer": bytes(b ^ 0x5C for b in block), "inner": bytes(b ^ 0x36 for b in block)}
-
-
 def build_facts(
     session: Session,
-    sources: Mapping[str, Source],
-    served: Mapping[str, Sequence[Path]],
-    reference: Reference,
-    indicators: Collection[str],
-    month: Month,
-    key: bytes,
-    target: Path,
-    over_quota: Path,
+    inputs: FactInputs,
+    params: MonthParams,
+    targets: FactTargets,
+    partitioning: Partitioning | None = None,
     report_progress: Callable[[str], None] = lambda name: None,
-    *,
-    onward: Path,
-    before: Mapping[str, Path] | None = None,
-    identities: Path | None = None,
 ) -> MonthFacts:
-    """Write the fact table (one row per resident, sorted by district and resident_key) from the clean folders served.
+    """Write the fact table of a month: one row per resident, by district and resident_key.
 
-    To the new folder `target`: a file for each stretch, in the order of their names. `served`: per source the folders of
-    the clean deliveries that count for the month. `indicators`: what a correction may replace. Rows that a quota left out
-    go to `over_quota/<source>.parquet`. What the next month can take up goes to the new folders `onward/<source>`.
-    `before`: per source that folder of the month before, from the same deliveries up to that month. `identities`: of
-    residents that were scored before with this key. The result depends on neither.
+    Also rows over quota and the month's incremental state. Raises JifenError 12 if numbers are too
+    large to compute with.
     """
-    values: dict[str, Any] = {
-        "as_of": month.last_day, "month": month.ordinal, "first_day": month.first_day, **hmac_params(key)
-    }  # fmt: skip
-    load_reference_tables(session, reference)
-    statements: list[Statement] = []
-
-    def run(step: Statement) -> None:
-        run_statement(session, step, values)
-        statements.append(step)
-
-    for source in sources.values():
-        _create_source_view(session, source, served.get(source.source, ()))
-        for step in [*latest_row_statements(source), counted_rows_statement(source)]:
-            run(step)
-    run(residents_statement(find_spine(sources), reference.districts))
-    people = dict(
-        session.execute("SELECT district, count(*) FROM residents GROUP BY district").fetchall()
+    return _Build(session, inputs, params, targets, partitioning or Partitioning()).run(
+        report_progress
     )
-    apart, by_district = plan_district_batches(people), target / "by_district"
-    by_district.mkdir(parents=True)
 
-    def keep(known: Statement) -> None:
-        if len(apart) == 1:
-            run(create_table_statement(known))
-        else:
-            rows = f"SELECT known.*, district FROM (\n{known.sql}\n) AS known JOIN residents USING (person)"
-            spill_by_district(session, Statement(known.name, rows), values, by_district)
-            statements.append(create_table_statement(known))
 
-    for (
-        name,
-        source,
-    ) in sources.items():  # these before all others: the largest by far, while memory is free
-        if list_month_facts(source):
-            report_progress(f"{source.title}：月份")
-            handed = (before or {}).get(name) if is_append_only(source) else None
-            statements += _update_state(session, source, handed, month, onward / name)
-            keep(months_statement(source))
-    for source in sources.values():
-        report_progress(source.title)
-        for step in source_statements(source):
-            keep(step)
-    corrected = _correct(session, sources, indicators, run)
-    unmatched, left_out = (
-        _unmatched(session, sources),
-        _write_over_quota(session, sources, over_quota),
-    )
-    _view_known_pseudonyms(session, identities)
-    _drop_intermediate_tables(session, sources)
-    statements.append(
+class _Build:
+    """One run of the fact statements; `statements` are those that ran, as they are published."""
+
+    def __init__(
+        self,
+        session: Session,
+        inputs: FactInputs,
+        params: MonthParams,
+        targets: FactTargets,
+        partitioning: Partitioning,
+    ) -> None:
+        self.session, self.inputs, self.targets = session, inputs, targets
+        self.month, self.values = params.month, params.to_values()
+        self.partitioning = partitioning
+        self.sources = inputs.sources
+        self.statements: list[Statement] = []
+        self.spilled = targets.table / "by_district"
+
+    def run(self, report_progress: Callable[[str], None]) -> MonthFacts:
+        """Run everything, and write what is to be written."""
+        load_reference_tables(self.session, self.inputs.reference)
+        for source in self.sources.values():
+            self.session.create_view(clean_rows_statement(source, self._folders(source)))
+            self._create(*latest_row_statements(source), counted_rows_statement(source))
+        self._create(residents_statement(find_spine(self.sources)))
+        counted = "SELECT district, count(*) FROM residents GROUP BY district"
+        people = dict(self.session.fetch_rows(counted))
+        batches = self.partitioning.plan_district_batches(people)
+        # those with month facts first: the largest by far, while memory is free
+        for source in self.sources.values():
+            if list_month_facts(source):
+                report_progress(f"{source.title}：月份")
+                self._update_state(source)
+                self._keep(months_statement(source, self.month), batches)
+        for source in self.sources.values():
+            report_progress(source.title)
+            for statement in source_statements(source):
+                self._keep(statement, batches)
+        corrected = self._apply_corrections()
+        unmatched = count_unmatched(self.session, self.sources)
+        over_quota = write_over_quota(self.session, self.sources, self.targets.over_quota)
+        quotas = [f"latest_{name}" for name, source in self.sources.items() if source.quota]
+        self.session.drop("residents", *quotas)  # the fact table wants all the memory there is
         write_fact_table(
-            session, sources, reference, corrected, apart, values, target, report_progress
+            self.session,
+            self.sources,
+            corrected.facts,
+            batches,
+            self.values,
+            self.targets.table,
+            reference=self.inputs.reference,
+            report_progress=report_progress,
         )
-    )
-    shutil.rmtree(by_district)
-    return MonthFacts(sum(people.values()), corrected, unmatched, left_out, statements)
+        shutil.rmtree(self.spilled, ignore_errors=True)
+        self.statements.append(facts_statement(self.sources, corrected.facts))
+        total = sum(people.values())
+        return MonthFacts(total, corrected, unmatched, over_quota, self.statements)
 
+    def _folders(self, source: Source) -> Sequence[Path]:
+        return self.inputs.clean_folders.get(source.source, ())
 
-def _correct(
-    session: Session,
-    sources: Mapping[str, Source],
-    indicators: Collection[str],
-    run: Callable[[Statement], None],
-) -> CorrectionResult:
-    """Make the tables of the corrections that hold; what they replace."""
-    facts = collect_facts(sources)
-    run(
-        current_corrections_statement(
-            next((source for source in sources.values() if source.corrects), None)
-        )
-    )
-    corrected = match_targets(session, facts, indicators)
-    for step in correction_statements(corrected, facts):
-        run(step)
-    return corrected
+    def _create(self, *statements: Statement) -> None:
+        for statement in statements:
+            self.session.create(statement, self.values)
+            self.statements.append(statement)
 
+    def _keep(self, statement: Statement, batches: Sequence[Sequence[str]]) -> None:
+        """Keep what is known of people as a table, or by district on disk if there are batches."""
+        if len(batches) == 1:
+            self.session.create_table(statement, self.values)
+        else:
+            known = f"SELECT known.*, district FROM (\n{statement.sql}\n) AS known"
+            sql = f"{known} JOIN residents USING (person)"
+            rows = Statement(statement.name, sql, (*statement.inputs, "residents"))
+            spill_by_district(self.session, rows, self.values, self.spilled)
+        self.statements.append(statement)
 
-def _drop_intermediate_tables(session: Session, sources: Mapping[str, Source]) -> None:
-    """Drop what the fact table does not read: it wants all the memory that there is."""
-    for table in [
-        "residents",
-        *(f"last_{name}" for name, source in sources.items() if source.quota),
-    ]:
-        session.execute(f"DROP TABLE {table}")
-
-
-def _create_source_view(session: Session, source: Source, folders: Sequence[Path]) -> None:
-    """`clean_<source>`: the rows served, with the month they were received in (`received`, text)."""
-    if folders:
-        rows = f"FROM {read_deliveries(folders)}"
-    else:
-        columns = ", ".join(
-            f"CAST(NULL AS {SQL_TYPES[column.type]}) AS {name}"
-            for name, column in source.columns.items()
-        )
-        rows = f"SELECT {columns}, 0 AS part, 0 AS record, '' AS received WHERE false"
-    session.execute(f"CREATE OR REPLACE TEMP VIEW clean_{source.source} AS {rows}")
-
-
-def _view_known_pseudonyms(session: Session, identities: Path | None) -> None:
-    """`known` (person, resident_key, district): the pseudonyms in a file of identities; without one nobody's."""
-    person, key = (
-        "CAST(left(resident_id, 17) AS BIGINT) AS person",
-        "CAST(unhex(resident_key) AS UUID) AS resident_key",
-    )
-    rows = (
-        read_parquet_sql(identities)
-        if identities
-        else "(SELECT '' AS resident_id, '' AS resident_key, '' AS district) WHERE false"
-    )
-    session.execute(
-        f"CREATE OR REPLACE TEMP VIEW known AS SELECT {person}, {key}, district FROM {rows}"
-    )
-
-
-def _update_state(
-    session: Session,
-    source: Source,
-    before: Path | None,
-    month: Month,
-    folder: Path,
-) -> list[Statement]:
-    """Make the tables that the next month takes up, `folder/<table>/*.parquet`, and views on them; their queries.
-
-    They are made of what was handed on to this month and the rows received since.
-    """
-    for table, nothing in empty_state(source).items():
-        query = f"FROM {read_folder_sql(before / table)}" if before else nothing
-        session.execute(f"CREATE OR REPLACE TEMP VIEW {table}_before AS {query}")
-    name, since = source.source, str(month - 1) if before else ""
-    rows = int(session.scalar(f"SELECT count(*) FROM rows_{name} WHERE received > ?", [since]))
-    people = int(session.scalar(f"SELECT count(*) FROM words_{name}_before"))
-    values = {"month": month.ordinal, "handed_on": since}
-    steps = state_statements(source)
-    for step in steps:
-        made = run_partitioned(
-            session, step, values, folder / step.name, partition_count(rows, people)
-        )
-        session.execute(f"CREATE OR REPLACE TEMP VIEW {step.name} AS FROM {made}")
-    return steps
-
-
-def latest_row_statements(source: Source) -> list[Statement]:
-    """`last_<source>`: of a key received in several months the last row; with `within_quota` where there is a quota."""
-    name, rows, steps = source.source, f"clean_{source.source}", []
-    if source.delivery == "increment" and source.key:
-        key = ", ".join(source.key)
-        steps.append(
-            Statement(
-                f"overtaken_{name}",
-                f"""
-CREATE OR REPLACE TEMP TABLE overtaken_{name} AS
-WITH several AS (SELECT {key} FROM {rows} GROUP BY ALL HAVING count(*) > 1)
-SELECT {key}, received FROM {rows} SEMI JOIN several USING ({key})
-QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY received DESC) > 1""",
+    def _update_state(self, source: Source) -> None:
+        """Write the source's incremental state, from last month's and the rows received since."""
+        name, folder = source.source, self.targets.state / source.source
+        previous = self.inputs.previous_state.get(name) if is_append_only(source) else None
+        tables = empty_state(source, self.month)
+        for table, columns in tables.items():
+            self.session.create_view(_previous_state_statement(table, columns, previous))
+        since = str(self.month - 1) if previous else ""
+        new = f"SELECT count(*) FROM counted_{name} WHERE received > $since"
+        rows = int(self.session.scalar(new, {"since": since}))
+        people = f"SELECT count(*) FROM previous_month_bitmaps_{name}"
+        count = self.partitioning.count_partitions(rows, int(self.session.scalar(people)))
+        values = {**self.values, "state_month": since}
+        for statement in state_statements(source, self.month):
+            # a person's postings are in one partition; months disputed are few, and not cut
+            cut = count if statement.name.startswith("month_bitmaps_") else 1
+            made = run_partitioned(
+                self.session, statement, values, folder / statement.name, cut, statement.inputs
             )
+            self.session.create_view(Statement(statement.name, f"FROM {made}", form="view"))
+            self.statements.append(statement)
+
+    def _apply_corrections(self) -> CorrectionResult:
+        """Make the tables of the corrections that apply; return what they replace."""
+        facts = collect_facts(self.sources)
+        corrections = next((one for one in self.sources.values() if one.corrects), None)
+        self._create(
+            current_corrections_statement(corrections),
+            applicable_corrections_statement(facts, self.inputs.correction_targets),
         )
-        rows = f"{rows} ANTI JOIN overtaken_{name} USING ({key}, received)"
-    # What is within a quota takes a sort, and is asked for more than once.
-    kind, statement = (
-        ("TABLE", _within_quota(source, rows))
-        if source.quota
-        else ("VIEW", f"SELECT * FROM {rows}")
-    )
-    steps.append(
-        Statement(f"last_{name}", f"CREATE OR REPLACE TEMP {kind} last_{name} AS\n{statement}")
-    )
-    return steps
+        corrected = read_correction_result(self.session)
+        self._create(*correction_statements(corrected, facts))
+        return corrected
 
 
-def _within_quota(source: Source, rows: str) -> str:
-    """`within_quota`: the grantor's running sum of the year, this row included, is within its quota (no quota row: 0)."""
-    assert source.quota
-    quota = source.quota
-    counted = f"{equals_sql(source.standing)} AND NOT ({equals_sql(quota.unless)})"
-    return f"""WITH summed AS (
-    SELECT *, sum(CASE WHEN {counted} THEN {quota.of} ELSE 0 END) OVER (
-        PARTITION BY {quota.per}, year({quota.date}) ORDER BY {", ".join(quota.order)} ROWS UNBOUNDED PRECEDING
-    ) AS running
-    FROM {rows}
-),
-allowed AS (SELECT {quota.per} AS allowed_to, year AS allowed_in, points AS allowed FROM {quota.table})
-SELECT summed.* EXCLUDE (running), ({equals_sql(quota.unless)}) OR running <= coalesce(allowed, 0) AS within_quota
-FROM summed LEFT JOIN allowed ON allowed_to = {quota.per} AND allowed_in = year({quota.date})"""
+def clean_rows_statement(source: Source, folders: Iterable[Path]) -> Statement:
+    """Return the query of `clean_<source>`: the rows in folders of clean deliveries.
+
+    `received`: the month in which a row was received, as text.
+    """
+    kinds = {name: SQL_TYPES[column.type] for name, column in source.columns.items()}
+    places = {"part": "INTEGER", "record": "BIGINT", "received": "VARCHAR"}
+    rows = read_deliveries(folders) if folders else empty_relation_sql({**kinds, **places})
+    columns = ", ".join(list_row_columns(source))
+    return Statement(f"clean_{source.source}", f"SELECT {columns} FROM {rows}", form="view")
 
 
-def _unmatched(session: Session, sources: Mapping[str, Source]) -> dict[str, int]:
-    """Rows about people who are not residents, by source. In one query, for which everyone is looked up at once."""
-    about = {
-        name: f"SELECT {sql_literal(name)} AS source, person, postings AS rows FROM words_{name}"
+def _previous_state_statement(
+    table: str, columns: Mapping[str, str], previous: Path | None
+) -> Statement:
+    """The state before, empty if there is none; a bitmap's newest word may be new."""
+    sql = f"FROM {empty_relation_sql(columns)}"
+    if previous:
+        sql += f" UNION ALL BY NAME FROM {read_folder_sql(previous / table)}"
+    return Statement(f"previous_{table}", sql, form="view")
+
+
+def count_unmatched(session: Session, sources: Mapping[str, Source]) -> dict[str, int]:
+    """Return how many rows are about people who are no residents, by source.
+
+    In one query, for which everyone is looked up at once.
+    """
+    rows = {
+        name: f"SELECT {sql_literal(name)} AS source, person, postings AS rows"
+        f" FROM month_bitmaps_{name}"
         if source.ledger
-        else f"SELECT {sql_literal(name)} AS source, {source.person} AS person, 1 AS rows FROM clean_{name}"
+        else f"SELECT {sql_literal(name)} AS source, {source.person} AS person, 1 AS rows"
+        f" FROM clean_{name}"
         for name, source in sources.items()
         if not source.spine
     }
-    everything = "\nUNION ALL\n".join(about.values())
-    query = f"SELECT source, sum(rows) FROM ({everything}) ANTI JOIN residents USING (person) GROUP BY source"
-    found = dict(session.execute(query).fetchall()) if about else {}
-    return {name: int(found.get(name, 0)) for name in about}
-
-
-def _write_over_quota(
-    session: Session, sources: Mapping[str, Source], folder: Path
-) -> dict[str, int]:
-    """Write the rows that a quota left out, and count them."""
-    counts = {}
-    for name, source in sources.items():
-        if source.quota:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{name}.parquet"
-            key = ", ".join(source.key)
-            rows = f"""SELECT * EXCLUDE (within_quota) FROM last_{name}
-                WHERE {equals_sql(source.standing)} AND NOT within_quota ORDER BY {key}"""
-            session.execute(f"COPY ({rows}) TO {sql_literal(path)} ({PARQUET})")
-            counts[name] = int(session.scalar(f"SELECT count(*) FROM {read_parquet_sql(path)}"))
-    return counts
+    if not rows:
+        return {}
+    everything = "\nUNION ALL\n".join(rows.values())
+    query = f"""SELECT source, sum(rows)
+FROM ({everything}) ANTI JOIN residents USING (person) GROUP BY source"""
+    found = dict(session.fetch_rows(query))
+    return {name: int(found.get(name, 0)) for name in rows}

@@ -1,4 +1,6 @@
-"""Outcomes of objections: which hold on the scoring date, and which facts and indicators they replace."""
+"""Outcomes of objections: which apply on the scoring date, and which facts and indicators they
+replace.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +9,20 @@ from dataclasses import dataclass
 
 from expectations.source_model import Fact, Source
 from transforms.engine.session import Session
-from transforms.engine.sql import sql_literal
+from transforms.engine.sql import sorted_list_sql, sql_literal
 from transforms.engine.statements import Statement
 from transforms.facts.measures import FACT_TYPES, equals_sql
 
 FACT_PREFIX = "fact:"
 LARGEST = 2**31 - 1  # an INTEGER
+_LIST = "STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12,2))[]"
 
 
 @dataclass(frozen=True)
 class CorrectionResult:
-    """What the corrections of a month replace: facts, and indicators (`education`, `330211:village_award`)."""
+    """What the corrections of a month replace: facts, and indicators (`education`,
+    `330211:village_award`); `without_target` replace nothing.
+    """
 
     facts: frozenset[str]
     indicators: frozenset[str]
@@ -25,87 +30,81 @@ class CorrectionResult:
 
 
 def current_corrections_statement(source: Source | None) -> Statement:
-    """`holding`: of the corrections that hold on the scoring date the newest per person and target."""
+    """Return `current_corrections`: of those valid on the scoring date, per person and target the
+    newest.
+    """
     if source is None or source.corrects is None:
-        columns = "CAST(NULL AS BIGINT) AS person, '' AS target, '' AS case_id, CAST(NULL AS DECIMAL(12,2)) AS value"
-        return Statement(
-            "holding", f"CREATE OR REPLACE TEMP TABLE holding AS\nSELECT {columns} WHERE false"
+        columns = (
+            "CAST(NULL AS BIGINT) AS person, '' AS target, '' AS case_id,"
+            " CAST(NULL AS DECIMAL(12,2)) AS value"
         )
-    found = source.corrects
-    key = source.key[0]
-    return Statement(
-        "holding",
-        f"""
-CREATE OR REPLACE TEMP TABLE holding AS
-SELECT {source.person} AS person, {found.target} AS target, {key} AS case_id, {found.value} AS value
-FROM last_{source.source}
-WHERE {equals_sql(found.holds)} AND {found.decided} <= $as_of AND {found.valid.begins} <= $as_of
-    AND ({found.valid.ends} IS NULL OR {found.valid.ends} >= $as_of)
-QUALIFY row_number() OVER (PARTITION BY person, target ORDER BY {found.decided} DESC, case_id DESC) = 1""",
-    )
+        return Statement("current_corrections", f"SELECT {columns} WHERE false")
+    declared, key = source.corrects, source.key[0]
+    valid = declared.valid
+    sql = f"""
+SELECT {source.person} AS person, {declared.target} AS target, {key} AS case_id,
+    {declared.value} AS value
+FROM latest_{source.source}
+WHERE {equals_sql(declared.holds)} AND {declared.decided} <= $as_of
+    AND {valid.begins} <= $as_of AND ({valid.ends} IS NULL OR {valid.ends} >= $as_of)
+QUALIFY row_number() OVER (
+    PARTITION BY person, target ORDER BY {declared.decided} DESC, case_id DESC
+) = 1"""
+    return Statement("current_corrections", sql, (f"latest_{source.source}",))
 
 
-def match_targets(
-    session: Session, facts: Mapping[str, Fact], indicators: Collection[str]
-) -> CorrectionResult:
-    """Mark in `holding` what each correction replaces; those without a target that can take the value replace nothing."""
-    counted = [
-        name
-        for name, fact in facts.items()
-        if FACT_TYPES[fact.unit] in ("INTEGER", "DECIMAL(12,2)")
-    ]
+def applicable_corrections_statement(
+    facts: Mapping[str, Fact], indicators: Collection[str]
+) -> Statement:
+    """Return `applicable_corrections`: current ones of residents whose target can take the value."""
+    counted = [n for n, f in facts.items() if FACT_TYPES[f.unit] in ("INTEGER", "DECIMAL(12,2)")]
     whole = [name for name in counted if FACT_TYPES[facts[name].unit] == "INTEGER"]
     yes_no = [name for name, fact in facts.items() if fact.unit == "yes_no"]
+    sql = f"""
+SELECT c.person, c.target, c.case_id, c.value
+FROM current_corrections AS c JOIN residents AS r ON r.person = c.person
+WHERE (c.target IN {_targets(set(counted) - set(whole))} AND c.value >= 0)
+    OR (c.target IN {_targets(whole)} AND c.value BETWEEN 0 AND {LARGEST}
+        AND c.value = floor(c.value))
+    OR (c.target IN {_targets(yes_no)} AND c.value IN (0, 1))
+    OR (c.target IN {_targets(indicators, "")} AND c.value BETWEEN 0 AND 999.99
+        AND (strpos(c.target, ':') = 0 OR split_part(c.target, ':', 1) = r.district))"""
+    return Statement("applicable_corrections", sql, ("current_corrections", "residents"))
 
-    def targets(names: Collection[str], prefix: str = FACT_PREFIX) -> str:
-        return (
-            "(" + (", ".join(sql_literal(prefix + name) for name in sorted(names)) or "NULL") + ")"
-        )
 
-    session.execute(f"""
-        CREATE OR REPLACE TEMP TABLE effective AS
-        SELECT h.* FROM holding AS h JOIN residents AS r ON r.person = h.person
-        WHERE (h.target IN {targets(set(counted) - set(whole))} AND h.value >= 0)
-            OR (h.target IN {targets(whole)} AND h.value BETWEEN 0 AND {LARGEST} AND h.value = floor(h.value))
-            OR (h.target IN {targets(yes_no)} AND h.value IN (0, 1))
-            OR (h.target IN {targets(indicators, "")} AND h.value BETWEEN 0 AND 999.99
-                AND (strpos(h.target, ':') = 0 OR split_part(h.target, ':', 1) = r.district))""")
-    found = {row[0] for row in session.execute("SELECT DISTINCT target FROM effective").fetchall()}
-    fixed = frozenset(
-        target.removeprefix(FACT_PREFIX) for target in found if target.startswith(FACT_PREFIX)
-    )
-    lost = session.scalar(
-        "SELECT count(*) FROM holding SEMI JOIN residents USING (person)"
-    ) - session.scalar("SELECT count(*) FROM effective")
+def _targets(names: Collection[str], prefix: str = FACT_PREFIX) -> str:
+    return f"({', '.join(sql_literal(prefix + name) for name in sorted(names)) or 'NULL'})"
+
+
+def read_correction_result(session: Session) -> CorrectionResult:
+    """Return what the applicable corrections replace, and how many residents' ones replace nothing."""
+    rows = session.fetch_rows("SELECT DISTINCT target FROM applicable_corrections")
+    targets = {target for (target,) in rows}
+    facts = {target for target in targets if target.startswith(FACT_PREFIX)}
+    current = "SELECT count(*) FROM current_corrections SEMI JOIN residents USING (person)"
+    applied = session.scalar("SELECT count(*) FROM applicable_corrections")
     return CorrectionResult(
-        fixed, frozenset(t for t in found if not t.startswith(FACT_PREFIX)), lost
+        frozenset(target.removeprefix(FACT_PREFIX) for target in facts),
+        frozenset(targets - facts),
+        session.scalar(current) - applied,
     )
 
 
 def correction_statements(
     corrected: CorrectionResult, facts: Mapping[str, Fact]
 ) -> list[Statement]:
-    """`held_corrections`: the list per person; `corrected_facts`: one column per corrected fact."""
-    kind = "STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12,2))[]"
-    entry = "{'target': target, 'case_id': case_id, 'value': value}"
-    steps = [
-        Statement(
-            "held_corrections",
-            f"""
-CREATE OR REPLACE TEMP TABLE held_corrections AS
-SELECT person, CAST(list({entry} ORDER BY target) AS {kind}) AS corrections
-FROM effective GROUP BY person""",
-        )
-    ]
+    """Return `correction_lists`, per person, and `corrected_facts`, one column per corrected fact."""
+    entries = sorted_list_sql("{'target': target, 'case_id': case_id, 'value': value}")
+    inputs = ("applicable_corrections",)
+    lists = f"""
+SELECT person, CAST({entries} AS {_LIST}) AS corrections
+FROM applicable_corrections GROUP BY person"""
+    statements = [Statement("correction_lists", lists, inputs)]
     if corrected.facts:
         columns = ",\n    ".join(_fact_value(name, facts[name]) for name in sorted(corrected.facts))
-        steps.append(
-            Statement(
-                "corrected_facts",
-                f"CREATE OR REPLACE TEMP TABLE corrected_facts AS\nSELECT person,\n    {columns}\nFROM effective GROUP BY person",
-            )
-        )
-    return steps
+        sql = f"SELECT person,\n    {columns}\nFROM applicable_corrections GROUP BY person"
+        statements.append(Statement("corrected_facts", sql, inputs))
+    return statements
 
 
 def _fact_value(name: str, fact: Fact) -> str:

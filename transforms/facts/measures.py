@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from expectations.source_model import COUNTED_UNITS, Fact, Source
 from transforms.clean.national_id import to_text_sql
-from transforms.engine.sql import sql_literal
+from transforms.engine.sql import months_between_sql, sorted_list_sql, sql_literal
 
 FACT_TYPES = {
     "years": "INTEGER",
@@ -43,7 +43,7 @@ def filter_sql(fact: Fact) -> str:
 
 
 def _conditions(fact: Fact) -> list[str]:
-    """The terms of `condition`."""
+    """Return the terms of `filter_sql`."""
     found = [
         f"{column} IN ({', '.join(map(sql_literal, values))})"
         for column, values in fact.where.items()
@@ -150,8 +150,11 @@ def _children(source: Source, fact: Fact) -> str:
         + " ".join(f"WHEN {where} THEN {sql_literal(level)}" for level, where in due.items())
         + " END"
     )
-    child = f"{{'child': {to_text_sql(str(fact.of))}, 'level': {level}, 'enrolment_year': CAST({_school_year()} AS INTEGER)}}"
-    return f"list({child} ORDER BY {fact.of}) FILTER (WHERE {' OR '.join(f'({where})' for where in due.values())})"
+    child = (
+        f"{{'child': {to_text_sql(str(fact.of))}, 'level': {level},"
+        f" 'enrolment_year': CAST({_school_year()} AS INTEGER)}}"
+    )
+    return sorted_list_sql(child, where=" OR ".join(f"({where})" for where in due.values()))
 
 
 def fact_sql(source: Source, fact: Fact, column: str) -> str:
@@ -176,7 +179,8 @@ def fact_sql(source: Source, fact: Fact, column: str) -> str:
         case "distinct_months" | "run_months":
             return f"coalesce({column}, 0)"
         case "last_month":
-            return f"CASE WHEN {column} IS NOT NULL THEN make_date({column} // 12, {column} % 12 + 1, 1) END"
+            day = f"make_date({column} // 12, {column} % 12 + 1, 1)"
+            return f"CASE WHEN {column} IS NOT NULL THEN {day} END"
         case _:
             default = {"yes_no": "false", **dict.fromkeys(COUNTED_UNITS - {"yuan"}, "0")}.get(
                 fact.unit
@@ -193,7 +197,7 @@ def _full(source: Source, fact: Fact, column: str) -> str:
     if source.columns[str(fact.of)].type == "id":
         passed = f"$month - ({column} // 10000 * 12 + {column} // 100 % 100 - 1)"
     else:
-        passed = f"date_diff('month', {column}, $as_of)"
+        passed = months_between_sql(column, "$as_of")
     return (
         f"CAST(coalesce({passed}, 0){' // 12' if fact.measure == 'full_years' else ''} AS INTEGER)"
     )

@@ -1,37 +1,41 @@
 """Insured months of each person from hundreds of millions of postings, in one grouping.
 
-A person's months are two words of 120 bits, counted back from the last month that a posting may be for: bit i of word
-w is the month 120 w + i before it. `bit_or` over the postings then answers distinct months, gap and run at once.
-See docs/developing/decisions/0001-month-bitmaps.md. Months
-further back than both words are few: they are kept as a list. So are months with a reversal: whether they stand is
-worked out from their own postings.
+A person's months are a bitmap in words of 60 bits (BIGINT), one column each: word k holds the
+months from `first_month` + 60 k on, the newest in its lowest bit. `bit_or` over the postings then
+answers distinct months, last month, gap and run at once; counting distinct months instead takes
+four times as long and eight times the memory
+(docs/developing/decisions/0001-month-bitmaps.md).
 
-Postings only ever add. What the months up to the one before came to (`words`, `cases`)
-is handed on, and only the new postings are grouped; with nothing handed on every posting is new. The words go to disk
-part by part of the people as they are made, so that no table has to hold everyone's.
+A month with a reversal is decided by its own postings, which are kept as disputed postings.
+Postings only ever add: the bitmaps and disputed postings of all rows received up to a month are
+its incremental state, and the next month groups only the rows received since
+(docs/developing/decisions/0002-incremental-state.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from expectations.month import Month
 from expectations.source_model import Fact, Ledger, Source
-from transforms.engine.statements import PARTITION_FILTER, Statement
+from transforms.clean.types import SQL_TYPES
+from transforms.engine.statements import Statement
 from transforms.facts.measures import equals_sql, filter_sql
 
-BITS_PER_WORD, WORDS = 120, 2
-_NO_MONTHS = "CAST(0 AS HUGEINT)"  # the engine shifts and masks only what is of one type
-_NEW = "received > $handed_on"
+BITS = 60
+ALL_BITS = 2**BITS - 1
 MEASURES = ("distinct_months", "last_month", "gap_months", "run_months")
+_NEW = "received > $state_month"
 
 
 def list_month_facts(source: Source) -> dict[str, Fact]:
-    """The facts of a source that are made from a person's months."""
+    """Return the facts of a source that are measured over a person's months."""
     return {name: fact for name, fact in source.facts.items() if fact.measure in MEASURES}
 
 
 def is_append_only(source: Source) -> bool:
-    """Whether a month's rows only ever add to those before: then what the month before came to can be taken up."""
+    """Return True if a month's rows only ever add to earlier ones: its state can be continued."""
     return (
         bool(list_month_facts(source))
         and source.delivery == "increment"
@@ -39,273 +43,268 @@ def is_append_only(source: Source) -> bool:
     )
 
 
-def empty_state(source: Source) -> dict[str, str]:
-    """The tables that a month hands on to the next: name -> a query with their columns and no rows."""
-    name = source.source
-    words = "".join(
-        f", {_to_parquet(_NO_MONTHS)} AS {track}_0, {_to_parquet(_NO_MONTHS)} AS {track}_1, CAST([] AS INTEGER[]) AS {track}_old"
-        for track in _series_list(list_month_facts(source))
-    )
-    queries = {
-        f"words_{name}": f"SELECT person, CAST(0 AS BIGINT) AS postings{words} FROM rows_{name} WHERE false"
-    }
+def empty_state(source: Source, month: Month) -> dict[str, dict[str, str]]:
+    """Return the tables of a month's incremental state: name -> column -> SQL type."""
+    words = {f"{series}_{word.number}": "BIGINT" for series, word in _columns(source, month)}
+    tables = {f"month_bitmaps_{source.source}": {"person": "BIGINT", "postings": "BIGINT", **words}}
     if source.ledger:
-        case, newest = ", ".join(["person", *_case(source, source.ledger)]), source.ledger.newest
-        queries[f"cases_{name}"] = (
-            f"SELECT {case}, {newest} AS held, {newest} AS taken_back FROM rows_{name} WHERE false"
-        )
-    return queries
+        case = {name: _sql_type(source, name) for name in _case(source, source.ledger)}
+        times = dict.fromkeys(["held", "taken_back"], _sql_type(source, source.ledger.newest))
+        tables[f"disputed_postings_{source.source}"] = {"person": "BIGINT", **case, **times}
+    return tables
 
 
-def state_statements(source: Source) -> list[Statement]:
-    """Queries named as the tables handed on, in the order in which they are made.
+def state_statements(source: Source, month: Month) -> list[Statement]:
+    """Return the queries of a month's state, in the order in which they run.
 
-    They read `rows_<source>` (all rows that count) and the tables handed on to this month, `<table>_before`, which
-    hold the rows received up to $handed_on. The words are made part by part of the people.
+    They read `counted_<source>` (all rows that count) and the state before, `previous_<table>`,
+    which covers the rows received up to $state_month (text; '' for none).
     """
-    cases = (
-        [Statement(f"cases_{source.source}", _cases(source, source.ledger))]
-        if source.ledger
-        else []
+    statements = []
+    if source.ledger:
+        statements.append(_disputed_postings(source, source.ledger))
+    return [*statements, _month_bitmaps(source, month)]
+
+
+def months_statement(source: Source, month: Month) -> Statement:
+    """Return the query of `months_<source>`: one row per person, one column per month fact.
+
+    It reads the month's state.
+    """
+    facts = list_month_facts(source)
+    words = _words(source, month)
+    newest, filled, runs = [], [], []
+    for series in _series(facts):
+        newest.append(f"{_newest_sql(series, words)} AS {series}_newest")
+        filled += [
+            f"{_filled_sql(series, word)} AS {series}_{word.number}_filled" for word in words
+        ]
+        runs.append(f"{_break_sql(series, words)} AS {series}_break")
+    columns = _lines(
+        f"CAST({_measure_sql(fact, words)} AS INTEGER) AS {name}" for name, fact in facts.items()
     )
-    return [
-        *cases,
-        Statement(f"words_{source.source}", _words(source, _series_list(list_month_facts(source)))),
-    ]
+    sql = f"""
+WITH {_valid_months_sql(source, month)},
+newest AS (
+    SELECT *,
+    {_lines(newest)}
+    FROM valid
+),
+filled AS (
+    SELECT *,
+    {_lines(filled)}
+    FROM newest
+),
+runs AS (
+    SELECT *,
+    {_lines(runs)}
+    FROM filled
+)
+SELECT person,
+    {columns}
+FROM runs"""
+    return Statement(f"months_{source.source}", sql, inputs=tuple(empty_state(source, month)))
 
 
-def months_statement(source: Source) -> Statement:
-    """The query of `months_<source>`, from the tables handed on: one row per person, one column per month fact."""
-    return Statement(
-        f"months_{source.source}", _month_measures_sql(source, list_month_facts(source))
-    )
+@dataclass(frozen=True)
+class _Word:
+    """One word of a bitmap: its number, its first and its last month."""
+
+    number: int
+    first: int
+    last: int
+
+    def bit_sql(self, month: str) -> str:
+        """Return the bit of a month of this word."""
+        return f"CAST(1 AS BIGINT) << ({self.last} - {month})"
+
+    def newer_sql(self, month: str) -> str:
+        """Return the bits of all months of this word that are later than a month."""
+        return f"((CAST(1 AS BIGINT) << greatest(least({self.last} - {month}, {BITS}), 0)) - 1)"
 
 
-def _series_list(facts: Mapping[str, Fact]) -> dict[str, tuple[str, str]]:
-    """Facts over the same rows and month column share a track: name -> (month column, condition)."""
-    tracks = {}
-    for fact in facts.values():
-        tracks[_series_name(fact)] = (str(fact.of), filter_sql(fact))
-    return tracks
+def _words(source: Source, month: Month) -> list[_Word]:
+    """Words up to the last month that a row received by a month can be for."""
+    columns = [source.columns[str(fact.of)] for fact in list_month_facts(source).values()]
+    first = min(Month.parse(column.first_month).ordinal for column in columns)
+    last = month.ordinal + max(column.months_ahead for column in columns)
+    starts = range(first, last + 1, BITS)
+    return [_Word(number, start, start + BITS - 1) for number, start in enumerate(starts)]
+
+
+def _series(facts: Mapping[str, Fact]) -> dict[str, tuple[str, str]]:
+    """Facts over the same rows share a bitmap: its name -> (month column, condition)."""
+    return {_series_name(fact): (str(fact.of), filter_sql(fact)) for fact in facts.values()}
 
 
 def _series_name(fact: Fact) -> str:
     return "_".join([str(fact.of), *(value for values in fact.where.values() for value in values)])
 
 
-def _ahead(source: Source) -> int:
-    """How many months after the month scored a row may be for; it counts once its month has come."""
-    return max(
-        source.columns[month].months_ahead
-        for month, _ in _series_list(list_month_facts(source)).values()
-    )
+def _columns(source: Source, month: Month) -> list[tuple[str, _Word]]:
+    words = _words(source, month)
+    return [(series, word) for series in _series(list_month_facts(source)) for word in words]
 
 
 def _month_columns(source: Source) -> list[str]:
-    return sorted(
-        {
-            column
-            for fact in list_month_facts(source).values()
-            for column in (str(fact.of), *fact.where)
-        }
-    )
+    facts = list_month_facts(source).values()
+    return sorted({column for fact in facts for column in (str(fact.of), *fact.where)})
 
 
 def _case(source: Source, ledger: Ledger) -> list[str]:
-    wanted = _month_columns(source)
-    return wanted + [column for column in ledger.per if column not in wanted]
+    """The columns that tell disputed postings apart, besides the person: month, then employer."""
+    return list(dict.fromkeys([*_month_columns(source), *ledger.per]))
 
 
-def _cases(source: Source, ledger: Ledger) -> str:
-    """Months of a person with a reversal: when each employer's newest posting held, and when one was taken back."""
+def _sql_type(source: Source, name: str) -> str:
+    return SQL_TYPES[source.columns[name].type]
+
+
+def _bitmaps_sql(source: Source, month: Month, condition: str = "true") -> str:
+    """Return the words of every series over the rows that meet a condition."""
+    series = _series(list_month_facts(source))
+    words = []
+    for name, word in _columns(source, month):
+        column, own = series[name]
+        within = f"{column} BETWEEN {word.first} AND {word.last} AND {own} AND {condition}"
+        bits = f"bit_or(CASE WHEN {within} THEN {word.bit_sql(column)} END)"
+        words.append(f"coalesce({bits}, 0) AS {name}_{word.number}")
+    return _lines(words)
+
+
+def _disputed_postings(source: Source, ledger: Ledger) -> Statement:
+    """Postings of months with a reversal: when each employer's newest held, and was taken back."""
     name = source.source
     month = ", ".join(["person", *_month_columns(source)])
     case = ", ".join(["person", *_case(source, ledger)])
     posting = f"""{case},
         CASE WHEN {equals_sql(ledger.holds)} THEN {ledger.newest} END AS held,
         CASE WHEN {equals_sql(ledger.tie)} THEN {ledger.newest} END AS taken_back"""
-    return f"""
-WITH known AS (SELECT DISTINCT {month} FROM cases_{name}_before),
-found AS (SELECT DISTINCT {month} FROM rows_{name} WHERE {_NEW} AND {equals_sql(ledger.tie)}),
-added AS (SELECT * FROM found ANTI JOIN known USING ({month})),
+    sql = f"""
+WITH disputed AS (SELECT DISTINCT {month} FROM previous_disputed_postings_{name}),
+reversed AS (
+    SELECT DISTINCT {month} FROM counted_{name} WHERE {_NEW} AND {equals_sql(ledger.tie)}
+),
+newly_disputed AS (SELECT {month} FROM reversed ANTI JOIN disputed USING ({month})),
 postings AS (
-    SELECT * FROM cases_{name}_before
+    SELECT {case}, held, taken_back FROM previous_disputed_postings_{name}
     UNION ALL
     SELECT {posting}
-    FROM rows_{name} SEMI JOIN known USING ({month}) WHERE {_NEW}
+    FROM counted_{name} SEMI JOIN disputed USING ({month}) WHERE {_NEW}
     UNION ALL
     SELECT {posting}
-    FROM rows_{name} SEMI JOIN added USING ({month})
+    FROM counted_{name} SEMI JOIN newly_disputed USING ({month})
 )
 SELECT {case}, max(held) AS held, max(taken_back) AS taken_back
-FROM postings GROUP BY ALL"""
+FROM postings GROUP BY {case}"""
+    inputs = (f"counted_{name}", f"previous_disputed_postings_{name}")
+    return Statement(f"disputed_postings_{name}", sql, inputs)
 
 
-def _bit(source: Source, month: str, word: int) -> tuple[str, str]:
-    """The bit of a month in a word, and whether the month lies within that word."""
-    back = f"$month + {_ahead(source)} - {month}"
-    return (
-        f"CAST(1 AS HUGEINT) << CAST({back} - {word * BITS_PER_WORD} AS HUGEINT)",
-        f"{back} BETWEEN {word * BITS_PER_WORD} AND {word * BITS_PER_WORD + BITS_PER_WORD - 1}",
-    )
-
-
-def _as_words(source: Source, condition: str = "true") -> str:
-    """The months of rows that fit a condition, as the words of every track."""
-    parts = []
-    for track, (month, own) in _series_list(list_month_facts(source)).items():
-        fits = f"{own} AND {condition}"
-        for word in range(WORDS):
-            bit, within = _bit(source, month, word)
-            parts.append(
-                f"coalesce(bit_or(CASE WHEN {fits} AND {within} THEN {bit} END), {_NO_MONTHS}) AS {track}_{word}"
-            )
-        old = f"{month} <= $month + {_ahead(source) - BITS_PER_WORD * WORDS} AND {fits}"
-        parts.append(f"list({month}) FILTER (WHERE {old}) AS {track}_old")
-    return ",\n    ".join(parts)
-
-
-def _int128(number: int) -> str:
-    return f"CAST({number} AS HUGEINT)"
-
-
-def _to_parquet(word: str) -> str:
-    """A word as a column of 128 bits that Parquet knows; an integer of this size it would round."""
-    return f"CAST(CAST({word} AS UHUGEINT) AS UUID)"
-
-
-def _from_parquet(stored: str) -> str:
-    return f"CAST(CAST({stored} AS UHUGEINT) AS HUGEINT)"
-
-
-def _words(source: Source, tracks: Mapping[str, tuple[str, str]]) -> str:
-    """One row per person of a part: how many rows, and the months of every track, taken back or not."""
+def _month_bitmaps(source: Source, month: Month) -> Statement:
+    """One row per person: how many postings, and the months of every series, reversed or not."""
     name = source.source
     holds = equals_sql(source.ledger.holds) if source.ledger else "true"
-    top = BITS_PER_WORD - 1
-    lower = _int128((1 << top) - 1)
-    merged = []
-    for track in tracks:
-        before = [
-            f"coalesce({_from_parquet(f'b.{track}_{word}')}, {_NO_MONTHS})" for word in range(WORDS)
-        ]
-        carry = _NO_MONTHS
-        for word in range(WORDS):  # a month later every month lies one bit further back
-            known = f"((({before[word]} & {lower}) << {_int128(1)}) + {carry})"
-            merged.append(
-                f"{_to_parquet(f'{known} | coalesce(a.{track}_{word}, {_NO_MONTHS})')} AS {track}_{word}"
-            )
-            carry = f"({before[word]} >> {_int128(top)})"
-        fallen = (
-            f"CASE WHEN {carry} = 1 THEN [$month + {_ahead(source) - BITS_PER_WORD * WORDS}] END"
-        )
-        merged.append(f"list_concat(b.{track}_old, {fallen}, a.{track}_old) AS {track}_old")
-    return f"""
-WITH a AS (
+    columns = [f"{series}_{word.number}" for series, word in _columns(source, month)]
+    merged = _lines(f"coalesce(b.{it}, 0) | coalesce(a.{it}, 0) AS {it}" for it in columns)
+    sql = f"""
+WITH added AS (
     SELECT person, count(*) AS postings,
-    {_as_words(source, holds)}
-    FROM rows_{name} WHERE {_NEW} AND {PARTITION_FILTER}
+    {_bitmaps_sql(source, month, holds)}
+    FROM counted_{name} WHERE {_NEW}
     GROUP BY person
-),
-b AS (FROM words_{name}_before WHERE {PARTITION_FILTER})
-SELECT coalesce(a.person, b.person) AS person, coalesce(a.postings, 0) + coalesce(b.postings, 0) AS postings,
-    {("," + chr(10) + "    ").join(merged)}
-FROM b FULL JOIN a ON a.person = b.person"""
+)
+SELECT coalesce(a.person, b.person) AS person,
+    coalesce(a.postings, 0) + coalesce(b.postings, 0) AS postings,
+    {merged}
+FROM previous_month_bitmaps_{name} AS b FULL JOIN added AS a ON a.person = b.person"""
+    inputs = (f"counted_{name}", f"previous_month_bitmaps_{name}")
+    return Statement(f"month_bitmaps_{name}", sql, inputs)
 
 
-def _count(word: str) -> str:
-    return f"CAST(bit_count({word}) AS INTEGER)"
-
-
-def _trailing_ones(word: str) -> str:
-    """How many of the lowest bits are set without a break."""
-    return f"({_count(f'xor({word}, {word} + 1)')} - 1)"
-
-
-def _trailing_zeros(word: str) -> str:
-    """How many of the lowest bits are not set."""
-    return f"({_count(f'xor({word}, {word} - 1)')} - 1)"
-
-
-def _valid_months_sql(source: Source, tracks: Mapping[str, tuple[str, str]]) -> str:
-    """`standing`: the words without the months that no employer's posting holds any more."""
-    name = source.source
+def _valid_months_sql(source: Source, month: Month) -> str:
+    """Return `valid`: bitmaps up to $month, without the months that no posting holds any more."""
+    name, kept = source.source, []
+    for series, word in _columns(source, month):
+        column = f"{series}_{word.number}"
+        bits = f"b.{column} & ~coalesce(r.{column}, 0)" if source.ledger else f"b.{column}"
+        if word.last > month.ordinal:
+            bits += f" & ~{word.newer_sql('$month')}"
+        kept.append(f"{bits} AS {column}")
     if not source.ledger:
-        words = ", ".join(
-            f"{_from_parquet(f'{track}_{word}')} AS {track}_{word}"
-            for track in tracks
-            for word in range(WORDS)
-        )
-        return f"standing AS (SELECT * REPLACE ({words}) FROM words_{name})"
-    kept = []
-    for track in tracks:
-        for word in range(WORDS):
-            undone = f"coalesce(u.{track}_{word}, {_NO_MONTHS})"
-            kept.append(f"{_from_parquet(f'w.{track}_{word}')} & ~{undone} AS {track}_{word}")
-        undone = f"coalesce(list_contains(u.{track}_old, m), false)"
-        kept.append(f"list_filter(w.{track}_old, lambda m: NOT {undone}) AS {track}_old")
-    return f"""undone AS (
-    SELECT person, {", ".join(_month_columns(source))} FROM cases_{name} GROUP BY ALL
+        return f"""valid AS (
+    SELECT b.person,
+    {_lines(kept)}
+    FROM month_bitmaps_{name} AS b
+)"""
+    months = ", ".join(["person", *_month_columns(source)])
+    return f"""revoked AS (
+    SELECT {months} FROM disputed_postings_{name} GROUP BY {months}
     HAVING NOT bool_or(held IS NOT NULL AND (taken_back IS NULL OR held > taken_back))
 ),
-u AS (SELECT person, {_as_words(source)} FROM undone GROUP BY person),
-standing AS (
-    SELECT w.person, {", ".join(kept)}
-    FROM words_{name} AS w LEFT JOIN u ON u.person = w.person
+revoked_bitmaps AS (
+    SELECT person,
+    {_bitmaps_sql(source, month)}
+    FROM revoked GROUP BY person
+),
+valid AS (
+    SELECT b.person,
+    {_lines(kept)}
+    FROM month_bitmaps_{name} AS b LEFT JOIN revoked_bitmaps AS r ON r.person = b.person
 )"""
 
 
-def _month_measures_sql(source: Source, facts: Mapping[str, Fact]) -> str:
-    """One row per person, one column per month fact; from here on bit 0 is the month scored."""
-    tracks, ahead = _series_list(facts), _ahead(source)
-    present, olds, gaps, runs = [], [], [], []
-    span = BITS_PER_WORD * WORDS - ahead
-    for track in tracks:
-        low, high, old = f"{track}_0", f"{track}_1", f"{track}_old"
-        come = f"({high} & {_int128((1 << ahead) - 1)}) << {_int128(BITS_PER_WORD - ahead)}"
-        present += [
-            f"({low} >> {_int128(ahead)}) | ({come}) AS {low}",
-            f"{high} >> {_int128(ahead)} AS {high}",
-        ]
-        olds.append(f"list_reverse_sort(list_distinct(coalesce({old}, []))) AS {old}")
-        gaps.append(
-            f"CASE WHEN {low} <> 0 THEN {_trailing_zeros(low)} WHEN {high} <> 0 THEN {BITS_PER_WORD} + {_trailing_zeros(high)}"
-            f" ELSE $month - {old}[1] END AS {track}_gap"
-        )
-        reached = f"{track}_gap + {_trailing_ones(f'({low} >> {track}_gap)')}"
-        runs.append(
-            f"CASE WHEN {track}_gap >= {span} THEN 0"
-            f" WHEN {track}_gap >= {BITS_PER_WORD} THEN {_trailing_ones(f'({high} >> ({track}_gap - {BITS_PER_WORD}))')}"
-            f" WHEN {reached} = {BITS_PER_WORD} THEN {BITS_PER_WORD} - {track}_gap + {_trailing_ones(high)}"
-            f" ELSE {_trailing_ones(f'({low} >> {track}_gap)')} END AS {track}_run"
-        )
-    columns = ",\n    ".join(
-        f"CAST({_measured(fact, span)} AS INTEGER) AS {fact_name}"
-        for fact_name, fact in facts.items()
+def _newest_sql(series: str, words: list[_Word]) -> str:
+    """Return the newest month of a series; null if it has none."""
+    cases = " ".join(
+        f"WHEN {series}_{word.number} <> 0"
+        f" THEN {word.last} - {_trailing_zeros_sql(f'{series}_{word.number}')}"
+        for word in reversed(words)
     )
-    return f"""WITH {_valid_months_sql(source, tracks)},
-olds AS (SELECT * REPLACE ({", ".join([*present, *olds])}) FROM standing),
-gaps AS (SELECT *, {", ".join(gaps)} FROM olds),
-runs AS (SELECT *, {", ".join(runs)} FROM gaps)
-SELECT person,
-    {columns}
-FROM runs"""
+    return f"CASE {cases} END"
 
 
-def _measured(fact: Fact, span: int) -> str:
-    track = _series_name(fact)
-    gap, run, old = f"{track}_gap", f"{track}_run", f"{track}_old"
+def _filled_sql(series: str, word: _Word) -> str:
+    """Return a word with the months after the newest one set too: its ones lead up to a break."""
+    return f"{series}_{word.number} | {word.newer_sql(f'{series}_newest')}"
+
+
+def _break_sql(series: str, words: list[_Word]) -> str:
+    """Return the last month before the newest one that is not insured."""
+    cases = " ".join(
+        f"WHEN {series}_{word.number}_filled <> {ALL_BITS}"
+        f" THEN {word.last} - {_trailing_ones_sql(f'{series}_{word.number}_filled')}"
+        for word in reversed(words)
+    )
+    return f"CASE {cases} ELSE {words[0].first - 1} END"
+
+
+def _measure_sql(fact: Fact, words: list[_Word]) -> str:
+    series = _series_name(fact)
     match fact.measure:
         case "distinct_months":
-            return " + ".join(
-                [*(_count(f"{track}_{word}") for word in range(WORDS)), f"len({old})"]
-            )
+            return " + ".join(_count_sql(f"{series}_{word.number}") for word in words)
         case "run_months":
-            # A run that reaches the end of the words, or begins behind it, goes on as long as the old months follow.
-            first = f"greatest({gap}, {span})"
-            follows = f"list_filter({old}, lambda m, place: m = $month - {first} - place + 1)"
-            return f"{run} + CASE WHEN {gap} + {run} >= {span} THEN len({follows}) ELSE 0 END"
+            return f"{series}_newest - {series}_break"
         case "gap_months":
-            return gap
+            return f"$month - {series}_newest"
         case _:
-            return f"$month - {gap}"
+            return f"{series}_newest"
+
+
+def _count_sql(word: str) -> str:
+    return f"CAST(bit_count({word}) AS INTEGER)"
+
+
+def _trailing_ones_sql(word: str) -> str:
+    """Return how many of the lowest bits are set without a break."""
+    return f"({_count_sql(f'xor({word}, {word} + 1)')} - 1)"
+
+
+def _trailing_zeros_sql(word: str) -> str:
+    """Return how many of the lowest bits are not set; of a word that is not 0."""
+    return f"({_count_sql(f'xor({word}, {word} - 1)')} - 1)"
+
+
+def _lines(columns: Iterable[str]) -> str:
+    return ",\n    ".join(columns)

@@ -1,15 +1,17 @@
-"""Facts: what is known of each resident on the scoring date. Compiled from the sources' declarations, one scan per source."""
+"""Facts as SQL: one row per resident with what is known of them on the scoring date.
+
+Compiled from the sources' declarations, with one scan of each source.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from expectations.source_loader import find_spine
 from expectations.source_model import Fact, Source
 from transforms.clean.national_id import to_text_sql
-from transforms.engine.partitioning import in_districts_sql, select_batch
-from transforms.engine.sql import enum_type
-from transforms.engine.statements import Statement, create_table_statement
+from transforms.engine.sql import matches_sql, sorted_list_sql
+from transforms.engine.statements import Statement
 from transforms.expressions.language import Kind, build_fact_kinds, parse_expression
 from transforms.facts import month_bitmaps
 from transforms.facts.measures import (
@@ -21,90 +23,108 @@ from transforms.facts.measures import (
     filter_sql,
     weighted_sql,
 )
+from transforms.facts.pseudonyms import pseudonym_sql
+from transforms.facts.quotas import within_quota_sql
+
+FACT_TABLE_ORDER = ("district", "resident_key")
 
 
-def residents_statement(source: Source, districts: Iterable[str]) -> Statement:
-    """`residents`: one row per person scored, with the district that scores them, one of `districts`."""
-    assert source.spine
-    spine = source.spine
-    district = f"CAST({spine.district} AS {enum_type(sorted(districts))}) AS district"
-    rows = f"SELECT person, {district} FROM rows_{source.source} WHERE {equals_sql(spine.where)}"
-    return create_table_statement(Statement("residents", rows))
+def latest_row_statements(source: Source) -> list[Statement]:
+    """Return the queries of `latest_<source>`: of a key received in several months the last row.
 
-
-def _registered(source: Source, stretch: Sequence[str]) -> str:
-    """What the registry itself says of each of the residents, with the pseudonym: 128 bits, of HMAC-SHA256 of the ID (RFC 2104).
-
-    Its two padded keys are bound as $outer and $inner. Whoever is in `known` (person, resident_key, district) has theirs from
-    there: nearly everyone has been scored the month before, and to look it up takes a quarter of the work
-    (docs/developing/decisions/0006-hmac-pseudonyms.md). Of a stretch only those are looked up who have not moved into it.
+    With `within_quota` where there is a quota; a table then, for that takes a sort and is read more
+    than once (docs/developing/decisions/0014-small-optimisations.md).
     """
-    assert source.spine
-    spine = source.spine
-    pseudonym = f"left(sha256($outer || unhex(sha256($inner || CAST({to_text_sql('person')} AS BLOB)))), 32)"
-    measures = "".join(
-        f",\n        {aggregate_sql(source, fact)} AS {name}"
-        for name, fact in source.facts.items()
-        if fact.measure
-    )
-    return f"""SELECT person, coalesce(known.resident_key, CAST({pseudonym} AS UUID)) AS resident_key,
-        {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone, {spine.community} AS community{measures}
-    FROM rows_{source.source}
-    LEFT JOIN (SELECT person, resident_key FROM known WHERE {in_districts_sql("district", stretch)}) AS known USING (person)
-    WHERE {equals_sql(spine.where)} AND {in_districts_sql(spine.district, stretch)}"""
+    name, rows, inputs, statements = source.source, f"clean_{source.source}", [], []
+    if source.delivery == "increment" and source.key:
+        key = ", ".join(source.key)
+        superseded = f"""
+WITH repeated AS (SELECT {key} FROM {rows} GROUP BY {key} HAVING count(*) > 1)
+SELECT {key}, received FROM {rows} SEMI JOIN repeated USING ({key})
+QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY received DESC) > 1"""
+        statements.append(Statement(f"superseded_{name}", superseded, (rows,)))
+        rows = f"{rows} ANTI JOIN superseded_{name} USING ({key}, received)"
+        inputs.append(f"superseded_{name}")
+    inputs.append(f"clean_{name}")
+    if source.quota:
+        sql = within_quota_sql(source, source.quota, rows)
+        statement = Statement(f"latest_{name}", sql, (*inputs, source.quota.table))
+    else:
+        statement = Statement(f"latest_{name}", f"SELECT * FROM {rows}", tuple(inputs), "view")
+    return [*statements, statement]
 
 
 def counted_rows_statement(source: Source) -> Statement:
-    """`rows_<source>`: the rows that count: of a key received more than once the last; not taken back; within quota."""
-    name, person = source.source, source.person
-    conditions = [equals_sql(source.standing)] * bool(source.standing) + ["within_quota"] * bool(
-        source.quota
-    )
+    """Return the query of `counted_<source>`: latest rows, not taken back, within their quota."""
+    name = source.source
+    conditions = [equals_sql(source.standing)] if source.standing else []
+    conditions += ["within_quota"] if source.quota else []
     where = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
-    view = f"CREATE OR REPLACE TEMP VIEW rows_{name} AS\nSELECT {person} AS person, * FROM last_{name}{where}"
-    return Statement(f"rows_{name}", view)
+    sql = f"SELECT {source.person} AS person, * FROM latest_{name}{where}"
+    return Statement(f"counted_{name}", sql, (f"latest_{name}",), "view")
+
+
+def residents_statement(source: Source) -> Statement:
+    """Return the query of `residents`: one row per person scored, and the district that scores."""
+    assert source.spine
+    spine, rows = source.spine, f"counted_{source.source}"
+    sql = f"""SELECT person, {spine.district} AS district
+FROM {rows} WHERE {equals_sql(spine.where)}"""
+    return Statement("residents", sql, (rows,))
 
 
 def source_statements(source: Source) -> list[Statement]:
-    """Queries over `rows_<source>`, of one row per person, named as their tables; month facts are made apart."""
+    """Return the queries of a source's facts, one row per person; those over months are others."""
     keyed = {n: f for n, f in source.facts.items() if f.measure in ("sum_by_year", "sum_by_key")}
-    steps = [Statement(f"listed_{n}", _summed_by_key(source, n, f)) for n, f in keyed.items()]
-    apart = {*keyed, *month_bitmaps.list_month_facts(source)}
-    plain = {n: f for n, f in source.facts.items() if f.measure and n not in apart}
+    statements = [
+        Statement(f"listed_{name}", _summed_by_key(source, name, fact), _inputs(source, [fact]))
+        for name, fact in keyed.items()
+    ]
+    others = {*keyed, *month_bitmaps.list_month_facts(source)}
+    plain = {n: f for n, f in source.facts.items() if f.measure and n not in others}
     if plain and not source.spine:
-        steps.append(Statement(f"facts_{source.source}", _grouped(source, plain)))
-    return steps
+        name = f"facts_{source.source}"
+        statements.append(Statement(name, _grouped(source, plain), _inputs(source, plain.values())))
+    return statements
+
+
+def _inputs(source: Source, facts: Collection[Fact]) -> tuple[str, ...]:
+    """The rows of a source, and the reference tables that its facts look into."""
+    measured = [source.facts[name] for fact in facts for name in fact.levels.values()]
+    listed = [fact.listed.table for fact in (*facts, *measured) if fact.listed]
+    return (f"counted_{source.source}", *dict.fromkeys(listed))
 
 
 def _grouped(source: Source, facts: Mapping[str, Fact]) -> str:
-    """Rows that no fact is measured over are not grouped: whom nothing else is known of needs no row to be joined."""
+    """Facts of a source, grouped by person. Rows that no fact is measured over are left out."""
     picks = _picks(facts)
     columns = [
         f"{aggregate_sql(source, fact)} AS {name}" for name, fact in facts.items() if not fact.pick
     ]
-    for where, (order, columns_needed, names) in picks.items():
-        fields = ", ".join(
-            f"'{column}': {column}" for column in dict.fromkeys([*order, *columns_needed])
-        )
-        columns.append(
-            f"max({{{fields}}}) FILTER (WHERE {where}) AS {names[0]}_pick"
-        )  # the first fields decide
+    for where, (order, needed, names) in picks.items():
+        fields = ", ".join(f"'{column}': {column}" for column in dict.fromkeys([*order, *needed]))
+        # the greatest struct is that of the row wanted: its first fields decide
+        columns.append(f"max({{{fields}}}) FILTER (WHERE {where}) AS {names[0]}_pick")
     body = ",\n    ".join(columns)
     counted = any_filter_sql(source, facts.values())
-    inner = (
-        f"SELECT person,\n    {body}\nFROM rows_{source.source}\nWHERE {counted}\nGROUP BY person"
+    rows = f"counted_{source.source}\nWHERE {counted}"
+    inner = f"SELECT person,\n    {body}\nFROM {rows}\nGROUP BY person"
+    if not picks:
+        return inner
+    taken = {
+        name: f"{names[0]}_pick.{facts[name].of}"
+        for _, _, names in picks.values()
+        for name in names
+    }
+    outer = ",\n    ".join(
+        f"{taken[name]} AS {name}" if name in taken else name
+        for name in sorted(facts, key=lambda name: name in taken)
     )
-    taken = [
-        f"{names[0]}_pick.{facts[n].of} AS {n}" for _, _, names in picks.values() for n in names
-    ]
-    if taken:
-        hidden = ", ".join(f"{names[0]}_pick" for _, _, names in picks.values())
-        inner = f"SELECT * EXCLUDE ({hidden}),\n    {', '.join(taken)}\nFROM (\n{inner}\n)"
-    return inner
+    return f"SELECT person,\n    {outer}\nFROM (\n{inner}\n)"
 
 
 def _picks(facts: Mapping[str, Fact]) -> dict[str, tuple[list[str], list[str], list[str]]]:
-    """Facts of one and the same picked row: condition -> (order, columns needed, facts). The row is found once."""
+    """Facts of the same picked row: condition -> (order, columns needed, facts)."""
     picks: dict[str, tuple[list[str], list[str], list[str]]] = {}
     for name, fact in facts.items():
         if fact.pick:
@@ -122,117 +142,110 @@ def _summed_by_key(source: Source, name: str, fact: Fact) -> str:
         key, field, unit = f"CAST(year({fact.keys[0]}) AS INTEGER)", "year", "hours"
     else:
         key, field, unit = " || ':' || ".join(fact.keys), "key", "points"
-    kind = FACT_TYPES[fact.unit]
+    entries = sorted_list_sql(f"{{'{field}': key, '{unit}': total}}")
     return f"""WITH summed AS (
     SELECT person, {key} AS key, CAST(sum({weighted_sql(fact)}) AS DECIMAL(12,2)) AS total
-    FROM rows_{source.source} WHERE {filter_sql(fact)} GROUP BY ALL
+    FROM counted_{source.source} WHERE {filter_sql(fact)} GROUP BY person, {key}
 )
-SELECT person, CAST(list({{'{field}': key, '{unit}': total}} ORDER BY key) AS {kind}) AS {name}
+SELECT person, CAST({entries} AS {FACT_TYPES[fact.unit]}) AS {name}
 FROM summed GROUP BY person"""
 
 
 def _table(source: Source, name: str, fact: Fact) -> str:
+    """The relation of the fact statement that a fact's column comes from."""
     if source.spine:
-        return "registered"
+        return "spine"
     if fact.measure in month_bitmaps.MEASURES:
         return f"months_{source.source}"
-    return (
-        f"listed_{name}"
-        if fact.measure in ("sum_by_year", "sum_by_key")
-        else f"facts_{source.source}"
-    )
+    if fact.measure in ("sum_by_year", "sum_by_key"):
+        return f"listed_{name}"
+    return f"facts_{source.source}"
 
 
-def list_joined_tables(sources: Mapping[str, Source]) -> list[str]:
-    """Every per-person table that the fact statement joins to the residents."""
-    tables: dict[str, None] = {}
-    for source in sources.values():
-        for name, fact in source.facts.items():
-            if fact.measure:
-                tables[_table(source, name, fact)] = None
-    return [table for table in tables if table != "registered"]
-
-
-def facts_sql(
-    sources: Mapping[str, Source], corrected: Collection[str], stretch: Sequence[str] = ()
-) -> str:
-    """The statement that makes the fact table's rows: one per resident, in no order, with `person` for the ID.
-
-    Reads the registry, `known` and the per-person tables, of a stretch (districts) what they hold of its people. `corrected`:
-    the facts that corrections of this month replace; their values stand in `corrected_facts` (person, one column per fact).
-    Corrections come before what is derived.
-    """
-    everything = {
-        name: (source, fact) for source in sources.values() for name, fact in source.facts.items()
-    }
-    kinds = build_fact_kinds({name: fact for name, (_, fact) in everything.items()})
-    corrected_now = [name for name in everything if name in corrected]
-
-    def mended(name: str, value: str) -> str:
-        return f"coalesce(corrected_facts.{name}, {value})" if name in corrected_now else value
-
-    measured = ",\n    ".join(
-        f"{mended(name, fact_sql(source, fact, f'{_table(source, name, fact)}.{name}'))} AS {name}"
-        for name, (source, fact) in everything.items()
+def list_person_tables(sources: Mapping[str, Source]) -> list[str]:
+    """Return the tables with one row per person that the fact statement joins to the registry."""
+    tables = (
+        _table(source, name, fact)
+        for source in sources.values()
+        for name, fact in source.facts.items()
         if fact.measure
     )
-    tables = {table: select_batch(table, stretch) for table in list_joined_tables(sources)}
-    if corrected_now:
-        tables["corrected_facts"] = "corrected_facts"
-    joins = "\n".join(
-        f"LEFT JOIN {rows} AS {table} ON {table}.person = registered.person"
-        for table, rows in tables.items()
+    return [table for table in dict.fromkeys(tables) if table != "spine"]
+
+
+def joined_facts_statement(sources: Mapping[str, Source], corrected: Collection[str]) -> Statement:
+    """Return the query of everybody's facts: one row per resident, in no order, ID as `person`.
+
+    `corrected`: the facts that corrections of this month replace; their values are in
+    `corrected_facts` (person, one column per fact). Corrections come before what is derived.
+    """
+    facts = {name: (source, f) for source in sources.values() for name, f in source.facts.items()}
+    kinds = build_fact_kinds({name: fact for name, (_, fact) in facts.items()})
+    replaced = [name for name in facts if name in corrected]
+    measured = ",\n    ".join(
+        f"{_measured(source, name, fact, replaced)} AS {name}"
+        for name, (source, fact) in facts.items()
+        if fact.measure
     )
-    carried = [name for name in corrected_now if not everything[name][1].measure]
+    tables = list_person_tables(sources) + ["corrected_facts"] * bool(replaced)
+    joins = "\n    ".join(
+        f"LEFT JOIN {table} ON {table}.person = spine.person"
+        for table in (*tables, "correction_lists")
+    )
+    carried = [name for name in replaced if not facts[name][1].measure]
     kept = "".join(f",\n    corrected_facts.{name} AS corrected_{name}" for name in carried)
-    looked_up, found = _lookups(everything, carried)
-    derived = ",\n    ".join(
-        f"{_carried(name, _derived(fact, kinds), carried)} AS {name}"
-        for name, (_, fact) in everything.items()
+    lookups, lookup_joins = _lookups(facts, carried)
+    derived = "".join(
+        f",\n    {_corrected(name, _derived(fact, kinds), carried)} AS {name}"
+        for name, (_, fact) in facts.items()
         if fact.derive
     )
-    order = ", ".join(
-        [
-            "person",
-            "resident_key",
-            "district",
-            *everything,
-            "corrections",
-            "name",
-            "phone",
-            "community",
-        ]
-    )
-    return f"""
-WITH registered AS (
-    {_registered(find_spine(sources), stretch)}
+    spine = find_spine(sources)
+    columns = ["person", "resident_key", "district", *facts, "corrections"]
+    sql = f"""
+WITH spine AS (
+    {_spine_sql(spine)}
 ),
 measured AS (
-    SELECT registered.person, resident_key, district, registered.name, phone, community,
-    held_corrections.corrections,
+    SELECT spine.person, spine.resident_key, spine.district, spine.name,
+    spine.phone, spine.community, correction_lists.corrections,
     {measured}{kept}
-    FROM registered
+    FROM spine
     {joins}
-    LEFT JOIN held_corrections ON held_corrections.person = registered.person
 ),
-looked_up AS (
-    SELECT measured.*{looked_up}
-    FROM measured{found}
+with_lookups AS (
+    SELECT measured.*{lookups}
+    FROM measured{lookup_joins}
 ),
 derived AS (
-    SELECT *,
-    {derived or "true AS nothing_derived"}
-    FROM looked_up
+    SELECT *{derived}
+    FROM with_lookups
 )
-SELECT {order}
+SELECT {", ".join([*columns, "name", "phone", "community"])}
 FROM derived"""
+    looked_up = [fact.lookup.table for _, fact in facts.values() if fact.lookup]
+    inputs = dict.fromkeys([f"counted_{spine.source}", *tables, "correction_lists", *looked_up])
+    return Statement("facts", sql, tuple(inputs), "file")
+
+
+def facts_statement(sources: Mapping[str, Source], corrected: Collection[str]) -> Statement:
+    """Return the query of the fact table: one row per resident, by district and resident_key."""
+    joined = joined_facts_statement(sources, corrected)
+    facts = {name: fact for source in sources.values() for name, fact in source.facts.items()}
+    columns = ", ".join(list_fact_table_columns(facts))
+    order = ", ".join(FACT_TABLE_ORDER)
+    sql = f"SELECT {columns}\nFROM ({joined.sql}\n)\nORDER BY {order}"
+    return Statement("facts", sql, joined.inputs, "file")
 
 
 def list_fact_table_columns(facts: Mapping[str, Fact]) -> list[str]:
-    """The fact table's columns as SQL over rows of `facts_sql`. Written once they are in order: as they are there, they move lighter."""
+    """Return the columns of the fact table as SQL over `joined_facts_statement`.
+
+    They are computed after the sort: rows move lighter without them.
+    """
     return [
         "CAST($first_day AS DATE) AS month",
-        "replace(CAST(resident_key AS VARCHAR), '-', '') AS resident_key",
+        "resident_key",
         "district",
         *facts,
         "corrections",
@@ -245,12 +258,33 @@ def list_fact_table_columns(facts: Mapping[str, Fact]) -> list[str]:
 
 
 def public_column(name: str) -> str:
-    """The column of points by key without the entries whose key is a department's own text: these are not published."""
+    """Return the fact table's column of points by key without a department's own texts as keys."""
     return f"{name}_coded"
 
 
+def _spine_sql(source: Source) -> str:
+    """What the registry says of each resident, with their pseudonym."""
+    assert source.spine
+    spine = source.spine
+    measures = "".join(
+        f",\n        {aggregate_sql(source, fact)} AS {name}"
+        for name, fact in source.facts.items()
+        if fact.measure
+    )
+    return f"""SELECT person, {pseudonym_sql(to_text_sql("person"))} AS resident_key,
+        {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone,
+        {spine.community} AS community{measures}
+    FROM counted_{source.source}
+    WHERE {equals_sql(spine.where)}"""
+
+
+def _measured(source: Source, name: str, fact: Fact, replaced: Collection[str]) -> str:
+    value = fact_sql(source, fact, f"{_table(source, name, fact)}.{name}")
+    return f"coalesce(corrected_facts.{name}, {value})" if name in replaced else value
+
+
 def _without_free_text(name: str) -> str:
-    code = "regexp_full_match(entry.key, '[0-9]{6}:[a-z][a-z0-9_]*')"
+    code = matches_sql("entry.key", "[0-9]{6}:[a-z][a-z0-9_]*")
     return f"list_filter({name}, lambda entry: {code}) AS {public_column(name)}"
 
 
@@ -264,22 +298,24 @@ def _parameter(name: str) -> str:
     return "$as_of" if name == "as_of" else name
 
 
-def _carried(name: str, value: str, carried: Collection[str]) -> str:
+def _corrected(name: str, value: str, carried: Collection[str]) -> str:
     return f"coalesce(corrected_{name}, {value})" if name in carried else value
 
 
-def _lookups(
-    everything: Mapping[str, tuple[Source, Fact]], carried: Collection[str]
-) -> tuple[str, str]:
+def _lookups(facts: Mapping[str, tuple[Source, Fact]], carried: Collection[str]) -> tuple[str, str]:
+    """Facts looked up in reference tables: their columns, and the joins that find them."""
     columns, joins = "", ""
-    for name, (_, fact) in everything.items():
+    for name, (_, fact) in facts.items():
         if fact.lookup:
             look = fact.lookup
             keys = ", ".join(look.match)
+            same = " AND ".join(
+                f"found_{name}.{column} = measured.{other}" for column, other in look.match.items()
+            )
             joins += f"""
     LEFT JOIN (
         SELECT {keys}, arg_max({look.value}, {look.newest}) AS value
         FROM {look.table} WHERE {look.newest} <= $month GROUP BY {keys}
-    ) AS found_{name} ON {" AND ".join(f"found_{name}.{column} = measured.{of}" for column, of in look.match.items())}"""
-            columns += f",\n    {_carried(name, f'found_{name}.value', carried)} AS {name}"
+    ) AS found_{name} ON {same}"""
+            columns += f",\n    {_corrected(name, f'found_{name}.value', carried)} AS {name}"
     return columns, joins

@@ -9,11 +9,10 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.source_model import Fact
-from transforms.engine.parquet import PARQUET, read_parquet_sql
+from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import Session
-from transforms.engine.sql import sql_literal
-from transforms.engine.statements import Statement, run_statement
-from transforms.facts.build import hmac_params
+from transforms.engine.statements import Statement
+from transforms.facts.pseudonyms import hmac_params
 from transforms.reminders.models import StandingReminder
 from transforms.reminders.sql import (
     due_statement,
@@ -140,16 +139,11 @@ def write_reminders(
         [] if not run.allow_new else _due_statements(declared, bool(published.eligibility_before))
     )
     for step in steps:
-        run_statement(session, step, values)
-    listing = Statement("reminders", _LISTING.format(new=_NEW if run.allow_new else ""))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    run_statement(
-        session,
-        Statement("reminders", f"COPY ({listing.sql}) TO {sql_literal(target)} ({PARQUET})"),
-        values,
-    )
-    for table in ("reached", "reached_residents", "due"):
-        session.execute(f"DROP TABLE IF EXISTS {table}")
+        session.create_table(step, values)
+    sql = _LISTING.format(new=_NEW if run.allow_new else "")
+    listing = Statement("reminders", sql, form="file")
+    session.write(listing, target, values)
+    session.drop("reached", "reached_residents", "due")
     listed, added = _count_by_kind(session, target, run.revision)
     return ReminderResult(listed, added, [*steps, listing])
 

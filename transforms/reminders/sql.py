@@ -10,6 +10,7 @@ from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.expressions.language import parse_condition
 from transforms.expressions.namespace import STABLE_SUMS, WINDOW, build_reminder_names
+from transforms.facts.pseudonyms import hmac_sql
 from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder
 from transforms.services.eligibility_sql import bind_names
 from transforms.services.models import Service
@@ -43,7 +44,7 @@ UNION ALL
     SELECT 1 FROM eligibility_before AS before
     WHERE before.eligible AND before.resident_key = eligibility.resident_key AND before.service = eligibility.service
 )"""
-    return Statement("reached", f"CREATE OR REPLACE TEMP TABLE reached AS\n{statement}")
+    return Statement("reached", statement)
 
 
 def newly_eligible_residents_statement(
@@ -61,7 +62,6 @@ def newly_eligible_residents_statement(
     return Statement(
         "reached_residents",
         f"""
-CREATE OR REPLACE TEMP TABLE reached_residents AS
 SELECT reached.service, reached.monthly_amount, scored.resident_id, scored.name, scored.phone, scored.district{more}
 FROM scored JOIN reached ON reached.resident_key = scored.resident_key""",
     )
@@ -86,13 +86,12 @@ def due_statement(
     selects += [
         writer.of_service(service, service.reminder) for service in services if service.reminder
     ]
-    message = "CAST(kind || '|' || resident_id || '|' || cycle AS BLOB)"
+    message = "kind || '|' || resident_id || '|' || cycle"
     everything = "\nUNION ALL\n".join(selects)
     return Statement(
         "due",
         f"""
-CREATE OR REPLACE TEMP TABLE due AS
-SELECT sha256($outer || unhex(sha256($inner || {message}))) AS reminder_id, * EXCLUDE (cycle)
+SELECT {hmac_sql(message)} AS reminder_id, * EXCLUDE (cycle)
 FROM (
 {everything}
 )""",

@@ -13,33 +13,10 @@ from sqlglot import exp
 
 from transforms.engine.sql import sql_literal
 from transforms.expressions.language import Expression, Kind, parse_condition, parse_expression
-from transforms.outputs import zip_aligned
-from transforms.points.columns import list_score_columns
-from transforms.points.models import CITY, PointsVersion
 from transforms.points.rule_sql import number_sql
 from transforms.services.models import ALL, DEFAULT, ROUNDINGS, ServiceVersion
 
 SHORT, AMOUNT = "DECIMAL(7, 2)", "DECIMAL(12, 2)"
-
-
-def scored_sql(points: Mapping[str, PointsVersion], district: str | None = None) -> str:
-    """The relation `scored` from `facts` and `scores`, which hold the same residents in the same order.
-
-    `points`: the points versions in force by authority. Of one district they are put side by side, by one thread, and
-    keep that order. Without one everybody's are joined by key, on all threads, in any order.
-    """
-    versions = dict(points)
-    city = versions.pop(CITY)
-    names = [name for name in list_score_columns(city, versions) if name.endswith("_points")]
-    if district:
-        a, b = (
-            f"(FROM {table} WHERE district = {sql_literal(district)})"
-            for table in ("facts", "scores")
-        )
-        return zip_aligned(a, b, ["a.* EXCLUDE (resident_key)", *(f"b.{name}" for name in names)])
-    columns = ", ".join(f"scores.{name}" for name in names)
-    rows = "facts JOIN scores ON facts.resident_key = scores.resident_key"
-    return f"SELECT facts.resident_key, facts.* EXCLUDE (resident_key), {columns} FROM {rows}"
 
 
 def eligibility_sql(services: Mapping[str, ServiceVersion], names: Mapping[str, Kind]) -> str:

@@ -11,7 +11,7 @@ from expectations.month import Month
 from expectations.yaml_document import YamlDocument
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
-from transforms.engine.statements import Statement, run_statement
+from transforms.engine.statements import Statement
 from transforms.expressions.fact_values import parse_fact_value
 from transforms.expressions.language import parse_condition
 from transforms.expressions.namespace import (
@@ -92,7 +92,7 @@ def _service_outcome(
         {code: version}, build_service_names(known.facts, points, known.districts)
     )
     values = {"as_of": as_of, "month": as_of.replace(day=1)}
-    outcome = f"CREATE TEMP TABLE outcome AS SELECT eligible, points_short, monthly_amount FROM ({statement})"
+    outcome = f"SELECT eligible, points_short, monthly_amount FROM ({statement})"
     rows = _run_on_one_resident(
         session, outcome, values, example.facts, points, example.district, known
     )
@@ -109,7 +109,7 @@ def _reminder_outcome(
         parse_condition(reminder.who, build_reminder_names(known.facts, known.districts))
     )
     due_on = reminder.due_on or "CAST(NULL AS DATE)"
-    outcome = f"CREATE TEMP TABLE outcome AS SELECT true AS reminded, {due_on} AS due_on FROM scored WHERE {who}"
+    outcome = f"SELECT true AS reminded, {due_on} AS due_on FROM scored WHERE {who}"
     rows = _run_on_one_resident(
         session, outcome, {"as_of": example.as_of}, example.facts, STABLE_SUMS, "", known
     )
@@ -125,7 +125,7 @@ def _run_on_one_resident(
     district: str,
     known: ValidationScope,
 ) -> list[_Outcome]:
-    """What a statement that makes `outcome` makes of one resident, of whom `given` is known, as written."""
+    """Return the rows of a statement over one resident, of whom `given` is known, as written."""
     types = {name: FACT_TYPES[fact.unit] for name, fact in known.facts.items()} | dict.fromkeys(
         points, SHORT
     )
@@ -143,11 +143,9 @@ def _run_on_one_resident(
         places = ", ".join("?" for _ in types)
         row = [own.get(name) for name in types]
         session.execute(f"INSERT INTO scored VALUES ('', {sql_literal(district)}, {places})", row)
-        run_statement(session, Statement("outcome", statement), values)
-        return session.execute("FROM outcome").fetchall()
+        return session.fetch(Statement("outcome", statement, ("scored",)), values)
     finally:
         session.execute("DROP TABLE IF EXISTS temp.scored")
-        session.execute("DROP TABLE IF EXISTS temp.outcome")
 
 
 def _describe_outcome(outcome: _Outcome) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from flows.project import load_project, split_city
 from flows.settings import load_settings
 from tests.benchmarks.peers import city
+from tests.support.fact_tables import build_fact_table
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import EngineSettings, open_engine
-from transforms.facts.build import build_facts
-from transforms.outputs import write_table
+from transforms.engine.statements import Statement
+from transforms.facts.build import FactInputs, MonthParams
 from transforms.points.columns import list_scored_indicators
 from transforms.points.compile import points_sql
 
@@ -22,18 +23,15 @@ def main() -> None:
         for name in project.sources
     }
     targets = {line.target for line in list_scored_indicators(common, districts)}
-    wide, key = target / "facts", b"any key, for pseudonyms that nobody sees"
+    params = MonthParams(month, b"any key, for pseudonyms that nobody sees")
     with open_engine(EngineSettings(), target / "spill") as connection:
-        made = build_facts(
-            connection, project.sources, served, project.reference, targets, month, key, wide, target / "over_quota",
-            onward=target / "onward",
-        )  # fmt: skip
-        connection.execute(f"CREATE TEMP VIEW facts AS FROM {read_folder_sql(wide)}")
-        statement = points_sql(
-            common, districts, project.facts, corrected=made.corrected.indicators
-        )
+        inputs = FactInputs(project.sources, served, project.reference, targets)
+        made = build_fact_table(connection, inputs, params, target)
+        sql = points_sql(common, districts, project.facts, corrected=made.corrected.indicators)
         values = {"month": month.first_day, "as_of": month.last_day}
-        write_table(connection, statement, target / "scores.parquet", values)
+        facts = {"facts": read_folder_sql(target / "facts")}
+        points = Statement("points", sql, ("facts",), "file")
+        connection.write(points, target / "scores.parquet", values, facts)
 
 
 if __name__ == "__main__":

@@ -274,6 +274,8 @@ def _find_violations(
         found.append("in_future")
     if isinstance(value, Month) and value > received + column.months_ahead:
         found.append("in_future")
+    if isinstance(value, Month) and value < Month.parse(column.first_month):
+        found.append("out_of_range")
     checks = [column.check, column.checks.get(values[column.by] or "") if column.by else None]
     return found + [code for check in checks if check and (code := _within_check(check, value))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
+from functools import partialmethod
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -144,7 +145,8 @@ def test_a_row_group_names_no_item_that_it_has_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or its bytes would depend on what other threads had written by then."""
-    monkeypatch.setattr("transforms.outputs.PARQUET", "ROW_GROUP_SIZE 2048")
+    small = partialmethod(Session.write, options="ROW_GROUP_SIZE 2048")
+    monkeypatch.setattr(Session, "write", small)
     now, before = city(random.Random(6), 6_000)
     with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as connection:
         folders = [
@@ -183,7 +185,7 @@ def test_a_first_month_has_the_same_columns_and_no_rows(tmp_path: Path) -> None:
         write_changes(connection, folder, folder, MONTH, OWNERS, tmp_path / "second")
         described = [
             connection.execute(
-                f"DESCRIBE FROM {sql_literal(tmp_path / name / 'apart.parquet')}"
+                f"DESCRIBE FROM {sql_literal(tmp_path / name / 'moved.parquet')}"
             ).fetchall()
             for name in ("first", "second")
         ]

@@ -8,30 +8,32 @@ import duckdb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.engine.partitioning import plan_district_batches, select_batch, spill_by_district
-from transforms.engine.statements import MAX_BATCH_PEOPLE, Statement
+from transforms.engine.partitioning import Partitioning, in_districts_sql, spill_by_district
+from transforms.engine.statements import Statement, filter_inputs
 
+PEOPLE = 5_500_000
 DISTRICTS = ["330203", "330205", "330206", "330211", "330212"]
 
 
-@given(st.dictionaries(st.sampled_from(DISTRICTS), st.integers(0, 2 * MAX_BATCH_PEOPLE)))
+@given(st.dictionaries(st.sampled_from(DISTRICTS), st.integers(0, 2 * PEOPLE)))
 def test_districts_keep_their_order_and_fill_stretches_up(people: dict[str, int]) -> None:
-    found = plan_district_batches(people)
-    if sum(people.values()) <= MAX_BATCH_PEOPLE:
+    found = Partitioning(people=PEOPLE).plan_district_batches(people)
+    if sum(people.values()) <= PEOPLE:
         assert found == [[]]
         return
     assert [district for stretch in found for district in stretch] == sorted(people)
     sizes = [sum(people[district] for district in stretch) for stretch in found]
     assert all(
-        size <= MAX_BATCH_PEOPLE or len(stretch) == 1
-        for size, stretch in zip(sizes, found, strict=True)
+        size <= PEOPLE or len(stretch) == 1 for size, stretch in zip(sizes, found, strict=True)
     )
     nexts = zip(sizes[:-1], found[1:], strict=True)
-    assert all(size + people[following[0]] > MAX_BATCH_PEOPLE for size, following in nexts)
+    assert all(size + people[following[0]] > PEOPLE for size, following in nexts)
 
 
 def test_a_reference_city_is_one_stretch() -> None:
-    assert plan_district_batches(dict.fromkeys(DISTRICTS, 1_020_000)) == [[]]
+    assert Partitioning(people=PEOPLE).plan_district_batches(
+        dict.fromkeys(DISTRICTS, 1_020_000)
+    ) == [[]]
 
 
 def test_a_table_put_down_is_read_by_stretch(
@@ -48,11 +50,11 @@ def test_a_table_put_down_is_read_by_stretch(
         f"SELECT person, fact FROM ({rows.sql}) WHERE district IN ('330203', '330205') ORDER BY ALL"
     ).fetchall()
     spill_by_district(engine, rows, {}, tmp_path)
-    found = engine.execute(
-        f"SELECT person, fact FROM {select_batch('known', ['330203', '330205'])} ORDER BY ALL"
+    batch = filter_inputs(
+        Statement("batch", "SELECT person, fact FROM known ORDER BY ALL", ("known",)),
+        {"known": in_districts_sql("district", ["330203", "330205"])},
     )
-    assert found.fetchall() == wanted and len(wanted) == 3000
-    assert select_batch("known", []) == "known"
+    assert engine.fetch(batch) == wanted and len(wanted) == 3000
 
 
 def test_of_a_table_of_strangers_nothing_is_put_down(
@@ -64,4 +66,4 @@ def test_of_a_table_of_strangers_nothing_is_put_down(
     engine.execute("CREATE TEMP TABLE facts_of_strangers AS SELECT 2 AS person, 3 AS fact")
     rows = "SELECT facts_of_strangers.*, district FROM facts_of_strangers JOIN residents USING (person)"
     spill_by_district(engine, Statement("facts_of_strangers", rows), {}, tmp_path)
-    assert engine.execute(f"FROM {select_batch('facts_of_strangers', ['330203'])}").fetchall() == []
+    assert engine.fetch_rows("FROM facts_of_strangers") == []

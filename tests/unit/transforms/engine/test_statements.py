@@ -11,8 +11,7 @@ import pytest
 from expectations.errors import ExitCode, JifenError, to_user_error
 from tests.support.world import national_id
 from transforms.engine.session import EngineSettings, open_engine
-from transforms.engine.statements import Statement, run_statement
-from transforms.outputs import write_table
+from transforms.engine.statements import Statement
 
 PERSON = national_id("33020319850101101")
 QUOTES = f"SELECT CAST(resident_id AS DATE) AS day FROM (SELECT '{PERSON}' AS resident_id)"
@@ -31,7 +30,7 @@ def told(fail: Callable[[duckdb.DuckDBPyConnection], object], folder: Path) -> J
 
 def test_an_error_names_the_step_and_nobody(tmp_path: Path) -> None:
     error = told(
-        lambda connection: run_statement(connection, Statement("facts_education", QUOTES), {}),
+        lambda connection: connection.create_table(Statement("facts_education", QUOTES)),
         tmp_path,
     )
     assert (error.code, error.where) == (ExitCode.OTHER, "语句 facts_education")
@@ -40,7 +39,9 @@ def test_an_error_names_the_step_and_nobody(tmp_path: Path) -> None:
 
 def test_an_error_in_a_published_table_names_the_table(tmp_path: Path) -> None:
     error = told(
-        lambda connection: write_table(connection, QUOTES, tmp_path / "scores" / "scores.parquet"),
+        lambda connection: connection.write(
+            Statement("scores", QUOTES), tmp_path / "scores.parquet"
+        ),
         tmp_path,
     )
     assert error.where == "语句 scores"

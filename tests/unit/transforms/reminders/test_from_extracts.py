@@ -13,9 +13,10 @@ from expectations.month import Month
 from expectations.source_loader import load_sources
 from tests.parity.reference.services import ScoredResident
 from tests.support.clean_files import write_clean
+from tests.support.fact_tables import build_fact_table
 from tests.support.services_town import FACTS, KEY, REFERENCE, Town, resident
 from transforms.engine.session import EngineSettings, open_engine
-from transforms.facts.build import build_facts
+from transforms.facts.build import FactInputs, MonthParams
 
 SOURCES = load_sources()
 PERSON = resident().resident_id
@@ -55,10 +56,8 @@ def scored(
     served = write_clean(folder / "clean", received)
     target = folder / "facts"
     with open_engine(EngineSettings(memory="500MB"), folder / "spill") as engine:
-        build_facts(
-            engine, SOURCES, served, REFERENCE, [], month, KEY, target, folder / "over_quota",
-            onward=folder / "onward",
-        )  # fmt: skip
+        inputs = FactInputs(SOURCES, served, REFERENCE, [])
+        build_fact_table(engine, inputs, MonthParams(month, KEY), folder)
         (known,) = pq.read_table(target).to_pylist()
     facts = {name: known[name] for name in FACTS}
     return ScoredResident(

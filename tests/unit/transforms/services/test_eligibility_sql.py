@@ -26,10 +26,13 @@ from tests.support.services_town import (
     resident,
     resident_key,
 )
-from transforms.engine.statements import Statement, run_statement
+from transforms.engine.statements import Statement
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
-from transforms.points.models import CITY
-from transforms.services.eligibility_sql import scored_sql
+from transforms.points.scored import (
+    list_points_columns_in_force,
+    scored_of_district_sql,
+    scored_statement,
+)
 from transforms.services.examples import check_reminder_examples, check_service_examples
 from transforms.services.load import select_services_in_force
 from transforms.services.models import PointsNeeded, Service
@@ -55,8 +58,8 @@ def decide(
     services: Sequence[Service] = SERVICES,
 ) -> list[dict[str, Any]]:
     statement = eligibility(connection, residents, services, as_of)
-    step = Statement("eligibility", f"CREATE OR REPLACE TEMP TABLE decided AS {statement}")
-    run_statement(connection, step, {"month": as_of.replace(day=1), "as_of": as_of})
+    days = {"month": as_of.replace(day=1), "as_of": as_of}
+    connection.create_table(Statement("decided", statement, ("scored",)), days)
     return connection.fetch_dicts("FROM decided")
 
 
@@ -192,21 +195,17 @@ def test_facts_and_scores_of_different_residents_stop_the_run(
         "CREATE TEMP VIEW facts AS SELECT resident_id, resident_key, district FROM scored"
     )
     connection.execute("CREATE TEMP VIEW scores AS SELECT * FROM scored")
-    side_by_side, joined = (scored_sql(versions, district) for district in ("330211", None))
-    columns = list(connection.describe(f"({side_by_side})"))
-    assert (
-        columns[:3] == ["resident_key", "resident_id", "district"] and sorted(columns[3:]) == points
-    )
-    assert CITY in versions
-    assert list(connection.describe(f"({joined})")) == columns
-    assert (
-        len(connection.execute(side_by_side).fetchall())
-        == len(connection.execute(joined).fetchall())
-        == 2
-    )
+    columns = list_points_columns_in_force(versions)
+    aligned = scored_of_district_sql(columns, "330211")
+    joined = scored_statement(columns)
+    first = ["resident_key", "resident_id", "district"]
+    assert list(connection.describe(f"({aligned})")) == [*first, *columns]
+    assert sorted(columns) == points
+    assert len(connection.fetch_rows(aligned)) == len(connection.fetch(joined)) == 2
+    assert set(connection.describe(f"({joined.sql})")) == {*first, *columns}
     connection.execute("CREATE OR REPLACE TEMP VIEW scores AS SELECT * FROM scored LIMIT 1")
     with pytest.raises(duckdb.Error, match="differ in their residents"):
-        connection.execute(f"SELECT resident_key FROM ({side_by_side})").fetchall()
+        connection.execute(f"SELECT resident_key FROM ({aligned})").fetchall()
 
 
 def test_the_statement_can_be_carried_to_spark(connection: duckdb.DuckDBPyConnection) -> None:
