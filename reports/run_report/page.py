@@ -255,13 +255,18 @@ def _incomplete(now: Manifest, names: ReportNames) -> Iterator[str]:
             yield f"{names.source(source)}有 {entries:,} 项用了区县积分表都没有的代码，未计分。请核对代码。"
     if now["corrections_without_target"]:
         yield f"{now['corrections_without_target']:,} 条异议处理结果所指的项目或取值无效，未生效。请核对异议处理结果。"
-    undeclared = [
-        source
-        for source in names.sources
-        if (account := sections.find_month_account(now, source)) and account["undeclared"]
-    ]
-    for source in undeclared:
-        yield f"{names.source(source)}的交付中有没有声明过的列，未使用。"
+    yield from _unused(now, names)
+
+
+def _unused(now: Manifest, names: ReportNames) -> Iterator[str]:
+    """Columns and sheets that were delivered, and that nobody declared or that have no header."""
+    for source in names.sources:
+        account = sections.find_month_account(now, source)
+        if account and account["undeclared"]:
+            yield f"{names.source(source)}的交付中有没有声明过的列，未使用。"
+        if account and account.get("ignored_sheets"):
+            count = account["ignored_sheets"]
+            yield f"{names.source(source)}的工作簿中有 {count} 张工作表没有表头，未使用。请核对其中是否有应交的数据。"
 
 
 def _versions(before: Manifest, now: Manifest, names: ReportNames) -> Iterator[str]:

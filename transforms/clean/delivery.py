@@ -12,12 +12,12 @@ from pathlib import Path
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Source
+from transforms.clean.headers import unreadable_error
 from transforms.clean.readers import (
     OpenPart,
     explain_read_failure,
     is_readable_parquet,
     open_part,
-    unreadable_error,
 )
 from transforms.clean.staging_sql import invalid_rows_sql, valid_rows_sql
 from transforms.clean.types import ValidationContext
