@@ -59,7 +59,6 @@ TOO_LONG: set[str] = set()
 # within the dependencies, the packages or modules that may import a library
 LIBRARIES = {
     "adbc_driver_postgresql": {"flows.extract"},
-    "altair": {"reports.html"},
     "defusedxml": {"transforms.clean"},
     "duckdb": {"transforms.engine"},
     "duckdb_engine": {"expectations.gx_adapter"},
@@ -67,6 +66,7 @@ LIBRARIES = {
     "great_expectations": {"expectations.gx_adapter", "expectations.suite"},
     "jinja2": {"reports.templating"},
     "numpy": set(),
+    "pandas": set(),
     "polars": set(),
     "prefect": {"flows.orchestration"},
     "pyrage": {"reports.packages"},
@@ -77,7 +77,6 @@ LIBRARIES = {
     "sshfs": {"flows.extract"},
     "typer": {"flows.cli"},
     "uvicorn": {"flows.orchestration"},
-    "vl_convert": {"reports.html"},
     "xlsxwriter": set(),
 }
 
