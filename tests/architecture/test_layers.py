@@ -149,7 +149,7 @@ def test_no_step_passes_data_frames() -> None:
     """SQL is the engine's language; what passes between steps are paths and counts."""
     fetching = {
         module_name(file)
-        for file in list_modules("flows", "transforms", "expectations", "data")
+        for file in list_modules("flows", "reports", "transforms", "expectations", "data")
         if re.search(r"\.(df|fetchdf|pl)\(", file.read_text("utf-8"))
     }
     assert fetching == set()
