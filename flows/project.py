@@ -1,4 +1,4 @@
-"""Everything declared, loaded and checked together: sources, reference tables, points tables; and the code's own hash."""
+"""Everything declared, loaded and checked together; and the code's own hash."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Project:
 
     @cached_property
     def declarations_hash(self) -> str:
-        """Sources as they are used (aliases of the settings included), reference rows, points tables."""
+        """The hash of sources (with the settings' aliases), reference rows and points tables."""
         parts = [source.model_dump_json(exclude={"synthetic"}) for source in self.sources.values()]
         parts += [f"{name} {digest}" for name, digest in sorted(self.reference.hashes.items())]
         declared = [*self.tables.values(), *self.services, *self.reminders]
@@ -55,7 +55,11 @@ class Project:
         return _digest(parts)
 
     def in_force(self, month: Month) -> dict[str, PointsVersion]:
-        """The version of every points table that scores a month, by authority. JifenError before the first."""
+        """Return the version of every points table that scores a month, by authority.
+
+        Raises:
+            JifenError: The month is before a table's first version.
+        """
         return {
             authority: table.in_force(month.last_day) for authority, table in self.tables.items()
         }
@@ -97,7 +101,7 @@ def load_project(settings: Settings) -> Project:
     """Load all declarations. DeclarationError with every mistake of every file."""
     problems: list[Diagnostic] = []
 
-    def told(load: Callable[[], T]) -> T | None:
+    def collect_problems(load: Callable[[], T]) -> T | None:
         try:
             return load()
         except DeclarationError as error:
@@ -106,9 +110,9 @@ def load_project(settings: Settings) -> Project:
 
     paths, policy = settings.paths, settings.paths.policy
     folder = policy / "sources" if (policy / "sources").is_dir() else BUILTIN_SOURCES
-    sources = told(lambda: load_sources(folder))
+    sources = collect_problems(lambda: load_sources(folder))
     problems += validate_derived_facts(sources, folder) if sources else []
-    reference = told(lambda: load_reference(paths.reference))
+    reference = collect_problems(lambda: load_reference(paths.reference))
     if (
         problems or sources is None or reference is None
     ):  # everything else names facts and districts
@@ -116,10 +120,14 @@ def load_project(settings: Settings) -> Project:
     settings.refuse_unknown_sources(sources)
     sources = {name: _apply_aliases(source, settings) for name, source in sources.items()}
     facts, districts = collect_facts(sources), reference.districts
-    listed = told(lambda: load_tables(policy / "points", facts, districts))
+    listed = collect_problems(lambda: load_tables(policy / "points", facts, districts))
     tables = None if listed is None else {table.authority: table for table in listed}
-    services = told(lambda: load_services(policy / "services", facts, tables, districts))
-    reminders = told(lambda: load_reminders(policy / "reminders", facts, districts, services or ()))
+    services = collect_problems(
+        lambda: load_services(policy / "services", facts, tables, districts)
+    )
+    reminders = collect_problems(
+        lambda: load_reminders(policy / "reminders", facts, districts, services or ())
+    )
     if tables and services is not None:
         problems += _unknown_effects(
             policy / "points", tables.values(), [service.service for service in services]

@@ -96,7 +96,7 @@ class Gate(Closed):
 
 
 class Drift(Closed):
-    """A month is held when a change is over the relative limit and over its absolute one (`_min`)."""
+    """A month is held when a change is over the relative and over the absolute limit (`_min`)."""
 
     residents: Share = 0.05
     """全市和各区县计分人数的变化比例。"""
@@ -124,9 +124,10 @@ class Exports(Closed):
 
 
 class Notify(Closed):
-    """Where the end of a run is told: an address (HTTP POST of JSON), a command (its argv; JSON on stdin), both, or nothing.
+    """Where the end of a run is reported: an address, a command, both, or nothing.
 
-    An address that holds a secret is not written here but given in JIFEN_NOTIFY_WEBHOOK, which wins.
+    The address gets an HTTP POST of JSON, the command (its argv) the JSON on stdin. An address that
+    holds a secret is not written here but given in JIFEN_NOTIFY_WEBHOOK, which wins.
     """
 
     webhook: Text | None = None
@@ -150,9 +151,10 @@ class Notify(Closed):
 
 
 class SourceSettings(Closed):
-    """Where one source comes from, and how this city's departments write it (column -> value -> aliases).
+    """Where one source comes from, and how this city's departments write it.
 
-    `endpoint`: the address of the S3-compatible service. `table` or `query`: what to read of a PostgreSQL database.
+    Aliases are column -> value -> aliases. `endpoint`: the address of the S3-compatible service.
+    `table` or `query`: what to read of a PostgreSQL database.
     """
 
     origin: Text | None = None
@@ -189,7 +191,7 @@ class SourceSettings(Closed):
             raise ValueError("endpoint 只用于 s3:// 来源")
         places = [self.origin, *asked] if self.origin is not None else []
         if places and not any("{month}" in place for place in places if place):
-            # The same place for every month would make an older month's re-run take in the newest data.
+            # The same place for every month would make an older one's re-run take the newest data.
             raise ValueError("origin、table 或 query 中必须有 {month}")
         return self
 
@@ -219,7 +221,7 @@ class Settings(Closed):
         return EngineSettings(self.engine.memory, self.engine.threads)
 
     def refuse_unknown_sources(self, declared: Iterable[str]) -> None:
-        """A `[sources.X]` that no declaration knows is a slip of the pen: exit 10."""
+        """Refuse (exit 10) a `[sources.X]` that no declaration knows: a typing mistake."""
         unknown = sorted(self.sources.keys() - set(declared))
         if unknown:
             keys = "、".join(f"[sources.{name}]" for name in unknown)
@@ -237,9 +239,11 @@ def load_settings(
 ) -> Settings:
     """Read `config`, or `jifen.toml` of the working directory, or nothing but defaults.
 
-    Relative paths in the file are relative to the file. `root` and `inbox` (command options) win over JIFEN_ROOT,
-    which wins over the file; the inbox lies in the root unless it is set by itself. Errors: exit 10 with every
-    problem, exit 2 when a file that was named does not exist.
+    Relative paths in the file are relative to the file. `root` and `inbox` (command options) win
+    over JIFEN_ROOT, which wins over the file; the inbox lies in the root unless it is set itself.
+
+    Raises:
+        JifenError: Exit 10, with every problem; exit 2, a file that was named does not exist.
     """
     file = config or Path(FILE_NAME)
     if config is not None and not config.is_file():
@@ -350,7 +354,10 @@ def _known(place: tuple[str, ...]) -> list[str]:
 
 
 def _line(text: str, place: tuple[str, ...]) -> int:
-    """The line of a key under its [table], else of the table, else 1 (tomllib does not tell)."""
+    """Return the line of a key under its [table], else of the table, else 1.
+
+    tomllib does not report lines.
+    """
     table, found = "", 1
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[([^\[\]]+)\]", line):

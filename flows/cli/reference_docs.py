@@ -1,4 +1,4 @@
-"""The pages of `docs/reference/` that are generated: `make docs` writes them, a test compares them."""
+"""The pages of `docs/reference/` that are generated: `make docs` writes, a test compares them."""
 
 from __future__ import annotations
 
@@ -102,9 +102,10 @@ def render_settings_markdown() -> str:
 
 
 def render_commands_markdown(app: typer.Typer) -> str:
-    """Every command with its options, what each means, and what stands where it is not given."""
+    """Return the page of every command: its options, what each means, and its default."""
     parts = ["# 命令\n\n本页由 `make docs` 从程序生成。\n"]
-    for name, command in sorted(typer.main.get_command(app).commands.items()):  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name, command in sorted(commands.items()):
         parts.append(
             f"## jifen {name}\n\n{_explained(name, inspect.cleandoc(command.help or ''))}\n"
         )
@@ -120,9 +121,8 @@ def render_commands_markdown(app: typer.Typer) -> str:
                 if option.default not in (None, False)
                 else ""
             )
-            parts.append(
-                f"| `{shown.strip()}` | {_explained(f'{name} {option.name}', option.help)} | {default} |"
-            )
+            meaning = _explained(f"{name} {option.name}", option.help)
+            parts.append(f"| `{shown.strip()}` | {meaning} | {default} |")
         parts.append("")
     return "\n".join(parts)
 

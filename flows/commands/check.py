@@ -1,4 +1,4 @@
-"""What `jifen check` finds: mistakes in declarations, values that are only illustrative, versions changed afterwards."""
+"""What `jifen check` finds: mistakes, illustrative values, and versions changed afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ from transforms.services.validate import ValidationScope
 def check_project(
     settings: Settings, report_progress: Callable[[str], None], *, strict: bool
 ) -> None:
-    """Load everything and run every example. JifenError 10 on any mistake; with `strict` on illustrative values too."""
+    """Load everything and run every example.
+
+    Raises:
+        JifenError: Exit 10, on any mistake; with `strict` on illustrative values too.
+    """
     project = load_project(settings)
     root = Root(settings.paths.root, settings.paths.inbox)
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
@@ -46,8 +50,11 @@ def check_project(
         len(version.examples) for service in project.services for version in service.versions
     )
     examples += sum(len(reminder.examples) for reminder in project.reminders)
-    declared = f"{len(project.sources)} 个来源、{len(project.facts)} 项指标数据、{len(project.tables)} 张积分表"
-    declared += f"、{len(project.services)} 项服务、{len(project.reminders)} 项提醒、{len(project.reference.rows)} 张参考表"
+    declared = (
+        f"{len(project.sources)} 个来源、{len(project.facts)} 项指标数据、"
+        f"{len(project.tables)} 张积分表、{len(project.services)} 项服务、"
+        f"{len(project.reminders)} 项提醒、{len(project.reference.rows)} 张参考表"
+    )
     report_progress(f"{declared}、{examples} 个示例：无误")
     for warning in find_gaps(list(project.tables.values()), project.facts):
         report_progress(f"请留意：{warning}")

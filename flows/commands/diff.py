@@ -25,7 +25,11 @@ def show_difference(
     *,
     as_json: bool,
 ) -> None:
-    """Tell what changed from one revision to another. JifenError 2 when a name is none or nothing is published by it."""
+    """Report what changed from one revision to another.
+
+    Raises:
+        JifenError: Exit 2, a name is no revision's, or nothing is published under it.
+    """
     root = open_root(settings)
     then, now = find_named_revision(root, before), find_named_revision(root, after)
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:

@@ -1,4 +1,4 @@
-"""`jifen explain`: one person found in a published month by their ID, explained, and noted in the access log."""
+"""`jifen explain`: one person found in a published month by their ID, explained, and logged."""
 
 from __future__ import annotations
 
@@ -43,9 +43,18 @@ def explain_person(
     as_json: bool,
     records: bool,
 ) -> None:
-    """Tell why a person has the points they have in a month (default: the newest published), or why they have none.
+    """Report why a person has the points they have in a month, or why they have none.
 
-    `given`: their ID, written as departments write it. JifenError 2: no ID, or the month is not published.
+    Args:
+        settings: The settings of the project.
+        given: The person's ID, written as departments write it.
+        month: The month explained; None is the newest published.
+        report_progress: Takes each line of the answer.
+        as_json: Whether the answer is JSON instead of lines.
+        records: Whether the rows behind the facts are listed, too.
+
+    Raises:
+        JifenError: Exit 2, `given` is no ID, or the month is not published.
     """
     root = open_root(settings)
     revision = find_revision(root, month)
@@ -72,15 +81,23 @@ def explain_person(
 
 
 def read_id(session: Session, given: str, month: Month) -> tuple[int, str]:
-    """The person's number and normalised 18-character ID, by the rules of the cleaning. Error: exit 2, which never quotes it."""
+    """Return the person's number and normalised 18-character ID, by the rules of the cleaning.
+
+    Raises:
+        JifenError: Exit 2, it is no valid ID; the message never quotes it.
+    """
     text, number = national_id.normalise_sql("given"), national_id.to_number_sql("text")
-    person, resident_id, sound = session.execute(
+    valid = national_id.is_valid_sql("text", "person", month.last_day)
+    person, resident_id, is_valid = session.execute(
         f"""
-        SELECT person, {national_id.to_text_sql("person")}, {national_id.is_valid_sql("text", "person", month.last_day)}
-        FROM (SELECT *, {number} AS person FROM (SELECT {text} AS text FROM (SELECT CAST(? AS VARCHAR) AS given)))""",
+        SELECT person, {national_id.to_text_sql("person")}, {valid}
+        FROM (
+            SELECT *, {number} AS person
+            FROM (SELECT {text} AS text FROM (SELECT CAST(? AS VARCHAR) AS given))
+        )""",
         [given],
     ).fetchall()[0]
-    if person is None or not sound:
+    if person is None or not is_valid:
         raise JifenError(
             ExitCode.USAGE, "公民身份号码不合规则（位数、出生日期或校验码）", hint="核对号码后再查"
         )
@@ -101,10 +118,10 @@ def _answer(
         "revision": revision.number,
         "as_of": str(revision.month.last_day),
     }
-    told = f"{revision.month} 第 {revision.number} 版"
+    revision_title = f"{revision.month} 第 {revision.number} 版"
     if row is None:
         why = explain_not_scored(session, find_spine(sources), root, revision, person)
-        return {**month, "scored": False, "why": why}, [f"{told}：没有此人的积分。{why}"]
+        return {**month, "scored": False, "why": why}, [f"{revision_title}：没有此人的积分。{why}"]
     found = explain_row(
         session,
         load_published_rules(revision.path / "policy", revision.month.last_day, sources),
@@ -112,7 +129,8 @@ def _answer(
         revision.manifest.to_values(),
         row,
     )
-    return {**month, "scored": True, **to_json_data(found)}, list(format_explanation(found, told))
+    lines = list(format_explanation(found, revision_title))
+    return {**month, "scored": True, **to_json_data(found)}, lines
 
 
 def explain_not_scored(
@@ -122,7 +140,7 @@ def explain_not_scored(
     revision: Revision,
     person: int,
 ) -> str:
-    """Why a person has no row: another status in the registry, refused with reasons, or unknown to it."""
+    """Return why a person has no row: another status, refused with reasons, or unknown."""
     assert registry.spine
     known = load_person_records(
         session,
@@ -157,7 +175,10 @@ def _records(
     revision: Revision,
     person: int,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """The person's rows of every source as data and as lines: clean ones with what they count in, then refused ones."""
+    """Return the person's rows of every source as data and as lines.
+
+    Clean rows come first, with what they count in; then those refused.
+    """
     from transforms.engine.reference_tables import load_reference_tables
 
     load_reference_tables(session, load_reference(revision.path / "policy" / "reference"))
@@ -177,5 +198,5 @@ def _records(
     lines += (
         ["", f"被退回的数据（{len(refused)} 条）：", *format_records(refused)] if refused else []
     )
-    told = [{**asdict(record), "refused": record in refused} for record in (*kept, *refused)]
-    return told, lines
+    data = [{**asdict(record), "refused": record in refused} for record in (*kept, *refused)]
+    return data, lines

@@ -66,7 +66,7 @@ def _open_root(
 
 
 def _refuse_unknown_sources(project: Project, options: RunOptions) -> None:
-    """Refuse (exit 2) an option for a source that nobody declared: a slip of the pen."""
+    """Refuse (exit 2) an option for a source that nobody declared: a typing mistake."""
     given = {"--allow-missing": options.allowed_missing, "--same": options.allowed_same}
     for option, reasons in given.items():
         unknown = [name for name in reasons if name not in project.sources]

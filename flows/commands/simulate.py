@@ -1,4 +1,7 @@
-"""`jifen simulate`: a draft policy against a published month, for everyone. Writes a page and the differences, publishes nothing."""
+"""`jifen simulate`: a draft policy against a published month, for everyone.
+
+It writes a page and the differences, and publishes nothing.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +45,19 @@ def simulate_policy(
     out: Path | None,
     report_progress: Callable[[str], None],
 ) -> None:
-    """Score a published month (default: the newest) again with the draft in `policy`, and write what differs.
+    """Score a published month again with the draft in `policy`, and write what differs.
 
-    `policy` holds points/ or services/ or both; what it does not hold is taken from the published month. JifenError 2:
-    no draft, not published, or `out` is no place for results; 10: mistakes in the draft.
+    Args:
+        settings: The settings of the project.
+        policy: The draft: a folder with points/ or services/ or both; what it does not hold is
+            taken from the published month.
+        month: The month scored again; None is the newest published.
+        out: The folder for the results; None is a new one among the root's runs.
+        report_progress: Takes each line of the answer.
+
+    Raises:
+        JifenError: Exit 2, there is no draft, the month is not published, or `out` is no place for
+            results; exit 10, the draft has mistakes.
     """
     root = open_root(settings)
     revision = find_revision(root, month)
@@ -98,7 +110,11 @@ def simulate_policy(
 
 
 def _empty_folder(root: Root, folder: Path) -> Path:
-    """The folder for the results: new or empty, and nowhere that the pipeline publishes or reads. Error: exit 2."""
+    """Return the folder for the results: new or empty, and none that the pipeline uses.
+
+    Raises:
+        JifenError: Exit 2, it is another.
+    """
     place = folder.resolve()
     if place.is_relative_to(root.path.resolve()) and not place.is_relative_to(root.runs.resolve()):
         raise JifenError(
@@ -132,7 +148,7 @@ def _published_facts(
 def _load_draft(
     policy: Path, revision: Revision, rules: PublishedRules, facts: Mapping[str, Fact]
 ) -> tuple[dict[str, PointsTable], list[Service]]:
-    """The draft's points tables and services; those of the revision where the draft has none. DeclarationError."""
+    """Return the draft's points tables and services; where it has none, the revision's."""
     tables = dict(rules.tables)
     if (policy / "points").is_dir():
         missing = [name for name in tables if not (policy / "points" / f"{name}.yaml").exists()]
@@ -178,9 +194,10 @@ def _draft(
     facts: Mapping[str, Fact],
     new: Sequence[tuple[str, AnyVersion]],
 ) -> Draft:
-    """Everything as it stands on one day: the scoring date, or the later one on which the last new version begins.
+    """Return what holds on the scoring date, or on the later day the last new version begins.
 
-    Tables and services of different days have nothing to do with each other: other sections, other thresholds.
+    Everything is of one day: tables and services of different days have other sections and other
+    thresholds.
     """
     day = max([rules.as_of, *(version.begins for _, version in new)])
     in_force = {authority: table.in_force(day) for authority, table in tables.items()}
@@ -205,9 +222,12 @@ def _tried(
                 i.title for code, i in new.indicators.items() if old.indicators.get(code, i) != i
             ],
         }
-        told = [f"{kind}指标：{'、'.join(titles)}" for kind, titles in changes.items() if titles]
-        told = told or ["改动的指标：无（改动在部分、分组或上限）"]
-        yield f"{tables[authority].title}：{old.begins} 版 → 草案 {new.begins} 版，{'；'.join(told)}"
+        changed_titles = [
+            f"{kind}指标：{'、'.join(each)}" for kind, each in changes.items() if each
+        ]
+        changed_titles = changed_titles or ["改动的指标：无（改动在部分、分组或上限）"]
+        versions = f"{old.begins} 版 → 草案 {new.begins} 版"
+        yield f"{tables[authority].title}：{versions}，{'；'.join(changed_titles)}"
     if not changed:
         yield "积分表与已发布的相同"
     in_force = {service.service: service.in_force(rules.as_of) for service in rules.services}
@@ -229,18 +249,19 @@ def _not_in_force(
     draft: Draft,
     new: Sequence[tuple[str, AnyVersion]],
 ) -> Iterator[str]:
-    """What is new in the draft, but not in force on the day that is tried: another version has taken its place by then."""
+    """Yield what is new in the draft, but replaced by another version on the day simulated."""
     titles = {name: table.title for name, table in tables.items()} | {
         s.service: s.title for s in services
     }
     in_force: dict[str, AnyVersion] = {**draft.services, **draft.tables}
     for name, version in new:
         if version.begins != in_force[name].begins:
-            yield f"{titles[name]}：{version.begins} 版的改动不在模拟之内，{draft.day} 生效的是 {in_force[name].begins} 版"
+            left_out = f"{titles[name]}：{version.begins} 版的改动不在模拟之内"
+            yield f"{left_out}，{draft.day} 生效的是 {in_force[name].begins} 版"
 
 
 def _left_out(policy: Path, revision: Revision) -> Iterator[str]:
-    """What stands in the draft folder and is no part of a simulation: facts are those of the published month."""
+    """Yield what the draft folder holds that is not simulated: facts are the published month's."""
     for path in sorted((policy / "reference").glob("*.csv")):
         used = revision.path / "policy" / "reference" / path.name
         if not used.exists() or hash_file(path) != hash_file(used):

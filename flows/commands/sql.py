@@ -1,4 +1,4 @@
-"""`jifen sql`: one question to the analysts' catalogue, which reads pseudonymous files only and writes nothing."""
+"""`jifen sql`: one query of the analysts' catalogue, which reads pseudonymous files only."""
 
 from __future__ import annotations
 
@@ -33,10 +33,13 @@ NUMBERS = ("DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "BIGINT", "INTEGER", "SMALLI
 
 
 def run_query(settings: Settings, query: str, form: str) -> None:
-    """Answer a query as a table, or as `csv` or `json` lines, on standard output. JifenError 2 when it is no query.
+    """Answer a query as a table, or as `csv` or `json` lines, on standard output.
 
-    Works for whoever may read the catalogue: nothing is written to the root, what spills goes to a folder of the
-    caller's own (under TMPDIR).
+    Works for whoever may read the catalogue: nothing is written to the root, what spills goes to a
+    folder of the caller's own (under TMPDIR).
+
+    Raises:
+        JifenError: Exit 2, it is no query.
     """
     root = Root(settings.paths.root, settings.paths.inbox)
     _require_readable(root.catalogue)
@@ -85,10 +88,11 @@ def _require_readable(catalogue: Path) -> None:
 
 
 def _execute_read_only(session: Session, query: str) -> Result:
-    """The result of the last statement. Only questions, and variables for them, are let through.
+    """Return the result of the last statement, if all are queries or set variables for them.
 
-    DuckDB describes only what may stand within a query, so nothing that writes: not even a COPY in a WITH, which counts
-    as a SELECT by itself. Where PIVOT has to find its columns first, it would run one all the same: they must be named.
+    DuckDB describes only what may stand within a query, so nothing that writes: not even a COPY in
+    a WITH, which counts as a SELECT by itself. Where PIVOT has to find its columns first, it would
+    run one all the same: they must be named.
     """
     statements = session.split_statements(query)
     if not statements:
@@ -136,7 +140,7 @@ def _rows(answer: Result) -> Iterator[tuple[Any, ...]]:
 
 
 def _print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Columns side by side; one under another where the terminal is too narrow for them: nothing is ever cut off."""
+    """Print columns next to each other, or below each other on a narrow terminal: all is shown."""
     console, table = Console(markup=False, emoji=False, highlight=False), Table(*columns)
     for row in rows:
         table.add_row(*row)
@@ -155,14 +159,14 @@ def _print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> No
 
 
 def _deduplicate_names(names: Sequence[str]) -> list[str]:
-    """Later columns of a name get a number, as DuckDB names them in a table: a, a_1. Names that were given stay."""
+    """Number the repeated names as DuckDB does in a table: a, a_1. Names that were given stay."""
     found: list[str] = []
     for name in names:
-        numbered = (f"{name}_{number}" for number in count(1))
+        candidates = (f"{name}_{number}" for number in count(1))
         found.append(
             name
             if name not in found
-            else next(new for new in numbered if new not in {*names, *found})
+            else next(new for new in candidates if new not in {*names, *found})
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Where each month stands: published, stale, held, blocked, received; and what is due, missing or late."""
+"""The state of each month: published, stale, held, blocked; and what is due, missing or late."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ ENDED = {"blocked": "数据未通过", "failed": "未完成"}
 
 
 def find_stale_months(root: Root, sources: list[str]) -> list[Month]:
-    """Published months whose deliveries have changed since, of any source, in the month or before; or the month before."""
+    """Return the published months whose deliveries, or those of months before, have changed.
+
+    A month is stale, too, when the month before was published again.
+    """
     known = [
         delivery_key(delivery) for source in sources for delivery in list_deliveries(root, source)
     ]
@@ -47,10 +50,11 @@ def _content(named: list[dict[str, object]]) -> set[tuple[object, ...]]:
 def list_month_states(
     settings: Settings, today: dt.date | None = None
 ) -> Iterator[tuple[str, str, str, str, str]]:
-    """One line per month that is known, and for the one that comes next: month, state, revision, residents, what to do.
+    """Yield month, state, revision, residents and what to do, of every month and the next.
 
-    Next is the month after the newest published. A month is due on the day of `jifen serve` (the 5th of the month
-    after, unless it was told otherwise); what has not come by then is late on `today`.
+    The next month is the one after the newest published. A month is due on the day of `jifen serve`
+    (the 5th of the month after, unless another was given); what has not come by then is late on
+    `today`.
     """
     root, project = open_root(settings), load_project(settings)
     today, schedule = today or dt.datetime.now(CITY_TIME).date(), load_schedule(root)
@@ -68,25 +72,24 @@ def list_month_states(
         state = (
             "待运行" if revision is None else "已过期，需重新运行" if month in stale else "已发布"
         )
-        told = [_missing(project, root, month, schedule, today) or "各来源齐全"]
+        notes = [_missing(project, root, month, schedule, today) or "各来源齐全"]
         if last.get("state") in ENDED:
             state = (
                 f"{ENDED[last['state']]}（以前的版本仍有效）" if revision else ENDED[last["state"]]
             )
-            told = (
-                told if told != ["各来源齐全"] else []
-            )  # beside "数据未通过" it would be read as sound
+            if notes == ["各来源齐全"]:
+                notes = []  # next to "数据未通过" it would be read as valid
             report = f"，报告 {last['report']}" if last["report"] else ""
             what = last["reason"].splitlines()[0].removesuffix("：")
-            told.insert(0, f"{what}（退出码 {last['exit_code']}），{last['todo']}{report}")
+            notes.insert(0, f"{what}（退出码 {last['exit_code']}），{last['todo']}{report}")
         if held and find_build_folder(root, str(month), held.build).is_dir():
             state = "待核（以前的版本仍有效）" if revision else "待核"
-            told.insert(0, f"{len(held.hold_reasons)} 项与上月相差超出限度，报告 {held.report}")
+            notes.insert(0, f"{len(held.hold_reasons)} 项与上月相差超出限度，报告 {held.report}")
         if month == coming and (newest := schedule.newest_due(today)) > month:
-            told.append(f"此后到 {newest} 各月也已到期")
+            notes.append(f"此后到 {newest} 各月也已到期")
         number = f"r{revision.number}" if revision else ""
         residents = f"{revision.manifest.residents:,}" if revision else ""
-        yield str(month), state, number, residents, "；".join(told)
+        yield str(month), state, number, residents, "；".join(notes)
 
 
 def _last_run(root: Root, month: Month) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def _last_run(root: Root, month: Month) -> dict[str, Any]:
 
 
 def _missing(project: Project, root: Root, month: Month, schedule: Schedule, today: dt.date) -> str:
-    """What has not been received and is not in the inbox; what has an origin of its own is not looked for there."""
+    """Return what was not received and is not in the inbox, where no origin is configured."""
     absent = [
         name
         for name in project.sources
@@ -106,15 +109,15 @@ def _missing(project: Project, root: Root, month: Month, schedule: Schedule, tod
         name for name in absent if (given := project.settings.sources.get(name)) and given.origin
     ]
     lacking = [name for name in absent if name not in fetched and not _offered(root, name, month)]
-    told = []
+    notes = []
     if lacking:
         due = schedule.due(month)
         late = (today - due.date()).days
         when = f"逾期 {late} 天" if late > 0 else f"应于 {due:%Y-%m-%d %H:%M} 前交齐"
-        told.append(f"{when}，缺少：{_titles(project, lacking)}")
+        notes.append(f"{when}，缺少：{_titles(project, lacking)}")
     if fetched:
-        told.append(f"运行时自行取数：{_titles(project, fetched)}")
-    return "；".join(told)
+        notes.append(f"运行时自行取数：{_titles(project, fetched)}")
+    return "；".join(notes)
 
 
 def _offered(root: Root, source: str, month: Month) -> bool:

@@ -1,4 +1,7 @@
-"""Where extracts come from: the inbox, files, other machines, databases. One `Origin` each, opened for one pull."""
+"""Where extracts come from: the inbox, files, other machines, databases.
+
+Each has an `Origin`, opened for one pull.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from flows.storage.root import Root
 
 
 def open_connector(root: Root, source: str, given: SourceSettings | None) -> Connector:
-    """The origin of a source: that of `jifen.toml`, else the inbox. Libraries that only some origins need come late."""
+    """Open the origin of a source: that of `jifen.toml`, else the inbox.
+
+    Libraries that only some origins need are imported here.
+    """
     if given is None or given.origin is None:
         return Inbox(root.inbox, source)
     if given.origin.startswith("postgresql://"):

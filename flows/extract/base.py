@@ -1,4 +1,4 @@
-"""What every origin gives: an offer of parts for a month, each with what tells its version, ready to be brought here."""
+"""What every origin gives: the files of a month on offer, each with its version and a fetch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ FORMATS = (".csv", ".parquet", ".xlsx")
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file on offer: its name relative to the delivery, `/` between folders.
+    """One file on offer.
 
-    `version_info`: what the origin tells of its version without being read (size, times, ETag); empty when it tells nothing.
-    `fetch` writes the whole content to a new file, on disk when it returns, and gives its SHA-256.
+    Attributes:
+        name: Its name relative to the delivery, `/` between folders.
+        version_info: What the origin states of its version without being read (size, times, ETag);
+            empty when it states nothing.
+        fetch: Writes the whole content to a new file, on disk when it returns; returns its SHA-256.
     """
 
     name: str
@@ -30,7 +33,12 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What an origin holds for a month: `where` it lies, free of secrets, and its parts in their order, at least one."""
+    """What an origin holds for a month.
+
+    Attributes:
+        where: Its place, free of secrets.
+        parts: Its files in their order, at least one.
+    """
 
     where: str
     parts: list[RemoteFile]
@@ -39,16 +47,23 @@ class Listing:
 class Connector(Protocol):
     """Where one source comes from.
 
-    `trusts_metadata`: its word that a part is unchanged is taken, even for the month that is run: reading again costs the net.
-    `write_once`: it cannot tell whether an older month has changed, so one that has come, with rows, stays as it came.
+    Attributes:
+        trusts_metadata: Whether unchanged metadata are taken for an unchanged file, even in the
+            month that is run: reading it again costs network traffic.
+        write_once: Whether the origin cannot report that an older month has changed, so that one
+            that has come, with rows, stays as it came.
     """
 
     trusts_metadata: bool
     write_once: bool
 
     def list_files(self, month: Month) -> Listing | None:
-        """What has come for a month, None when nothing has. JifenError 11; its cause is a ConnectionError or
-        TimeoutError when trying again may help."""
+        """Return what has come for a month, None when nothing has.
+
+        Raises:
+            JifenError: Exit 11; its cause is a ConnectionError or TimeoutError when trying again
+                may help.
+        """
 
 
 def save_stream(chunks: Iterable[bytes], target: Path) -> str:
@@ -90,7 +105,7 @@ def file_suffix(name: str) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a part of a relative name starts with a dot: not meant for us, or leading out of its folder."""
+    """Return whether a part of a name starts with a dot: hidden, or leading out of its folder."""
     return any(item.startswith(".") for item in name.split("/"))
 
 

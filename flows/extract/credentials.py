@@ -1,4 +1,4 @@
-"""Secrets of origins: from the environment or from files, never from `jifen.toml`; and addresses without them."""
+"""Secrets of origins, from the environment or files, never `jifen.toml`; addresses without them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from flows.extract.base import extract_error
 
 
 def read_password(source: str) -> str | None:
-    """`JIFEN_<SOURCE>_PASSWORD`, or the first line of the file that `JIFEN_<SOURCE>_PASSWORD_FILE` names.
+    """Return `JIFEN_<SOURCE>_PASSWORD`, or the first line of its file.
 
-    For S3 it is the secret key; beside a key file it is the key's passphrase. Error: exit 11, no such file.
+    The file is the one that `JIFEN_<SOURCE>_PASSWORD_FILE` names. For S3 it is the secret key; with
+    a key file it is the key's passphrase.
+
+    Raises:
+        JifenError: Exit 11, there is no such file.
     """
     name = f"JIFEN_{source.upper()}_PASSWORD"
     file = os.environ.get(f"{name}_FILE")
@@ -31,7 +35,7 @@ def find_key_file(source: str) -> str | None:
 
 
 def redact_address(address: str) -> str:
-    """An address as it may be told: no user, no password, no query (it may hold a token)."""
+    """Return an address for messages: no user, no password, no query (it may hold a token)."""
     parts = urlsplit(address)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 

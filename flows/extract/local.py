@@ -26,7 +26,10 @@ CHUNK = 1 << 20
 
 
 class Files:
-    """A file, a folder of parts, or a glob, `{month}` in it. The operator wrote the path: a link at its end is meant."""
+    """A file, a folder of parts, or a glob, with `{month}` in it.
+
+    The operator wrote the path: a link at its end is meant.
+    """
 
     trusts_metadata = False
     write_once = False
@@ -58,7 +61,10 @@ class Files:
 
 
 class Inbox(Files):
-    """`<inbox>/<month>/<source>.<format>`, or a folder `<source>` of parts. Nobody wrote this path: no links."""
+    """`<inbox>/<month>/<source>.<format>`, or a folder `<source>` of parts.
+
+    Nobody wrote this path: links are refused.
+    """
 
     def __init__(self, inbox: Path, source: str) -> None:
         super().__init__(inbox)

@@ -1,4 +1,4 @@
-"""Extracts in PostgreSQL: read as a stream of Arrow batches, kept as one Parquet file of texts in a fixed order."""
+"""Extracts in PostgreSQL: streamed as Arrow batches, kept as one Parquet file of sorted texts."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ T = TypeVar("T")
 class Database:
     """A table, or a query, with `{month}` in it. A month whose table does not exist has not come.
 
-    A database has neither files nor an order: the rows are kept sorted by their texts, the columns by their names. So
-    the same content is the same file, and of two rows with one key the one whose text is greater is the later.
+    A database has neither files nor an order: the rows are kept sorted by their texts, the columns
+    by their names. So the same content is the same file, and of two rows with one key the one whose
+    text is greater is the later.
     """
 
     trusts_metadata = False
@@ -146,15 +147,15 @@ class Database:
         return hash_file(target)
 
     def _asked(self, where: str, items: Callable[[], Iterator[T]]) -> Iterator[T]:
-        """What the database answers, its errors told in our words: theirs quote values."""
+        """Yield what the database answers; its errors are reworded, for they quote values."""
         try:
             yield from iterate_with_timeout(items, PATIENCE_SECONDS)
             return
         except (postgresql.Error, OSError) as error:
-            told, cause = self._told(error, where)
-        raise told from cause
+            reported, cause = self._reword_error(error, where)
+        raise reported from cause
 
-    def _told(self, error: Exception, where: str) -> tuple[JifenError, Exception | None]:
+    def _reword_error(self, error: Exception, where: str) -> tuple[JifenError, Exception | None]:
         state = getattr(error, "sqlstate", None) or ""
         if state == NO_TABLE:
             return _NoTableError(where), None
@@ -193,8 +194,8 @@ class _NoTableError(JifenError):
     """There is no such table: the month has not come."""
 
     def __init__(self, where: str) -> None:
-        told = extract_error(where, "数据库中的表不见了", "请数据库管理员确认后再运行")
-        super().__init__(told.code, told.message, where=told.where, hint=told.hint)
+        error = extract_error(where, "数据库中的表不见了", "请数据库管理员确认后再运行")
+        super().__init__(error.code, error.message, where=error.where, hint=error.hint)
 
 
 def _is_opaque(kind: pa.DataType) -> bool:
@@ -203,7 +204,7 @@ def _is_opaque(kind: pa.DataType) -> bool:
 
 
 def _keeping(session: Session, schema: pa.Schema, numerics: set[str], target: Path) -> str:
-    """The statement that keeps what arrives: every value as its text, columns by name, rows in order."""
+    """Return the statement that keeps what arrives: every value as text, names and rows sorted."""
     session.register("shape", schema.empty_table())
     kinds = {
         str(name): str(kind) for name, kind, *_ in session.execute("DESCRIBE shape").fetchall()
@@ -214,4 +215,5 @@ def _keeping(session: Session, schema: pa.Schema, numerics: set[str], target: Pa
         texts.append(
             f"{to_text_sql(column, 'DECIMAL' if name in numerics else kinds[name])} AS {column}"
         )
-    return f"COPY (SELECT {', '.join(texts)} FROM arrived ORDER BY ALL NULLS FIRST) TO {sql_literal(target)} ({PARQUET})"
+    rows = f"SELECT {', '.join(texts)} FROM arrived ORDER BY ALL NULLS FIRST"
+    return f"COPY ({rows}) TO {sql_literal(target)} ({PARQUET})"

@@ -41,11 +41,13 @@ AT_ONCE = (
 def pull_up_to(
     root: Root, settings: Settings, sources: Iterable[str], month: Month
 ) -> list[Delivery]:
-    """Receive what is on offer for a month and all before it; return the deliveries that are new, ascending by month.
+    """Receive what is on offer for a month and all before it; return what is new, by month.
 
-    Asked for are the month itself, every month before it that has a folder in the inbox, and of a source with an
-    origin of its own every month since its first delivery. JifenError 11 when an offer is ambiguous, unreadable, out
-    of reach or still being written.
+    The months looked for are the month itself, every month before it that has a folder in the
+    inbox, and of a source with an origin of its own every month since its first delivery.
+
+    Raises:
+        JifenError: Exit 11, an offer is ambiguous, unreadable, out of reach or still being written.
     """
     waiting = {known for known in list_inbox_months(root) if known <= month} | {month}
 
@@ -78,7 +80,7 @@ def list_inbox_months(root: Root) -> list[Month]:
 def _receive(
     root: Root, source: str, month: Month, origin: Connector, rehash: bool
 ) -> Delivery | None:
-    """Bring what is on offer to raw as the next delivery, unless the newest one has the same content."""
+    """Receive what is on offer as the next delivery, unless the newest one has the same content."""
     newest = find_newest_delivery(root, source, month)
     if newest and origin.write_once and not rehash and newest.receipt.rows:
         return None
@@ -116,9 +118,10 @@ def _receive(
 
 
 def _bring(offer: Listing, folder: Path) -> dict[str, Any]:
-    """Bring all parts of an offer into a folder; what the receipt says of them.
+    """Bring all parts of an offer into a folder; return what the receipt says of them.
 
-    The receipt grows part by part, so that what an interrupted pull has brought is taken up by the next.
+    The receipt grows part by part, so that the next pull goes on with what an interrupted one has
+    brought.
     """
     done = _brought_before(offer, folder)
     _clear(folder, {part["name"] for part in done.values()})
@@ -144,7 +147,7 @@ def _bring(offer: Listing, folder: Path) -> dict[str, Any]:
 
 
 def _brought_before(offer: Listing, folder: Path) -> dict[str, dict[str, Any]]:
-    """By name, the parts that an interrupted pull left whole and that are still the same on offer."""
+    """Return the parts by name that an interrupted pull left whole and that have not changed."""
     try:
         draft = json.loads((folder / RECEIPT).read_bytes())
         noted = {part["name"]: part for part in draft["parts"] if draft["origin"] == offer.where}
@@ -170,7 +173,7 @@ def _clear(folder: Path, wanted: set[str]) -> None:
 
 
 def _unchanged(offer: Listing, receipt: Receipt) -> bool:
-    """Whether an offer is, by what its origin tells, the one that a receipt notes."""
+    """Return whether an offer is, by the versions that its origin states, the one of a receipt."""
     noted = [part.model_dump() for part in receipt.parts]
     return (
         receipt.origin == offer.where

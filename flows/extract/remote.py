@@ -1,4 +1,4 @@
-"""Extracts on other machines: SFTP, S3-compatible stores, and whatever else fsspec has an installed back end for."""
+"""Extracts on other machines: SFTP, S3-compatible stores, and what else fsspec can open."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ T = TypeVar("T")
 
 
 class Remote:
-    """A file, a folder of parts, or a glob on another machine. Sizes and times (or ETags) tell whether it has changed."""
+    """A file, a folder of parts, or a glob on another machine.
+
+    Sizes and times (or ETags) show whether it has changed.
+    """
 
     trusts_metadata = True
     write_once = False
@@ -90,9 +93,9 @@ class Remote:
         return Listing(where, sort_files(shown, where)) if shown else None
 
     def _listed(self, address: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        """Once: the folder that names are relative to, and what is there."""
+        """Yield once: the folder that names are relative to, and what is there."""
         if self._system is None:
-            # What is amiss is raised to us; the loop would tell it again, as traces, of every request under way.
+            # Errors are raised here; the loop would print them again, with traces, per request.
             fsspec.asyn.get_loop().set_exception_handler(lambda loop, context: None)
             self._system = self._connected()
         system, path = self._system, self._path(address)
@@ -148,7 +151,10 @@ class Remote:
                 yield bytes(chunk)
 
     def _differs(self, info: dict[str, Any], md5: str, where: str) -> bool:
-        """Whether S3's ETag says that other bytes were stored: it is their MD5, but for parts and for keys of its own."""
+        """Return whether S3's ETag shows that other bytes were stored.
+
+        It is their MD5, unless the object has parts or a key of its own.
+        """
         etag = str(info.get("ETag", "")).strip('"')
         if self.scheme != "s3" or not re.fullmatch("[0-9a-f]{32}", etag) or etag == md5:
             return False
@@ -161,17 +167,17 @@ class Remote:
         ).startswith("aws:kms")
 
     def _asked(self, where: str, items: Callable[[], Iterator[T]]) -> Iterator[T]:
-        """What the other machine answers, its errors told in our words: theirs may hold secrets or people's data."""
+        """Yield what the other machine answers; its errors are reworded: they may hold secrets."""
         try:
             yield from iterate_with_timeout(items, PATIENCE_SECONDS)
             return
         except (JifenError, FileNotFoundError):
             raise
         except Exception as error:
-            told = _to_user_error(error, where)
+            reported = _to_user_error(error, where)
             cause = TimeoutError() if isinstance(error, TimeoutError) else ConnectionError()
-        raise told from (
-            cause if told.message not in {what for what, _ in PERMANENT.values()} else None
+        raise reported from (
+            cause if reported.message not in {what for what, _ in PERMANENT.values()} else None
         )
 
     def _connected(self) -> Any:
@@ -244,14 +250,14 @@ def _s3(user: str | None, secret: str | None, endpoint: str | None) -> Any:
 
 
 def _seen(info: dict[str, Any]) -> dict[str, Any]:
-    """Size and version as the other machine tells them; empty when it tells no version."""
-    told = {
+    """Return size and version as the other machine states them; empty without a version."""
+    stated = {
         "bytes": info.get("size"),
         "version": next((str(info[key]) for key in VERSIONS if info.get(key)), None),
     }
-    return (
-        {key: value for key, value in told.items() if value is not None} if told["version"] else {}
-    )
+    if not stated["version"]:
+        return {}
+    return {key: value for key, value in stated.items() if value is not None}
 
 
 def _to_user_error(error: Exception, where: str) -> JifenError:

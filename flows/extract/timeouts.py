@@ -20,8 +20,9 @@ class _Item(Generic[T]):
 def iterate_with_timeout(items: Callable[[], Iterator[T]], seconds: float) -> Iterator[T]:
     """Yield what `items()` yields, waiting for each so many seconds at most; then TimeoutError.
 
-    A library that hangs cannot be stopped from outside. It works in a thread of its own, which is left behind when it
-    hangs; only the caller writes anything, so nothing that comes too late ends up in a file.
+    A library that hangs cannot be stopped from outside. It works in a thread of its own, which is
+    left behind when it hangs; only the caller writes anything, so nothing that comes too late ends
+    up in a file.
     """
     arrived: queue.Queue[_Item[T] | Exception | None] = queue.Queue(1)
     given_up = threading.Event()

@@ -79,7 +79,7 @@ def serve_months(
     cron: str,
     timezone: str,
 ) -> None:
-    """Register the month's flow as the deployment monthly/jifen, and run it when due, until stopped.
+    """Register the month's flow as the deployment monthly/jifen, and run it when due.
 
     One run at a time: runs that have become due together, because nobody served them, follow each
     other.

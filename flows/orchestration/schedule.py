@@ -1,4 +1,4 @@
-"""The schedule of `jifen serve`: the month before, on one day of every month, in the city's time."""
+"""The schedule of `jifen serve`: the month before, on one day of every month, in city time."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _start_server(home: Path) -> TemporaryServer:
             stdout=log,
             stderr=log,
             pass_fds=[listening.fileno()],
-            start_new_session=True,  # Ctrl-C is for the run, which still has to tell the server
+            start_new_session=True,  # Ctrl-C is for the run, which still has to reach the server
         )
     os.environ["PREFECT_API_URL"] = f"http://{LOCAL}:{port}/api"
     return TemporaryServer(process, port, home / "server.log")

@@ -64,9 +64,9 @@ def _facts(run: RunContext) -> FactsResult:
     folders = {
         name: [
             build_cleaning_job(project, delivery).folder(run.root.path, "clean")
-            for delivery in served.deliveries
+            for delivery in used.deliveries
         ]
-        for name, served in run.inputs.items()
+        for name, used in run.inputs.items()
     }
     city, districts = split_city(project.in_force(run.month))
     current, previous = (state_fingerprint(run, month) for month in (run.month, run.month - 1))
@@ -170,7 +170,8 @@ def _services(run: RunContext) -> ServicesResult:
         _view_facts_and_scores(session, run)
         map_concurrently(session, run.project.reference.districts, write)
         rows = session.fetch_rows(f"""
-            SELECT service, count(*) FILTER (WHERE eligible), coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
+            SELECT service, count(*) FILTER (WHERE eligible),
+                coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
             FROM {read_folder_sql(folder)} GROUP BY service ORDER BY service""")
     write_sql(run.build.revision, "services", [scored_statement(columns), statement])
     return ServicesResult(
@@ -197,7 +198,7 @@ def _reminders(run: RunContext) -> RemindersResult:
     others = [path for month, _, path in run.root.revision_folders() if month != run.month]
     published = ReminderHistory(
         eligibility_before=_parts(before.path / "eligibility") if before else [],
-        told=[file for path in others for file in _parts(path / "reminders")],
+        sent=[file for path in others for file in _parts(path / "reminders")],
         kept=_parts(made[-1].path / "reminders") if made else [],
     )
     open_services = [
@@ -240,13 +241,19 @@ def _exports(run: RunContext) -> PackagesResult:
         {service.service: service.title for service in project.services},
         project.reminder_titles(),
     )
+    settings, districts = project.settings.exports, project.reference.districts
     with run.engine() as session:
         counts = write_all_packages(
-            session, run.build.revision, list_package_districts(project.reference), policy, run.month,
+            session,
+            run.build.revision,
+            list_package_districts(project.reference),
+            policy,
+            run.month,
             moved=compared.moved if compared.compared_with else None,
-            number=next_revision_number(run.root, run.month), require_encryption=project.settings.exports.require_encryption,
-            report_progress=lambda code: run.report_progress(f"区县导出：{project.reference.districts[code]}"),
-        )  # fmt: skip
+            number=next_revision_number(run.root, run.month),
+            require_encryption=settings.require_encryption,
+            report_progress=lambda code: run.report_progress(f"区县导出：{districts[code]}"),
+        )
     return PackagesResult(exports=counts)
 
 

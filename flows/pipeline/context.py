@@ -243,7 +243,7 @@ class RunContext:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the operator accepts what is built now: not if it has changed since it was held."""
+        """Whether the operator accepts what is built now: not if it has changed since the hold."""
         return self.options.accept is not None and not self.changed_inputs
 
     def engine(self) -> AbstractContextManager[Session]:

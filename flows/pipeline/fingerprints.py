@@ -1,4 +1,4 @@
-"""Fingerprints: hashes of all that clean rows, incremental state, a build, a month are made from."""
+"""Fingerprints: hashes of all that clean rows, incremental state, builds and months depend on."""
 
 from __future__ import annotations
 

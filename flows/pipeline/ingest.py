@@ -1,6 +1,6 @@
 """The first stages of a month: deliveries received, validated, cleaned; and whether they changed.
 
-A run looks at every delivery there is before it stops: what is missing hides nothing that is broken.
+A run looks at every delivery there is before it stops: a missing one hides no broken one.
 """
 
 from __future__ import annotations

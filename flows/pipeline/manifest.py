@@ -23,7 +23,7 @@ from transforms.services.models import ServiceVersion
 
 
 def build_month_facts(run: RunContext) -> MonthFacts:
-    """Return inputs, policy, accounts, what the stages counted, and why a held month is let through.
+    """Return inputs, policy, accounts, what the stages counted, and why a held month is accepted.
 
     Needs the results of all computing stages.
     """
@@ -97,7 +97,7 @@ def _list_sections(run: RunContext) -> dict[str, list[str]]:
 def _versions(
     in_force: Mapping[str, PointsVersion] | Mapping[str, ServiceVersion],
 ) -> dict[str, dict[str, str]]:
-    """Return which versions decided the month; with `amends`, the reason used up by publishing it."""
+    """Return which versions decided the month; with `amends`, the reason that publishing uses up."""
     return {
         code: {"from": str(version.begins), "hash": version.hash}
         | ({"amends": version.amends} if version.amends else {})

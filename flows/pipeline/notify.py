@@ -1,6 +1,7 @@
-"""Tell the operator how a month ended, where `jifen.toml` [notify] says: a webhook, a command, both, or nobody.
+"""Notify the operator how a month ended, as `jifen.toml` [notify] asks: a webhook, a command, both.
 
-A message that cannot be delivered never changes how the month ended: it is told, and logged in `runs/notify.log`.
+A message that cannot be delivered never changes how the month ended: it is reported, and logged in
+`runs/notify.log`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def notify(settings: Settings, report_progress: Callable[[str], None], outcome: 
 
 
 def _post(address: str, body: bytes) -> str:
-    """What came of an HTTP POST. The address may hold a secret: it is never told."""
+    """Return what came of an HTTP POST; the address may hold a secret and is never shown."""
     try:
         asked = urllib.request.Request(
             address, body, {"content-type": "application/json; charset=utf-8"}
@@ -87,6 +88,6 @@ def _log(settings: Settings, entry: dict[str, str]) -> None:
             0o600,
         )
     except OSError:
-        return  # a full or lost disk has been told already
+        return  # a full or lost disk has been reported already
     with os.fdopen(file, "ab") as log:
         log.write(line)

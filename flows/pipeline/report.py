@@ -26,7 +26,7 @@ PARTS = {"districts": "适用区县", "conditions": "条件", "points": "分数�
 
 
 def write_report(run: RunContext) -> StageResult:
-    """Write the page of the finished month; anew in every run: the verdict is the operator's too."""
+    """Write the page of the finished month, in every run: its verdict depends on the operator."""
     target = run.build.revision / "report" / "index.html"
     target.parent.mkdir(exist_ok=True)
     before = find_previous_month(run)
@@ -131,6 +131,6 @@ def _list_progress(run: RunContext) -> Iterator[SourceProgress]:
         elif any(delivery.month == run.month for delivery in list_deliveries(run.root, name)):
             yield SourceProgress(name, False, "已到，尚未检查", None)
         else:
-            served = name in run.inputs
-            state = "未交，沿用以前的月份或准许缺报" if served else "未收到"
+            is_in_inputs = name in run.inputs
+            state = "未交，沿用以前的月份或准许缺报" if is_in_inputs else "未收到"
             yield SourceProgress(name, False, state, None)

@@ -1,4 +1,4 @@
-"""A revision being built: which stages are finished, so that the run after one that died resumes."""
+"""A revision being built: which stages are finished, so that the next run can resume it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def to_canonical_json(value: object) -> bytes:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Put a file in place as a whole: after a crash there is the old one or the new one, never half of either."""
+    """Put a file in place as a whole: after a crash there is the old or the new one, never half."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     write_synced(draft, content)
     rename_and_sync(draft, path)
@@ -63,13 +63,13 @@ def write_synced(path: Path, content: bytes) -> None:
 
 
 def file_record(path: Path) -> dict[str, Any]:
-    """Bytes and SHA-256 of a file; nothing of a link (its content may change behind our back) or of a device."""
+    """Return bytes and SHA-256 of a file; nothing of a link (its target may change) or a device."""
     if path.is_symlink() or not path.is_file():
         return {}
     return {"bytes": path.stat().st_size, "sha256": hash_file(path)}
 
 
 def map_in_threads(work: Callable[[Path], Any], paths: Iterable[Path]) -> list[Any]:
-    """Hashing and syncing release the interpreter's lock: one thread per core and one more waiting for the disk."""
+    """Map over paths in threads: one per core and one more, as hashing and syncing free the GIL."""
     with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
         return list(pool.map(work, paths))

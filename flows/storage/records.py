@@ -248,7 +248,7 @@ _BEFORE_VERSIONS: dict[str, Any] = {
 
 
 class ReceivedPart(BaseModel):
-    """A file of a delivery as it came: beside these, what its origin tells of its version."""
+    """A file of a delivery as it came, with these and what its origin states of its version."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

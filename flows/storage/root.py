@@ -22,7 +22,13 @@ from flows.storage.keys import load_key
 
 @dataclass(frozen=True)
 class Root:
-    """The folders of one root. `inbox` may lie elsewhere; `analysts_group` may read what `share` was called on."""
+    """The folders of one root.
+
+    Attributes:
+        path: The root itself.
+        inbox: The folder that departments put extracts in; it may lie elsewhere.
+        analysts_group: The group that may read what `share` was called on.
+    """
 
     path: Path
     inbox: Path
@@ -73,9 +79,12 @@ class Root:
         return Path(os.environ.get("JIFEN_KEY_FILE") or self.path / "secret.key")
 
     def prepare(self) -> None:
-        """Close the process (umask 077, no core dumps), make the folders and their modes. Error: exit 1, not writable.
+        """Close the process (umask 077, no core dumps), make the folders and set their modes.
 
         A department's own share that serves as inbox is left as it is.
+
+        Raises:
+            JifenError: Exit 1, the root is not writable.
         """
         os.umask(0o077)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -105,7 +114,10 @@ class Root:
             ) from None
 
     def share(self, path: Path, *, deep: bool = True) -> None:
-        """Let analysts read a file, or a folder (with all it holds when `deep`); nobody else, nor without a group."""
+        """Let analysts, and nobody else, read a file, or a folder (with all it holds when `deep`).
+
+        Without a group nobody else may read it.
+        """
         group = self._group()
         for item in (path, *(path.rglob("*") if deep else ())):
             mode = 0o700 if item.is_dir() else 0o600
@@ -126,7 +138,11 @@ class Root:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the root for one run. The kernel lets go when the process ends, however it ends. Error: exit 13."""
+        """Hold the root for one run; the kernel lets go when the process ends, however it ends.
+
+        Raises:
+            JifenError: Exit 13, another run holds it.
+        """
         file = os.open(self.runs / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:
@@ -182,7 +198,11 @@ class Root:
 
 
 def open_root(settings: Settings) -> Root:
-    """The root of these settings, its folders made and closed to others. Error: exit 2, the engine cannot open its path."""
+    """Return the root of these settings, its folders made and closed to others.
+
+    Raises:
+        JifenError: Exit 2, the engine cannot open its path.
+    """
     if re.search(r"[?\\]", str(settings.paths.root)):
         where, hint = str(settings.paths.root), "换一个文件夹，或给它改名"
         raise JifenError(

@@ -1,4 +1,4 @@
-"""Damage found: published revisions and received deliveries against what was written down about them."""
+"""Damage found: published revisions and deliveries against what was recorded about them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,14 @@ from transforms.engine.session import EngineSettings, open_engine
 def verify_root(
     root: Root, key: bytes, month: Month | None = None, engine: EngineSettings | None = None
 ) -> list[str]:
-    """Check every revision (in force and replaced) and delivery, or those of one month; one sentence per finding.
+    """Check every revision (in force and replaced) and delivery, or those of one month.
 
-    Checked: the manifests' .mac, their chain and the links (always over the whole root), every file's bytes, files
-    too many or too few, the deliveries used, the row accounts, and the sums of every score.
+    Checked: the manifests' .mac, their chain and the links (always over the whole root), every
+    file's bytes, files too many or too few, the deliveries used, the row accounts, and the sums of
+    every score.
+
+    Returns:
+        One sentence per finding.
     """
     findings: list[str] = []
     sealed: list[Revision] = []
@@ -59,11 +63,15 @@ def _unexpected_entries(root: Root) -> Iterator[str]:
     ]
     for item in strangers:
         linked = item.is_symlink() and item.parent != root.published
-        yield f"{item.relative_to(root.path).as_posix()}：{'是链接，不是文件夹' if linked else '不属于这里'}"
+        what = "是链接，不是文件夹" if linked else "不属于这里"
+        yield f"{item.relative_to(root.path).as_posix()}：{what}"
 
 
 def _entries_not_matching(folder: Path, name: str, *below: str) -> Iterator[Path]:
-    """All but folders of such a name, and in those all but such below. What begins with a dot is a killed run's draft."""
+    """Yield all but folders of such a name, and in those all but such below.
+
+    What begins with a dot is the draft of a killed run.
+    """
     for item in sorted(folder.glob("[!.]*")):
         if item.is_symlink() or not item.is_dir() or not re.fullmatch(name, item.name):
             yield item
@@ -132,7 +140,7 @@ def _accounts(revision: Revision) -> Iterator[str]:
 
 
 def _sums(revision: Revision, root: Root, engine: EngineSettings) -> list[str]:
-    """Every score adds up from its sections, and every scored resident is there."""
+    """Check that every score is the sum of its sections, and every scored resident is there."""
     scores = [
         revision.path / name for name in revision.manifest.files if name.startswith("scores/")
     ]
@@ -147,7 +155,9 @@ def _sums(revision: Revision, root: Root, engine: EngineSettings) -> list[str]:
         SELECT
             count(*),
             count(*) FILTER (common_points IS DISTINCT FROM (0 {" ".join(signed)})),
-            count(*) FILTER (total_points IS DISTINCT FROM common_points + coalesce(district_points, 0))
+            count(*) FILTER (
+                total_points IS DISTINCT FROM common_points + coalesce(district_points, 0)
+            )
         FROM {read_parquet_sql(*scores)}"""
     with open_engine(engine, root.tmp / "spill") as session:
         residents, common, total = session.execute(statement).fetchall()[0]
@@ -201,7 +211,7 @@ def _delivery(folder: Path, content: str | None) -> Iterator[str]:
 
 
 def _parts(delivery: Delivery) -> Iterator[str]:
-    """The parts against the receipt. What begins with a dot was never a part: a draft that a killed run has left."""
+    """Check the parts against the receipt; what begins with a dot is the draft of a killed run."""
     present = {
         item for item in delivery.folder.rglob("[!.]*") if item.is_symlink() or not item.is_dir()
     }
