@@ -215,5 +215,5 @@ def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def is_action_needed(findings: Iterable[Finding]) -> bool:
-    """Return whether there is anything to do: only without it may a report say that there is not."""
+    """Return whether there is anything to do: only if not may a report say that there is not."""
     return any(finding.level != FindingLevel.NOTICE for finding in findings)

@@ -44,7 +44,7 @@ PLACEHOLDERS = (
     "#N/A", "#NULL!", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!",
     "无", "空", "暂无", "-", "--", "—", "——", "/",
 )  # fmt: skip
-"""What programs and people write where there is no value, in any case: read as empty, and counted."""
+"""What programs and people write where there is no value, in any case: read as empty; counted."""
 STAND_IN_DATES = ("0001-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01")
 """Days that programs write where there is no date (the zero days of SQL, Excel and Unix): empty."""
 

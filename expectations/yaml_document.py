@@ -157,7 +157,7 @@ class YamlDocument:
     def require_values(self, entry: Any, place: Path_ = ()) -> bool:
         """Return whether every key has a value, and note those that have none.
 
-        A key without a value is a slip of the pen, never a wish for the default.
+        A key without a value is a typing mistake, never a wish for the default.
         """
         empty = list(_empty(entry, place))
         for where in empty:

@@ -191,7 +191,7 @@ class SourceSettings(Closed):
             raise ValueError("endpoint 只用于 s3:// 来源")
         places = [self.origin, *asked] if self.origin is not None else []
         if places and not any("{month}" in place for place in places if place):
-            # The same place for every month would make an older one's re-run take the newest data.
+            # The same place for every month would make an older month's re-run take newer data.
             raise ValueError("origin、table 或 query 中必须有 {month}")
         return self
 

@@ -47,9 +47,9 @@ def plan_faults(source: Source, received: Month, sample: list[Row]) -> list[Faul
     if not sample:
         return []
     refused = list(_refused(source, received, sample))
-    room = min(len(refused), max(ALWAYS_ALLOWED, int(len(sample) * SHARE)))
+    capacity = min(len(refused), max(ALWAYS_ALLOWED, int(len(sample) * SHARE)))
     start = received.ordinal * ALWAYS_ALLOWED % len(refused)
-    return [*(refused[start:] + refused[:start])[:room], *_other(source, received, sample)]
+    return [*(refused[start:] + refused[:start])[:capacity], *_other(source, received, sample)]
 
 
 def _refused(source: Source, received: Month, sample: list[Row]) -> Iterator[Fault]:
@@ -74,13 +74,13 @@ def _other(source: Source, received: Month, sample: list[Row]) -> Iterator[Fault
         }
         fresh[source.person] = complete_id(f"{NOBODY_AREA}19850101{received.ordinal % 1000:03d}")
         yield Fault(source.person, "nobody of the registry", "unmatched", "", sample[0] | fresh)
-    sound = iter(sample)
+    valid = iter(sample)
     for name, planted, reason, changes in _changes(source, received, "null"):
-        row = next((row for row in sound if all(row[column] for column in changes)), None)
+        row = next((row for row in valid if all(row[column] for column in changes)), None)
         if row:
             yield Fault(name, planted, "defect", reason, row | changes)
     for planted in ("full width", "inner blanks", "15 digits", "lower-case x"):
-        spellings = ((row, respell_id(str(row[source.person]), planted)) for row in sound)
+        spellings = ((row, respell_id(str(row[source.person]), planted)) for row in valid)
         row, spelling = next((pair for pair in spellings if pair[1]), ({}, None))
         if spelling:
             yield Fault(source.person, planted, "accepted", "", row | {source.person: spelling})

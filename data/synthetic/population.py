@@ -206,7 +206,7 @@ WITH brood AS (
 ), named AS (
     SELECT *, {ID_FROM_NUMBER} AS child_id FROM numbered
 ), guardian AS (
-    SELECT e * 2 AS e, parent AS p, child_id, born, 0 AS years_apart FROM named
+    SELECT e * 2 AS e, parent AS p, child_id, born, 0 AS age_difference FROM named
     UNION ALL
     SELECT named.e * 2 + 1, xor(parent, 1), child_id, named.born, abs(date_diff('year', first.born,
         second.born))
@@ -216,7 +216,7 @@ WITH brood AS (
 SELECT guardian.e, person.p, person.id, child_id, guardian.born, greatest(guardian.born,
     person.since) AS since, until,
     month_of(greatest(guardian.born, person.since)) AS since_m, until_m, stay, shift, drift
-FROM guardian JOIN person USING (p) WHERE years_apart < 12"""
+FROM guardian JOIN person USING (p) WHERE age_difference < 12"""
 
     def _homes(self) -> str:
         last = f"least(until_m, {self.last.ordinal})"

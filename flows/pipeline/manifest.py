@@ -97,7 +97,7 @@ def _list_sections(run: RunContext) -> dict[str, list[str]]:
 def _versions(
     in_force: Mapping[str, PointsVersion] | Mapping[str, ServiceVersion],
 ) -> dict[str, dict[str, str]]:
-    """Return which versions decided the month; with `amends`, the reason that publishing uses up."""
+    """Return which versions decided the month; with `amends`, the reason it used up."""
     return {
         code: {"from": str(version.begins), "hash": version.hash}
         | ({"amends": version.amends} if version.amends else {})

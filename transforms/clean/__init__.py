@@ -1,1 +1,1 @@
-"""From a raw delivery to sound rows: every value typed once, every refused row kept with its reasons."""
+"""From a raw delivery to valid rows: every value typed once, refused rows kept with reasons."""

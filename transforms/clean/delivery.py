@@ -1,4 +1,4 @@
-"""One delivery: staged, judged by the gate, split into clean, quarantine and defects, with an account of every row."""
+"""One delivery: staged, judged by the gate, split into clean, quarantine and defects, counted."""
 
 from __future__ import annotations
 
@@ -30,20 +30,27 @@ from transforms.engine.parquet import (
 from transforms.engine.session import EngineError, Session
 from transforms.engine.sql import sql_literal
 
-OUTPUT_KINDS = (
-    "quarantine",
-    "defects",
-    "clean",
-)  # in the order in which they are put in place: what is clean is done
-INVALID = "faulty"  # rows with a fault, until they are split
-Judge = Callable[
-    [str], list[str]
-]  # the gate: a staged relation to what blocks it, empty when it passes
+OUTPUT_KINDS = ("quarantine", "defects", "clean")
+"""The kinds of rows, in the order in which they are put in place: what is clean is done."""
+INVALID = "invalid"
+"""The folder of rows with a fault, until they are split."""
+Judge = Callable[[str], list[str]]
+"""The gate: a staged relation to what blocks it, empty when it passes."""
 
 
 @dataclass(frozen=True)
 class CleaningJob:
-    """A delivery to be cleaned: number `number` of its source and month, raw parts in order, `inputs` what it depends on."""
+    """A delivery to be cleaned.
+
+    Attributes:
+        source: The source that delivered it.
+        received: The month that it was delivered for.
+        number: Its number among those of its source and month.
+        parts: The raw parts, in order.
+        encoding: The encoding of CSV parts.
+        districts: The codes that a district may have.
+        inputs: The fingerprint of what the cleaning depends on.
+    """
 
     source: Source
     received: Month
@@ -59,7 +66,7 @@ class CleaningJob:
 
     @property
     def names(self) -> list[str]:
-        """What the parts are called below the folder that holds them all: two of one name lie in different ones."""
+        """The parts' names below the folder that holds them all: file names may repeat."""
         folder = os.path.commonpath([part.parent for part in self.parts])
         return [part.relative_to(folder).as_posix() for part in self.parts]
 
@@ -96,7 +103,11 @@ def read_account(job: CleaningJob, root: Path) -> RowCounts | None:
 def clean_delivery(
     session: Session, job: CleaningJob, root: Path, work: Path, judge: Judge
 ) -> RowCounts:
-    """Clean a delivery under `work`, then move it into place, the clean folder last. JifenError 11 or 12 if it is no good."""
+    """Clean a delivery under `work`, then move it into place, the clean folder last.
+
+    Raises:
+        JifenError: Exit 11 or 12, the delivery cannot be used.
+    """
     done = read_account(job, root)
     if done:
         return done
@@ -128,21 +139,25 @@ def clean_delivery(
 
 
 def find_staged_rows(work: Path) -> str | None:
-    """The relation of all rows of a delivery in the making: as they are when clean, and `reasons`, `defects`, `raw`.
+    """Return the relation of all rows staged under `work`; None before there are any.
 
-    None before there are any.
+    Rows are as they are when clean, with `reasons`, `defects` and `raw`.
     """
-    sound, faulty = (sorted((work / kind).glob("*.parquet")) for kind in ("clean", INVALID))
-    if not sound:
+    valid, invalid = (sorted((work / kind).glob("*.parquet")) for kind in ("clean", INVALID))
+    if not valid:
         return None
-    nothing = "CAST(NULL AS VARCHAR[]) AS reasons, CAST(NULL AS VARCHAR[]) AS defects, CAST(NULL AS VARCHAR) AS raw"
-    also = f" UNION ALL FROM {read_parquet_sql(*faulty)}" if faulty else ""
-    return f"(SELECT *, {nothing} FROM {read_parquet_sql(*sound)}{also})"
+    nothing = ", ".join(
+        f"CAST(NULL AS {kind}) AS {name}"
+        for name, kind in (("reasons", "VARCHAR[]"), ("defects", "VARCHAR[]"), ("raw", "VARCHAR"))
+    )
+    also = f" UNION ALL FROM {read_parquet_sql(*invalid)}" if invalid else ""
+    return f"(SELECT *, {nothing} FROM {read_parquet_sql(*valid)}{also})"
 
 
 def _stage(session: Session, job: CleaningJob, work: Path) -> tuple[list[str], int]:
-    """Write the sound rows as clean ones, and those with faults aside; return the columns nobody declared
-    and how many sheets of workbooks were left aside.
+    """Write the valid rows as clean ones, and those with faults to a folder of their own.
+
+    Returns the columns that nobody declared, and how many sheets of workbooks were ignored.
 
     The view `staged` has both, one row per delivered row; none is `superseded` yet.
     """
@@ -158,26 +173,28 @@ def _stage(session: Session, job: CleaningJob, work: Path) -> tuple[list[str], i
 
 
 def _view_staged(session: Session, superseded: str) -> None:
-    """The view `staged`; `superseded`: SQL that tells which rows are."""
+    """Create the view `staged`; `superseded`: SQL that is true of superseded rows."""
     session.execute(
         f"CREATE OR REPLACE VIEW staged AS SELECT *, {superseded} AS superseded FROM staged_parts"
     )
 
 
 def _stage_part(session: Session, job: CleaningJob, index: int, path: Path, work: Path) -> OpenPart:
-    """Type one raw part: all of it, and once more the few rows that turn out to have a fault, to tell which.
+    """Type one raw part: all of it, and again the few rows with a fault, to find which fault.
 
-    So sound rows are written once, as they stay (docs/developing/decisions/0010-valid-rows-written-once.md).
+    So valid rows are written once, as they stay
+    (docs/developing/decisions/0010-valid-rows-written-once.md).
     """
-    sound, faulty = (work / kind / f"{index:05d}.parquet" for kind in ("clean", INVALID))
-    part = _write_rows(session, job, index, path, sound)
-    rows = session.scalar(f"SELECT count(*) FROM {read_parquet_sql(sound)}")
+    valid, invalid = (work / kind / f"{index:05d}.parquet" for kind in ("clean", INVALID))
+    part = _write_rows(session, job, index, path, valid)
+    rows = session.scalar(f"SELECT count(*) FROM {read_parquet_sql(valid)}")
     if rows < part.rows:
         session.execute(f"""
-            CREATE OR REPLACE TABLE faulty AS
-            SELECT range AS record FROM range(1, {part.last + 1}) ANTI JOIN {read_parquet_sql(sound)} ON record = range""")
-        _write_rows(session, job, index, path, faulty, among="faulty")
-        rows += session.scalar(f"SELECT count(*) FROM {read_parquet_sql(faulty)}")
+            CREATE OR REPLACE TABLE invalid AS
+            SELECT range AS record
+            FROM range(1, {part.last + 1}) ANTI JOIN {read_parquet_sql(valid)} ON record = range""")
+        _write_rows(session, job, index, path, invalid, among="invalid")
+        rows += session.scalar(f"SELECT count(*) FROM {read_parquet_sql(invalid)}")
     if rows != part.rows:
         raise RuntimeError(f"{part.rows} rows were delivered, {rows} staged")
     return part
@@ -191,7 +208,7 @@ def _write_rows(
     target: Path,
     among: str | None = None,
 ) -> OpenPart:
-    """Write the sound rows of a raw part, or those whose records are `among` a table with their faults.
+    """Write the valid rows of a raw part, or those whose records are `among` a table, with faults.
 
     The engine's errors quote values: they are mapped, never passed on.
     """
@@ -215,9 +232,10 @@ def _write_rows(
 
 
 def _mark_superseded(session: Session, source: Source) -> bool:
-    """Mark the sound rows that a better row of their key replaces, in `staged` and in a table (part, record); any there?
+    """Mark the valid rows that a better row of their key replaces; return whether there are any.
 
-    Few keys stand twice: they are found by one grouping, and only their rows are put in order.
+    They are marked in `staged` and in a table (part, record). Few keys occur twice: these are found
+    by one grouping, and only their rows are sorted.
     """
     if not source.key:
         return False
@@ -225,13 +243,16 @@ def _mark_superseded(session: Session, source: Source) -> bool:
     best = ", ".join(
         [f"{source.prefer} DESC NULLS LAST"] * bool(source.prefer) + ["part DESC", "record DESC"]
     )
+    prefer = f", {source.prefer}" if source.prefer else ""
     session.execute(f"""
         CREATE OR REPLACE TABLE superseded AS
-        WITH sound AS (SELECT {key}{f", {source.prefer}" if source.prefer else ""}, part, record FROM staged_parts WHERE reasons IS NULL),
-        doubled AS (SELECT {key} FROM sound GROUP BY ALL HAVING count(*) > 1),
+        WITH valid AS (
+            SELECT {key}{prefer}, part, record FROM staged_parts WHERE reasons IS NULL
+        ),
+        doubled AS (SELECT {key} FROM valid GROUP BY ALL HAVING count(*) > 1),
         ranked AS (
             SELECT part, record, row_number() OVER (PARTITION BY {key} ORDER BY {best}) AS place
-            FROM sound SEMI JOIN doubled USING ({key})
+            FROM valid SEMI JOIN doubled USING ({key})
         )
         SELECT part, record FROM ranked WHERE place > 1""")
     _view_staged(session, "(part, record) IN (FROM superseded)")
@@ -239,7 +260,10 @@ def _mark_superseded(session: Session, source: Source) -> bool:
 
 
 def _split_rows(session: Session, job: CleaningJob, work: Path, undeclared: list[str]) -> RowCounts:
-    """Bring what is staged where it belongs: of rows with faults the kept ones to the clean ones, no superseded ones there."""
+    """Write each kind of staged rows where it belongs, and leave out superseded ones.
+
+    Of the rows with faults those that are kept join the clean ones.
+    """
     received, quarantined, replaced = session.execute(
         "SELECT count(*), count(reasons), count(*) FILTER (superseded) FROM staged"
     ).fetchall()[0]
@@ -247,14 +271,17 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, undeclared: list
     names = "[" + ", ".join(map(sql_literal, job.names)) + "]"
     for kind, listed in (("quarantine", "reasons"), ("defects", "defects")):
         rows = f"""
-            SELECT {sql_literal(job.source.source)} AS source, DATE '{job.received.first_day}' AS received,
+            SELECT {sql_literal(job.source.source)} AS source,
+                DATE '{job.received.first_day}' AS received,
                 {job.number} AS delivery, ({names})[part + 1] AS file, record, {listed}, raw
             FROM staged WHERE {listed} IS NOT NULL ORDER BY part, record"""
         session.execute(f"COPY ({rows}) TO {sql_literal(work / kind / 'rows.parquet')} ({PARQUET})")
     clean = work / "clean"
     if defects:
         columns = ", ".join([*job.source.columns, "part", "record"])
-        kept = f"SELECT {columns} FROM staged WHERE defects IS NOT NULL AND reasons IS NULL AND NOT superseded"
+        kept = f"""
+            SELECT {columns} FROM staged
+            WHERE defects IS NOT NULL AND reasons IS NULL AND NOT superseded"""
         session.execute(f"COPY ({kept}) TO {sql_literal(clean / 'mended.parquet')} ({PARQUET})")
     if replaced:
         _leave_out_superseded(session, clean)
@@ -274,21 +301,22 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, undeclared: list
 
 
 def _leave_out_superseded(session: Session, clean: Path) -> None:
-    """Write those files of sound rows again in which some are superseded."""
+    """Write those files of valid rows again in which some are superseded."""
     parts = session.execute("SELECT DISTINCT part FROM superseded ORDER BY part").fetchall()
     for (part,) in parts:
         file = clean / f"{part:05d}.parquet"
         without = file.with_suffix(".without")
-        rows = f"FROM {read_parquet_sql(file)} WHERE record NOT IN (SELECT record FROM superseded WHERE part = {part})"
+        records = f"SELECT record FROM superseded WHERE part = {part}"
+        rows = f"FROM {read_parquet_sql(file)} WHERE record NOT IN ({records})"
         session.execute(f"COPY ({rows}) TO {sql_literal(without)} ({PARQUET})")
         without.replace(file)
 
 
 def _tally(session: Session, listed: str) -> dict[str, int]:
-    """How often each `column:code` was found."""
-    rows = session.execute(
-        f"SELECT unnest({listed}) AS reason, count(*) FROM staged WHERE {listed} IS NOT NULL GROUP BY 1 ORDER BY 1"
-    ).fetchall()
+    """Return how often each `column:code` was found."""
+    rows = session.execute(f"""
+        SELECT unnest({listed}) AS reason, count(*) FROM staged WHERE {listed} IS NOT NULL
+        GROUP BY 1 ORDER BY 1""").fetchall()
     return {str(reason): int(count) for reason, count in rows}
 
 

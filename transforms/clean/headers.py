@@ -35,7 +35,7 @@ def find_header(
         The header's row number, the place of each declared column, and the undeclared titles.
 
     Raises:
-        JifenError: Exit 12, no line is the header; it tells what is missing in the likeliest one.
+        JifenError: Exit 12, no line is the header; the message names what the likeliest one lacks.
     """
     best: tuple[int, JifenError] | None = None
     for number, texts in lines:
@@ -62,7 +62,11 @@ def _aliases(source: Source) -> dict[str, str]:
 def match_headers(
     source: Source, path: Path, headers: list[str]
 ) -> tuple[dict[str, int], list[str]]:
-    """Which column stands where, and which columns nobody declared. JifenError 12 on a missing or double header."""
+    """Return which column stands where, and which columns nobody declared.
+
+    Raises:
+        JifenError: Exit 12, a header is missing or there twice.
+    """
     known = _aliases(source)
     found: dict[str, int] = {}
     undeclared: list[str] = []

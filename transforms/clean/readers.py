@@ -1,4 +1,4 @@
-"""Raw parts as relations: CSV through pyarrow (any encoding), Parquet through DuckDB, xlsx; every value as text."""
+"""Raw parts as relations of texts: CSV through pyarrow, Parquet through DuckDB, and xlsx."""
 
 from __future__ import annotations
 
@@ -42,10 +42,16 @@ ROW_NUMBER = "file_row_number"  # what the engine calls it
 
 @dataclass
 class OpenPart:
-    """One readable part of a delivery: a relation with `record` (1-based), and the text expression of each column.
+    """One readable part of a delivery.
 
-    `rows`: how many it has; `last`: its last record (a sheet may have gaps). `stream`: what the relation reads is a stream
-    of batches, registered with the session by this name, and can be read once; both are known when it has been.
+    Attributes:
+        relation: A relation with `record` (1-based).
+        texts: The text expression of each column.
+        undeclared: The titles of columns that nobody declared.
+        stream: The name under which a stream of batches is registered with the session, if the
+            relation reads one; it can be read once.
+        rows: How many rows it has; of a stream known when it has been read.
+        last: Its last record (a sheet may have gaps); of a stream known when it has been read.
     """
 
     relation: str
@@ -65,9 +71,13 @@ def open_part(
     encoding: str,
     among: str | None = None,
 ) -> OpenPart:
-    """Make one raw file a relation of the session. JifenError 11 if it cannot be read, 12 if a column is missing.
+    """Make one raw file a relation of the session.
 
-    `among`: a table of records (`record`); the relation holds these alone, of a file that has been read before.
+    `among`: a table of records (`record`); the relation holds these alone, of a file that has been
+    read before.
+
+    Raises:
+        JifenError: Exit 11, the file cannot be read; exit 12, a column is missing.
     """
     match path.suffix.lower():
         case ".parquet":
@@ -106,9 +116,9 @@ def _parquet(session: Session, source: Source, path: Path, among: str | None) ->
     )
     if among:  # asked of the engine's own number, so that it unpacks no other rows
         relation += f" WHERE {ROW_NUMBER} IN (SELECT record - 1 FROM {among})"
-    numbered = f"(SELECT {texts}{ROW_NUMBER} + 1 AS record FROM {relation})"
+    rows = f"(SELECT {texts}{ROW_NUMBER} + 1 AS record FROM {relation})"
     return OpenPart(
-        numbered,
+        rows,
         {name: f"c{i}" for name, i in found.items()},
         undeclared,
         rows=metadata.num_rows,
@@ -117,10 +127,14 @@ def _parquet(session: Session, source: Source, path: Path, among: str | None) ->
 
 
 def verify_parquet_pages(path: Path, columns: list[str]) -> None:
-    """Read every page of these columns once, for nothing but its size and its checksum; pa.ArrowException, OSError: damaged.
+    """Read every page of these columns once, to compare its size and its checksum.
 
-    The engine looks at neither: a page that unpacks to less than it should is filled up with what was read before it.
-    Texts are read as bytes of any length, which is less work: whether they are UTF-8 the engine does look at.
+    The engine looks at neither: a page that unpacks to less than it should is filled up with what
+    was read before it. Texts are read as bytes of any length, which is less work: whether they are
+    UTF-8 the engine does check.
+
+    Raises:
+        pa.ArrowException: The file is damaged; so does OSError.
     """
     checked = {"page_checksum_verification": True, "binary_type": pa.large_binary()}
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER, **checked) as file:
@@ -133,7 +147,10 @@ def _parquet_relation(path: Path) -> str:
 
 
 def is_readable_parquet(path: Path) -> bool:
-    """Whether the engine can read every value of a Parquet file: tells a damaged file from a full disk or too little memory."""
+    """Return whether the engine can read every value of a Parquet file.
+
+    So a damaged file differs from a full disk or too little memory.
+    """
     with TemporaryDirectory() as aside, open_engine(EngineSettings(), Path(aside)) as session:
         try:
             session.execute(
@@ -188,16 +205,15 @@ def _csv(session: Session, source: Source, path: Path, encoding: str) -> OpenPar
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise explain_read_failure(source, path, error, encoding) from None
     part, schema = _streamed(path, len(headers), found, undeclared)
-    session.register(
-        part.stream, pa.RecordBatchReader.from_batches(schema, _numbered(reader, schema, part))
-    )
+    batches = _number_rows(reader, schema, part)
+    session.register(part.stream, pa.RecordBatchReader.from_batches(schema, batches))
     return part
 
 
 def _streamed(
     path: Path, width: int, found: dict[str, int], undeclared: list[str]
 ) -> tuple[OpenPart, pa.Schema]:
-    """A part that is read from a stream of batches, and their schema: `record`, then the columns by place."""
+    """Return a part read from a stream, and its schema: `record`, then the columns by place."""
     stream = f"part_{abs(hash(path))}"
     part = OpenPart(stream, {name: f"c{i}" for name, i in found.items()}, undeclared, stream=stream)
     return part, pa.schema(
@@ -205,10 +221,13 @@ def _streamed(
     )
 
 
-def _numbered(
+def _number_rows(
     reader: pacsv.CSVStreamingReader, schema: pa.Schema, part: OpenPart
 ) -> Iterator[pa.RecordBatch]:
-    """Batches with record numbers. What goes wrong is kept aside: the engine's own message would quote people's data."""
+    """Yield batches with record numbers.
+
+    An error is kept in the part: the engine's own message would quote people's data.
+    """
     start = 1
     try:
         for batch in reader:
@@ -316,7 +335,7 @@ def _choose_sheets(
 def _batches(
     sheets: list[_DataSheet], names: list[str], schema: pa.Schema, part: OpenPart
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the sheets' rows; `record` counts from the header, each further sheet from 2^20 more."""
+    """Yield the sheets' rows; `record` counts from the header, plus 2^20 for each further sheet."""
     for index, data in enumerate(sheets):
         rows = (row for row in data.sheet.rows() if row[0] > data.header_row)
         offset = index * MAX_ROWS - data.header_row

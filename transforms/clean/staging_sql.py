@@ -1,4 +1,4 @@
-"""The staging pass: one statement types every value, normalises every ID, and lists each row's reasons."""
+"""The staging pass: one statement types every value, normalises IDs, lists each row's reasons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Violations = Mapping[str, list[tuple[str, str]]]
 def valid_rows_sql(
     source: Source, relation: str, texts: Mapping[str, str], part: int, context: ValidationContext
 ) -> str:
-    """SELECT the delivered rows without any fault, as clean rows: typed columns, `part`, `record`."""
+    """Return the SELECT of rows without any fault as clean rows: columns, `part`, `record`."""
     columns = ", ".join(f"v_{name} AS {name}" for name in source.columns)
     validated = _validated(source, relation, texts, context)
     return f"""{validated}
@@ -56,9 +56,9 @@ FROM judged"""
 def _validated(
     source: Source, relation: str, texts: Mapping[str, str], context: ValidationContext
 ) -> str:
-    """WITH `judged`: of every row the delivered texts (`r_<name>`), the typed values (`v_<name>`).
+    """Return WITH `judged`: of every row the texts (`r_<name>`) and the typed values (`v_<name>`).
 
-    `refused` tells that the row is, `emptied` that a value became null or was changed. `n_<name>`
+    `refused` is true of a refused row, `emptied` if a value became null or was changed. `n_<name>`
     is the code of what was noted of a value in any column (a placeholder, a stand-in date, control
     characters), `s_<name>` that of a bad value in a column that may be emptied.
     """
@@ -192,7 +192,7 @@ def _ordered(source: Source) -> list[tuple[str, str]]:
 
 
 def _final(name: str, columns: Mapping[str, Column]) -> str:
-    """SQL of a value: of two dates in the wrong order nobody knows which is right, both are null."""
+    """Return SQL of a value; two dates in the wrong order are both null: either may be wrong."""
     pairs = [
         f"v_{later} < v_{earlier}"
         for later, column in columns.items()
@@ -235,7 +235,7 @@ def _without_nulls(texts: list[str]) -> str:
 
 
 def _reason(source: Source, name: str, code: str) -> str:
-    """SQL of `column:code`; a value that cannot be read has a code of its own for each known way."""
+    """Return SQL of `column:code`; an unreadable value has a code of its own per known way."""
     column = source.columns[name]
     if code == "bad_value" or (code == "bad_id" and column.type == "id"):
         return f"'{name}:' || {explain_bad_value_sql(column, f't_{name}')}"

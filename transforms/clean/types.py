@@ -1,4 +1,4 @@
-"""Values as SQL: text to types, exactly as written and nothing guessed; and what is wrong with one."""
+"""Values as SQL: text to types, exactly as written, nothing guessed; and what is wrong with one."""
 
 from __future__ import annotations
 
@@ -170,7 +170,10 @@ def _usual_month(text: str) -> str:
 
 
 def _month(text: str) -> str:
-    """A month, year first, in any usual spelling; or the first day of one, with a midnight or not."""
+    """Return SQL of a month, year first, in any usual spelling, or the first day of one.
+
+    A midnight may follow the day.
+    """
     plain = _half_width(text)
     padded = f"({_pad(plain, MONTH_FORM, 2)} || '-01')"
     first = f"CASE WHEN day({_date(text)}) = 1 THEN {_date(text)} END"

@@ -1,4 +1,4 @@
-"""Excel workbooks: visible sheets as rows of texts. What cannot be trusted is refused, never guessed.
+"""Excel workbooks: visible sheets as rows of texts; doubtful cells are refused, never guessed.
 
 python-calamine reads cells (dates in any format, rich and inline strings, strict Open XML). What it
 leaves out, and what would pass for an empty cell, is looked for in the sheet's own XML: formulas
@@ -100,12 +100,12 @@ class Sheet:
             (self.errors, "错误值（如 #N/A、#REF!）", "请改正公式，或改为数值"),
             (merged, "合并单元格", "请取消合并，逐行填写"),
         ):
-            spoilt = sorted((r, c) for r, c in cells if r > header_row and c in columns)
-            if spoilt:
-                row, column = spoilt[0]
+            rejected = sorted((r, c) for r, c in cells if r > header_row and c in columns)
+            if rejected:
+                row, column = rejected[0]
                 place = f"第 {self.number} 张工作表 {_column_letters(column)}{row}"
                 raise WorkbookError(
-                    f"{place}（{columns[column]}）为{what}，共 {len(spoilt)} 处；{way_out}"
+                    f"{place}（{columns[column]}）为{what}，共 {len(rejected)} 处；{way_out}"
                 )
 
 
