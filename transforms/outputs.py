@@ -19,15 +19,19 @@ def find_table_file(revision: Path, table: str) -> Path:
 
 
 def read_with_row_number(revision: Path, table: str) -> str:
-    """A table of a revision (`facts`, `restricted/facts`) with `file_row_number`: all hold the same residents in one order."""
+    """Return SQL of a revision's table (`facts`, `restricted/facts`) with `file_row_number`.
+
+    All tables of a revision hold the same residents in one order.
+    """
     return read_parquet_sql(find_table_file(revision, table), file_row_number="true")
 
 
 def list_published_columns(facts: Mapping[str, Fact]) -> dict[str, dict[str, str]]:
-    """The tables that are columns of the fact table, one row per resident: name -> column there -> what it is called here.
+    """Return the tables that are columns of the fact table: name -> column there -> name here.
 
-    `facts` are pseudonymous; a department's own texts come in as codes only. `restricted/facts` are what only `explain`
-    and the identified lists need; `restricted/identities` who stands behind a resident_key.
+    They have one row per resident. `facts` are pseudonymous; a department's own texts come in as
+    codes only. `restricted/facts` are what only `explain` and the identified lists need;
+    `restricted/identities` who is behind a resident_key.
     """
     by_code = {
         name: public_column(name) if fact.unit == "points_by_key" else name

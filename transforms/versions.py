@@ -21,7 +21,7 @@ Place = tuple[str | int, ...]
 
 
 class DatedVersion(ClosedModel):
-    """A declaration as it stands from the scoring date `from` on, until the next version begins.
+    """A declaration that holds from the scoring date `from` on, until the next version begins.
 
     `amends` says why a version that has already decided a published month was changed all the same.
     """

@@ -111,7 +111,7 @@ _SELECT = """SELECT CAST($month AS DATE) AS month, resident_key, district,
 def _changes_sql(
     now: Sequence[str], before: Sequence[str], item_type: str, others: Sequence[str] = ()
 ) -> str:
-    """What differs between a row of `a` (now) and one of `b` (before), by the names of the items."""
+    """Return SQL of what differs between a row of `a` (now) and of `b` (before), by item names."""
     changes = ", ".join(_items_sql(now, before, item_type, set(others)))
     entry = f"STRUCT(item {item_type}, before {POINTS}, after {POINTS})"
     listed = f"CAST([{changes}] AS {entry}[])"
@@ -147,14 +147,17 @@ def _set_moved_bits(session: Session, sides: Sequence[str], moved: str) -> None:
 
 
 def _is_moved(i: int) -> str:
-    """The condition that a row of a side has moved: a bit, for a join would lose the rows' order."""
+    """Return the condition that a row has moved: a bit, for a join would lose the rows' order."""
     place = "CAST(file_row_number AS INTEGER)"
     return f"coalesce(get_bit(getvariable('moved_{i}'), {place}), 0) = 1"
 
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Two months' scores (now, before), and the points columns of each; items are of type `item`."""
+    """Two months' scores (now, before), and the points columns of each.
+
+    Items are of type `item`.
+    """
 
     sides: Sequence[str]
     columns: Sequence[Sequence[str]]

@@ -1,6 +1,7 @@
-"""The drift check: the figures of a month beside those of the month before as published, and which of them are too far off.
+"""The drift check: a month's figures against the month before's, and which differ too much.
 
-Months are given as their manifests say them: residents, figures, accounts, eligible, services, policy.
+Months are given as their manifests, of which it reads residents, figures, accounts, eligible,
+services and policy. The month before is the one published.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ class Limit:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of each kind of figure. Means over fewer people than `residents.absolute` never hold a month."""
+    """The limits of each kind of figure.
+
+    Means over fewer people than `residents.absolute` never hold a month.
+    """
 
     residents: Limit
     rows: Limit
@@ -44,9 +48,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class DriftChange:
-    """One figure of two months. `over`: beyond its limits; `renewed`: under a new version, which explains it.
+    """One figure of two months.
 
-    `name`: the source, district, indicator (points column without `_points`) or service; "" for the whole city.
+    `over`: beyond its limits; `renewed`: under a new version, which explains it. `name`: the
+    source, district, indicator (points column without `_points`) or service; "" for the whole city.
     """
 
     kind: Kind
@@ -64,7 +69,7 @@ class DriftChange:
 
 @dataclass(frozen=True)
 class ComparedItems:
-    """What is compared: kind of delivery by source; authority (`city` or a district's code) by indicator."""
+    """What is compared: kind of delivery by source; authority (`city` or a code) by indicator."""
 
     sources: Mapping[str, str]
     indicators: Mapping[str, str]
@@ -73,7 +78,7 @@ class ComparedItems:
 def find_changes(
     before: Manifest, now: Manifest, compared: ComparedItems, limits: Limits
 ) -> list[DriftChange]:
-    """Every figure that both months have, rows first; `before` is the calendar month before as published."""
+    """Return every figure that both months have, rows first; `before` is the one published."""
     renewed = find_new_versions(before["policy"], now["policy"])
     return [
         *_rows(before, now, compared.sources, limits.rows),
@@ -91,19 +96,19 @@ def find_new_versions(before: Mapping[str, Manifest], now: Mapping[str, Manifest
 
 
 def find_amended_versions(before: Mapping[str, Manifest], now: Mapping[str, Manifest]) -> set[str]:
-    """Tables or services whose version in force is the same by its date, but not by what it says."""
+    """Return the tables or services whose version has the same date, but another content."""
     kept = now.keys() - find_new_versions(before, now)
     return {name for name in kept if before[name]["hash"] != now[name]["hash"]}
 
 
-def count_delivered_rows(says: Manifest, source: str, kind: str) -> int | None:
-    """Rows of the snapshot in force, or of the month's own increment; None when there is nothing to compare.
+def count_delivered_rows(manifest: Manifest, source: str, kind: str) -> int | None:
+    """Return the rows of the snapshot in force, or of the month's own increment; None if none.
 
     The first increment of a source holds its whole history: no measure of a month.
     """
-    accounts = [account for account in says["accounts"] if account["source"] == source]
+    accounts = [account for account in manifest["accounts"] if account["source"] == source]
     if kind == "increment":
-        accounts = [account for account in accounts[1:] if account["month"] == says["month"]]
+        accounts = [one for one in accounts[1:] if one["month"] == manifest["month"]]
     return int(accounts[-1]["received"]) if accounts else None
 
 
@@ -111,7 +116,7 @@ def _rows(
     before: Manifest, now: Manifest, sources: Mapping[str, str], limit: Limit
 ) -> Iterator[DriftChange]:
     for source, kind in sources.items():
-        then, today = (count_delivered_rows(says, source, kind) for says in (before, now))
+        then, today = (count_delivered_rows(month, source, kind) for month in (before, now))
         if then is not None and today is not None:
             yield _change("rows", source, Decimal(then), Decimal(today), limit.exceeded)
 
@@ -124,7 +129,7 @@ def _residents(before: Manifest, now: Manifest, limit: Limit) -> Iterator[DriftC
         Decimal(now["residents"]),
         limit.exceeded,
     )
-    then, today = (says["figures"]["districts"] for says in (before, now))
+    then, today = (month["figures"]["districts"] for month in (before, now))
     for district in sorted({*then, *today}):
         people = [
             Decimal(side[district]["residents"] if district in side else 0)
@@ -140,7 +145,7 @@ def _means(
     limits: Limits,
     renewed: set[str],
 ) -> Iterator[DriftChange]:
-    sides = [says["figures"] for says in (before, now)]
+    sides = [month["figures"] for month in (before, now)]
     lines: list[tuple[Kind, str, str, list[Manifest | None]]] = [
         ("mean", EVERYWHERE, "points", [side["items"].get("total") for side in sides])
     ]
@@ -185,7 +190,7 @@ def _eligible(
 ) -> Iterator[DriftChange]:
     services = find_new_versions(before["services"], now["services"])
     for service in sorted(before["services"].keys() & now["services"].keys()):
-        people = [Decimal(says["eligible"].get(service, 0)) for says in (before, now)]
+        people = [Decimal(month["eligible"].get(service, 0)) for month in (before, now)]
         explained = bool(renewed) or service in services
         yield _change("eligible", service, people[0], people[1], limit.exceeded, explained)
 

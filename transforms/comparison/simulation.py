@@ -1,7 +1,7 @@
 """A draft policy applied to a published month: the same residents and facts, other points.
 
 What differs is written district by district, so that memory does not grow with the city: the
-tables of a revision are aligned, and a district is one stretch of rows in each of them.
+tables of a revision are aligned, and a district is one range of rows in each of them.
 """
 
 from __future__ import annotations

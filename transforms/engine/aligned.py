@@ -16,6 +16,7 @@ def zip_aligned(left: str, right: str, columns: Iterable[str]) -> str:
     One thread reads them, in their order. A row whose keys differ stops the statement.
     """
     same = "CASE WHEN a.resident_key = b.resident_key THEN a.resident_key"
-    return f"""SELECT {same} ELSE error('aligned rows differ in their residents') END AS resident_key,
+    differ = "error('aligned rows differ in their residents')"
+    return f"""SELECT {same} ELSE {differ} END AS resident_key,
     {", ".join(columns)}
 FROM {left} AS a POSITIONAL JOIN {right} AS b"""

@@ -17,7 +17,10 @@ PLAUSIBLE = 99_999
 def explain_overflow(
     session: Session, facts: Mapping[str, Fact], tables: Iterable[str]
 ) -> Iterator[None]:
-    """JifenError 12 in place of the engine's error when a number does not fit, with the facts in `tables` that are so large."""
+    """Replace the engine's error when a number does not fit by JifenError 12.
+
+    It names the facts in `tables` whose values are so large.
+    """
     try:
         yield
     except NumberError:

@@ -77,14 +77,14 @@ def run_partitioned(
 
 
 def _partition_filter(part: int, count: int) -> str:
-    """Not by the last digits of the person: they tell men from women, and may come in fours."""
+    """Filter by hash, not by the person's last digits: they depend on sex, or come in fours."""
     return f"hash(person) % {count}::UBIGINT = {part}::UBIGINT"  # else it divides 128-bit numbers
 
 
 def spill_by_district(
     session: Session, rows: Statement, params: Mapping[str, Any], folder: Path
 ) -> None:
-    """Write rows, which have a `district`, to files by district; a view of their name reads them."""
+    """Write rows, which have a `district`, to files by district; a view of their name has them."""
     target = folder / rows.name
     options = f"{INTERMEDIATE_PARQUET}, PARTITION_BY (district)"
     session.write(rows, target, params, options=options)

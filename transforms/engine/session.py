@@ -22,7 +22,7 @@ from transforms.engine.parquet import PARQUET, copy_sql, nullable_sql
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 
-# What a statement can raise, under names that do not tell the engine.
+# What a statement can raise, under names that do not show which engine it is.
 EngineError = duckdb.Error
 NumberError = (duckdb.ConversionException, duckdb.OutOfRangeException)  # too large, no number
 FileAccessError = duckdb.PermissionException
@@ -33,7 +33,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _RELATIONS = """
-SELECT table_name FROM duckdb_tables() UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"""
+SELECT table_name FROM duckdb_tables()
+UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"""
 
 
 @dataclass(frozen=True)

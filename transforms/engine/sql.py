@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def sql_literal(text: str | Path) -> str:
-    """Return a string as an SQL literal: for paths and declared names; people's values are bound."""
+    """Return a string as an SQL literal: for paths and declared names, not for people's values."""
     return "'" + str(text).replace("'", "''") + "'"
 
 

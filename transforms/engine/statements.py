@@ -1,4 +1,4 @@
-"""Statements: compiled queries with a name, the relations they read and the parameters they take."""
+"""Statements: compiled queries with a name, the relations they read, the parameters they take."""
 
 from __future__ import annotations
 

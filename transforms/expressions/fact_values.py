@@ -36,7 +36,10 @@ UNIT_WORDS: Mapping[str, str] = {
 
 
 def find_fact(name: str, facts: Mapping[str, Fact]) -> Fact | None:
-    """The fact of this name; of `award:x` a fact of unit points, when there are local awards. None: not declared."""
+    """Return the fact of this name, or None if it is not declared.
+
+    `award:x` is a fact of unit points, when there are local awards.
+    """
     if (
         name.startswith(AWARD)
         and "awards" in facts
@@ -47,7 +50,11 @@ def find_fact(name: str, facts: Mapping[str, Fact]) -> Fact | None:
 
 
 def parse_fact_value(fact: Fact, given: Any) -> Any:
-    """A value as written in an example, by the unit of its fact; `null` is unknown. ValueError: what was meant."""
+    """Return a value as written in an example, by the unit of its fact; `null` is unknown.
+
+    Raises:
+        ValueError: It is no such value; the message is what was meant.
+    """
     if fact.unit == HOURS_BY_YEAR:
         return _hours_by_year(given)
     if given is None or given == "null":

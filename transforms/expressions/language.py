@@ -1,11 +1,13 @@
 """The closed expression language of conditions, derived facts and amounts.
 
-Comparison (`=`, `<>`, `<`, `<=`, `>`, `>=`), `and`, `or`, `not`, `in (...)`, `between ... and ...`, `is [not] null`,
-`+ - * /`, parentheses, numbers, 'texts', true, false, declared names, and dates (`date '2021-09-01'`) plus or minus
-whole days. Nothing else. As in SQL, a comparison with null is neither true nor false; a condition holds only when true.
-`a / b` takes both sides with four decimals and gives four, the rest cut off; null when b is 0.
+Comparison (`=`, `<>`, `<`, `<=`, `>`, `>=`), `and`, `or`, `not`, `in (...)`, `between ... and ...`,
+`is [not] null`, `+ - * /`, parentheses, numbers, 'texts', true, false, declared names, and dates
+(`date '2021-09-01'`) plus or minus whole days. Nothing else. As in SQL, a comparison with null is
+neither true nor false; a condition holds only when true. `a / b` takes both sides with four
+decimals and gives four, the rest cut off; null when b is 0.
 
-Texts are parsed by sqlglot, checked node by node and rebuilt: what is written in a declaration never becomes SQL as is.
+Texts are parsed by sqlglot, checked node by node and rebuilt: what is written in a declaration
+never becomes SQL as is.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ _KIND_TITLES = {"number": "数值", "yes_no": "是否", "text": "文字", "date"
 
 
 class ExpressionError(ValueError):
-    """A text that the language cannot say: what was found and what was expected, in the writer's words."""
+    """A text that is not in the language: what was found and what was expected."""
 
     def __init__(self, found: str, expected: str) -> None:
         super().__init__(f"{found}；{expected}")
@@ -56,7 +58,7 @@ class Expression:
     names: frozenset[str]
 
     def sql(self, rename: Callable[[str], str] = str) -> str:
-        """DuckDB SQL, one line; `rename` gives the SQL of each name (a column, or a parameter like `$as_of`)."""
+        """Return DuckDB SQL, one line; `rename` gives the SQL of each name (a column, `$as_of`)."""
 
         def put(node: exp.Expr) -> exp.Expr:
             if isinstance(node, exp.Column):
@@ -72,7 +74,7 @@ def list_levels(fact: Fact) -> list[str]:
 
 
 def build_fact_kinds(facts: Mapping[str, Fact]) -> dict[str, Kind]:
-    """What expressions over these facts may name, with `as_of`; maps and lists have no place in expressions."""
+    """Return what expressions over these facts may name, with `as_of`: neither maps nor lists."""
     kinds = {"as_of": DATE}
     for name, fact in facts.items():
         if fact.unit in COUNTED_UNITS:
@@ -104,13 +106,16 @@ def parse_expression(text: str, names: Mapping[str, Kind]) -> Expression:
 
 
 def split_tokens(text: str) -> list[str]:
-    """The words, signs, numbers and 'texts' of an expression, in order; the language's own words in lower case."""
+    """Return the words, signs, numbers and 'texts' of an expression, in order.
+
+    The language's own words are in lower case.
+    """
     found = re.findall(r"'[^']*'|[0-9.]+|\w+|--|/\*|[<>=!]+|\S", text)
     return [token.lower() if token.lower() in _KEYWORDS else token for token in found]
 
 
 def _refuse_foreign(text: str, names: Mapping[str, Kind]) -> None:
-    """What sqlglot's SQL has and the language has not, though it can be parsed: comments, `symmetric`, casts."""
+    """Refuse what sqlglot parses and the language has not: comments, `symmetric`, casts."""
     for token in split_tokens(text):
         if token not in _LANGUAGE and token not in names and not re.match(r"['0-9]", token):
             raise ExpressionError(
@@ -133,7 +138,7 @@ _COMPARED: tuple[type[exp.Binary], ...] = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp
 
 
 class _ExpressionReader:
-    """One walk over a parsed text: every node is known, well typed and rebuilt, or the text is refused."""
+    """One walk over a parsed text: every node is known and well typed, or the text is refused."""
 
     def __init__(self, names: Mapping[str, Kind]) -> None:
         self.names = names
@@ -274,7 +279,7 @@ def _date_literal(text: str) -> exp.Expr:
 
 
 def _divided(left: exp.Expr, right: exp.Expr) -> exp.Expr:
-    """A quotient with four decimals on whole numbers: the engine's own `/` would be floating point."""
+    """Return a quotient with four decimals on whole numbers: the engine's `/` is floating point."""
     above = exp.cast(
         exp.Mul(this=_four_decimals(left), expression=exp.Literal.number(100000000)), "BIGINT"
     )

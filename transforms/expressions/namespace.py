@@ -16,7 +16,7 @@ WINDOW = ("opens_on", "closes_on")
 
 
 def list_points_columns_on(tables: Mapping[str, PointsTable], day: dt.date) -> frozenset[str]:
-    """The points columns that the tables in force on a day make; none before the city's first version."""
+    """Return the points columns of the tables in force on a day; none before the city's first."""
     begun = {
         authority: [v for v in table.versions if v.begins <= day]
         for authority, table in tables.items()
@@ -41,7 +41,10 @@ def build_service_names(
 def build_reminder_names(
     facts: Mapping[str, Fact], districts: Collection[str], *, child: bool = False
 ) -> dict[str, Kind]:
-    """The names of a reminder's `who`: facts, lasting sums, `as_of`, `district`; for a child due, the school's window."""
+    """Return the names of a reminder's `who`: facts, lasting sums, `as_of`, `district`.
+
+    For a child due, the school's window, too.
+    """
     return {
         **build_service_names(facts, STABLE_SUMS, districts),
         **(dict.fromkeys(WINDOW, DATE) if child else {}),
@@ -51,15 +54,15 @@ def build_reminder_names(
 def build_text_names(
     facts: Mapping[str, Fact], *, service: bool = False, child: bool = False
 ) -> frozenset[str]:
-    """What the text of a reminder may name in braces: nothing that tells an ID, a place or another person."""
-    told = {"name", "district", "due_on", *STABLE_SUMS}
-    told |= {
+    """Return what a reminder's text may name in braces: no ID, no place, no other person."""
+    allowed = {"name", "district", "due_on", *STABLE_SUMS}
+    allowed |= {
         name
         for name, fact in facts.items()
         if fact.unit in COUNTED_UNITS or fact.unit in ("date", "month")
     }
     return frozenset(
-        told
+        allowed
         | ({"service", "monthly_amount"} if service else set())
         | ({"level", *WINDOW} if child else set())
     )

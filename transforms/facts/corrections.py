@@ -56,7 +56,7 @@ QUALIFY row_number() OVER (
 def applicable_corrections_statement(
     facts: Mapping[str, Fact], indicators: Collection[str]
 ) -> Statement:
-    """Return `applicable_corrections`: current ones of residents whose target can take the value."""
+    """Return `applicable_corrections`: residents' current ones whose target can take the value."""
     counted = [n for n, f in facts.items() if FACT_TYPES[f.unit] in ("INTEGER", "DECIMAL(12,2)")]
     whole = [name for name in counted if FACT_TYPES[facts[name].unit] == "INTEGER"]
     yes_no = [name for name, fact in facts.items() if fact.unit == "yes_no"]
@@ -77,7 +77,7 @@ def _targets(names: Collection[str], prefix: str = FACT_PREFIX) -> str:
 
 
 def read_correction_result(session: Session) -> CorrectionResult:
-    """Return what the applicable corrections replace, and how many residents' ones replace nothing."""
+    """Return what the applicable corrections replace, and how many of residents replace nothing."""
     rows = session.fetch_rows("SELECT DISTINCT target FROM applicable_corrections")
     targets = {target for (target,) in rows}
     facts = {target for target in targets if target.startswith(FACT_PREFIX)}
@@ -93,7 +93,7 @@ def read_correction_result(session: Session) -> CorrectionResult:
 def correction_statements(
     corrected: CorrectionResult, facts: Mapping[str, Fact]
 ) -> list[Statement]:
-    """Return `correction_lists`, per person, and `corrected_facts`, one column per corrected fact."""
+    """Return `correction_lists`, per person, and `corrected_facts`, a column per corrected fact."""
     entries = sorted_list_sql("{'target': target, 'case_id': case_id, 'value': value}")
     inputs = ("applicable_corrections",)
     lists = f"""

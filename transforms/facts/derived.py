@@ -18,7 +18,7 @@ from transforms.expressions.language import (
 
 
 def validate_derived_facts(sources: Mapping[str, Source], folder: Path) -> list[Diagnostic]:
-    """What is wrong with the `derive` of the sources' facts, at its line in the source's file of the folder."""
+    """Return what is wrong with the `derive` of the sources' facts, at its line in the file."""
     kinds, problems = build_fact_kinds(collect_facts(sources)), []
     for source in sources.values():
         for name, text, unit in (

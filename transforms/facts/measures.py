@@ -1,4 +1,4 @@
-"""Measures: one declared fact as SQL over the rows of its source, and as a value with its default."""
+"""Measures: one declared fact as SQL over its source's rows, and as a value with its default."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FACT_TYPES = {
 
 
 def equals_sql(values: Mapping[str, str]) -> str:
-    """Whether a row has these values (column -> value), as SQL; true of every row when none are asked for."""
+    """Return SQL that is true if a row has these values (column -> value); of every row if none."""
     return (
         " AND ".join(f"{column} = {sql_literal(value)}" for column, value in values.items())
         or "true"
@@ -53,9 +53,8 @@ def _conditions(fact: Fact) -> list[str]:
         still = f"{span.ends} >= $as_of" + (f" OR {span.ends} IS NULL" if span.open_end else "")
         found.append(f"{span.begins} <= $as_of AND ({still})")
     if fact.open:
-        found.append(
-            f"{fact.open.begins} <= $as_of AND ({fact.open.ends} IS NULL OR {fact.open.ends} > $as_of)"
-        )
+        ends = fact.open.ends
+        found.append(f"{fact.open.begins} <= $as_of AND ({ends} IS NULL OR {ends} > $as_of)")
     if fact.within:
         since = f"last_day($as_of - INTERVAL {fact.within.last_months} MONTH)"
         found.append(f"{fact.within.of} > {since} AND {fact.within.of} <= $as_of")
@@ -78,7 +77,10 @@ def _conditions(fact: Fact) -> list[str]:
 
 
 def any_filter_sql(source: Source, facts: Collection[Fact]) -> str:
-    """Which rows of a source any of these facts is measured over. What only narrows another's condition adds nothing."""
+    """Return which rows of a source any of these facts is measured over.
+
+    What only narrows another's condition adds nothing.
+    """
     measured = [source.facts[name] for fact in facts for name in fact.levels.values()]
     asked = [
         _conditions(fact) for fact in (*measured, *(fact for fact in facts if not fact.levels))
@@ -95,7 +97,7 @@ def _school_year() -> str:
 
 
 def _aggregate(source: Source, function: str, value: str, where: str) -> str:
-    """A value over the rows that fit: aggregated, or taken as it is where each person has one row."""
+    """Return a value over the rows that fit: aggregated, or as it is with one row per person."""
     if source.spine:
         return f"CASE WHEN {where} THEN {value} END" if where != "true" else value
     counted = "*" if function == "count" else value
@@ -158,7 +160,7 @@ def _children(source: Source, fact: Fact) -> str:
 
 
 def fact_sql(source: Source, fact: Fact, column: str) -> str:
-    """A fact from the column of its raw measure, with the default of people whom the source does not know."""
+    """Return a fact from the column of its raw measure, with the default for unknown people."""
     kind = FACT_TYPES[fact.unit]
     match fact.measure:
         case "count" | "sum":
@@ -193,7 +195,7 @@ def fact_sql(source: Source, fact: Fact, column: str) -> str:
 
 
 def _full(source: Source, fact: Fact, column: str) -> str:
-    """Full months (or years) up to the scoring date: a month's end, on which every period of months is complete."""
+    """Return full months (or years) up to the scoring date, a month's end: periods are complete."""
     if source.columns[str(fact.of)].type == "id":
         passed = f"$month - ({column} // 10000 * 12 + {column} // 100 % 100 - 1)"
     else:

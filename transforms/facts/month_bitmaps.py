@@ -152,7 +152,7 @@ def _month_columns(source: Source) -> list[str]:
 
 
 def _case(source: Source, ledger: Ledger) -> list[str]:
-    """The columns that tell disputed postings apart, besides the person: month, then employer."""
+    """Return the columns that separate disputed postings, besides the person: month, employer."""
     return list(dict.fromkeys([*_month_columns(source), *ledger.per]))
 
 

@@ -34,7 +34,7 @@ FROM summed LEFT JOIN allowed ON allowed_to = {quota.per} AND allowed_in = year(
 
 
 def list_row_columns(source: Source) -> list[str]:
-    """Return the columns of `clean_<source>`: declared ones, place in the delivery, month received."""
+    """Return the columns of `clean_<source>`: declared, place in the delivery, month received."""
     return [*source.columns, "part", "record", "received"]
 
 

@@ -289,7 +289,7 @@ def _without_free_text(name: str) -> str:
 
 
 def _derived(fact: Fact, kinds: Mapping[str, Kind]) -> str:
-    """What follows from other facts. Yes or no: what cannot be told from them is no."""
+    """Return what follows from other facts; a yes or no that they leave open is no."""
     value = parse_expression(str(fact.derive), kinds).sql(_parameter)
     return f"coalesce({value}, false)" if fact.unit == "yes_no" else value
 

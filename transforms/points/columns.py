@@ -11,7 +11,7 @@ from transforms.points.models import CITY, Indicator, PointsVersion
 
 @dataclass(frozen=True)
 class ScoredIndicator:
-    """One indicator of one authority, with the names under which the statement and the corrections know it."""
+    """One indicator of one authority, with its names in the statement and the corrections."""
 
     authority: str
     code: str
@@ -26,24 +26,27 @@ class ScoredIndicator:
         return self.code if self.authority == CITY else f"{self.authority}:{self.code}"
 
     def here(self, sql: str) -> str:
-        """A district's expression for its own residents, null for others; the city's holds everywhere."""
+        """Return a district's SQL for its own residents, null for others; the city's as it is."""
         if self.authority == CITY:
             return sql
         return f"CASE WHEN district = {sql_literal(self.authority)} THEN {sql} END"
 
 
 def points_column_name(authority: str, code: str) -> str:
-    """The column of an indicator, group or section in the scores: `age_points`, `d330211_village_award_points`."""
+    """Return the column of an indicator, group or section in the scores.
+
+    For example `age_points`, `d330211_village_award_points`.
+    """
     return f"{code}_points" if authority == CITY else f"d{authority}_{code}_points"
 
 
 def strip_points_suffix(column: str) -> str:
-    """What a points column is called where points are listed item by item: changes, movements, figures."""
+    """Return a points column's name where points are listed by item: changes, figures."""
     return column.removesuffix("_points")
 
 
 def list_score_columns(city: PointsVersion, districts: Mapping[str, PointsVersion]) -> list[str]:
-    """The columns of the scores, in their order (outputs.md): handles, indicators, sections, sums, corrections."""
+    """Return the columns of the scores: handles, indicators, sections, sums, corrections."""
     return [
         *("month", "resident_key", "district", "policy_city", "policy_district"),
         *(line.column for line in list_scored_indicators(city, districts)),
@@ -63,7 +66,7 @@ def closed_by_column(line: ScoredIndicator) -> str:
 
 
 def uncapped_column(authority: str, code: str) -> str:
-    """Return the column of what a group or section adds up to before its cap."""
+    """Return the column of a group's or section's sum before its cap."""
     return f"{strip_points_suffix(points_column_name(authority, code))}_uncapped"
 
 
@@ -71,7 +74,7 @@ def list_detail_columns(city: PointsVersion, districts: Mapping[str, PointsVersi
     """Return the columns that explain the points, after those of the scores.
 
     What the rule of each indicator gives and, where it has guards, which one closed it; the points
-    of each group; what each group and section adds up to before its cap.
+    of each group; the sum of each group and section before its cap.
     """
     columns = []
     for line in list_scored_indicators(city, districts):

@@ -1,7 +1,7 @@
-"""One city version and the districts' versions, compiled to one SQL statement: facts in, scores out.
+"""One city version and the districts' versions, compiled to one SQL statement: facts to scores.
 
-The statement is a chain of projections (no join, no group, no sort), so that it streams over any number of residents,
-and a chain of thoughts, so that a person can read it:
+The statement is a chain of projections (no join, no group, no sort), so that it streams over any
+number of residents, in steps that a person can follow:
 
     known       the facts that the tables read, with exact types
     limited     values bounded by a second fact (`at_most`), when a table asks for one
@@ -55,16 +55,17 @@ def points_sql(
     corrected: Collection[str] = (),
     details: bool = False,
 ) -> str:
-    """The statement that scores everyone in the relation `facts` (one row per resident) at once.
+    """Return the statement that scores everyone in the relation `facts` at once.
 
-    Columns of `facts`: resident_key, district (code), every fact by its name (numbers of whole units as integers,
-    the others as decimals with two places), and `corrections`, STRUCT(target VARCHAR, case_id VARCHAR, value
-    DECIMAL(12,2))[] or null: the corrections that hold for the resident, at most one per target, those of facts
-    (`fact:<name>`, already applied) included. Parameters: $month (first day) and $as_of (DATE). Result: one row per
-    row of `facts`, in their order, with `score_columns`.
+    `facts` has one row per resident and these columns: resident_key, district (code), every fact by
+    its name (numbers of whole units as integers, the others as decimals with two places), and
+    `corrections`, STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12,2))[] or null: the
+    corrections that hold for the resident, at most one per target, those of facts (`fact:<name>`,
+    already applied) included. Parameters: $month (first day) and $as_of (DATE). Result: one row per
+    row of `facts`, in their order, with the columns of `list_score_columns`.
 
-    `corrected`: the targets that some correction holds for this month; only these indicators look for one. A target
-    that the tables do not know changes nothing.
+    `corrected`: the targets that some correction holds for this month; only these indicators look
+    for one. A target that the tables do not know changes nothing.
 
     `details`: the result has the columns that explain the points, too (`list_detail_columns`): the
     same expressions, under a name before they are capped, closed or added up.
@@ -80,9 +81,8 @@ def points_sql(
     rules = {line.column: _rule_points(line, facts) for line in lines}
     explained: list[str] = []
     if details:
-        steps.append(
-            ("rules", ["*", *(f"{line.here(rules[line.column])} AS {line.column}_exact" for line in lines)])
-        )  # fmt: skip
+        exact = [f"{line.here(rules[line.column])} AS {line.column}_exact" for line in lines]
+        steps.append(("rules", ["*", *exact]))
         rules = {column: f"{column}_exact" for column in rules}
         explained = [column for line in lines for column in _explaining_columns(line, facts)]
     scored = (_scored_column(line, rules[line.column], facts, line in amended) for line in lines)
@@ -113,7 +113,10 @@ def _key_columns() -> list[str]:
 
 
 def _facts_read(lines: list[ScoredIndicator], facts: Mapping[str, Fact]) -> list[str]:
-    """Every fact that some indicator reads, once, in the order of the declarations; then awards and hours by year."""
+    """Return every fact that some indicator reads, once, in declared order.
+
+    Awards and hours by year come last.
+    """
     names = {name for line in lines for name in _read_facts(line, facts)}
     plain = [_typed_fact(name, fact) for name, fact in facts.items() if name in names]
     awards = [
@@ -139,7 +142,7 @@ def _read_facts(line: ScoredIndicator, facts: Mapping[str, Fact]) -> Iterator[st
 
 
 def _typed_fact(name: str, fact: Fact) -> str:
-    """A fact with the one exact type of its unit, whatever the facts file holds. Maps are taken apart elsewhere."""
+    """Return a fact with the one exact type of its unit; maps are split into columns elsewhere."""
     if fact.unit in WHOLE_UNITS:
         return f"CAST({name} AS BIGINT) AS {name}"
     return f"CAST({name} AS DECIMAL(18, 2)) AS {name}" if fact.unit in COUNTED_UNITS else name
@@ -155,7 +158,8 @@ def _award_column(line: ScoredIndicator) -> str:
 
 def _award_sql(line: ScoredIndicator) -> str:
     key = f"{line.authority}:{(line.indicator.fact or '').removeprefix(AWARD)}"
-    return f"CAST({_find_in_list_sql('awards', f'one.key = {sql_literal(key)}', 'points')} AS DECIMAL(18, 2))"
+    points = _find_in_list_sql("awards", f"one.key = {sql_literal(key)}", "points")
+    return f"CAST({points} AS DECIMAL(18, 2))"
 
 
 def _year_sql(fact: str, ago: int) -> str:
@@ -164,11 +168,13 @@ def _year_sql(fact: str, ago: int) -> str:
 
 
 def _find_in_list_sql(column: str, condition: str, field: str) -> str:
-    """A field of the one element that meets the condition, or null. Not `[1]`: Spark refuses to index an empty list.
+    """Return a field of the one element that meets the condition, or null.
 
-    Most lists are empty: these are not looked into.
+    Not by `[1]`: Spark refuses to index an empty list. Most lists are empty: these are not looked
+    into.
     """
-    found = f"LIST_MAX(LIST_TRANSFORM(LIST_FILTER({column}, LAMBDA one: {condition}), LAMBDA one: one.{field}))"
+    matching = f"LIST_FILTER({column}, LAMBDA one: {condition})"
+    found = f"LIST_MAX(LIST_TRANSFORM({matching}, LAMBDA one: one.{field}))"
     return f"CASE WHEN ARRAY_LENGTH({column}) > 0 THEN {found} END"
 
 
@@ -187,7 +193,10 @@ def _rule_points(line: ScoredIndicator, facts: Mapping[str, Fact]) -> str:
 def _scored_column(
     line: ScoredIndicator, points: str, facts: Mapping[str, Fact], amended: bool
 ) -> str:
-    """An indicator's points: rule, guards, cap, and the cast that rounds halves away from zero to two decimals."""
+    """Return an indicator's points: rule, guards, cap, and the cast that rounds.
+
+    It rounds halves away from zero, to two decimals.
+    """
     indicator = line.indicator
     if indicator.cap is not None:
         points = f"LEAST({points}, {number_sql(indicator.cap)})"
@@ -200,7 +209,8 @@ def _scored_column(
         points = (
             f"CASE WHEN {parse_condition(indicator.when, kinds).sql()} THEN {points} ELSE 0 END"
         )
-    return f"{line.here(f'CAST({points} AS {_POINTS_TYPE})')} AS {_uncorrected_column(line) if amended else line.column}"
+    column = _uncorrected_column(line) if amended else line.column
+    return f"{line.here(f'CAST({points} AS {_POINTS_TYPE})')} AS {column}"
 
 
 def _explaining_columns(line: ScoredIndicator, facts: Mapping[str, Fact]) -> Iterator[str]:
@@ -251,7 +261,8 @@ def _uncorrected_column(line: ScoredIndicator) -> str:
 
 def _corrected_column(line: ScoredIndicator) -> str:
     value = _find_in_list_sql("corrections", f"one.target = {sql_literal(line.target)}", "value")
-    return f"{line.here(f'CAST(COALESCE({value}, {_uncorrected_column(line)}) AS {_POINTS_TYPE})')} AS {line.column}"
+    corrected = f"CAST(COALESCE({value}, {_uncorrected_column(line)}) AS {_POINTS_TYPE})"
+    return f"{line.here(corrected)} AS {line.column}"
 
 
 def _sum_sql(
@@ -264,16 +275,18 @@ def _sum_sql(
 
 
 def _group_columns(authority: str, version: PointsVersion) -> list[str]:
-    """A column for every group, those inside others first, so that each can name the ones before it."""
+    """Return a column for every group, inner ones first, so that each can name those before it."""
     return [
-        f"{_sum_sql(authority, version, code, group.combine, group.cap)} AS {points_column_name(authority, code)}"
+        f"{_sum_sql(authority, version, code, group.combine, group.cap)}"
+        f" AS {points_column_name(authority, code)}"
         for code, group in version.inner_first()
     ]
 
 
 def _section_columns(city: PointsVersion) -> list[str]:
     return [
-        f"CAST({_sum_sql(CITY, city, code, 'sum', section.cap)} AS {_POINTS_TYPE}) AS {points_column_name(CITY, code)}"
+        f"CAST({_sum_sql(CITY, city, code, 'sum', section.cap)} AS {_POINTS_TYPE})"
+        f" AS {points_column_name(CITY, code)}"
         for code, section in city.sections.items()
     ]
 
@@ -288,7 +301,8 @@ def _uncapped_columns(authority: str, version: PointsVersion) -> Iterator[str]:
 
 def _district_points(districts: Mapping[str, PointsVersion]) -> str:
     branches = [
-        f"WHEN {sql_literal(code)} THEN {_sum_sql(code, version, section, 'sum', version.sections[section].cap)}"
+        f"WHEN {sql_literal(code)}"
+        f" THEN {_sum_sql(code, version, section, 'sum', version.sections[section].cap)}"
         for code, version in sorted(districts.items())
         for section in version.sections
     ]
@@ -314,7 +328,7 @@ def _result_column(
     districts: Mapping[str, PointsVersion],
     amended: list[ScoredIndicator],
 ) -> str:
-    """A column of the final SELECT: those that no step before has made, and the names of the others."""
+    """Return a column of the final SELECT: SQL of what no step has made, else its name."""
     made = {
         "month": "CAST($month AS DATE)",
         "policy_city": _date_sql(city.begins),
@@ -338,16 +352,15 @@ def _policy_district(districts: Mapping[str, PointsVersion]) -> str:
 
 
 def _corrections_applied(amended: list[ScoredIndicator]) -> str:
-    """The corrections that took effect: of facts, and of indicators that hold where the resident lives."""
+    """Return the corrections that took effect: of facts, and of indicators where they hold."""
     effective = ["one.target LIKE 'fact:%'"]
     city = [sql_literal(line.target) for line in amended if line.authority == CITY]
     if city:
         effective.append(f"one.target IN ({', '.join(city)})")
     for line in amended:
         if line.authority != CITY:
-            effective.append(
-                f"(one.target = {sql_literal(line.target)} AND district = {sql_literal(line.authority)})"
-            )
+            target, district = sql_literal(line.target), sql_literal(line.authority)
+            effective.append(f"(one.target = {target} AND district = {district})")
     branches = [
         f"WHEN {sql_literal(line.target)} THEN {_uncorrected_column(line)}" for line in amended
     ]
@@ -357,12 +370,14 @@ def _corrections_applied(amended: list[ScoredIndicator]) -> str:
     entry = (
         f"{{'target': one.target, 'case_id': {redact_ids_sql('one.case_id')}, 'before': {before}}}"
     )
-    entries = f"LIST_TRANSFORM(LIST_FILTER(corrections, LAMBDA one: {' OR '.join(effective)}), LAMBDA one: {entry})"
-    return f"CAST(CASE WHEN ARRAY_LENGTH(corrections) > 0 THEN {entries} ELSE [] END AS {_CORRECTED_TYPE})"
+    matching = f"LIST_FILTER(corrections, LAMBDA one: {' OR '.join(effective)})"
+    entries = f"LIST_TRANSFORM({matching}, LAMBDA one: {entry})"
+    listed = f"CASE WHEN ARRAY_LENGTH(corrections) > 0 THEN {entries} ELSE [] END"
+    return f"CAST({listed} AS {_CORRECTED_TYPE})"
 
 
 def _format_chain(steps: list[tuple[str, list[str]]], result: list[str]) -> str:
-    """The chain of steps as one statement, laid out for readers; what sqlglot cannot read never gets out of here."""
+    """Return the chain of steps as one statement, formatted; only what sqlglot can read."""
     sources = ["facts", *(name for name, _ in steps)]
     chain = ", ".join(
         f"{name} AS (SELECT {', '.join(columns)} FROM {source})"

@@ -1,4 +1,4 @@
-"""Rules, conditions and values as Chinese sentences, generated from the declarations that score: they cannot disagree."""
+"""Rules, conditions and values as Chinese sentences, generated from what scores."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ _MEASURE_WORDS = {
 }
 _UNKNOWN = "无记录"
 _OPERATORS = {
-    "and": "且", "or": "或", "not": "非", "in": "属于", "is": "为", "null": _UNKNOWN, "between": "介于", "true": "是",
-    "false": "否", "as_of": "计分日", "district": "居住区县", "date": "", ">=": "≥", "<=": "≤", "<>": "≠", "!=": "≠", "==": "=",
+    "and": "且", "or": "或", "not": "非", "in": "属于", "is": "为", "null": _UNKNOWN,
+    "between": "介于", "true": "是", "false": "否", "as_of": "计分日", "district": "居住区县",
+    "date": "", ">=": "≥", "<=": "≤", "<>": "≠", "!=": "≠", "==": "=",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Titles:
-    """What facts and their levels are called: facts by name, and per level fact the title of each level."""
+    """The titles of facts by name, and of each level fact's levels."""
 
     facts: Mapping[str, Fact]
     levels: Mapping[str, Mapping[str, str]]
@@ -109,7 +110,7 @@ def _describe_token(token: str, named: list[str], names: Titles) -> str:
 
 
 def describe_rule(rule: Rule, fact: str | None, names: Titles) -> str:
-    """A rule as one sentence without its full stop. `fact`: the indicator's own, as written in the points table."""
+    """Return a rule as one sentence without its full stop; `fact`: the indicator's own."""
     if rule.counts is not None:
         return "，".join(
             f"{names.title(name)} × {format_number(points)} 分"
@@ -134,7 +135,7 @@ def describe_rule(rule: Rule, fact: str | None, names: Titles) -> str:
 
 
 def _unit_word(fact: Fact | None) -> str:
-    """The measure word of a fact's values. Full years are counted from a birth date: they are somebody's age."""
+    """Return the measure word of a fact's values; full years are somebody's age."""
     if fact is None or fact.unit == "points":
         return "分" if fact else ""
     return "岁" if fact.measure == "full_years" else _MEASURE_WORDS.get(fact.unit, "")
@@ -152,8 +153,9 @@ def _describe_number_rule(rule: Rule, unit: str) -> str:
         return "、".join(listed) + "，其他 0 分"
     if rule.by_count is not None:
         most = max(rule.by_count)
+        words = {most: "及以上"}
         return "、".join(
-            f"{_format_amount(times, unit)}{'及以上' if times == most else ''} {format_number(points)} 分"
+            f"{_format_amount(times, unit)}{words.get(times, '')} {format_number(points)} 分"
             for times, points in sorted(rule.by_count.items())
         )
     if rule.slope is not None:
@@ -188,7 +190,8 @@ def _describe_slope(slope: Slope, unit: str) -> str:
         f"超过 {_format_amount(slope.high, unit)}" if slope.high is not None else "",
     ]
     outside = "、".join(bound for bound in bounds if bound)
-    said = f"{_format_amount(slope.start, unit)} {format_number(slope.points)} 分，每{direction} {_format_amount(slope.unit, unit)}{change}"
+    start = f"{_format_amount(slope.start, unit)} {format_number(slope.points)} 分"
+    said = f"{start}，每{direction} {_format_amount(slope.unit, unit)}{change}"
     return f"{said}，{outside} 0 分" if outside else said
 
 
@@ -199,7 +202,8 @@ def _describe_each(each: Each, unit: str) -> str:
     exactly = "（按比例）" if each.pro_rata else ""
     if each.start is None or each.first is None:
         return f"{every}计 {points} 分{exactly}"
-    return f"达到 {_format_amount(each.start, unit)}计 {format_number(each.first)} 分，此后{every}加 {points} 分{exactly}"
+    first = f"达到 {_format_amount(each.start, unit)}计 {format_number(each.first)} 分"
+    return f"{first}，此后{every}加 {points} 分{exactly}"
 
 
 def _describe_tiers(tiers: Tiers, unit: str) -> str:
@@ -231,7 +235,8 @@ def _describe_table(table: Table, names: Titles) -> str:
             for cell, points in cells.items()
         )
         rows.append(f"{_describe_cell(table.down, down, names)}：{'、'.join(listed)}")
-    return f"按{names.title(table.down.fact)}与{names.title(table.across.fact)}对照，{'；'.join(rows)}；其他 0 分"
+    titles = f"{names.title(table.down.fact)}与{names.title(table.across.fact)}"
+    return f"按{titles}对照，{'；'.join(rows)}；其他 0 分"
 
 
 def _describe_cell(axis: Axis, name: str, names: Titles) -> str:

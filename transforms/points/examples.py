@@ -40,7 +40,7 @@ _NO_CITY = PointsVersion.model_validate(
 
 @dataclass(frozen=True)
 class _Case:
-    """One example: whose table and where in it, the column it is about, the scoring date, one resident's facts.
+    """One example: its table and place, the column it is about, the scoring date, the facts.
 
     `missing`: what the indicator's conditions ask for and the example does not give.
     """

@@ -1,4 +1,4 @@
-"""Points tables read from their folder: everything that is wrong with them, in all files, at once."""
+"""Points tables read from their folder: everything that is wrong in all files, at once."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ def load_tables(
 
 
 def find_gaps(tables: list[PointsTable], facts: Mapping[str, Fact]) -> list[str]:
-    """Ranges that leave a gap on a fact with decimals (5 to 6: nothing holds 5.5): allowed, but seldom meant."""
+    """Return the gaps between ranges on a fact with decimals (5 to 6: nothing holds 5.5).
+
+    They are allowed, but seldom meant.
+    """
     return [
         f"{table.authority}.yaml：{version.begins} 版 {code}：{gap} 之间的数值不得分（{name} 可有小数）"
         for table in tables
@@ -153,7 +156,7 @@ class _TableReader:
         return None if self.problems else table
 
     def _version(self, index: int, data: Any) -> Any:
-        """The version with every sound part in its final form; mistaken parts are noted and left out."""
+        """Return the version with its valid parts in final form; mistaken parts are left out."""
         if not isinstance(data, dict):
             return data
         draft = _Draft(("versions", index))
@@ -170,12 +173,12 @@ class _TableReader:
         parts: dict[str, dict[str, Any]] = {
             "sections": draft.sections, "groups": draft.groups, "indicators": draft.indicators
         }  # fmt: skip
-        sound = {
+        valid = {
             key: {code: part for code, part in parts[key].items() if part is not None}
             for key in parts
         }
         return {
-            key: sound[key] if key in sound and isinstance(data[key], dict) else data[key]
+            key: valid[key] if key in valid and isinstance(data[key], dict) else data[key]
             for key in data
         }
 
@@ -208,7 +211,7 @@ class _TableReader:
                 self.file.add_error(self._origin(draft, code, place), found, meant)
 
     def _indicator(self, draft: _Draft, code: str, entry: Any) -> Indicator | None:
-        """An indicator as written, or as in an earlier version with the keys given here in place of its own."""
+        """Return an indicator as written, or as in an earlier version with the keys given here."""
         place = (*draft.place, "indicators", code)
         if not isinstance(entry, dict) or "as_in" not in entry:
             draft.written[code] = entry if isinstance(entry, dict) else {}
@@ -245,13 +248,13 @@ class _TableReader:
             )
         elif (
             "None" not in self.drafts
-        ):  # a version without a date, told already, may be the one that is meant
+        ):  # a version without a date, reported already, may be the one that is meant
             self.file.add_error(
                 (*place, "as_in"), *describe_unknown("更早的版本", str(named), self.drafts)
             )
 
     def _origin(self, draft: _Draft, code: str, place: Place) -> Place:
-        """Where a part of an indicator was written: in this version, or in the one it was taken over from."""
+        """Return where a part of an indicator was written: in this version, or the one named."""
         here = (*draft.place, "indicators", code)
         return (
             (*draft.origins[code].get(str(place[0]), (*here, place[0])), *place[1:])
@@ -260,7 +263,7 @@ class _TableReader:
         )
 
     def _check_order(self, versions: Any) -> None:
-        """Versions ascend by date. Dates that are no dates were told already."""
+        """Check that versions ascend by date; dates that are none were reported already."""
         newest = ""
         for index, version in enumerate(versions if isinstance(versions, list) else ()):
             begins = str(version.get("from")) if isinstance(version, dict) else ""
@@ -275,7 +278,7 @@ class _TableReader:
             newest = max(newest, begins)
 
     def _check_names(self) -> None:
-        """A column of the scores means one thing in all months: no indicator is a section in another version."""
+        """Check that a column of the scores means one thing in all versions: no section's name."""
         sections = {code for draft in self.drafts.values() for code in draft.sections}
         for draft in self.drafts.values():
             for code in draft.indicators:
@@ -284,7 +287,7 @@ class _TableReader:
                     self.file.add_error(place, f"名称 {code} 是另一版本中的部分", "请换一个代码")
 
     def _check_awards(self) -> None:
-        """Awards are given under the codes of indicators: one that this table never had is a slip of the pen."""
+        """Check that awards are given under codes of indicators: another is a typing mistake."""
         known = {code for draft in self.drafts.values() for code in draft.indicators}
         for draft in self.drafts.values():
             for code, indicator in draft.indicators.items():

@@ -1,8 +1,9 @@
 """A points table: one authority, its dated versions, their sections, groups and indicators.
 
-From indicators to the total (points of an indicator: see `Indicator` and `transforms.points.rules`):
+From indicators to the total (for an indicator's points see `Indicator` and
+`transforms.points.rules`):
 
-    group or section = least(cap, sum or highest of the indicators and groups that stand directly in it)
+    group or section = least(cap, sum or highest of its own indicators and groups)
     common           = the city's sections that add - its sections that subtract
     district         = the section `district` of the residence district's table
     total            = common + district
@@ -27,7 +28,7 @@ AWARD = "award:"
 
 
 class Section(ClosedModel):
-    """A capped sum of the groups and indicators that stand in it; `subtract`: it is taken off the common points."""
+    """A capped sum of its groups and indicators; `subtract`: taken off the common points."""
 
     title: Text
     cap: Cap | None = None
@@ -46,8 +47,9 @@ class Group(ClosedModel):
 class IndicatorExample(ClosedModel):
     """Known values and the points that they must give.
 
-    `value` is that of the indicator's own fact (short form `{18: 10}`), `facts` names several (long form); facts that
-    are not named are unknown. `as_of`: the scoring date, by default the last day of the month the version begins in.
+    `value` is that of the indicator's own fact (short form `{18: 10}`), `facts` names several (long
+    form); facts that are not named are unknown. `as_of`: the scoring date, by default the last day
+    of the month the version begins in.
     """
 
     value: str | None = None
@@ -71,11 +73,12 @@ def _examples(value: Any) -> Any:
 class Indicator(ClosedModel):
     """One line of a points table: a fact, a rule, and what stands around the rule.
 
-    Points of a resident, in this order: 0 unless `when` is true; 0 if `unless` is true (a condition that is null does
-    not hold: `when` then closes, `unless` does not); the value of `fact`, with `at_most` the lesser of the two facts
-    (unknown if either is); the rule; at most `cap`; rounded to two decimals, halves away from zero. A correction of
-    the indicator replaces the result. `section` is a section or a group. `fact: award:x` is what the district
-    granted under its indicator x. `fact` is left out for the rules `counts` and `table`, which name their facts.
+    Points of a resident, in this order: 0 unless `when` is true; 0 if `unless` is true (a condition
+    that is null does not hold: `when` then closes, `unless` does not); the value of `fact`, with
+    `at_most` the lesser of the two facts (unknown if either is); the rule; at most `cap`; rounded
+    to two decimals, halves away from zero. A correction of the indicator replaces the result.
+    `section` is a section or a group. `fact: award:x` is what the district granted under its
+    indicator x. `fact` is left out for the rules `counts` and `table`, which name their facts.
     """
 
     title: Text
@@ -95,7 +98,7 @@ class Indicator(ClosedModel):
 
     @property
     def facts(self) -> list[str]:
-        """The facts that the rule reads, as written: the indicator's own, or those named by `counts` and `table`."""
+        """The facts that the rule reads, as written: its own, or those of `counts` and `table`."""
         if self.rule.counts is not None:
             return list(self.rule.counts)
         if self.rule.table is not None:
@@ -128,7 +131,7 @@ class NotModelled(ClosedModel):
 
 
 class PointsVersion(DatedVersion):
-    """The table as it stands from the scoring date `from` on, until the next version begins."""
+    """The table that holds from the scoring date `from` on, until the next version begins."""
 
     not_modelled: list[NotModelled] = []
     sections: dict[Code, Section]
@@ -141,14 +144,14 @@ class PointsVersion(DatedVersion):
         return [super().said, [list(self.sections), list(self.indicators)]]
 
     def members(self, parent: str) -> list[str]:
-        """The codes of the indicators, then of the groups, that stand directly in a section or group."""
+        """Return the codes of a section's or group's own indicators, then of its groups."""
         indicators = [
             code for code, indicator in self.indicators.items() if indicator.section == parent
         ]
         return indicators + [code for code, group in self.groups.items() if group.parent == parent]
 
     def inner_first(self) -> list[tuple[str, Group]]:
-        """The groups by code, those inside others first: each is worked out before what holds it."""
+        """Return the groups by code, inner ones first: each is computed before what holds it."""
 
         def depth(code: str) -> int:
             return 1 + depth(self.groups[code].parent) if code in self.groups else 0
@@ -157,7 +160,7 @@ class PointsVersion(DatedVersion):
 
 
 class PointsTable(ClosedModel):
-    """The points table of one authority: `city`, or a district by its code. Versions ascend by date."""
+    """The points table of an authority: `city`, or a district by code. Versions ascend by date."""
 
     authority: Text
     title: Text

@@ -1,7 +1,8 @@
 """Each rule form as one SQL expression that is never null: an unknown value gives 0 points.
 
-`GREATEST(x, 0)` skips nulls (in DuckDB and in Spark), so it turns both an unknown and a negative value into 0.
-Numbers are BIGINT or DECIMAL(18, 2); nothing here may divide with `/`, which would be floating point.
+`GREATEST(x, 0)` skips nulls (in DuckDB and in Spark), so it turns both an unknown and a negative
+value into 0. Numbers are BIGINT or DECIMAL(18, 2); nothing here may divide with `/`, which would be
+floating point.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from transforms.points.rules import Axis, Each, PerYear, Rule, Slope, Steps, Tab
 
 @dataclass(frozen=True)
 class RuleInput:
-    """What a rule reads: a column (of `years` columns for a map by year), and whether it holds whole numbers only."""
+    """What a rule reads: a column, and whether it holds whole numbers only.
+
+    A map by year has `years` columns.
+    """
 
     column: str
     whole: bool = True
@@ -39,7 +43,10 @@ def year_column_name(column: str, years_ago: int) -> str:
 
 
 def rule_sql(rule: Rule, values: Mapping[str, RuleInput], value: RuleInput | None) -> str:
-    """The points of a rule, before the indicator's cap. `values`: the facts by name; `value`: the indicator's own."""
+    """Return the points of a rule, before the indicator's cap.
+
+    `values`: the facts by name; `value`: the indicator's own.
+    """
     if rule.counts is not None:
         return " + ".join(
             _times(f"GREATEST({values[fact].column}, 0)", points)
@@ -85,7 +92,7 @@ def _number_rule(rule: Rule, value: RuleInput) -> str:
 def _within(
     column: str, low: Decimal | None, high: Decimal | None, below: Decimal | None = None
 ) -> str:
-    """A test that is true for values between the bounds that are given, and never for an unknown value."""
+    """Return a test that is true between the bounds that are given, and never of unknown values."""
     if low is not None and high is not None:
         return f"{column} BETWEEN {number_sql(low)} AND {number_sql(high)}"
     bounds = [(">=", low), ("<=", high), ("<", below)]
@@ -102,7 +109,7 @@ def _is_whole(amount: Decimal) -> bool:
 
 
 def _full_units(amount: str, unit: Decimal, whole: bool) -> str:
-    """The full units of an amount, at least 0. `//` is for whole numbers: decimals are counted in hundredths."""
+    """Return the full units of an amount, at least 0; `//` needs whole numbers: else hundredths."""
     if not (whole and _is_whole(unit)):
         amount, unit = f"CAST({amount} * 100 AS BIGINT)", unit * 100
     return f"GREATEST({amount if unit == 1 else f'{amount} // {number_sql(unit)}'}, 0)"
@@ -136,7 +143,7 @@ def _each(each: Each, value: RuleInput) -> str:
 
 
 def _tiers(tiers: Tiers, value: RuleInput) -> str:
-    """From the longest tier down. Marginal: what the tiers before have earned, plus the units of this one."""
+    """Return tiers from the longest down; marginal: earned by those before, plus its own units."""
     units = _full_units(value.column, tiers.unit, value.whole)
     branches, earned = [], Decimal(0)
     for index, rate in enumerate(tiers.rates):
@@ -154,7 +161,7 @@ def _tiers(tiers: Tiers, value: RuleInput) -> str:
 
 
 def _steps(steps: Steps, column: str) -> str:
-    """From the greatest mark down; mode `sum` adds the amounts of all marks up to the one reached."""
+    """Return steps from the greatest mark down; mode `sum` adds all amounts up to that reached."""
     branches, total = [], Decimal(0)
     for mark, points in sorted(steps.marks.items()):
         total += points

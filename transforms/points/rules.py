@@ -1,11 +1,13 @@
 """The rule forms of a points table, and what each of them means exactly.
 
-Every rule turns one value (a `table` two, `counts` a family) into points. Meanings shared by all of them:
+Every rule turns one value (a `table` two, `counts` a family) into points. Shared by all of them:
 
-- A value of unit years, months, count or people is a whole number; ml, hours, yuan and points have two decimals.
+- A value of unit years, months, count or people is a whole number; ml, hours, yuan and points have
+  two decimals.
 - An unknown value (null, or a level that nobody has) gives 0 points, whatever the rule.
 - "Full units of v" = floor(v / unit), and never below 0.
-- Arithmetic is exact; points are rounded to two decimals, halves away from zero, once: after the indicator's cap.
+- Arithmetic is exact; points are rounded to two decimals, halves away from zero, once: after the
+  indicator's cap.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ WHOLE_UNITS = frozenset({"years", "months", "count", "people"})
 
 
 class Range(ClosedModel):
-    """Values from `from` (included) to `to` (included) or `below` (excluded). A bound that is not given is open."""
+    """Values from `from` (included) to `to` (included) or `below` (excluded).
+
+    A bound that is not given is open.
+    """
 
     low: Mark | None = Field(default=None, alias="from")
     high: Mark | None = Field(default=None, alias="to")
@@ -69,9 +74,11 @@ class Band(Range):
 class Slope(ClosedModel):
     """`points` at `start`, then `each` more (negative: fewer) per full `unit` below or above it.
 
-    distance = start - v (below) or v - start (above), at least 0; result = points + each * floor(distance / unit).
-    On the other side of `start` the result is constant: `points`. Outside `from`..`to` (both included; each may be
-    left out) it is 0. A falling slope may go below zero and then stays negative: bound it with `from` and `to`.
+    distance = start - v (below) or v - start (above), at least 0;
+    result = points + each * floor(distance / unit).
+    On the other side of `start` the result is constant: `points`. Outside `from`..`to` (both
+    included; each may be left out) it is 0. A falling slope may go below zero and then stays
+    negative: bound it with `from` and `to`.
     """
 
     start: Mark
@@ -87,8 +94,8 @@ class Each(ClosedModel):
     """`points` for every full `unit` of the value, or (`pro_rata`) for every 1 of it in proportion.
 
     Without `start`: points * floor(v / unit), or points * v; a value below 0 counts as 0.
-    With `start` and `first`: 0 below `start`; from it on `first` + points * floor((v - start) / unit), or
-    `first` + points * (v - start).
+    With `start` and `first`: 0 below `start`; from it on
+    `first` + points * floor((v - start) / unit), or `first` + points * (v - start).
     """
 
     points: Points
@@ -117,7 +124,8 @@ class Tiers(ClosedModel):
     """A rate that changes with length. n = full units of the value; rates ascend by `from`.
 
     whole: n * (rate of the last `from` <= n); 0 when n is below the first `from`.
-    marginal: the k-th unit (k = 1..n) earns the rate of the last `from` <= k, none before the first `from`; added up.
+    marginal: the k-th unit (k = 1..n) earns the rate of the last `from` <= k, none before the first
+    `from`; the rates are added.
     """
 
     mode: Annotated[Literal["whole", "marginal"], literal_type("whole", "marginal")]
@@ -135,7 +143,8 @@ class Tiers(ClosedModel):
 class Steps(ClosedModel):
     """Amounts at marks. A mark is reached when v >= mark.
 
-    highest: the amount of the greatest mark reached. sum: the amounts of all marks reached, added up. None reached: 0.
+    highest: the amount of the greatest mark reached. sum: the amounts of all marks reached, added.
+    None reached: 0.
     """
 
     mode: Annotated[Literal["highest", "sum"], literal_type("highest", "sum")]
@@ -145,7 +154,8 @@ class Steps(ClosedModel):
 class PerYear(ClosedModel):
     """`rule` within every calendar year, at most `cap` a year, the years added up.
 
-    The fact is a map of calendar year to hours. `years` calendar years count: year(as_of) - years + 1 .. year(as_of).
+    The fact is a map of calendar year to hours. `years` calendar years count:
+    year(as_of) - years + 1 .. year(as_of).
     A year without hours gives nothing. The sum is rounded once, like every indicator.
     """
 
@@ -155,14 +165,17 @@ class PerYear(ClosedModel):
 
 
 class Axis(ClosedModel):
-    """One side of a two-way table: a level fact, or a number fact with named ranges that do not overlap."""
+    """One side of a two-way table: a level fact, or a number fact with named, disjoint ranges."""
 
     fact: Code
     bands: dict[Text, Range] | None = None
 
 
 class Table(ClosedModel):
-    """Two facts to points: `points[level or band of down][level or band of across]`; a cell that is not listed: 0."""
+    """Two facts to points: `points[level or band of down][level or band of across]`.
+
+    A cell that is not listed is 0.
+    """
 
     down: Axis
     across: Axis
@@ -174,10 +187,10 @@ class Table(ClosedModel):
 class Rule(ClosedModel):
     """Exactly one rule form.
 
-    bands: points of the range that holds the value, 0 outside all. levels: points of the level, 0 if not listed.
-    by_count: points by how often (1, 2, 3, ... without gaps), the last one for "or more", 0 for none.
-    flat: points when the yes/no fact is true. counts: sum over the facts of points * count; a count that is
-    unknown or below 0 counts as 0.
+    bands: points of the range that holds the value, 0 outside all. levels: points of the level, 0
+    if not listed. by_count: points by how often (1, 2, 3, ... without gaps), the last one for "or
+    more", 0 for none. flat: points when the yes/no fact is true. counts: sum over the facts of
+    points * count; a count that is unknown or below 0 counts as 0.
     The others: see their classes.
     """
 

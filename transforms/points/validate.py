@@ -1,4 +1,4 @@
-"""What a points table may say of facts, sections and groups: every mistake at its place, in a policy writer's words."""
+"""What a points table may say of facts, sections and groups: every mistake at its place."""
 
 from __future__ import annotations
 
@@ -224,7 +224,8 @@ def validate_structure(
 ) -> Iterator[Mistake]:
     """Mistakes of a version as a whole: what stands where, and names that collide.
 
-    None = itself mistaken, and told so already; `mentioned` are the sections and groups that such entries stand in.
+    None = itself mistaken, and reported already; `mentioned` are the sections and groups that such
+    entries are in.
     """
     parents = {**sections, **groups}
     yield from _validate_parents(parents, groups, indicators, mentioned)
@@ -275,7 +276,7 @@ def _validate_parents(
 
 def _validate_cycles(groups: Mapping[str, Group | None]) -> Iterator[Mistake]:
     """One message per circle of groups, at its first group in the file."""
-    told: set[str] = set()
+    reported: set[str] = set()
     for code in groups:
         path = [code]
         while (
@@ -285,10 +286,10 @@ def _validate_cycles(groups: Mapping[str, Group | None]) -> Iterator[Mistake]:
         ):
             path.append(group.parent)
         closes = group is not None and group.parent == code
-        if closes and not told & set(path):
+        if closes and not reported & set(path):
             yield (
                 ("groups", code, "in"),
                 f"分组互相包含：{' → '.join([*path, code])}",
                 "分组最终应在某个部分之内",
             )
-            told |= set(path)
+            reported |= set(path)

@@ -1,4 +1,4 @@
-"""The month's reminder list: what its replaced revision had, and what is new and has not been told."""
+"""The month's reminder list: that of its replaced revision, and what is new and was not sent."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _ELIGIBILITY_COLUMNS = {
 
 @dataclass(frozen=True)
 class ReminderDeclarations:
-    """What is declared: the services in force on the scoring date, the standing reminders, facts, district names."""
+    """What is declared: services in force on the scoring date, standing reminders, facts, names."""
 
     services: Sequence[Service]
     standing: Sequence[StandingReminder]
@@ -59,18 +59,21 @@ class ReminderDeclarations:
 class ReminderHistory:
     """What is published already: Parquet files.
 
-    eligibility_before: of the calendar month before, the revision in force (empty: not published). told: the reminder
-    lists of every revision, in force or replaced, of all other months. kept: the list of the revision being replaced.
+    Attributes:
+        eligibility_before: Those of the calendar month before, of the revision in force (empty: not
+            published).
+        sent: The reminder lists of every revision, in force or replaced, of all other months.
+        kept: The list of the revision being replaced.
     """
 
     eligibility_before: Sequence[Path] = ()
-    told: Sequence[Path] = ()
+    sent: Sequence[Path] = ()
     kept: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
 class ReminderResult:
-    """Reminders of the list by kind, those that this revision added by kind, and the statements that made them."""
+    """Reminders of the list by kind, those that this revision added, and their statements."""
 
     listed: dict[str, int]
     added: dict[str, int]
@@ -79,7 +82,7 @@ class ReminderResult:
 
 @dataclass(frozen=True)
 class ReminderRun:
-    """Which list is made: month, revision, the root's key, and whether it may hold new reminders."""
+    """Which list is built: month, revision, the root's key, and whether it may hold new ones."""
 
     month: Month
     revision: int
@@ -133,7 +136,7 @@ def write_reminders(
     values |= hmac_params(run.key)
     _create_view(session, "eligibility", eligibility, _ELIGIBILITY_COLUMNS)
     _create_view(session, "eligibility_before", published.eligibility_before, _ELIGIBILITY_COLUMNS)
-    _create_view(session, "told", published.told, REMINDER_COLUMNS)
+    _create_view(session, "sent", published.sent, REMINDER_COLUMNS)
     _create_view(session, "kept", published.kept, REMINDER_COLUMNS)
     steps = (
         [] if not run.allow_new else _due_statements(declared, bool(published.eligibility_before))
@@ -152,15 +155,17 @@ _LISTING = """
 SELECT * FROM kept{new}
 ORDER BY district, kind, service NULLS FIRST, resident_id, reminder_id"""
 
-# A cycle is told once; with repeat_months, again when its other months are at least so far away.
+# A reminder is sent once per cycle; with repeat_months, again that many months from the others.
 _NEW = """
 UNION ALL
-SELECT due.reminder_id, CAST($revision AS INTEGER), CAST($month AS DATE), due.kind, due.service, due.resident_id,
+SELECT due.reminder_id, CAST($revision AS INTEGER), CAST($month AS DATE), due.kind, due.service,
+    due.resident_id,
     due.name, due.phone, due.district, due.due_on, due.text
 FROM due LEFT JOIN (
-    SELECT told.reminder_id, min(abs(date_diff('month', told.month, CAST($month AS DATE)))) AS months_away
-    FROM told SEMI JOIN due ON due.reminder_id = told.reminder_id
-    GROUP BY told.reminder_id
+    SELECT sent.reminder_id,
+        min(abs(date_diff('month', sent.month, CAST($month AS DATE)))) AS months_away
+    FROM sent SEMI JOIN due ON due.reminder_id = sent.reminder_id
+    GROUP BY sent.reminder_id
 ) AS earlier ON earlier.reminder_id = due.reminder_id
 WHERE coalesce(earlier.months_away >= due.repeat_months, earlier.months_away IS NULL)
     AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.reminder_id = due.reminder_id)"""
@@ -194,7 +199,9 @@ def _count_by_kind(
     session: Session, path: Path, revision: int
 ) -> tuple[dict[str, int], dict[str, int]]:
     rows = session.execute(
-        f"SELECT kind, count(*), count(*) FILTER (WHERE added_in = ?) FROM {read_parquet_sql(path)} GROUP BY kind ORDER BY kind",
+        f"""
+        SELECT kind, count(*), count(*) FILTER (WHERE added_in = ?) FROM {read_parquet_sql(path)}
+        GROUP BY kind ORDER BY kind""",
         [revision],
     ).fetchall()
     return {kind: listed for kind, listed, _ in rows}, {kind: added for kind, _, added in rows}

@@ -16,7 +16,7 @@ from transforms.versions import flat_examples
 
 
 class ReminderExample(ClosedModel):
-    """One resident on one scoring date, and whether they are reminded, with the date that is due."""
+    """One resident on one scoring date, whether they are reminded, and the date that is due."""
 
     facts: dict[str, Any]
     as_of: Day
@@ -25,10 +25,11 @@ class ReminderExample(ClosedModel):
 
 
 class Reminder(ClosedModel):
-    """A message, told once for every (kind, resident, cycle), or again when `repeat` months have passed.
+    """A message, sent once for every (kind, resident, cycle), or again after `repeat` months.
 
-    `cycle`: once, year (of the scoring date), month, or the name of a date fact. `due_on`: a date fact, or the opening or
-    closing day of the service's window. `text`: one full sentence with names in braces; {name} is the masked name.
+    `cycle`: once, year (of the scoring date), month, or the name of a date fact. `due_on`: a date
+    fact, or the opening or closing day of the service's window. `text`: one full sentence with
+    names in braces; {name} is the masked name.
     """
 
     kind: Code
@@ -49,10 +50,11 @@ class Reminder(ClosedModel):
 
 
 class ServiceReminder(Reminder):
-    """The reminder of a service: told to those who are eligible, and of whom `who`, if given, is true.
+    """The reminder of a service: for those who are eligible, and of whom `who`, if given, is true.
 
-    `newly`: only if they were not eligible in the calendar month before, as published. `each: child`: one for every
-    child due, who has a school window; then `cycle` may be `child` (the child and the enrolment year).
+    `newly`: only if they were not eligible in the calendar month before, as published. `each:
+    child`: one for every child due, who has a school window; then `cycle` may be `child` (the child
+    and the enrolment year).
     """
 
     who: Text | None = None
@@ -61,7 +63,7 @@ class ServiceReminder(Reminder):
 
 
 class StandingReminder(Reminder):
-    """A reminder of `data/reminders/`, that no service declares: told to those of whom `who` is true."""
+    """A reminder of `data/reminders/`, of no service: for those of whom `who` is true."""
 
     department: Text
     purpose: Text

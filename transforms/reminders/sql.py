@@ -26,10 +26,11 @@ _UNKNOWN = "（待核定）"
 
 
 def newly_eligible_statement(services: Iterable[Service], before: bool) -> Statement:
-    """`reached`: (resident_key, service, monthly_amount) of those eligible whom a service's reminder is for.
+    """Return `reached`: (resident_key, service, monthly_amount) of those a reminder is for.
 
-    Reads `eligibility`, and `eligibility_before`, the calendar month before as published, when there is one (`before`);
-    without one nobody is newly eligible.
+    They are eligible for a service that has one. Reads `eligibility`, and `eligibility_before`, the
+    calendar month before as published, when there is one (`before`); without one nobody is newly
+    eligible.
     """
     always = [s.service for s in services if s.reminder and not s.reminder.newly]
     newly = [s.service for s in services if s.reminder and s.reminder.newly] if before else []
@@ -42,7 +43,8 @@ def newly_eligible_statement(services: Iterable[Service], before: bool) -> State
 UNION ALL
 {rows} IN ({_list_sql(newly)}) AND NOT EXISTS (
     SELECT 1 FROM eligibility_before AS before
-    WHERE before.eligible AND before.resident_key = eligibility.resident_key AND before.service = eligibility.service
+    WHERE before.eligible AND before.resident_key = eligibility.resident_key
+        AND before.service = eligibility.service
 )"""
     return Statement("reached", statement)
 
@@ -62,7 +64,8 @@ def newly_eligible_residents_statement(
     return Statement(
         "reached_residents",
         f"""
-SELECT reached.service, reached.monthly_amount, scored.resident_id, scored.name, scored.phone, scored.district{more}
+SELECT reached.service, reached.monthly_amount, scored.resident_id, scored.name, scored.phone,
+    scored.district{more}
 FROM scored JOIN reached ON reached.resident_key = scored.resident_key""",
     )
 
@@ -73,11 +76,12 @@ def due_statement(
     facts: Mapping[str, Fact],
     districts: Mapping[str, str],
 ) -> Statement:
-    """`due`: everyone whom a declaration calls for, told before or not, one row per reminder_id.
+    """Return `due`: everyone whom a declaration calls for, reminded before or not.
 
-    The identity is HMAC-SHA256 (RFC 2104, padded keys bound as $outer and $inner) of kind, resident and cycle, joined
-    by bars: neither a kind nor an ID holds one, so that no two triples make the same message. The cycle of a service's
-    reminder begins with the service, as services may share a kind.
+    One row per reminder_id. The identity is HMAC-SHA256 (RFC 2104, padded keys bound as $outer and
+    $inner) of kind, resident and cycle, joined by bars: neither a kind nor an ID holds one, so that
+    no two triples give the same message. The cycle of a service's reminder begins with the service,
+    as services may share a kind.
     """
     writer = _DueWriter(facts, districts)
     selects = [
@@ -112,7 +116,8 @@ class _DueWriter:
     SELECT one.*, school_calendar.opens_on, school_calendar.closes_on
     FROM (SELECT *, unnest(children_due) AS child FROM {rows}) AS one
     JOIN school_calendar ON school_calendar.district = one.district
-        AND school_calendar.year = one.child.enrolment_year AND school_calendar.level = one.child.level
+        AND school_calendar.year = one.child.enrolment_year
+        AND school_calendar.level = one.child.level
 )"""
         return self.select(reminder, service, rows)
 
@@ -128,12 +133,13 @@ class _DueWriter:
         due_on = reminder.due_on or "CAST(NULL AS DATE)"
         repeat = f"CAST({reminder.repeat or 'NULL'} AS INTEGER)"
         return f"""SELECT {sql_literal(reminder.kind)} AS kind, {code} AS service, resident_id,
-    name, phone, district, {_cycle_sql(reminder, service)} AS cycle, {due_on} AS due_on, {repeat} AS repeat_months,
+    name, phone, district, {_cycle_sql(reminder, service)} AS cycle,
+    {due_on} AS due_on, {repeat} AS repeat_months,
     {self.text(reminder, service)} AS text
 FROM {rows}{where}"""
 
     def text(self, reminder: Reminder, service: Service | None) -> str:
-        """The sentence, joined from its words and values; a value that is unknown is said to be so."""
+        """Return the sentence, joined from its words and values; an unknown value says so."""
         return fill_template_sql(reminder.text, lambda name: self.value(name, reminder, service))
 
     def value(self, name: str, reminder: Reminder, service: Service | None) -> str:
@@ -161,7 +167,7 @@ FROM {rows}{where}"""
 
 
 def _cycle_sql(reminder: Reminder, service: Service | None) -> str:
-    """What a reminder is told once for, as text."""
+    """Return what a reminder is sent once for, as text."""
     words = {
         "once": "'once'",
         "year": "CAST(year($as_of) AS VARCHAR)",
@@ -173,11 +179,14 @@ def _cycle_sql(reminder: Reminder, service: Service | None) -> str:
 
 
 def _titles_sql(column: str, words: Mapping[str, str]) -> str:
-    return f"CASE {column} {' '.join(f'WHEN {sql_literal(code)} THEN {sql_literal(word)}' for code, word in words.items())} ELSE '' END"
+    cases = " ".join(
+        f"WHEN {sql_literal(code)} THEN {sql_literal(word)}" for code, word in words.items()
+    )
+    return f"CASE {column} {cases} ELSE '' END"
 
 
 def _residents_sql(reminder: StandingReminder, facts: Mapping[str, Fact]) -> str:
-    """The relation of everyone that a standing reminder is asked of: points need not be joined for one that reads none."""
+    """Return the relation of a standing reminder's people: without points if it reads none."""
     return "facts" if _list_read_facts(reminder, facts).isdisjoint(STABLE_SUMS) else "scored"
 
 

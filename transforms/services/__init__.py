@@ -1,1 +1,1 @@
-"""Services: who qualifies, what is lacking, how much money, and the reminders of what is due or within reach."""
+"""Services: who qualifies, what is lacking, how much money, and reminders of what is due."""

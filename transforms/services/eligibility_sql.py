@@ -1,7 +1,8 @@
 """Services in force, compiled to SQL over the relation `scored`: who qualifies.
 
-`scored` has one row per resident, sorted by district and resident_key: resident_key, district, all facts, all points
-columns. The statement is a projection of it (no join, no group, no sort), so that it streams in its order.
+`scored` has one row per resident, sorted by district and resident_key: resident_key, district, all
+facts, all points columns. The statement is a projection of it (no join, no group, no sort), so that
+it streams in its order.
 """
 
 from __future__ import annotations
@@ -20,15 +21,21 @@ SHORT, AMOUNT = "DECIMAL(7, 2)", "DECIMAL(12, 2)"
 
 
 def eligibility_sql(services: Mapping[str, ServiceVersion], names: Mapping[str, Kind]) -> str:
-    """One row per resident and service open to their district where all conditions hold, with what is lacking in points.
+    """Return the statement of who qualifies, with what is lacking in points.
 
-    Columns: month, resident_key, service, district, eligible, points_short, monthly_amount; rows in the order of
-    `scored`, then by service. `services`: the versions in force by code. Parameters: $month (first day), $as_of (DATE).
+    One row per resident and service open to their district where all conditions hold. Columns:
+    month, resident_key, service, district, eligible, points_short, monthly_amount; rows in the
+    order of `scored`, then by service. `services`: the versions in force by code. Parameters:
+    $month (first day), $as_of (DATE).
     """
     rows = ", ".join(_row(code, services[code], names) for code in sorted(services))
     typed = f"CAST([{rows}] AS STRUCT(service TEXT, short {SHORT}, amount {AMOUNT})[])"
     return format_sql(f"""
-        WITH found AS (SELECT resident_key, district, LIST_FILTER({typed}, LAMBDA one: NOT one IS NULL) AS rows FROM scored),
+        WITH found AS (
+            SELECT resident_key, district,
+                LIST_FILTER({typed}, LAMBDA one: NOT one IS NULL) AS rows
+            FROM scored
+        ),
         listed AS (SELECT resident_key, district, UNNEST(rows) AS one FROM found)
         SELECT CAST($month AS DATE) AS month, resident_key, one.service AS service, district,
             one.short = 0 AS eligible, one.short AS points_short, one.amount AS monthly_amount
@@ -36,14 +43,14 @@ def eligibility_sql(services: Mapping[str, ServiceVersion], names: Mapping[str, 
 
 
 def format_sql(statement: str) -> str:
-    """A statement as people read it; what sqlglot cannot read never gets out of here."""
+    """Return a statement formatted for readers; only what sqlglot can read."""
     return sqlglot.parse_one(statement, dialect="duckdb").sql(
         dialect="duckdb", pretty=True, indent=4, pad=4, max_text_width=110
     )
 
 
 def bind_names(expression: Expression, column: Callable[[str], str] = str) -> str:
-    """The SQL of a checked expression: names are columns (`column`: as SQL), the scoring date is the parameter."""
+    """Return the SQL of a checked expression: names as columns, the scoring date as parameter."""
     return expression.sql(lambda name: "CAST($as_of AS DATE)" if name == "as_of" else column(name))
 
 
@@ -53,7 +60,8 @@ def _row(code: str, version: ServiceVersion, names: Mapping[str, Kind]) -> str:
         open_in_district_sql(version),
         *(condition_sql(condition.when, names) for condition in version.conditions),
     ]
-    row = f"{{'service': {sql_literal(code)}, 'short': {points_short_sql(version, names)}, 'amount': {_amount(version, names)}}}"
+    short, amount = points_short_sql(version, names), _amount(version, names)
+    row = f"{{'service': {sql_literal(code)}, 'short': {short}, 'amount': {amount}}}"
     return f"CASE WHEN {' AND '.join(need for need in needs if need) or 'TRUE'} THEN {row} END"
 
 
@@ -74,15 +82,19 @@ def condition_sql(when: str, names: Mapping[str, Kind]) -> str:
 
 
 def points_short_sql(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
-    """What the score lacks of the threshold, in cents and never less than it lacks: 0 only for who has reached it."""
+    """Return what the score lacks of the threshold, rounded up to cents: 0 only if reached."""
     cents = f"CEIL(({threshold_sql(version)} - {_score(version, names)}) * 100)"
     return f"CAST(GREATEST({cents}, 0) * 0.01 AS {SHORT})"
 
 
 def _score(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
-    """Points that somebody does not have, as those of another district, are 0 in a sum; what is unknown still is 0."""
+    """Return the score; points that somebody does not have, as another district's, are 0 in it."""
     score = parse_expression(version.points.score, names)
-    return f"COALESCE({bind_names(score, lambda name: f'COALESCE({name}, 0)' if name.endswith('_points') else name)}, 0)"
+
+    def column(name: str) -> str:
+        return f"COALESCE({name}, 0)" if name.endswith("_points") else name
+
+    return f"COALESCE({bind_names(score, column)}, 0)"
 
 
 def threshold_sql(version: ServiceVersion) -> str:
@@ -105,4 +117,5 @@ def _amount(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     if version.amount is None:
         return f"CAST(NULL AS {AMOUNT})"
     rounded = f"DECIMAL(12, {ROUNDINGS[version.amount.rounding]})"
-    return f"CAST(CAST({bind_names(parse_expression(version.amount.monthly, names))} AS {rounded}) AS {AMOUNT})"
+    monthly = bind_names(parse_expression(version.amount.monthly, names))
+    return f"CAST(CAST({monthly} AS {rounded}) AS {AMOUNT})"

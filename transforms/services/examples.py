@@ -35,7 +35,9 @@ def check_service_examples(
     services: Iterable[Service],
     known: ValidationScope,
 ) -> list[Diagnostic]:
-    """Every example of a service that has another outcome than it says. `services`: as loaded from `folder`.
+    """Return every example of a service whose outcome is not the one it states.
+
+    `services`: as loaded from `folder`.
 
     Uses a temporary table `scored` of the session and drops it again.
     """
@@ -62,7 +64,7 @@ def check_reminder_examples(
     reminders: Iterable[StandingReminder],
     known: ValidationScope,
 ) -> list[Diagnostic]:
-    """Every example of a standing reminder that has another outcome than it says (see check_service_examples)."""
+    """Return every example of a standing reminder whose outcome is not the one it states."""
     problems: list[Diagnostic] = []
     for reminder in reminders:
         file = YamlDocument(folder / f"{reminder.kind}.yaml")

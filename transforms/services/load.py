@@ -1,4 +1,4 @@
-"""Services and reminders read from their folders: everything that is wrong with them, in all files, at once."""
+"""Services and reminders read from their folders: everything that is wrong, in all files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _INVALID_VERSION = ServiceVersion.model_validate(
         "examples": [{"district": "-", "eligible": "false"}],
     }
 )
-"""Stands for a version whose mistakes were told already, so that the rest of its file can still be read."""
+"""Replaces a version whose mistakes were reported already, so that the rest can still be read."""
 
 
 def load_services(
@@ -46,11 +46,17 @@ def load_services(
     tables: Mapping[str, PointsTable] | None,
     districts: Mapping[str, str],
 ) -> list[Service]:
-    """Every service of a folder (`<code>.yaml`), sorted by code.
+    """Return every service of a folder (`<code>.yaml`), sorted by code.
 
-    `facts`: all facts declared, by name; `tables`: the points tables by authority; `districts`: names by code.
-    DeclarationError with every mistake found in any of the files. Without tables, since they are mistaken themselves,
-    what versions say of facts and points is not looked at.
+    Args:
+        folder: Where the files are.
+        facts: All facts declared, by name.
+        tables: The points tables by authority; None if they are mistaken themselves: what versions
+            say of facts and points is then not checked.
+        districts: Names by code.
+
+    Raises:
+        DeclarationError: With every mistake found in any of the files.
     """
     known = ValidationScope(facts, tables or {}, districts)
     return _load(folder, lambda file: _read_service(file, known, points_known=tables is not None))
@@ -62,7 +68,11 @@ def load_reminders(
     districts: Mapping[str, str],
     services: Iterable[Service],
 ) -> list[StandingReminder]:
-    """Every reminder that no service declares (`<kind>.yaml`), sorted by kind. DeclarationError with every mistake."""
+    """Return every reminder that no service declares (`<kind>.yaml`), sorted by kind.
+
+    Raises:
+        DeclarationError: With every mistake found in any of the files.
+    """
     known = ValidationScope(facts, {}, districts)
     taken = {service.reminder.kind for service in services if service.reminder}
     return _load(folder, lambda file: _read_reminder(file, known, taken))
@@ -71,7 +81,7 @@ def load_reminders(
 def select_services_in_force(
     services: Iterable[Service], as_of: dt.date
 ) -> dict[str, ServiceVersion]:
-    """By code the version in force on a scoring date of every service that has one, sorted by code."""
+    """Return the version in force on a scoring date of every service that has one, by code."""
     versions = {service.service: service.in_force(as_of) for service in services}
     return {code: version for code, version in sorted(versions.items()) if version is not None}
 
@@ -109,7 +119,7 @@ def _read_reminder(
 def _read_service(
     file: YamlDocument, known: ValidationScope, *, points_known: bool
 ) -> Service | None:
-    """The service, each version read by itself, so that a mistake in one does not hide the others."""
+    """Return the service; each version is read by itself: a mistake in one hides no other."""
     if not isinstance(file.data, dict) or not isinstance(file.data.get("versions"), list):
         return file.parse(Service)
     versions = [_VersionReader(file, index) for index in range(len(file.data["versions"]))]
@@ -121,14 +131,14 @@ def _read_service(
     )
     if file.data.get("service") not in (None, file.path.stem):
         file.add_error(("service",), f"{file.data['service']}", f"应与文件名一致：{file.path.stem}")
-    sound = [(version, version.model) for version in versions if version.model is not None]
-    for version, model in sound if points_known else ():
+    valid = [(version, version.model) for version in versions if version.model is not None]
+    for version, model in valid if points_known else ():
         ends = min(
-            (other.begins for _, other in sound if other.begins > model.begins), default=dt.date.max
+            (other.begins for _, other in valid if other.begins > model.begins), default=dt.date.max
         )
         for place, found, meant in validate_version(model, ends, known):
             file.add_error(version.origin(place), found, meant)
-    for (_, before), (version, model) in pairwise(sound):
+    for (_, before), (version, model) in pairwise(valid):
         if model.begins <= before.begins:
             file.add_error(
                 (*version.place, "from"),
@@ -141,7 +151,7 @@ def _read_service(
 
 
 class _VersionReader:
-    """One version of a file: as written, or as in an earlier version (`as_in`) with the keys given here instead."""
+    """One version of a file: as written, or as an earlier one (`as_in`) with other keys given."""
 
     def __init__(self, file: YamlDocument, index: int) -> None:
         self.file = file
@@ -152,7 +162,7 @@ class _VersionReader:
         self.model: ServiceVersion | None = None
 
     def read(self, earlier: Sequence[_VersionReader]) -> None:
-        """Take over what `as_in` names, and check the whole; what was told of the earlier version is not told again."""
+        """Take over what `as_in` names, and check the whole; mistakes there are reported once."""
         if isinstance(self.written, dict) and "as_in" in self.written:
             named = str(self.written["as_in"])
             dated = {

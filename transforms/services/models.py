@@ -31,7 +31,7 @@ DEFAULT, ALL = "default", "all"
 
 
 class Condition(ClosedModel):
-    """What must be true, and the sentence that says what is lacking when it is not (false, or unknown)."""
+    """What must be true, and the sentence of what is lacking when it is false or unknown."""
 
     when: Text
     lacking: Text
@@ -44,7 +44,7 @@ def _by_district(value: Any) -> Any:
 class PointsNeeded(ClosedModel):
     """`score`, an expression over sums of points (unknown counts as 0), must reach `threshold`.
 
-    The threshold is one number, or numbers by district code; `default` then holds for the districts not named.
+    The threshold is one number, or numbers by district code; `default` is for districts not named.
     """
 
     score: Text = "total_points"
@@ -52,14 +52,17 @@ class PointsNeeded(ClosedModel):
 
 
 class Payment(ClosedModel):
-    """Yuan a month: an expression over facts, rounded once, halves up, to whole yuan or to fen; null when unknown."""
+    """Yuan a month: an expression over facts; null when unknown.
+
+    It is rounded once, halves up, to whole yuan or to fen.
+    """
 
     monthly: Text
     rounding: Annotated[Literal["yuan", "fen"], literal_type(*ROUNDINGS)]
 
 
 class Origins(ClosedModel):
-    """Which parts are published, and which are examples that the bureau must set before production."""
+    """Which parts are published, and which are examples that the bureau has yet to set."""
 
     districts: Origin
     conditions: Origin
@@ -70,7 +73,8 @@ class Origins(ClosedModel):
 class ServiceExample(ClosedModel):
     """One resident and what the service must say of them. What is not named is unknown, points 0.
 
-    eligible: true, or false with `points_short` when only points are lacking, without it when something else is.
+    eligible: true, or false with `points_short` when only points are lacking, without it when
+    something else is.
     """
 
     facts: dict[str, Any]
@@ -105,7 +109,7 @@ def _areas(value: Any) -> Any:
 
 
 class ServiceVersion(DatedVersion):
-    """The service as it stands from the scoring date `from` on, until the next version begins.
+    """The service from the scoring date `from` on, until the next version begins.
 
     A resident has a row of the service when their residence district is among `districts` and all
     conditions are true; they are eligible when the score reaches the threshold.
@@ -140,7 +144,10 @@ class ServiceVersion(DatedVersion):
 
 
 class Service(ClosedModel):
-    """What points give access to. Versions ascend by date; the reminder has none, as only the newest month tells."""
+    """What points give access to.
+
+    Versions ascend by date; the reminder has none, as only the newest month sends reminders.
+    """
 
     service: Code
     title: Text

@@ -18,19 +18,19 @@ from transforms.templates import format_number_sql
 
 
 def requirements_sql(services: Mapping[str, ServiceVersion], names: Mapping[str, Kind]) -> str:
-    """Every requirement of every service in force, for each row of `scored`.
+    """Return every requirement of every service in force, for each row of `scored`.
 
-    Columns: resident_key, service, place (0: open in the district; 1, 2, ...: the conditions; last: the points),
-    requirement (as declared), holds (true, false or unknown), lacking (the sentence for when it does not hold).
-    Parameter: $as_of.
+    Columns: resident_key, service, place (0: open in the district; 1, 2, ...: the conditions; last:
+    the points), requirement (as declared), holds (true, false or unknown), lacking (the sentence
+    for when it does not hold). Parameter: $as_of.
     """
     rows = ", ".join(
         row for code in sorted(services) for row in _requirements(code, services[code], names)
     )
     return format_sql(f"""
         WITH asked AS (SELECT resident_key, UNNEST([{rows}]) AS one FROM scored)
-        SELECT resident_key, one.service AS service, one.place AS place, one.requirement AS requirement,
-            one.holds AS holds, one.lacking AS lacking
+        SELECT resident_key, one.service AS service, one.place AS place,
+            one.requirement AS requirement, one.holds AS holds, one.lacking AS lacking
         FROM asked ORDER BY resident_key, service, place""")
 
 
@@ -55,7 +55,12 @@ def _requirements(code: str, version: ServiceVersion, names: Mapping[str, Kind])
     )
     asked.append((version.points.score, f"{short} = 0", sentence))
     for place, (requirement, holds, lacking) in enumerate(asked):
-        yield (
-            f"{{'service': {sql_literal(code)}, 'place': {place}, 'requirement': {sql_literal(requirement)}, "
-            f"'holds': {holds}, 'lacking': {lacking}}}"
-        )
+        row = {
+            "service": sql_literal(code),
+            "place": str(place),
+            "requirement": sql_literal(requirement),
+            "holds": holds,
+            "lacking": lacking,
+        }
+        fields = ", ".join(f"'{key}': {sql}" for key, sql in row.items())
+        yield f"{{{fields}}}"

@@ -35,7 +35,7 @@ _WANTED = {"number": "应为数值", "yes_no": "应为可判断真假的比较�
 
 @dataclass(frozen=True)
 class ValidationScope:
-    """What declarations may refer to: facts by name, points tables by authority, district codes with names."""
+    """What declarations may refer to: facts by name, points tables by authority, districts."""
 
     facts: Mapping[str, Fact]
     tables: Mapping[str, PointsTable]
@@ -171,7 +171,7 @@ def _validate_example(
 
 
 def _validate_reminder(
-    reminder: Reminder, names: Mapping[str, Kind], told: frozenset[str]
+    reminder: Reminder, names: Mapping[str, Kind], allowed: frozenset[str]
 ) -> Iterator[Mistake]:
     who = reminder.who if isinstance(reminder, ServiceReminder | StandingReminder) else None
     if who is not None:
@@ -191,7 +191,7 @@ def _validate_reminder(
         yield ("text",), "花括号不成对，或内有别的写法", "名称写作 {name}"
         return
     for name in placeholders:
-        if name not in told:
-            yield ("text",), *describe_unknown("可写入提醒的名称", name, told)
+        if name not in allowed:
+            yield ("text",), *describe_unknown("可写入提醒的名称", name, allowed)
         elif name == "due_on" and reminder.due_on is None:
             yield ("text",), "这个提醒没有 due_on", "请删去 {due_on}，或写明 due_on"
