@@ -274,11 +274,9 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str,
         clean[name] = [(MONTH, row) for row in extract.clean]
     folder = tmp_path_factory.mktemp("facts")
     with open_engine(EngineSettings("500MB", 1), folder / "spill") as engine:
-        served, reference = (
-            write_clean(folder / "clean", clean),
-            write_reference(folder / "reference", TABLES),
-        )
-        inputs = FactInputs(SOURCES, served, reference, [])
+        folders = write_clean(folder / "clean", clean)
+        reference = write_reference(folder / "reference", TABLES)
+        inputs = FactInputs(SOURCES, folders, reference, [])
         build_fact_table(engine, inputs, MonthParams(MONTH, b"key"), folder)
     return {
         people[row["resident_id"][:17]]: row for row in pq.read_table(folder / "facts").to_pylist()
@@ -328,9 +326,9 @@ def test_a_fact_is_what_the_rows_say(case: str, known: Mapping[str, Mapping[str,
 
 def test_every_fact_of_one_row_is_met_by_hand() -> None:
     """Children due have a chapter of their own in the manual."""
-    told = {name for _, facts in CASES.values() for name in facts}
+    tested = {name for _, facts in CASES.values() for name in facts}
     declared = {name for source in SOURCES.values() for name in source.facts}
-    assert {name for name in declared - told if not name.startswith("children_due")} == set()
+    assert {name for name in declared - tested if not name.startswith("children_due")} == set()
 
 
 @pytest.mark.promise(

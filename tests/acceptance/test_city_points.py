@@ -1,4 +1,4 @@
-"""The city's and the districts' points tables, cell by cell, apart from the examples that stand beside the rules."""
+"""Every cell of the points tables of city and districts, independent of the rules' examples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from tests.support.both_engines import ExampleResident, score_by_sql
-from tests.support.policy_writing import SOUND, problems, write
+from tests.support.policy_writing import VALID_TABLE, problems, write
 from tests.support.services_town import FACTS, TABLES
 from transforms.points.models import PointsVersion
 
@@ -280,8 +280,8 @@ def test_a_district_gives_no_more_than_its_cap(
 @pytest.mark.promise("outputs-54", "Every points table states purpose and legal basis")
 @pytest.mark.parametrize("key", ["title", "purpose", "legal_basis", "effect", "authority"])
 def test_a_table_without_what_it_must_say_is_refused(key: str, tmp_path: Path) -> None:
-    lines = [line for line in SOUND.splitlines() if not line.startswith(f"    {key}:")]
-    assert len(lines) == len(SOUND.splitlines()) - 1
+    lines = [line for line in VALID_TABLE.splitlines() if not line.startswith(f"    {key}:")]
+    assert len(lines) == len(VALID_TABLE.splitlines()) - 1
     write(tmp_path, "\n".join(lines))
     assert [(problem.key, "缺少" in problem.found) for problem in problems(tmp_path)] == [
         (key, True)
@@ -293,10 +293,11 @@ def test_a_table_without_what_it_must_say_is_refused(key: str, tmp_path: Path) -
 )
 @pytest.mark.parametrize("key", ["title", "section", "basis", "values", "evidence", "rule"])
 def test_an_indicator_without_what_it_must_say_is_refused(key: str, tmp_path: Path) -> None:
-    age = SOUND.index("          age:")
-    start = SOUND.index(f"            {key}:", age)
-    end = SOUND.index("            cap:", start) if key == "rule" else SOUND.index("\n", start) + 1
-    write(tmp_path, SOUND[:start] + SOUND[end:])
+    age = VALID_TABLE.index("          age:")
+    start = VALID_TABLE.index(f"            {key}:", age)
+    ending, offset = ("            cap:", 0) if key == "rule" else ("\n", 1)
+    end = VALID_TABLE.index(ending, start) + offset
+    write(tmp_path, VALID_TABLE[:start] + VALID_TABLE[end:])
     found = problems(tmp_path)
     assert [(one.key, "缺少" in one.found) for one in found] == [
         (f"versions.0.indicators.age.{key}", True)

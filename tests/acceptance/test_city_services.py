@@ -224,11 +224,14 @@ def test_a_condition_may_name_the_district_the_day_and_a_section(
     "service_reached: five services, each by itself, newly eligible, service and month",
 )
 @pytest.mark.proves("points-167")
-def test_every_other_service_tells_when_it_is_newly_reached() -> None:
-    told = {s.service: (s.reminder.kind, s.reminder.title, s.reminder.newly, s.reminder.cycle, s.reminder.due_on)
-            for s in SERVICES if s.reminder}  # fmt: skip
-    assert told.pop("rent_subsidy") == ("rent_subsidy", "租房补贴", False, "year", None)
-    assert told.pop("school_enrolment") == (
+def test_every_other_service_reminds_when_newly_reached() -> None:
+    reminders = {s.service: s.reminder for s in SERVICES if s.reminder}
+    found = {
+        service: (one.kind, one.title, one.newly, one.cycle, one.due_on)
+        for service, one in reminders.items()
+    }
+    assert found.pop("rent_subsidy") == ("rent_subsidy", "租房补贴", False, "year", None)
+    assert found.pop("school_enrolment") == (
         "school_enrolment",
         "入学报名",
         False,
@@ -236,24 +239,30 @@ def test_every_other_service_tells_when_it_is_newly_reached() -> None:
         "closes_on",
     )
     others = set(CELLS) - {"rent_subsidy", "school_enrolment"}
-    assert {told[code] for code in others} == {("service_reached", "积分达标", True, "month", None)}
+    assert {found[code] for code in others} == {
+        ("service_reached", "积分达标", True, "month", None)
+    }
     agreed = [s.reminder for s in SERVICES if s.reminder and s.service in CELLS]
     assert not any(one.repeat for one in (*STANDING, *agreed))
 
 
 @pytest.mark.proves("points-165")
-def test_each_service_newly_reached_is_told_by_itself(tmp_path: Path) -> None:
+def test_each_newly_reached_service_has_its_own_reminder(tmp_path: Path) -> None:
     """They share a kind: the cycle is the service and the month."""
     town = Town(tmp_path)
     town.publish(
         "2021-10", resident(1, "330205", "0", permit_held=True, insured_now=True, permit_months=12)
     )
-    told = town.publish(
+    reminders = town.publish(
         "2021-11", resident(1, "330205", "80", permit_held=True, insured_now=True, permit_months=12)
     )
-    assert [row["service"] for row in told] == ["health_check", "public_rental", "recuperation"]
-    assert {row["kind"] for row in told} == {"service_reached"} and len(
-        {row["reminder_id"] for row in told}
+    assert [row["service"] for row in reminders] == [
+        "health_check",
+        "public_rental",
+        "recuperation",
+    ]
+    assert {row["kind"] for row in reminders} == {"service_reached"} and len(
+        {row["reminder_id"] for row in reminders}
     ) == 3
 
 

@@ -257,17 +257,21 @@ def test_the_report_says_what_the_subsidy_costs_a_month(world: World) -> None:
     ] in lines  # people, last month; yuan, last month; unknown
 
 
-def test_she_is_told_once_by_a_masked_name_and_not_again_next_month(world: World) -> None:
-    (told,) = world.table("2021-10", "reminders")
-    assert (told["kind"], told["service"], told["added_in"]) == ("rent_subsidy", "rent_subsidy", 1)
-    assert (told["resident_id"], told["phone"], told["district"]) == (
+def test_she_gets_one_reminder_with_a_masked_name(world: World) -> None:
+    (reminder,) = world.table("2021-10", "reminders")
+    assert (reminder["kind"], reminder["service"], reminder["added_in"]) == (
+        "rent_subsidy",
+        "rent_subsidy",
+        1,
+    )
+    assert (reminder["resident_id"], reminder["phone"], reminder["district"]) == (
         PERSON,
         "05740000000",
         "330212",
     )
-    assert "例**" in told["text"]
-    assert "404" in told["text"]
-    assert PERSON not in told["text"]
+    assert "例**" in reminder["text"]
+    assert "404" in reminder["text"]
+    assert PERSON not in reminder["text"]
     assert world.table("2021-11", "reminders") == []
 
 

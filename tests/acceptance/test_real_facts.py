@@ -159,7 +159,7 @@ KNOWN: dict[str, dict[str, Any]] = {
 def cleaned(
     sources: Mapping[str, Source], rows: Rows, month: Month
 ) -> dict[str, list[tuple[Month, Row]]]:
-    """Everything received in one month, every row sound."""
+    """Everything received in one month, every row valid."""
     found: dict[str, list[tuple[Month, Row]]] = {}
     for name, source in sources.items():
         extract = clean_extract(
@@ -170,10 +170,10 @@ def cleaned(
     return found
 
 
-def served(
+def write_clean_folders(
     folder: Path, sources: Mapping[str, Source], clean: Mapping[str, Sequence[tuple[Month, Row]]]
 ) -> dict[str, list[Path]]:
-    """The rows as the cleaning leaves them."""
+    """Write the rows as cleaning does; return the folders by source."""
     folders = {}
     for name, received in clean.items():
         arrays = {
@@ -205,7 +205,7 @@ def test_facts_follow_from_the_rows_of_the_policys_own_sources(
     (plain,) = compute_facts(sources, clean, month, {}).values()
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as engine:
         reference = write_reference(tmp_path / "reference", {})
-        folders = served(tmp_path / "clean", sources, clean)
+        folders = write_clean_folders(tmp_path / "clean", sources, clean)
         inputs = FactInputs(sources, folders, reference, [])
         build_fact_table(engine, inputs, MonthParams(month, b"key"), tmp_path)
     (compiled,) = pq.read_table(tmp_path / "facts").to_pylist()

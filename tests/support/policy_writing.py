@@ -18,8 +18,8 @@ from transforms.points.compile import points_sql
 from transforms.points.load import load_tables
 from transforms.points.models import PointsTable, PointsVersion
 
-HOUSE_TABLES = Path(__file__).parents[2] / "data" / "points"
-HOUSE_DISTRICTS = load_reference(HOUSE_TABLES.parent / "reference").districts
+PROJECT_TABLES = Path(__file__).parents[2] / "data" / "points"
+PROJECT_DISTRICTS = load_reference(PROJECT_TABLES.parent / "reference").districts
 DISTRICT = "330211"
 AS_OF = dt.date(2021, 10, 31)
 
@@ -160,7 +160,7 @@ def problems(folder: Path, districts: tuple[str, ...] = ()) -> list[Diagnostic]:
     return []
 
 
-SOUND = """
+VALID_TABLE = """
     authority: city
     title: 积分表
     purpose: 目的

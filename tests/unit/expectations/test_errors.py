@@ -1,4 +1,4 @@
-"""What a writer is told of a name that nobody knows: the one most like it, or all there are."""
+"""Messages about an unknown name suggest the most similar name, or list all names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from expectations.errors import did_you_mean
 from tests.support.declarations import find_source_problems
 
 
-def test_the_nearest_name_is_asked_for_and_else_all_are_listed() -> None:
+def test_the_most_similar_name_or_all_names_are_suggested() -> None:
     assert did_you_mean("tenur", ["tenure", "kind"]) == "是否应为 tenure？"
     assert did_you_mean("xyz", ["tenure", "kind"], "的键") == "可用的键：tenure、kind"
     assert did_you_mean("xyz", []) == "可用：无"
@@ -34,7 +34,7 @@ def test_the_nearest_name_is_asked_for_and_else_all_are_listed() -> None:
         ),
     ],
 )
-def test_a_slip_of_the_pen_in_a_source_is_answered_with_the_name_that_was_meant(
+def test_a_misspelt_name_in_a_source_gets_a_suggestion(
     tmp_path: Path, source: str, was: str, becomes: str, meant: str
 ) -> None:
     assert meant in [

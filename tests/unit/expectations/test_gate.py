@@ -1,4 +1,4 @@
-"""The gate passes what the declaration allows, blocks everything else, and tells nothing about anybody."""
+"""The gate passes what the declaration allows, blocks everything else, and reveals no values."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ TYPES = {
     "integer": "INTEGER",
     "yes_no": "BOOLEAN",
 }
-# one sound row of each source, as SQL over the record number i; columns not named are null
-SOUND = {
+# one valid row of each source, as SQL over the record number i; columns not named are null
+VALID = {
     "registry": {
         "resident_id": "33020319900101000 + i",
         "residence_district": "'330203'",
@@ -89,12 +89,12 @@ def verdict(
     rows: int = ROWS,
     limit: float = 0.02,
 ) -> list[str]:
-    """Stage sound rows of a source, change them by one statement, and judge them."""
+    """Stage valid rows of a source, change them by one statement, and judge them."""
     columns = {
         column: TYPES.get(declared.type, "VARCHAR")
         for column, declared in SOURCES[name].columns.items()
     }
-    values = [f"{SOUND[name].get(column, 'NULL')}::{kind}" for column, kind in columns.items()]
+    values = [f"{VALID[name].get(column, 'NULL')}::{kind}" for column, kind in columns.items()]
     typed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
     connection.execute(f"CREATE OR REPLACE TABLE rows ({STAGED}, {typed})")
     connection.execute(
@@ -109,8 +109,8 @@ def verdict(
     return validate_delivery(connection, "staged", SOURCES[name], RECEIVED, limit)
 
 
-@pytest.mark.parametrize("name", SOUND)
-def test_sound_rows_pass(connection: Session, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", VALID)
+def test_valid_rows_pass(connection: Session, tmp_path: Path, name: str) -> None:
     assert verdict(connection, tmp_path, name) == []
 
 
@@ -265,13 +265,13 @@ def test_a_check_that_cannot_be_evaluated_blocks_and_quotes_nothing(
 
 
 @pytest.mark.promise("sources-149", "gate results without values")
-def test_no_value_of_any_row_is_told(
+def test_no_value_of_any_row_is_reported(
     connection: Session,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Every value of every column is planted, wrong where it can be, and looked for in all that the gate says."""
+    """A marker is planted in every column, invalid where possible; no output contains it."""
     caplog.set_level(logging.DEBUG)
     change = f"""
         UPDATE rows SET resident_id = ({PLANTED}000 + record)::BIGINT, event_id = '{PLANTED}' || record % 7,
@@ -309,16 +309,16 @@ def test_great_expectations_is_imported_late_and_warms_up_aside() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
-def test_a_preload_that_fails_is_told_by_the_first_judgement_and_not_before(
+def test_a_failed_preload_is_raised_by_the_first_validation(
     connection: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
         raise NameError("the process is ending")
 
-    told: list[object] = []
-    monkeypatch.setattr(threading, "excepthook", told.append)
+    printed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
     monkeypatch.setattr(gate, "_create_source", fail)
     gate.preload().join()
-    assert told == []
+    assert printed == []
     with pytest.raises(NameError):
         validate_delivery(connection, "staged", SOURCES["patents"], Month.parse("2021-10"), 0.02)

@@ -50,7 +50,7 @@ def test_each_mistake_in_a_reference_table_is_refused_at_its_line(
 
 
 @pytest.mark.proves("sources-138")
-def test_reference_tables_that_are_none_are_told_together(tmp_path: Path) -> None:
+def test_all_unreadable_reference_tables_are_reported_at_once(tmp_path: Path) -> None:
     shutil.copytree(OWN_DECLARATIONS / "reference", tmp_path / "reference")
     folder = tmp_path / "reference"
     (folder / "districts.csv").write_bytes(
@@ -67,7 +67,7 @@ def test_reference_tables_that_are_none_are_told_together(tmp_path: Path) -> Non
     ]
 
 
-# source, what stands there, what a writer put instead, the key that is told
+# source, original text, replacement, reported key
 MISTAKES = [
     ("patents", "key: [patent_no]", "key: [patent_no]\ncolour: red", "colour"),
     ("patents", "key: [patent_no]", "key: [patent_no]\nkey: [kind]", "key"),
@@ -151,7 +151,7 @@ def test_each_mistake_in_a_source_is_refused_at_its_key(
 
 
 @pytest.mark.proves("sources-137")
-def test_mistakes_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
+def test_mistakes_in_all_sources_are_reported_at_once(tmp_path: Path) -> None:
     for path in BUILTIN_SOURCES.glob("*.yaml"):
         text = path.read_text(encoding="utf-8").replace("delivery: increment", "delivery: often")
         (tmp_path / path.name).write_text(
@@ -163,7 +163,7 @@ def test_mistakes_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise("outputs-40", "All problems of all kinds of files at once")
-def test_mistakes_in_tables_services_and_reminders_are_told_at_once(tmp_path: Path) -> None:
+def test_mistakes_in_all_policy_files_are_reported_at_once(tmp_path: Path) -> None:
     wrong = [
         Path("points/330206.yaml"),
         Path("reminders/insurance_gap.yaml"),

@@ -1,4 +1,4 @@
-"""Source declarations: what a `synthetic` block names must be there, told at load with file, line and key."""
+"""An unknown name in a `synthetic` block is reported at load with file, line and key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.declarations import find_source_problems
         ("local_awards", "{grantor_kind}-{district}", "{grantor}-{district}", "columns.grantor_id", "grantor"),
     ],
 )  # fmt: skip
-def test_a_block_that_names_what_is_not_there_is_find_source_problems(
+def test_an_unknown_name_in_a_synthetic_block_is_reported(
     tmp_path: Path, source: str, was: str, becomes: str, key: str, found: str
 ) -> None:
     (problem,) = find_source_problems(tmp_path, source, was, becomes)
@@ -39,5 +39,5 @@ def test_a_block_that_names_what_is_not_there_is_find_source_problems(
     assert problem.line > written.index("synthetic:")
 
 
-def test_the_citys_own_blocks_are_sound() -> None:
+def test_the_built_in_synthetic_blocks_are_valid() -> None:
     assert all(source.synthetic for source in load_sources().values())

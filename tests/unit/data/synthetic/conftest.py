@@ -1,4 +1,4 @@
-"""One city as it should be, and one that is spoilt where it says so; both are only looked at."""
+"""A synthetic city without faults, and one with listed faults; tests only read them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,13 @@ def city(tmp_path_factory: pytest.TempPathFactory, engine: duckdb.DuckDBPyConnec
 
 
 @pytest.fixture(scope="session")
-def spoilt(tmp_path_factory: pytest.TempPathFactory, engine: duckdb.DuckDBPyConnection) -> Cleaned:
+def city_with_faults(
+    tmp_path_factory: pytest.TempPathFactory, engine: duckdb.DuckDBPyConnection
+) -> Cleaned:
     inbox = make(
-        tmp_path_factory.mktemp("spoilt") / "inbox", RESIDENTS, [FIRST, SECOND], faults=True
+        tmp_path_factory.mktemp("city_with_faults") / "inbox",
+        RESIDENTS,
+        [FIRST, SECOND],
+        faults=True,
     )
     return Cleaned(engine, inbox)

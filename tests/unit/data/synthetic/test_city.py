@@ -1,4 +1,4 @@
-"""The made-up city is believable: sound in every value, in the proportions of the real one, with somebody everywhere."""
+"""The synthetic city is plausible: valid values, realistic proportions, and every case occurs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.generated_city import (
 )
 
 
-def test_every_value_is_sound_when_no_faults_are_asked_for(city: Cleaned) -> None:
+def test_without_faults_every_value_is_valid(city: Cleaned) -> None:
     for account in city.accounts.values():
         assert (account.quarantined, account.superseded) == (0, 0), account
         assert not account.reasons and not account.defects and not account.undeclared, account

@@ -54,9 +54,9 @@ title: 纳税
 department: 税务
 delivery: increment
 person: resident_id
-key: [slip_no]
+key: [receipt_no]
 columns:
-  slip_no: {title: 税单号, type: text, required: true}
+  receipt_no: {title: 税单号, type: text, required: true}
   resident_id: {title: 公民身份号码, type: id, required: true}
   kind: {title: 税种, type: set, required: true, values: {income: 个人所得税, business: 经营税}}
   band: {title: 档次, type: set, required: true, values: {low: 低, high: 高}, by: kind,

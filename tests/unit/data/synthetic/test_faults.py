@@ -1,4 +1,4 @@
-"""A city made with faults is spoilt where its list says so, and nowhere else; the list holds nobody."""
+"""A city with faults has exactly the faults that it lists; the list names nobody."""
 
 from __future__ import annotations
 
@@ -26,28 +26,30 @@ def place(row: dict[str, str]) -> tuple[str, str, str, int]:
 
 
 def test_what_was_planted_is_refused_for_the_reason_listed_and_nothing_else_is(
-    spoilt: Cleaned,
+    city_with_faults: Cleaned,
 ) -> None:
-    planted = table(spoilt.inbox / "planted.csv")
+    planted = table(city_with_faults.inbox / "planted.csv")
     wanted = {
         place(row): f"{row['column']}:{row['reason']}"
         for row in planted
         if row["kind"] == "refused"
     }
-    refused = spoilt.refused()
+    refused = city_with_faults.refused()
     assert refused.keys() == wanted.keys()
     assert all(reason in refused[where] for where, reason in wanted.items())
 
 
-def test_slips_copies_and_odd_spellings_are_kept_as_listed(spoilt: Cleaned, city: Cleaned) -> None:
-    planted = table(spoilt.inbox / "planted.csv")
+def test_nulled_values_copies_and_odd_spellings_are_kept_as_listed(
+    city_with_faults: Cleaned, city: Cleaned
+) -> None:
+    planted = table(city_with_faults.inbox / "planted.csv")
     kinds = {
         kind: {place(row) for row in planted if row["kind"] == kind}
         for kind in {row["kind"] for row in planted}
     }
     assert kinds.keys() == {"refused", "defect", "superseded", "unmatched", "accepted"}
-    assert spoilt.slips().keys() == kinds["defect"]
-    for (name, month), account in spoilt.accounts.items():
+    assert city_with_faults.slips().keys() == kinds["defect"]
+    for (name, month), account in city_with_faults.accounts.items():
         own = {
             kind: sum(where[:2] == (str(month), name) for where in places)
             for kind, places in kinds.items()
@@ -57,8 +59,10 @@ def test_slips_copies_and_odd_spellings_are_kept_as_listed(spoilt: Cleaned, city
 
 
 @pytest.mark.proves("sources-55")
-def test_every_kind_of_fault_is_planted_in_every_source_where_it_applies(spoilt: Cleaned) -> None:
-    planted = table(spoilt.inbox / "planted.csv")
+def test_every_kind_of_fault_is_planted_in_every_source_where_it_applies(
+    city_with_faults: Cleaned,
+) -> None:
+    planted = table(city_with_faults.inbox / "planted.csv")
     found = {(row["source"], row["column"], row["reason"]) for row in planted}
     for name, source in SOURCES.items():
         assert {(name, source.person, "bad_id"), (name, source.person, "missing")} <= found
@@ -77,8 +81,8 @@ def test_every_kind_of_fault_is_planted_in_every_source_where_it_applies(spoilt:
     assert {row["reason"] for row in planted} - {""} == REASONS
 
 
-def test_the_list_of_faults_holds_nobody(spoilt: Cleaned) -> None:
-    listed = (spoilt.inbox / "planted.csv").read_text(encoding="utf-8")
+def test_the_list_of_faults_holds_nobody(city_with_faults: Cleaned) -> None:
+    listed = (city_with_faults.inbox / "planted.csv").read_text(encoding="utf-8")
     assert not any(
         field.isdigit() and len(field) > 4
         for line in listed.splitlines()
@@ -87,14 +91,14 @@ def test_the_list_of_faults_holds_nobody(spoilt: Cleaned) -> None:
     assert (
         max(
             account.quarantined / account.received
-            for account in spoilt.accounts.values()
+            for account in city_with_faults.accounts.values()
             if account.received > 2000
         )
         < 0.02
     )
     assert all(
         account.quarantined <= max(20, 0.02 * account.received)
-        for account in spoilt.accounts.values()
+        for account in city_with_faults.accounts.values()
     )
 
 

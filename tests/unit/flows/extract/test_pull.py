@@ -203,8 +203,8 @@ def test_a_part_that_nobody_would_read_is_not_passed_over(root: Root) -> None:
 def test_a_part_whose_name_is_no_text_is_refused_in_a_sentence(root: Root) -> None:
     """As a zip made on an older Windows leaves it: bytes that are not UTF-8."""
     offer(root, f"registry/{os.fsdecode('社保.csv'.encode('gbk'))}")
-    told = refused(root)
-    assert "不是 UTF-8" in told.message and str(told).encode()
+    error = refused(root)
+    assert "不是 UTF-8" in error.message and str(error).encode()
 
 
 @pytest.mark.proves("sources-155")

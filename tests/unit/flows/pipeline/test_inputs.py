@@ -1,4 +1,4 @@
-"""Which of the deliveries received serves a month, and which are missing."""
+"""Selection of the input set of a month, and the deliveries that are missing."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def received(*months: str, source: str = "housing", content: str = "") -> list[D
     return [Delivery(source, month, 1, Path(), content or str(month), (), {}) for month in parsed]
 
 
-def served(
+def select(
     kind: str, carry: int, had: list[Delivery], month: str, source: str = "housing", **allowed: str
 ) -> InputSet:
     declared = SOURCES[source].model_copy(update={"delivery": kind, "carry_forward": carry})
     return select_inputs(declared, had, Month.parse(month), allowed)
 
 
-def months(serves: InputSet) -> list[str]:
-    return [str(delivery.month) for delivery in serves.deliveries]
+def months(inputs: InputSet) -> list[str]:
+    return [str(delivery.month) for delivery in inputs.deliveries]
 
 
 def missing(
     kind: str, carry: int, had: list[Delivery], month: str, source: str = "housing", **allowed: str
 ) -> str:
-    chosen = served(kind, carry, had, month, source, **allowed)
+    chosen = select(kind, carry, had, month, source, **allowed)
     error = find_missing_error(SOURCES[source], chosen, Month.parse(month))
     assert error is not None
     assert error.code == ExitCode.EXTRACT
@@ -54,8 +54,8 @@ def missing(
 )
 def test_of_a_snapshot_the_month_itself_serves_of_an_increment_all_up_to_it() -> None:
     had = received("2021-08", "2021-09", "2021-10", "2021-11")
-    assert months(served("snapshot", 0, had, "2021-10")) == ["2021-10"]
-    assert months(served("increment", 0, had, "2021-10")) == ["2021-08", "2021-09", "2021-10"]
+    assert months(select("snapshot", 0, had, "2021-10")) == ["2021-10"]
+    assert months(select("increment", 0, had, "2021-10")) == ["2021-08", "2021-09", "2021-10"]
 
 
 @pytest.mark.promise("sources-33", "a month missing since the first delivery refuses the run")
@@ -67,34 +67,34 @@ def test_a_missing_month_names_source_months_and_the_way_out() -> None:
         and "--allow-missing housing=" in message
     )
     assert "2021-10" not in missing("increment", 0, had, "2021-09")
-    assert months(served("increment", 0, had, "2021-07")) == ["2021-07"]
+    assert months(select("increment", 0, had, "2021-07")) == ["2021-07"]
 
 
 def test_an_allowed_gap_is_recorded_with_its_reason() -> None:
-    serves = served("increment", 0, received("2021-07", "2021-09"), "2021-10", housing="停机")
-    assert months(serves) == ["2021-07", "2021-09"]
-    assert [str(month) for month in serves.missing] == [
+    inputs = select("increment", 0, received("2021-07", "2021-09"), "2021-10", housing="停机")
+    assert months(inputs) == ["2021-07", "2021-09"]
+    assert [str(month) for month in inputs.missing] == [
         "2021-08",
         "2021-10",
-    ] and serves.reason == "停机"
-    whole = served("increment", 0, received("2021-10"), "2021-10", housing="停机")
+    ] and inputs.reason == "停机"
+    whole = select("increment", 0, received("2021-10"), "2021-10", housing="停机")
     assert (whole.missing, whole.reason) == ((), None)
 
 
 @pytest.mark.promise("sources-34", "carry_forward N: the newest of the N months before serves")
 def test_a_snapshot_is_carried_forward_as_far_as_declared_and_no_further() -> None:
     had = received("2021-06", "2021-07")
-    serves = served("snapshot", 3, had, "2021-10")
-    assert months(serves) == ["2021-07"] and serves.carried_from == Month.parse("2021-07")
-    assert serves.missing == ()
+    inputs = select("snapshot", 3, had, "2021-10")
+    assert months(inputs) == ["2021-07"] and inputs.carried_from == Month.parse("2021-07")
+    assert inputs.missing == ()
     assert "2021-11" in missing("snapshot", 3, had, "2021-11")
-    assert served("snapshot", 3, received("2021-10"), "2021-10").carried_from is None
+    assert select("snapshot", 3, received("2021-10"), "2021-10").carried_from is None
     assert "2021-08" in missing("increment", 3, had, "2021-08")
 
 
 def test_an_old_snapshot_beyond_its_reach_does_not_serve_even_when_the_gap_is_allowed() -> None:
-    serves = served("snapshot", 1, received("2021-07"), "2021-10", housing="停机")
-    assert serves.deliveries == () and [str(month) for month in serves.missing] == [
+    inputs = select("snapshot", 1, received("2021-07"), "2021-10", housing="停机")
+    assert inputs.deliveries == () and [str(month) for month in inputs.missing] == [
         "2021-09",
         "2021-10",
     ]
@@ -104,14 +104,14 @@ def test_an_old_snapshot_beyond_its_reach_does_not_serve_even_when_the_gap_is_al
 def test_a_past_gap_counts_even_though_the_snapshot_of_the_month_is_there() -> None:
     had = received("2021-07", "2021-10")
     assert "2021-08、2021-09" in missing("snapshot", 0, had, "2021-10")
-    assert months(served("snapshot", 2, had, "2021-10")) == ["2021-10"]
+    assert months(select("snapshot", 2, had, "2021-10")) == ["2021-10"]
 
 
 def test_a_source_that_never_came_is_missing_and_may_be_allowed() -> None:
     assert "patents" in missing("increment", 0, [], "2021-10", "patents")
     assert "patents" in missing("increment", 0, received("2021-11"), "2021-10", "patents")
-    serves = served("increment", 0, [], "2021-10", "patents", patents="尚未接入")
-    assert serves == InputSet((), None, (Month.parse("2021-10"),), "尚未接入")
+    inputs = select("increment", 0, [], "2021-10", "patents", patents="尚未接入")
+    assert inputs == InputSet((), None, (Month.parse("2021-10"),), "尚未接入")
 
 
 @pytest.mark.promise("sources-37", "the registry is never carried")
@@ -121,7 +121,7 @@ def test_the_registry_is_never_carried_nor_missing_in_the_month_itself() -> None
         "snapshot", 3, had, "2021-09", "registry", registry="停机"
     )
     assert "registry" in missing("snapshot", 3, [], "2021-09", "registry", registry="停机")
-    assert months(served("snapshot", 0, had, "2021-10", "registry", registry="停机")) == ["2021-10"]
+    assert months(select("snapshot", 0, had, "2021-10", "registry", registry="停机")) == ["2021-10"]
 
 
 @pytest.mark.proves("sources-31")

@@ -99,7 +99,7 @@ def test_a_root_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.proves("sources-124")
-def test_a_second_run_is_refused_and_told_who_holds_the_root(root: Root) -> None:
+def test_a_second_run_is_refused_and_names_the_lock_holder(root: Root) -> None:
     script = (
         "import sys; from pathlib import Path; from flows.storage.root import Root\n"
         "with Root(Path(sys.argv[1]), Path(sys.argv[1])).lock():\n"
@@ -200,7 +200,7 @@ def test_a_kill_while_the_key_is_made_leaves_none_or_a_whole_one(
     assert kills >= 3
 
 
-def test_a_fingerprint_tells_keys_apart_without_telling_the_key() -> None:
+def test_a_fingerprint_distinguishes_keys_without_revealing_them() -> None:
     one, other = bytes(32), bytes(31) + b"\x01"
     assert fingerprint_key(one) != fingerprint_key(other)
     assert fingerprint_key(one) == fingerprint_key(bytes(32)) and one.hex()[

@@ -163,7 +163,7 @@ def test_levels_are_listed_from_low_to_high_with_their_names() -> None:
     assert "bachelor, master, doctor" in entries("facts")["degree"]["meaning_en"]
 
 
-def test_an_indicator_of_several_versions_tells_what_each_version_says() -> None:
+def test_an_indicator_entry_describes_each_version() -> None:
     text = entries("scores")["social_insurance_points"]["meaning_en"]
     assert "version 2021-09-08: from pension_months" in text and "at most 25" in text
     assert "version 2022-04-01: from pension_months" in text and "at most 30" in text

@@ -205,7 +205,7 @@ def test_sums_of_the_eligible_stand_in_the_order_that_ranks_them(package: Path) 
 
 
 @pytest.mark.proves("outputs-130")
-def test_no_pseudonym_is_in_any_file_nor_told_by_the_order_of_the_rows(package: Path) -> None:
+def test_neither_files_nor_row_order_reveal_pseudonyms(package: Path) -> None:
     for path in files(package):
         assert all(person.key.encode() not in path.read_bytes() for person in TRICKY)
     ids = [row[ID_COLUMN] for row in read_csv(package / "scores.csv")]
@@ -214,22 +214,22 @@ def test_no_pseudonym_is_in_any_file_nor_told_by_the_order_of_the_rows(package: 
 
 @pytest.mark.promise("outputs-125", "The files of a package, manifest with hashes and rows")
 def test_the_manifest_holds_for_every_file(package: Path) -> None:
-    told = manifest(package)
-    assert told.keys() == {"month", "revision", "district", "name", "files"}
-    assert (told["month"], told["revision"], told["district"], told["name"]) == (
+    found = manifest(package)
+    assert found.keys() == {"month", "revision", "district", "name", "files"}
+    assert (found["month"], found["revision"], found["district"], found["name"]) == (
         "2021-11",
         2,
         "330212",
         "鄞州区",
     )
-    assert told["files"].keys() == {path.name for path in files(package)} - {"manifest.json"}
-    for name, facts in told["files"].items():
+    assert found["files"].keys() == {path.name for path in files(package)} - {"manifest.json"}
+    for name, facts in found["files"].items():
         content = (package / name).read_bytes()
         assert (
             facts["bytes"] == len(content)
             and facts["sha256"] == hashlib.sha256(content).hexdigest()
         )
-    rows = {name: facts["rows"] for name, facts in told["files"].items()}
+    rows = {name: facts["rows"] for name, facts in found["files"].items()}
     assert rows == {
         **{"scores.parquet": 4, "scores.csv": 4, "summary.html": 4, "eligibility.csv": 1},
         **{"reminders.csv": 2, "reminders.xlsx": 2},

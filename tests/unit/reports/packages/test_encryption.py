@@ -118,20 +118,20 @@ def test_nothing_but_the_manifest_is_readable_and_its_hashes_hold(revision: Path
 def test_no_file_of_the_package_is_ever_plain(
     revision: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Looked at whenever a file has been made, before it is closed off: only encrypted files and the pipe are there."""
+    """After each write, before the file is closed, only encrypted files and the pipe exist."""
     _, recipient = new_key()
     seen: list[set[str]] = []
     write = build.Package.write
 
-    def watched(package: build.Package, name: str, rows: int, make: object) -> None:
-        def making(target: Path) -> None:
+    def write_and_record(package: build.Package, name: str, rows: int, make: object) -> None:
+        def make_and_record(target: Path) -> None:
             make(target)  # type: ignore[operator]
             assert target.is_relative_to("/dev/fd")
             seen.append({path.suffix for path in files(package.folder)})
 
-        write(package, name, rows, making)
+        write(package, name, rows, make_and_record)
 
-    monkeypatch.setattr(build.Package, "write", watched)
+    monkeypatch.setattr(build.Package, "write", write_and_record)
     export(revision, [replace(YINZHOU, recipient=recipient)])
     assert len(seen) == len(LISTS) and set.union(*seen) == {".age"}
 

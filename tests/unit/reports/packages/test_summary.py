@@ -89,7 +89,7 @@ def test_means_are_over_everyone_and_only_over_ten_or_more(revision: Path, tmp_p
     assert "总分" not in found and "77.7" not in page(few) and found["本月人数"] == ["少于 10"]
 
 
-def test_no_planted_cell_of_nine_is_told(revision: Path) -> None:
+def test_no_count_of_nine_people_is_shown(revision: Path) -> None:
     cells = {cell for cells in rows(page(revision)).values() for cell in cells}
     people = {cell for cell in cells if re.fullmatch("[0-9,]+", cell)}
     assert (
@@ -113,8 +113,8 @@ def test_without_the_month_before_nothing_is_said_of_who_moved(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("people", "told"),
+    ("people", "rounded"),
     [(0, None), (9, None), (10, 10), (14, 10), (15, 20), (99, 100), (1234, 1230)],
 )
-def test_rounding(people: int, told: int | None) -> None:
-    assert round_people(people) == told
+def test_rounding(people: int, rounded: int | None) -> None:
+    assert round_people(people) == rounded

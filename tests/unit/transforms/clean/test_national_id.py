@@ -1,4 +1,4 @@
-"""IDs in SQL: the check character of every number, against the standard's own way and against another library."""
+"""Check characters of IDs in SQL, compared with the reference engine and with `stdnum`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from transforms.clean.national_id import check_character_sql, to_number_sql, to_
 
 
 def test_check_characters_are_those_of_the_standard() -> None:
-    dice = random.Random(11)
+    generator = random.Random(11)
     numbers = [
         int("11010519491231002"),
         *(10**k for k in range(17)),
         *(10**k - 1 for k in range(1, 18)),
     ]
-    numbers += [dice.randrange(10**17) for _ in range(2_000)]
+    numbers += [generator.randrange(10**17) for _ in range(2_000)]
     with duckdb.connect() as connection:
         rows = connection.execute(
             f"SELECT {check_character_sql('person')}, {to_text_sql('person')} FROM (SELECT unnest($numbers) AS person)",
@@ -36,13 +36,13 @@ def test_check_characters_are_those_of_the_standard() -> None:
 
 
 def test_only_digits_make_a_number() -> None:
-    """Not all that the engine reads as a number: signs, blanks, exponents, other bases, marks between digits."""
-    sound = {
+    """DuckDB also parses signs, blanks, exponents, other bases and digit separators."""
+    valid = {
         "11010519491231002X": 11010519491231002,
         "330203199001010013": 33020319900101001,
         "0" * 18: 0,
     }
-    sound |= {
+    valid |= {
         "030203199001010013": 3020319900101001,
         "330203900101001": 33020319900101001,
         "9" * 18: 10**17 - 1,
@@ -54,12 +54,12 @@ def test_only_digits_make_a_number() -> None:
         "33020319900101001x", "3302031990010100130", "33020319900101001",
         "３３０２０３１９９００１０１００１３", "", "X" * 18, "33020319900101XX13",
     ]  # fmt: skip
-    texts = [*sound, *wrong]
+    texts = [*valid, *wrong]
     with duckdb.connect() as connection:
         found = connection.execute(
             f"SELECT {to_number_sql('text')} FROM (SELECT unnest($texts) AS text)", {"texts": texts}
         ).fetchall()
     assert dict(zip(texts, (value for (value,) in found), strict=True)) == {
-        **sound,
+        **valid,
         **dict.fromkeys(wrong),
     }

@@ -292,7 +292,7 @@ def test_a_parquet_text_that_is_not_utf8_ends_the_run(
 
 @pytest.mark.proves("sources-7", "sources-70")
 @pytest.mark.parametrize(
-    ("title", "code", "told"),
+    ("title", "code", "message"),
     [
         ("kind", ExitCode.GATE, "出现两次"),
         ("file_row_number", ExitCode.EXTRACT, "file_row_number"),
@@ -301,12 +301,12 @@ def test_a_parquet_text_that_is_not_utf8_ends_the_run(
     ids=["twice", "the engine's own", "in other letters"],
 )
 def test_a_parquet_title_that_would_hide_another_ends_the_run(
-    title: str, code: ExitCode, told: str, connection: duckdb.DuckDBPyConnection, tmp_path: Path
+    title: str, code: ExitCode, message: str, connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     pq.write_table(table((title, ["invention"] * 2)), tmp_path / "patents.parquet")
     with pytest.raises(JifenError) as caught:
         clean(connection, tmp_path, tmp_path / "patents.parquet")
-    assert caught.value.code == code and told in caught.value.message
+    assert caught.value.code == code and message in caught.value.message
 
 
 def test_the_name_of_a_part_is_no_pattern(

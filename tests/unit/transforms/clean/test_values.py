@@ -203,8 +203,10 @@ def test_a_value_is_matched_whole_and_nothing_is_guessed(
     key = (SOURCES[source].key or [None])[0]
 
     def rows(texts: Sequence[str]) -> list[dict[str, str]]:
-        numbered = {"registry": [national_id(f"33020319900101{n:03d}") for n in range(len(texts))]}
-        keys = numbered.get(source, [str(n) for n in range(len(texts))])
+        keys_by_source = {
+            "registry": [national_id(f"33020319900101{n:03d}") for n in range(len(texts))]
+        }
+        keys = keys_by_source.get(source, [str(n) for n in range(len(texts))])
         return [
             {**ROWS[source], column: text, **({key: one} if key else {})}
             for text, one in zip(texts, keys, strict=True)
@@ -326,18 +328,16 @@ def test_of_two_rows_about_one_person_the_newest_update_wins_and_none_is_the_old
 
 @pytest.mark.promise("sources-58", "`on_bad: null`: value null, row stays, listed in defects/")
 @pytest.mark.promise("sources-80", "permit dates in the wrong order: both null")
-def test_dates_of_a_permit_in_the_wrong_order_are_both_forgotten_and_a_slip_costs_its_value_only(
-    town: Town,
-) -> None:
-    slips = {
+def test_invalid_optional_values_and_permit_dates_are_nulled(town: Town) -> None:
+    invalid = {
         "registered_on": "1/1/2021",
         "updated_on": "2021-11-01",
         "permit_issued_on": "2021-05-02",
     }
     account, (row,) = town.clean(
-        "registry", [ROWS["registry"] | slips | {"permit_valid_to": "2021-05-01", "phone": "x"}]
+        "registry", [ROWS["registry"] | invalid | {"permit_valid_to": "2021-05-01", "phone": "x"}]
     )
-    assert [row[name] for name in (*slips, "permit_valid_to", "phone")] == [
+    assert [row[name] for name in (*invalid, "permit_valid_to", "phone")] == [
         None,
         None,
         None,
@@ -369,9 +369,7 @@ def test_what_looks_like_sql_is_text_in_a_value_a_title_and_a_file_name(town: To
 
 @pytest.mark.promise("sources-123", "memory low enough to spill, same bytes")
 @pytest.mark.promise("sources-148", "no extension loads by itself")
-def test_the_engine_loads_no_extension_by_itself_and_spills_where_it_is_told(
-    tmp_path: Path,
-) -> None:
+def test_the_engine_loads_no_extension_and_spills_into_its_folder(tmp_path: Path) -> None:
     spill = tmp_path / "spill"
     with open_engine(EngineSettings("60MB", 1), spill) as connection:
         for setting in (

@@ -165,7 +165,7 @@ def test_a_key_that_excel_has_cut_is_refused_with_its_row(
     assert [row["patent_no"] for row in kept] == ["P1"]
 
 
-def test_what_is_no_workbook_is_told_in_plain_words(
+def test_an_invalid_workbook_is_refused_with_a_message(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     path = tmp_path / "patents.xlsx"
@@ -194,12 +194,12 @@ def test_a_file_damaged_anywhere_is_refused_or_read_as_it_was(
     whole = book(
         tmp_path, COLUMNS, *([f"P{i}", PERSON, "design", "2020-01-05", "valid"] for i in range(50))
     )
-    content, sound = whole.read_bytes(), list(read_rows(whole))
+    content, original = whole.read_bytes(), list(read_rows(whole))
     outcomes = set()
     for place in range(0, len(content), 61):
         whole.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
         try:
-            outcomes.add(list(read_rows(whole)) == sound)
+            outcomes.add(list(read_rows(whole)) == original)
         except WorkbookError:
             outcomes.add(True)
     assert outcomes == {True}
@@ -271,7 +271,7 @@ def test_every_visible_sheet_with_the_header_is_read_and_the_others_are_counted(
     assert account.ignored_sheets == 1
 
 
-def test_sheets_number_their_records_apart(
+def test_each_sheet_numbers_its_own_records(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     bad = ["P3", "3302", *ROW[2:]]

@@ -1,4 +1,4 @@
-"""Changes against a month before: rows side by side say what a comparison of everyone, one by one, says."""
+"""Changes since an earlier month: aligned tables give the same result as a loop over people."""
 
 from __future__ import annotations
 
@@ -26,24 +26,27 @@ People = dict[str, tuple[str, dict[str, Decimal]]]
 """resident_key -> district, points by item."""
 
 
-def one(dice: random.Random, district: str) -> tuple[str, dict[str, Decimal]]:
+def draw_person(generator: random.Random, district: str) -> tuple[str, dict[str, Decimal]]:
     items = [*CITY_ITEMS, *([OWN[district]] if district in OWN else [])]
-    return district, {item: Decimal(dice.randrange(3)) for item in items}
+    return district, {item: Decimal(generator.randrange(3)) for item in items}
 
 
-def city(dice: random.Random, size: int) -> tuple[People, People]:
+def draw_city(generator: random.Random, size: int) -> tuple[People, People]:
     """A month and the one before: most have stayed; some came, left or moved."""
     districts = ["330203", "330212", "330213"]
     before = {
-        f"{dice.getrandbits(128):032x}": one(dice, dice.choice(districts)) for _ in range(size)
+        f"{generator.getrandbits(128):032x}": draw_person(generator, generator.choice(districts))
+        for _ in range(size)
     }
     now = {
-        key: one(dice, district if dice.random() < 0.9 else dice.choice(districts))
+        key: draw_person(
+            generator, district if generator.random() < 0.9 else generator.choice(districts)
+        )
         for key, (district, _) in before.items()
-        if dice.random() < 0.95
+        if generator.random() < 0.95
     }
     return now | {
-        f"{dice.getrandbits(128):032x}": one(dice, dice.choice(districts))
+        f"{generator.getrandbits(128):032x}": draw_person(generator, generator.choice(districts))
         for _ in range(size // 20)
     }, before
 
@@ -69,7 +72,7 @@ def write(connection: Session, folder: Path, people: People, items: list[str]) -
     return folder
 
 
-def one_by_one(
+def compare_each_person(
     now: People, before: People
 ) -> set[tuple[str, str, str, Decimal | None, Decimal | None]]:
     found = set()
@@ -88,10 +91,10 @@ ITEMS = [*CITY_ITEMS, *OWN.values()]
 @pytest.mark.parametrize(
     ("seed", "size", "threads"), [(1, 40, 1), (2, 40, 2), (3, 6_000, 2), (4, 6_000, 1)]
 )
-def test_side_by_side_says_what_one_by_one_says(
+def test_changes_equal_those_of_a_loop_over_people(
     tmp_path: Path, seed: int, size: int, threads: int
 ) -> None:
-    now, before = city(random.Random(seed), size)
+    now, before = draw_city(random.Random(seed), size)
     with open_engine(EngineSettings("300MB", threads), tmp_path / "spill") as connection:
         folders = [
             write(connection, tmp_path / name, p, ITEMS)
@@ -103,13 +106,13 @@ def test_side_by_side_says_what_one_by_one_says(
     rows = read_rows(tmp_path / "changes")
     found = [(r["resident_key"], r["district"], r["item"], r["before"], r["after"]) for r in rows]
     assert len(found) == made.items == len(set(found)) > 20
-    assert set(found) == one_by_one(now, before)
+    assert set(found) == compare_each_person(now, before)
     places = {
         key: (before.get(key, (None,))[0], now.get(key, (None,))[0]) for key in {*now, *before}
     }
-    apart = [place for place in places.values() if place[0] != place[1]]
+    moved = [place for place in places.values() if place[0] != place[1]]
     assert sorted(made.moved, key=str) == sorted(
-        ((*p, apart.count(p)) for p in set(apart)), key=str
+        ((*p, moved.count(p)) for p in set(moved)), key=str
     )
 
 
@@ -137,7 +140,7 @@ def test_who_moves_from_a_district_that_ends_to_one_that_begins_has_not_left(
         (r["resident_key"], r["district"], r["item"], r["before"], r["after"])
         for r in read_rows(tmp_path / "changes")
     }
-    assert found == one_by_one(now, before) and len(found) == 3
+    assert found == compare_each_person(now, before) and len(found) == 3
     assert set(made.moved) == {("330203", "330299", 1), (None, "330299", 1), ("330203", None, 2)}
 
 
@@ -147,7 +150,7 @@ def test_a_row_group_names_no_item_that_it_has_not(
     """Or its bytes would depend on what other threads had written by then."""
     small = partialmethod(Session.write, options="ROW_GROUP_SIZE 2048")
     monkeypatch.setattr(Session, "write", small)
-    now, before = city(random.Random(6), 6_000)
+    now, before = draw_city(random.Random(6), 6_000)
     with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as connection:
         folders = [
             write(connection, tmp_path / name, p, ITEMS)
@@ -180,7 +183,7 @@ def test_columns_that_only_one_of_the_months_has_are_compared_with_nothing(tmp_p
 
 def test_a_first_month_has_the_same_columns_and_no_rows(tmp_path: Path) -> None:
     with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as connection:
-        folder = write(connection, tmp_path / "now", city(random.Random(5), 30)[0], ITEMS)
+        folder = write(connection, tmp_path / "now", draw_city(random.Random(5), 30)[0], ITEMS)
         assert write_changes(connection, folder, None, MONTH, OWNERS, tmp_path / "first").items == 0
         write_changes(connection, folder, folder, MONTH, OWNERS, tmp_path / "second")
         described = [

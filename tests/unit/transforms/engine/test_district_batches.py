@@ -1,4 +1,4 @@
-"""Stretches of the fact table's order: all districts, in their order, no more people together than are to be."""
+"""District batches hold all districts in order, and no more people than allowed."""
 
 from __future__ import annotations
 
@@ -16,27 +16,25 @@ DISTRICTS = ["330203", "330205", "330206", "330211", "330212"]
 
 
 @given(st.dictionaries(st.sampled_from(DISTRICTS), st.integers(0, 2 * PEOPLE)))
-def test_districts_keep_their_order_and_fill_stretches_up(people: dict[str, int]) -> None:
+def test_batches_keep_the_order_of_districts_and_are_filled_up(people: dict[str, int]) -> None:
     found = Partitioning(people=PEOPLE).plan_district_batches(people)
     if sum(people.values()) <= PEOPLE:
         assert found == [[]]
         return
-    assert [district for stretch in found for district in stretch] == sorted(people)
-    sizes = [sum(people[district] for district in stretch) for stretch in found]
-    assert all(
-        size <= PEOPLE or len(stretch) == 1 for size, stretch in zip(sizes, found, strict=True)
-    )
+    assert [district for batch in found for district in batch] == sorted(people)
+    sizes = [sum(people[district] for district in batch) for batch in found]
+    assert all(size <= PEOPLE or len(batch) == 1 for size, batch in zip(sizes, found, strict=True))
     nexts = zip(sizes[:-1], found[1:], strict=True)
     assert all(size + people[following[0]] > PEOPLE for size, following in nexts)
 
 
-def test_a_reference_city_is_one_stretch() -> None:
+def test_a_reference_city_is_one_batch() -> None:
     assert Partitioning(people=PEOPLE).plan_district_batches(
         dict.fromkeys(DISTRICTS, 1_020_000)
     ) == [[]]
 
 
-def test_a_table_put_down_is_read_by_stretch(
+def test_a_spilled_table_is_read_by_batch(
     engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     engine.execute(
@@ -57,7 +55,7 @@ def test_a_table_put_down_is_read_by_stretch(
     assert engine.fetch(batch) == wanted and len(wanted) == 3000
 
 
-def test_of_a_table_of_strangers_nothing_is_put_down(
+def test_rows_of_unregistered_people_are_not_spilled(
     engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     engine.execute(

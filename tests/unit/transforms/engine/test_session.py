@@ -1,4 +1,4 @@
-"""The engine: what holds for a connection holds for its cursors."""
+"""Settings of a connection also apply to its cursors."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ with open_engine(EngineSettings("500MB"), Path(sys.argv[1])) as connection:
 
 
 def test_no_connection_sees_the_time_zone_of_the_machine(tmp_path: Path) -> None:
-    """In a process of its own: the engine asks for the zone once."""
+    """In a separate process: the engine reads the time zone only once."""
     there = {**os.environ, "TZ": "Asia/Shanghai"}
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
-    told = subprocess.run(command, env=there, capture_output=True, text=True, check=True).stdout
-    assert told == "[[('UTC',)], [('UTC',)]]\n"
+    printed = subprocess.run(command, env=there, capture_output=True, text=True, check=True).stdout
+    assert printed == "[[('UTC',)], [('UTC',)]]\n"

@@ -1,4 +1,4 @@
-"""Statements that fail: which of ours it was is told, what the engine quotes of people is not."""
+"""The error of a failed statement names the statement and does not quote values."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PERSON = national_id("33020319850101101")
 QUOTES = f"SELECT CAST(resident_id AS DATE) AS day FROM (SELECT '{PERSON}' AS resident_id)"
 
 
-def told(fail: Callable[[duckdb.DuckDBPyConnection], object], folder: Path) -> JifenError:
-    """What the operator reads of an error of the engine that quotes somebody's ID."""
+def catch_error(fail: Callable[[duckdb.DuckDBPyConnection], object], folder: Path) -> JifenError:
+    """Return the error shown to the operator when an engine error quotes an ID."""
     with (
         open_engine(EngineSettings("500MB", 1), folder) as connection,
         pytest.raises(duckdb.Error) as met,
@@ -29,7 +29,7 @@ def told(fail: Callable[[duckdb.DuckDBPyConnection], object], folder: Path) -> J
 
 
 def test_an_error_names_the_step_and_nobody(tmp_path: Path) -> None:
-    error = told(
+    error = catch_error(
         lambda connection: connection.create_table(Statement("facts_education", QUOTES)),
         tmp_path,
     )
@@ -38,7 +38,7 @@ def test_an_error_names_the_step_and_nobody(tmp_path: Path) -> None:
 
 
 def test_an_error_in_a_published_table_names_the_table(tmp_path: Path) -> None:
-    error = told(
+    error = catch_error(
         lambda connection: connection.write(
             Statement("scores", QUOTES), tmp_path / "scores.parquet"
         ),

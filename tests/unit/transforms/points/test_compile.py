@@ -13,8 +13,8 @@ from expectations.source_loader import collect_facts, load_sources
 from tests.support.policy_writing import (
     DISTRICT,
     FACTS,
-    HOUSE_DISTRICTS,
-    HOUSE_TABLES,
+    PROJECT_DISTRICTS,
+    PROJECT_TABLES,
     line,
     score,
     version,
@@ -209,9 +209,11 @@ def test_columns_stand_in_the_order_of_the_contract_with_exact_types() -> None:
     assert row["month"] == dt.date(2021, 10, 1) and row["corrected"] == []
 
 
-def house_statements() -> list[str]:
+def compile_project_statements() -> list[str]:
     facts = collect_facts(load_sources())
-    tables = {table.authority: table for table in load_tables(HOUSE_TABLES, facts, HOUSE_DISTRICTS)}
+    tables = {
+        table.authority: table for table in load_tables(PROJECT_TABLES, facts, PROJECT_DISTRICTS)
+    }
     statements = []
     for as_of in (dt.date(2021, 10, 31), dt.date(2022, 4, 30)):
         versions = {name: table.in_force(as_of) for name, table in tables.items()}
@@ -227,8 +229,8 @@ def house_statements() -> list[str]:
     "outputs-29", "Points: one compiled statement, one column per indicator, sums, total"
 )
 @pytest.mark.proves("outputs-44")
-def test_the_houses_statements_are_projections_only_and_spark_can_parse_them() -> None:
-    for statement in house_statements():
+def test_compiled_statements_are_projections_that_spark_can_parse() -> None:
+    for statement in compile_project_statements():
         tree = sqlglot.parse_one(statement, dialect="duckdb")
         assert not list(tree.find_all(exp.Join, exp.Group, exp.Order, exp.Distinct, exp.Window))
         assert not [cast for cast in tree.find_all(exp.Cast) if cast.to.is_type("double", "float")]

@@ -52,7 +52,7 @@ def test_every_rule_form_has_its_sentence(form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "said"),
+    ("condition", "description"),
     [
         ("rental_registered", "租赁已备案"),
         ("pension_months >= 6 and not frozen", "养老保险缴费月数 ≥ 6 且 非 冻结"),
@@ -62,5 +62,7 @@ def test_every_rule_form_has_its_sentence(form: str) -> None:
         ("tenure != 'none' AND NOT age IN (18)", "居住方式 ≠ 无 且 非 年龄 属于 (18)"),
     ],
 )
-def test_a_condition_is_told_in_the_words_of_its_facts(condition: str, said: str) -> None:
-    assert describe_condition(condition, NAMES) == said
+def test_a_condition_is_described_with_the_titles_of_its_facts(
+    condition: str, description: str
+) -> None:
+    assert describe_condition(condition, NAMES) == description

@@ -12,7 +12,7 @@ import pytest
 
 from expectations.errors import ExitCode, JifenError
 from expectations.source_loader import collect_facts, load_sources
-from tests.support.policy_writing import HOUSE_DISTRICTS, HOUSE_TABLES, line, version
+from tests.support.policy_writing import PROJECT_DISTRICTS, PROJECT_TABLES, line, version
 from transforms.points.examples import check_examples
 from transforms.points.load import find_gaps, load_tables
 from transforms.points.models import CITY, PointsTable
@@ -22,7 +22,9 @@ FACTS = collect_facts(load_sources())
 
 @pytest.fixture(scope="module")
 def tables() -> dict[str, PointsTable]:
-    return {table.authority: table for table in load_tables(HOUSE_TABLES, FACTS, HOUSE_DISTRICTS)}
+    return {
+        table.authority: table for table in load_tables(PROJECT_TABLES, FACTS, PROJECT_DISTRICTS)
+    }
 
 
 @pytest.mark.promise(
@@ -33,8 +35,8 @@ def test_the_city_and_every_district_have_a_table_of_their_own_whose_versions_fo
 ) -> None:
     assert (
         tables.keys()
-        == {CITY, *HOUSE_DISTRICTS}
-        == {path.stem for path in HOUSE_TABLES.glob("*.yaml")}
+        == {CITY, *PROJECT_DISTRICTS}
+        == {path.stem for path in PROJECT_TABLES.glob("*.yaml")}
     )
     for table in tables.values():
         begins = [version.begins for version in table.versions]
@@ -51,14 +53,14 @@ def test_district_points_are_capped_alike_in_all_districts(
     tables: dict[str, PointsTable], day: str, cap: int
 ) -> None:
     as_of = dt.date.fromisoformat(day)
-    begun = [tables[code] for code in HOUSE_DISTRICTS if tables[code].versions[0].begins <= as_of]
+    begun = [tables[code] for code in PROJECT_DISTRICTS if tables[code].versions[0].begins <= as_of]
     assert {table.in_force(as_of).sections["district"].cap for table in begun} == {cap}
 
 
 def test_all_examples_hold(
     tables: dict[str, PointsTable], engine: duckdb.DuckDBPyConnection
 ) -> None:
-    assert check_examples(engine, HOUSE_TABLES, list(tables.values()), FACTS) == []
+    assert check_examples(engine, PROJECT_TABLES, list(tables.values()), FACTS) == []
     assert find_gaps(list(tables.values()), FACTS) == []
 
 
@@ -66,14 +68,14 @@ def test_all_examples_hold(
 def test_a_change_of_one_line_is_found_by_its_examples(
     tmp_path: Path, engine: duckdb.DuckDBPyConnection
 ) -> None:
-    shutil.copytree(HOUSE_TABLES, tmp_path / "points")
+    shutil.copytree(PROJECT_TABLES, tmp_path / "points")
     path = tmp_path / "points" / "city.yaml"
     before = path.read_text(encoding="utf-8")
     path.write_text(
         before.replace("{from: 36, to: 45, points: 8}", "{from: 36, to: 45, points: 9}"),
         encoding="utf-8",
     )
-    tables = load_tables(tmp_path / "points", FACTS, HOUSE_DISTRICTS)
+    tables = load_tables(tmp_path / "points", FACTS, PROJECT_DISTRICTS)
     found = check_examples(engine, tmp_path / "points", tables, FACTS)
     assert [problem.key for problem in found] == [
         f"versions.0.indicators.age.examples.{age}" for age in (36, 45)
@@ -83,39 +85,45 @@ def test_a_change_of_one_line_is_found_by_its_examples(
     assert text[found[0].line - 1].strip().startswith("examples: {17: 0")
 
 
-def test_an_example_beyond_all_points_is_told_at_its_place(
+def test_an_example_with_too_many_points_is_reported(
     tmp_path: Path, engine: duckdb.DuckDBPyConnection
 ) -> None:
-    shutil.copytree(HOUSE_TABLES, tmp_path / "points")
+    shutil.copytree(PROJECT_TABLES, tmp_path / "points")
     path = tmp_path / "points" / "city.yaml"
     text = path.read_text(encoding="utf-8").replace(
         "{0: 0, 1: 5, 3: 15}", "{0: 0, 1: 6, 20000: 15}", 1
     )
     path.write_text(text, encoding="utf-8")
     found = check_examples(
-        engine, tmp_path / "points", load_tables(tmp_path / "points", FACTS, HOUSE_DISTRICTS), FACTS
+        engine,
+        tmp_path / "points",
+        load_tables(tmp_path / "points", FACTS, PROJECT_DISTRICTS),
+        FACTS,
     )
-    told = {
+    reported = {
         problem.key.rpartition(".")[2]: problem.found
         for problem in found
         if problem.key.startswith("versions.0")
     }
-    assert told == {
+    assert reported == {
         "1": "例中写 6 分，按规则得 5.00 分",
         "20000": "例中写 15 分，按规则的分超出 99,999.99",
     }
 
 
-def test_an_example_without_what_the_condition_asks_for_is_told_so(
+def test_an_example_lacking_a_fact_of_its_condition_is_reported(
     tmp_path: Path, engine: duckdb.DuckDBPyConnection
 ) -> None:
-    shutil.copytree(HOUSE_TABLES, tmp_path / "points")
+    shutil.copytree(PROJECT_TABLES, tmp_path / "points")
     path = tmp_path / "points" / "city.yaml"
     before = path.read_text(encoding="utf-8")
     guarded = "        fact: permit_months\n        when: insured_now and permit_months >= 12\n"
     path.write_text(before.replace("        fact: permit_months\n", guarded), encoding="utf-8")
     found = check_examples(
-        engine, tmp_path / "points", load_tables(tmp_path / "points", FACTS, HOUSE_DISTRICTS), FACTS
+        engine,
+        tmp_path / "points",
+        load_tables(tmp_path / "points", FACTS, PROJECT_DISTRICTS),
+        FACTS,
     )
     assert {problem.expected for problem in found} == {
         "请核对规则与例子；例中没有写条件用到的 insured_now"

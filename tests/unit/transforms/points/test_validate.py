@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.policy_writing import DISTRICT, FACTS, SOUND, line, load, problems, write
+from tests.support.policy_writing import DISTRICT, FACTS, VALID_TABLE, line, load, problems, write
 from transforms.points.load import find_gaps
 from transforms.points.models import Indicator
 from transforms.points.validate import validate_indicator
@@ -107,11 +107,11 @@ MISTAKES = {
 def test_each_mistake_gives_one_message_at_its_line(kind: str, tmp_path: Path) -> None:
     old, new, key, meant = MISTAKES[kind]
     text = (
-        SOUND.replace(
+        VALID_TABLE.replace(
             "base: {title: 基础分}\n", "base: {title: 基础分}\n          city: {title: 市}\n"
         )
         if "另一" in meant
-        else SOUND
+        else VALID_TABLE
     )
     assert old in text
     lines = write(tmp_path, text.replace(old, new, 1))
@@ -203,10 +203,8 @@ def test_mistakes_in_tables_and_years(
     assert meant in found[0][1]
 
 
-def test_a_sound_table_has_no_problems_and_takes_over_what_a_later_version_leaves_out(
-    tmp_path: Path,
-) -> None:
-    write(tmp_path, SOUND)
+def test_a_later_version_takes_over_what_it_leaves_out(tmp_path: Path) -> None:
+    write(tmp_path, VALID_TABLE)
     table = load(tmp_path)[0]
     before, after = (version.indicators["age"] for version in table.versions)
     assert (before.cap, after.cap) == (20, 15)
@@ -218,8 +216,8 @@ def test_a_sound_table_has_no_problems_and_takes_over_what_a_later_version_leave
     "Unknown key, fact, level, place; double key; overlap; bad date: refused, all at once",
 )
 @pytest.mark.proves("points-1")
-def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
-    text = SOUND
+def test_mistakes_in_all_tables_are_reported_at_once(tmp_path: Path) -> None:
+    text = VALID_TABLE
     kinds = (
         "double key",
         "overlap",
@@ -235,15 +233,18 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     write(tmp_path, text)
     write(tmp_path, "authority: '330299'\n", "330299")
     found = problems(tmp_path, (DISTRICT,))
-    told = {(problem.file.name, problem.key) for problem in found}
-    assert {("city.yaml", MISTAKES[kind][2]) for kind in kinds} <= told
-    assert (f"{DISTRICT}.yaml", "(文件)") in told
-    assert ("330299.yaml", "(文件)") in told
+    reported = {(problem.file.name, problem.key) for problem in found}
+    assert {("city.yaml", MISTAKES[kind][2]) for kind in kinds} <= reported
+    assert (f"{DISTRICT}.yaml", "(文件)") in reported
+    assert ("330299.yaml", "(文件)") in reported
     assert len(found) == len(kinds) + 2
 
 
-def test_a_mistake_that_a_later_version_takes_over_is_told_once(tmp_path: Path) -> None:
-    write(tmp_path, SOUND.replace("{from: 36, to: 45, points: 8}", "{from: 30, to: 45, points: 8}"))
+def test_a_mistake_taken_over_by_a_version_is_reported_once(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        VALID_TABLE.replace("{from: 36, to: 45, points: 8}", "{from: 30, to: 45, points: 8}"),
+    )
     assert [problem.key for problem in problems(tmp_path)] == [f"{AGE}.rule.bands.1"]
 
 
@@ -255,9 +256,9 @@ def test_a_file_that_is_no_table_gives_one_message(text: str, tmp_path: Path) ->
 
 @pytest.mark.proves("points-15")
 def test_a_gap_between_bands_is_a_warning_on_facts_with_decimals_only(tmp_path: Path) -> None:
-    write(tmp_path, SOUND)
+    write(tmp_path, VALID_TABLE)
     assert find_gaps(load(tmp_path), FACTS) == []
-    hours = SOUND.replace("fact: age", "fact: hours").replace("{17: 0, 18: 10}", "{17.5: 0}")
+    hours = VALID_TABLE.replace("fact: age", "fact: hours").replace("{17: 0, 18: 10}", "{17.5: 0}")
     write(tmp_path, hours)
     warnings = find_gaps(load(tmp_path), FACTS)
     assert len(warnings) == 2 and "35 与 36" in warnings[0]
@@ -268,15 +269,18 @@ def test_a_gap_between_bands_is_a_warning_on_facts_with_decimals_only(tmp_path: 
 @pytest.mark.proves("points-15")
 def test_a_gap_between_the_named_ranges_of_a_table_is_a_warning_too(tmp_path: Path) -> None:
     table = "{down: {fact: degree}, across: {fact: hours, bands: {many: {from: 6}, few: {to: 5}}}, points: {master: {few: 1}}}"
-    write(tmp_path, SOUND.replace(DEGREE, f"rule: {{table: {table}}}"))
+    write(tmp_path, VALID_TABLE.replace(DEGREE, f"rule: {{table: {table}}}"))
     (warning,) = find_gaps(load(tmp_path), FACTS)
     assert "2021-09-08 版 schooling：5 与 6 之间的数值不得分（hours 可有小数）" in warning
-    write(tmp_path, SOUND.replace(DEGREE, f"rule: {{table: {table.replace('hours', 'events')}}}"))
+    write(
+        tmp_path,
+        VALID_TABLE.replace(DEGREE, f"rule: {{table: {table.replace('hours', 'events')}}}"),
+    )
     assert find_gaps(load(tmp_path), FACTS) == []
 
 
-def test_a_file_with_another_ending_is_told_its_ending(tmp_path: Path) -> None:
-    write(tmp_path, SOUND)
+def test_a_wrong_file_extension_is_reported(tmp_path: Path) -> None:
+    write(tmp_path, VALID_TABLE)
     (tmp_path / "city.yaml").rename(tmp_path / "city.yml")
     assert {(one.file.name, one.expected) for one in problems(tmp_path)} == {
         ("city.yaml", "请为 city 写一份积分表"),

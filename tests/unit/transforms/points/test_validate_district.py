@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.policy_writing import DISTRICT, SOUND, problems, write
+from tests.support.policy_writing import DISTRICT, VALID_TABLE, problems, write
 
-HEAD, _, _ = SOUND.partition("    versions:")
+HEAD, _, _ = VALID_TABLE.partition("    versions:")
 DISTRICT_TABLE = (
     HEAD.replace("city", f'"{DISTRICT}"')
     + """
@@ -33,7 +33,7 @@ DISTRICT_TABLE = (
 
 @pytest.mark.proves("points-50")
 def test_a_district_has_exactly_one_section(tmp_path: Path) -> None:
-    write(tmp_path, SOUND)
+    write(tmp_path, VALID_TABLE)
     write(tmp_path, DISTRICT_TABLE, DISTRICT)
     assert problems(tmp_path, (DISTRICT,)) == []
     write(
@@ -47,7 +47,7 @@ def test_a_district_has_exactly_one_section(tmp_path: Path) -> None:
 
 
 def test_an_award_under_a_code_that_the_table_never_had_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, SOUND)
+    write(tmp_path, VALID_TABLE)
     write(tmp_path, DISTRICT_TABLE.replace("award:village", "award:vilage"), DISTRICT)
     (problem,) = problems(tmp_path, (DISTRICT,))
     assert problem.key == "versions.0.indicators.village.fact"

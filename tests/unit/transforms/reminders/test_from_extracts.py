@@ -1,4 +1,4 @@
-"""From department rows to reminders: a record taken back, and a move, through the real fact statements."""
+"""Reminders from department rows, through the real fact statements: a void record and a move."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def scored(
     folder: Path, month: Month, received: dict[str, list[tuple[Month, dict[str, Any]]]]
 ) -> ScoredResident:
     """The person as the month's fact statements know them, with 80 points."""
-    served = write_clean(folder / "clean", received)
+    folders = write_clean(folder / "clean", received)
     target = folder / "facts"
     with open_engine(EngineSettings(memory="500MB"), folder / "spill") as engine:
-        inputs = FactInputs(SOURCES, served, REFERENCE, [])
+        inputs = FactInputs(SOURCES, folders, REFERENCE, [])
         build_fact_table(engine, inputs, MonthParams(month, KEY), folder)
         (known,) = pq.read_table(target).to_pylist()
     facts = {name: known[name] for name in FACTS}
@@ -91,8 +91,8 @@ def test_a_voided_crime_opens_the_service_in_the_month_of_the_voiding_also_after
     assert (october.facts["frozen"], november.facts["frozen"]) == (True, False)
     town = Town(tmp_path / "town")
     assert town.publish("2021-10", october) == []
-    (told,) = town.publish("2021-11", november)
-    assert (told["kind"], told["service"], told["district"]) == (
+    (reminder,) = town.publish("2021-11", november)
+    assert (reminder["kind"], reminder["service"], reminder["district"]) == (
         "service_reached",
         "recuperation",
         "330211",

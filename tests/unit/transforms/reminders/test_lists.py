@@ -1,6 +1,6 @@
-"""What a reminder list holds: its columns, the identity of a reminder, and nothing that tells more than it must.
+"""A reminder list: its columns, the identity of a reminder, and no needless personal data.
 
-Whom each kind is told to, at its edges, stands in the manual (`tests/spec/27_reminders` and after).
+The manual shows who gets each kind of reminder (`tests/spec/27_reminders` and after).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transforms.reminders.build import REMINDER_COLUMNS
 
 
 @pytest.mark.proves("points-162", "points-169")
-def test_a_list_tells_of_a_child_without_naming_it(town: Town) -> None:
+def test_a_reminder_about_a_child_does_not_name_it(town: Town) -> None:
     due = [child(1, "primary", 2022), child(2, "primary", 2022), child(3, "junior_middle", 2022)]
     who = resident(
         1, "330203", "50", permit_held=True, insured_now=True, pension_run_months=6, children_due=due,

@@ -1,4 +1,7 @@
-"""A cycle is told once: over months, re-runs, late months and backfills; `repeat` tells again; --send overrides."""
+"""One reminder per cycle over months, re-runs, late months and backfills.
+
+`repeat` reminds again; `--send` overrides.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,9 @@ def test_a_rerun_keeps_what_no_longer_holds(town: Town) -> None:
 
 
 @pytest.mark.promise(
-    "points-154", "Told = in any published revision, replaced too, of another month"
+    "points-154", "Sent = in any published revision, replaced too, of another month"
 )
-def test_what_only_a_replaced_revision_told_is_told(town: Town) -> None:
+def test_reminders_of_replaced_revisions_count_as_sent(town: Town) -> None:
     """Even if the revision in force had lost it: no list of another month is overlooked."""
     town.publish("2021-09")
     town.publish("2021-10", NEWCOMER)
@@ -56,7 +59,7 @@ def test_what_only_a_replaced_revision_told_is_told(town: Town) -> None:
 
 
 @pytest.mark.proves("points-158")
-def test_tells_only_the_newest_month() -> None:
+def test_only_the_newest_month_may_add_reminders() -> None:
     october, november, december = Month.span(Month.parse("2021-10"), Month.parse("2021-12"))
     assert (
         may_add_reminders(november, [])

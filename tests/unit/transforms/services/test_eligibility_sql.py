@@ -132,8 +132,8 @@ def test_a_score_of_other_sums(
     who = replace(resident(1, "330212"), points=given)
     found = decide(connection, who, services=declared)
     assert outcome(found, "health_check") == wanted
-    (told,) = decide_services(who, declared, OCTOBER)
-    assert (told["eligible"], told["points_short"]) == (
+    (expected,) = decide_services(who, declared, OCTOBER)
+    assert (expected["eligible"], expected["points_short"]) == (
         found[0]["eligible"],
         found[0]["points_short"],
     )

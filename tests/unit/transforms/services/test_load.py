@@ -104,7 +104,7 @@ def test_a_mistake_in_a_service_is_refused_at_its_place(
     )
 
 
-def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+def test_mistakes_in_all_services_are_reported_at_once(tmp_path: Path) -> None:
     folder = copy_declarations(
         tmp_path,
         "services",
@@ -126,9 +126,7 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.proves("points-122")
-def test_versions_ascend_and_a_mistake_taken_over_is_told_once_where_it_stands(
-    tmp_path: Path,
-) -> None:
+def test_versions_ascend_and_mistakes_are_reported_once(tmp_path: Path) -> None:
     text = ("from: 2022-04-01", "from: 2021-09-08")
     (problem,) = find_service_problems(
         copy_declarations(tmp_path / "a", "services", "household_registration", text)
@@ -218,8 +216,8 @@ def test_a_new_service_with_its_reminder_is_one_new_file(tmp_path: Path) -> None
     reader = resident(1, residence_months=3)
     reader = type(reader)(**{**vars(reader), "points": {"common_points": Decimal(10)}})
     town = Town(tmp_path / "town", services=found)
-    told = [town.publish(month, reader) for month in ("2021-10", "2021-11", "2021-12")]
-    assert [[row["text"] for row in month] for month in told] == [
+    reminders = [town.publish(month, reader) for month in ("2021-10", "2021-11", "2021-12")]
+    assert [[row["text"] for row in month] for month in reminders] == [
         ["张**：您可在镇海区办理图书借阅。"],
         [],
         ["张**：您可在镇海区办理图书借阅。"],
