@@ -49,12 +49,12 @@ def run_facts(world: World, clean: Clean, root: Path) -> tuple[MonthFacts, list[
     At once, in hash partitions, and in district batches: always the same facts.
     """
     reference = write_reference(root / "reference", world.tables)
-    served = write_clean(root / "clean", clean)
+    clean_folders = write_clean(root / "clean", clean)
 
     def compute(month: Month, folder: Path, state: Path | None, **sizes: int) -> MonthFacts:
         received = {
             name: [folder for folder in folders if folder.parent.name <= f"received={month}"]
-            for name, folders in served.items()
+            for name, folders in clean_folders.items()
         }
         previous = {path.name: path for path in state.iterdir()} if state else {}
         inputs = FactInputs(SOURCES, received, reference, ["education"], previous)
@@ -94,7 +94,7 @@ def same(reference: Any, engine: Any) -> bool:
     "newest posting of person, insurance, month, employer decides; tie: reversed; any "
     "employer's paid; back-payments",
 )
-@pytest.mark.promise("sources-112", "a bit mask of months, two words, reversals apart")
+@pytest.mark.promise("sources-112", "a bit mask of months, two words, reversals separate")
 @pytest.mark.promise("outputs-27", "Facts: one row per resident from all clean extracts up to now")
 @pytest.mark.proves(
     "sources-64",

@@ -70,11 +70,9 @@ def test_nobodys_value_is_0_where_things_are_counted_and_null_where_it_is_a_pric
     by_reference = compute_facts(SOURCES, clean, MONTH, none)[PERSON]
     target = tmp_path / "facts"
     with open_engine(EngineSettings("500MB", 1), tmp_path / "spill") as engine:
-        served, reference = (
-            write_clean(tmp_path / "clean", clean),
-            write_reference(tmp_path / "reference", none),
-        )
-        inputs = FactInputs(SOURCES, served, reference, [])
+        folders = write_clean(tmp_path / "clean", clean)
+        reference = write_reference(tmp_path / "reference", none)
+        inputs = FactInputs(SOURCES, folders, reference, [])
         build_fact_table(engine, inputs, MonthParams(MONTH, b"key"), tmp_path)
     (by_sql,) = pq.read_table(target).to_pylist()
     wanted = {

@@ -82,18 +82,18 @@ def test_ids_are_normalised(written: str, meant: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("born", "sound"),
+    ("born", "is_valid"),
     [("19000101", True), ("18991231", False), ("20000229", True), ("19000229", False), ("20211031", True), ("20211101", False)],
 )  # fmt: skip
-def test_birth_dates_exist_and_are_not_in_the_future(born: str, sound: bool) -> None:
+def test_birth_dates_exist_and_are_not_in_the_future(born: str, is_valid: bool) -> None:
     first = f"330212{born}001"
     assert (
         normalise_id(first + compute_check_character(first), MONTH.last_day) is not None
-    ) == sound
+    ) == is_valid
 
 
 def test_every_reason_is_found() -> None:
-    sound = {
+    valid = {
         "resident_id": ANNA,
         "event_id": "e",
         "kind": "platelets",
@@ -101,7 +101,7 @@ def test_every_reason_is_found() -> None:
         "quantity": "2",
         "status": "有效",
     }
-    assert reasons("volunteer", **sound) == set()
+    assert reasons("volunteer", **valid) == set()
     for change, wanted in (
         ({"resident_id": ANNA[:17] + "A"}, "resident_id:bad_id"),
         ({"resident_id": " "}, "resident_id:missing"),
@@ -115,7 +115,7 @@ def test_every_reason_is_found() -> None:
         ({"on_date": "1/10/2021"}, "on_date:day_first"),
         ({"on_date": "2021-02-29"}, "on_date:bad_value"),
     ):
-        assert reasons("volunteer", **{**sound, **change}) == {wanted}, change
+        assert reasons("volunteer", **{**valid, **change}) == {wanted}, change
     assert reasons("volunteer") == {
         f"{n}:missing" for n in ("event_id", "resident_id", "kind", "on_date", "quantity", "status")
     }
@@ -141,7 +141,7 @@ def test_every_reason_is_found() -> None:
     }
 
 
-def test_a_slip_that_is_forgiven_costs_the_value_only() -> None:
+def test_an_invalid_optional_value_is_nulled() -> None:
     raw = {
         "resident_id": ANNA,
         "residence_district": "330212",
@@ -239,7 +239,7 @@ def test_the_newest_posting_of_each_employer_decides() -> None:
             posting("2021-09", "paid", "2021-09-10"),
             posting("2021-09", "reversed", "2021-09-10"),  # a tie: reversed
             posting("2021-08", "paid", "2021-09-11"),
-            posting("2021-08", "reversed", "2021-09-10"),  # overtaken by the payment
+            posting("2021-08", "reversed", "2021-09-10"),  # superseded by the payment
             posting("2021-07", "reversed", "2021-09-10"),
             posting("2021-07", "paid", "2021-07-10", employer=""),  # another employer's stands
             posting("2021-05", "paid", "2021-07-10"),

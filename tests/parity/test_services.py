@@ -82,46 +82,46 @@ TOTALS = [
 
 
 def somebody(number: int, seed: int, as_of: dt.date) -> ScoredResident:
-    """A resident made from one seed: most close to some edge."""
-    dice = random.Random(f"{seed} {as_of}")
-    facts = {name: dice.choice(values) for name, values in NEAR.items()}
+    """A resident drawn from one seed, with most values close to a limit."""
+    generator = random.Random(f"{seed} {as_of}")
+    facts = {name: generator.choice(values) for name, values in NEAR.items()}
     facts |= {
-        name: None if dice.random() < 0.05 else dice.random() < share
+        name: None if generator.random() < 0.05 else generator.random() < share
         for name, share in YES_NO.items()
     }
-    facts["permit_valid_to"] = dice.choice(
+    facts["permit_valid_to"] = generator.choice(
         [None, *(as_of + dt.timedelta(days) for days in (-1, 0, 1, 44, 45, 46, 400))]
     )
-    facts["permit_issued_on"] = dice.choice([None, dt.date(2020, 2, 29)])
-    facts["pension_last_month"] = dice.choice([None, dt.date(2021, 8, 1), dt.date(2021, 9, 1)])
+    facts["permit_issued_on"] = generator.choice([None, dt.date(2020, 2, 29)])
+    facts["pension_last_month"] = generator.choice([None, dt.date(2021, 8, 1), dt.date(2021, 9, 1)])
     year = as_of.year + (as_of.month > 8)
     due = [
-        child(number * 3 + n, dice.choice(["primary", "junior_middle"]), year)
-        for n in range(dice.choice([0, 0, 1, 2]))
+        child(number * 3 + n, generator.choice(["primary", "junior_middle"]), year)
+        for n in range(generator.choice([0, 0, 1, 2]))
     ]
     facts["children_due"] = due
     facts["children_due_primary"] = sum(one["level"] == "primary" for one in due)
     facts["children_due_junior_middle"] = sum(one["level"] == "junior_middle" for one in due)
-    person = resident(number, dice.choice(["330212", "330212", "330203", "330282"]), **facts)
-    points = {"total_points": dice.choice(TOTALS), "common_points": Decimal("12.50")}
+    person = resident(number, generator.choice(["330212", "330212", "330203", "330282"]), **facts)
+    points = {"total_points": generator.choice(TOTALS), "common_points": Decimal("12.50")}
     return ScoredResident(
         **{
             **vars(person),
             "points": points,
-            "name": dice.choice(NAMES),
-            "phone": dice.choice(["13900000000", None]),
+            "name": generator.choice(NAMES),
+            "phone": generator.choice(["13900000000", None]),
         }
     )
 
 
 def varied(seed: int) -> tuple[Sequence[Service], Sequence[StandingReminder]]:
     """The city's declarations, some with `repeat`, so that its meaning is compared too."""
-    dice = random.Random(seed)
+    generator = random.Random(seed)
     services = [
         s.model_copy(
             update={
                 "reminder": s.reminder.model_copy(
-                    update={"repeat": dice.choice([None, None, 1, 2])}
+                    update={"repeat": generator.choice([None, None, 1, 2])}
                 )
             }
         )
@@ -129,7 +129,7 @@ def varied(seed: int) -> tuple[Sequence[Service], Sequence[StandingReminder]]:
         if s.reminder
     ]
     return services, [
-        r.model_copy(update={"repeat": dice.choice([None, None, 1, 2])}) for r in STANDING
+        r.model_copy(update={"repeat": generator.choice([None, None, 1, 2])}) for r in STANDING
     ]
 
 

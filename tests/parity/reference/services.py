@@ -1,6 +1,6 @@
-"""Eligibility, amounts and reminders the plain way: one resident, one service, one reminder after the other.
+"""Eligibility, amounts and reminders in plain Python: loops over residents, services and reminders.
 
-Nothing is shared with the SQL but the declaration models. A month of a town is told from lists of plain dicts.
+Only the declaration models are shared with the SQL. Rows are plain dicts.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ class ScoredResident:
 
 @dataclass(frozen=True)
 class ReminderMonth:
-    """What else decides a month's reminders. eligible_before: None when the month before is not published.
+    """What else decides a month's reminders.
 
-    calendar: (district, year, level) to the first and last day. told: (month, reminder_id) of other months' lists.
+    eligible_before: None when the month before is not published.
+    calendar: (district, year, level) to the first and last day.
+    sent: (month, reminder_id) of the lists of other months.
     """
 
     as_of: dt.date
@@ -52,7 +54,7 @@ class ReminderMonth:
     facts: Mapping[str, Fact]
     districts: Mapping[str, str]
     eligible_before: set[tuple[str, str]] | None = None
-    told: Sequence[tuple[dt.date, str]] = ()
+    sent: Sequence[tuple[dt.date, str]] = ()
     kept: Sequence[Row] = field(default_factory=list)
 
 
@@ -99,7 +101,7 @@ def list_reminders(
     standing: Iterable[StandingReminder],
     month: ReminderMonth,
 ) -> list[Row]:
-    """The month's reminder list when it may tell something new: what was kept, then what was not told before."""
+    """Return the list of a month that may add reminders: those kept, then those not sent before."""
     kept = {row["reminder_id"] for row in month.kept}
     due = [
         row
@@ -112,17 +114,17 @@ def list_reminders(
         *(
             {name: row[name] for name in row if name != "repeat"}
             for row in due
-            if not _told(row, month)
+            if not _was_sent(row, month)
         ),
     ]
 
 
-def _told(row: Row, month: ReminderMonth) -> bool:
-    """Told in another month; with `repeat`, in one that is less than so many months away."""
+def _was_sent(row: Row, month: ReminderMonth) -> bool:
+    """Whether another month sent it; with `repeat`, a month less than that many months away."""
     away = [
         abs(_ordinal(month.as_of) - _ordinal(day))
-        for day, told in month.told
-        if told == row["reminder_id"]
+        for day, reminder_id in month.sent
+        if reminder_id == row["reminder_id"]
     ]
     return bool(away) and (row["repeat"] is None or min(away) < row["repeat"])
 

@@ -1,4 +1,7 @@
-"""Months told one after the other the plain way: what is told once, what a re-run keeps, which month may tell."""
+"""Months of reminder lists in plain Python, one after the other.
+
+What is sent once, what a re-run keeps, and which month may add reminders.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,13 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.source_model import Fact
-from tests.parity.reference.services import ReminderMonth as Told
-from tests.parity.reference.services import Row, ScoredResident, decide_services, list_reminders
+from tests.parity.reference.services import (
+    ReminderMonth,
+    Row,
+    ScoredResident,
+    decide_services,
+    list_reminders,
+)
 from transforms.reminders.models import StandingReminder
 from transforms.services.models import Service
 
@@ -52,8 +60,8 @@ class PlainTown:
         }
         return self.lists[month][-1]
 
-    def _month(self, month: Month, kept: list[Row]) -> Told:
-        told = [
+    def _month(self, month: Month, kept: list[Row]) -> ReminderMonth:
+        sent = [
             (other.last_day, row["reminder_id"])
             for other, revisions in self.lists.items()
             for rows in revisions
@@ -62,9 +70,17 @@ class PlainTown:
         ]
         revision = len(self.lists.get(month, [])) + 1
         before = self.eligible.get(month - 1)
-        return Told(
-            month.last_day, revision, self.key, self.calendar, self.facts, self.districts, before, told, kept
-        )  # fmt: skip
+        return ReminderMonth(
+            month.last_day,
+            revision,
+            self.key,
+            self.calendar,
+            self.facts,
+            self.districts,
+            before,
+            sent,
+            kept,
+        )
 
 
 def _place(row: Row) -> tuple[Any, ...]:

@@ -175,10 +175,10 @@ def _listed(allowed: Sequence[str], value: Any) -> bool:
 
 
 def parse_row(source: Source, raw: RawRow, received: Month, districts: Collection[str]) -> _Typed:
-    """Type every value of one row; a row without reasons is sound, whatever its defects.
+    """Type every value of one row; a row without reasons is valid, whatever its defects.
 
-    All that is wrong is collected. A slip in a column that cannot refuse makes its value null before any order is
-    looked at: a date nobody believes says nothing against another.
+    All violations are collected. An invalid value in a column that refuses no rows is nulled
+    before the order of dates is checked: a nulled date does not invalidate another.
     """
     row = _Typed(dict.fromkeys(source.columns))
     texts: dict[str, str | None] = {}
@@ -248,7 +248,7 @@ def _take_text(source: Source, name: str, text: str, row: _Typed) -> tuple[Any, 
 
 
 def _is_before_birth(value: Any, person: str | None, raw: RawRow, source: Source) -> bool:
-    """Whether a date or month lies before the person's birth, as far as the row tells it."""
+    """Whether a date or month lies before the person's birth, as far as the row shows it."""
     if person is None or value is None:
         return False
     born = parse_birth_date(person)
@@ -281,7 +281,7 @@ def _find_violations(
 
 
 def _compare(source: Source, row: _Typed) -> None:
-    """Two dates in the wrong order: the row is refused, or, where a slip is forgiven, neither date is believed."""
+    """Handle two dates in the wrong order: refuse the row, or null both dates."""
     for name, column in source.columns.items():
         other = column.not_before
         if (

@@ -252,7 +252,7 @@ class _Person:
         return found
 
     def value(self, source: Source, name: str, values: Mapping[str, Any]) -> Any:
-        """A typed value of a column, sound unless it lies on the far side of an edge."""
+        """A typed value of a column, valid unless it lies beyond a limit."""
         column = source.columns[name]
         check = column.checks.get(str(values[column.by])) if column.by else column.check
         if name == source.person:
