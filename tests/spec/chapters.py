@@ -162,7 +162,7 @@ def _version(authority: str, typed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_residents(rows: Iterable[Row]) -> list[ExampleResident]:
-    """The residents that the rows of a table tell of."""
+    """The residents that the rows of a table describe."""
     return [_resident({name: cell for name, cell in row.items() if cell}) for row in rows]
 
 

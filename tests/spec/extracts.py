@@ -152,11 +152,11 @@ def _deliver(deliveries: _Deliveries, source: Source, who: str, number: int, row
 def _by_sql(
     deliveries: _Deliveries, policy: Policy, reference: Reference, folder: Path
 ) -> dict[str, Known]:
-    served = write_clean(folder / "clean", deliveries.clean)
+    folders = write_clean(folder / "clean", deliveries.clean)
     target, month = folder / "facts", deliveries.month
     targets = {target for authority in policy for target in _targets(authority, policy[authority])}
     with open_engine(EngineSettings("500MB", 1), folder / "spill") as engine:
-        inputs = FactInputs(SOURCES, served, reference, targets)
+        inputs = FactInputs(SOURCES, folders, reference, targets)
         made = build_fact_table(engine, inputs, MonthParams(month, KEY), folder)
         rows = {row["resident_key"]: row for row in pq.read_table(target).to_pylist()}
         if policy:

@@ -13,7 +13,7 @@ import duckdb
 
 from tests.spec.chapters import CORRECT, FACTS, HERE, POINTS, Case, Chapter, list_chapters
 from tests.spec.extracts import SOURCES
-from tests.spec.mistakes import SoundDeclaration
+from tests.spec.mistakes import ValidDeclaration
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.points.models import AWARD
 
@@ -50,7 +50,7 @@ def render_manual(connection: duckdb.DuckDBPyConnection) -> str:
         parts += (
             _cases(chapter)
             if not chapter.of_mistakes
-            else _mistakes(SoundDeclaration(chapter.folder), connection)
+            else _mistakes(ValidDeclaration(chapter.folder), connection)
         )
     return "\n".join(parts)
 
@@ -106,17 +106,17 @@ def _heading(case: Case, name: str) -> str:
     return f"**{words}**" if case.kind == "extracts" else words
 
 
-def _mistakes(sound: SoundDeclaration, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    numbered = "\n".join(
-        f"{number:3} {line}" for number, line in enumerate(sound.text.splitlines(), 1)
+def _mistakes(valid: ValidDeclaration, connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    listing = "\n".join(
+        f"{number:3} {line}" for number, line in enumerate(valid.text.splitlines(), 1)
     )
-    yield f"```text\n{numbered}\n```\n"
+    yield f"```text\n{listing}\n```\n"
     with tempfile.TemporaryDirectory() as folder:
-        for mistake in sound.mistakes:
-            problem = sound.refused(mistake.text, Path(folder), connection)[0]
-            told = str(problem).replace(str(problem.file), problem.file.name, 1)
+        for mistake in valid.mistakes:
+            problem = valid.refused(mistake.text, Path(folder), connection)[0]
+            message = str(problem).replace(str(problem.file), problem.file.name, 1)
             changes = "\n".join(mistake.changes)
-            yield f"**{mistake.title}**\n\n```diff\n{changes}\n```\n\n> {told}\n"
+            yield f"**{mistake.title}**\n\n```diff\n{changes}\n```\n\n> {message}\n"
 
 
 def write_manual() -> None:

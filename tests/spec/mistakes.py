@@ -1,4 +1,4 @@
-"""The mistakes of the manual: sound declarations, and what goes wrong when one thing in them is written otherwise."""
+"""The mistakes of the manual: valid declarations, and the messages after one change in them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from transforms.services.load import load_reminders, load_services
 
 
 @dataclass(frozen=True)
-class SoundDeclaration:
-    """A declaration without a mistake: a points table, a service or a standing reminder, in a chapter's folder."""
+class ValidDeclaration:
+    """A points table, service or standing reminder without mistakes, in a chapter's folder."""
 
     folder: Path
 
@@ -56,9 +56,9 @@ class SoundDeclaration:
 
 @dataclass(frozen=True)
 class MistakeCase:
-    """A kind of mistake: what stands in the sound declaration, and what is typed in its place."""
+    """A kind of mistake: a text of the valid declaration, and its replacement."""
 
-    sound: SoundDeclaration
+    valid: ValidDeclaration
     title: str
     was: str
     becomes: str
@@ -66,16 +66,16 @@ class MistakeCase:
     @property
     def text(self) -> str:
         """The whole declaration with the mistake in it."""
-        assert self.sound.text.count(self.was) >= 1, f"{self.title}: not in the sound declaration"
-        return self.sound.text.replace(self.was, self.becomes, 1)
+        assert self.valid.text.count(self.was) >= 1, f"{self.title}: not in the valid declaration"
+        return self.valid.text.replace(self.was, self.becomes, 1)
 
     @property
     def changes(self) -> list[str]:
         """The lines that differ, with - and + in front."""
-        lines = difflib.ndiff(self.sound.text.splitlines(), self.text.splitlines())
+        lines = difflib.ndiff(self.valid.text.splitlines(), self.text.splitlines())
         return [line[0] + line[2:].removeprefix(" " * 4) for line in lines if line[0] in "-+"]
 
 
-def list_sound_declarations() -> list[SoundDeclaration]:
+def list_valid_declarations() -> list[ValidDeclaration]:
     """One per chapter on mistakes."""
-    return [SoundDeclaration(path.parent) for path in sorted(HERE.glob("*/sound.yaml"))]
+    return [ValidDeclaration(path.parent) for path in sorted(HERE.glob("*/sound.yaml"))]

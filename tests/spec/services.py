@@ -1,8 +1,9 @@
-"""Cases on services and reminders: a fragment of a declaration, and a table of people that both engines decide.
+"""Cases on services and reminders: part of a declaration, and a table of people for both engines.
 
-A table with a column `eligible` asks who qualifies; one with a column `run` runs months one after the other and asks who
-is told. Consecutive rows with the same `run` are one run: `2021-10`, `2021-10 重新运行`, `2021-10 补充运行` (a backfill that
-goes on), `2021-10 --send`. The same letter under `who` is the same person. Keys that a fragment leaves out are filled in.
+A table with a column `eligible` shows who qualifies; one with a column `run` runs months in
+sequence and shows who is reminded. Consecutive rows with the same `run` are one run: `2021-10`,
+`2021-10 重新运行`, `2021-10 补充运行` (a backfill that continues), `2021-10 --send`. The same letter
+under `who` is the same person. Keys that a fragment leaves out are filled in.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from transforms.services.models import Service
 
 GIVEN = ("run", "who", "name", "as_of", "district")
 OUTCOMES = ("eligible", "points_short", "monthly_amount")
-TOLD = ("told", "due_on", "added_in", "text")
+REMINDER_OUTCOMES = ("told", "due_on", "added_in", "text")
 PAPERS = {"title": "示例", "department": "示例", "purpose": "示例", "legal_basis": "示例"}
 VERSION: dict[str, Any] = {
     "from": "2021-09-08", "basis": "示例", "districts": "all", "conditions": [], "points": {"threshold": "0"},
@@ -80,11 +81,11 @@ def _version(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_service_column(name: str) -> bool:
     """Whether a column of a table means something."""
-    return name in FACTS or name.endswith(POINTS) or name in (*GIVEN, *OUTCOMES, *TOLD)
+    return name in FACTS or name.endswith(POINTS) or name in (*GIVEN, *OUTCOMES, *REMINDER_OUTCOMES)
 
 
 def _person(row: Row, number: int) -> ScoredResident:
-    """The resident a row tells of. An empty cell is nothing known."""
+    """The resident that a row describes. An empty cell is unknown."""
     given = {name: cell for name, cell in row.items() if cell}
     facts: dict[str, Any] = {
         name: [] if FACT_TYPES[f.unit].endswith("[]") else None for name, f in FACTS.items()
@@ -170,4 +171,4 @@ def summarise_list(
         "added_in": " ".join(f"r{one['added_in']}" for one in mine),
         "text": " ".join(one["text"] for one in mine),
     }
-    return {name: said[name] for name in row if name in TOLD}
+    return {name: said[name] for name in row if name in REMINDER_OUTCOMES}

@@ -9,7 +9,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from tests.spec.chapters import AS_OF, FACTS, Case, list_chapters, load_case_tables, parse_residents
-from tests.spec.mistakes import SoundDeclaration, list_sound_declarations
+from tests.spec.mistakes import ValidDeclaration, list_valid_declarations
 from tests.support.snapshots import SqlSnapshot, TextSnapshot
 from transforms.points.compile import points_sql
 from transforms.points.models import CITY
@@ -33,19 +33,19 @@ def test_statement(case: Case, snapshot: SnapshotAssertion, tmp_path: Path) -> N
     )
 
 
-@pytest.mark.parametrize("sound", list_sound_declarations(), ids=lambda sound: sound.folder.name)
+@pytest.mark.parametrize("valid", list_valid_declarations(), ids=lambda valid: valid.folder.name)
 def test_messages(
-    sound: SoundDeclaration,
+    valid: ValidDeclaration,
     snapshot: SnapshotAssertion,
     engine: duckdb.DuckDBPyConnection,
     tmp_path: Path,
 ) -> None:
     lines = []
-    for number, mistake in enumerate(sound.mistakes):
+    for number, mistake in enumerate(valid.mistakes):
         folder = tmp_path / str(number)
         folder.mkdir()
         lines += [f"# {mistake.title}", *mistake.changes]
-        for found in sound.refused(mistake.text, folder, engine):
+        for found in valid.refused(mistake.text, folder, engine):
             lines.append(f"=> {found.file.name}:{found.line} {found.key}: {found.found}")
             lines.append(f"   {found.expected}")
         lines.append("")

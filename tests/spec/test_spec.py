@@ -1,4 +1,4 @@
-"""The manual holds: every case on both engines, every mistake told once, and the page as it is committed."""
+"""The manual is true: every case on both engines, one message per mistake, the committed page."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.spec.chapters import (
     parse_residents,
 )
 from tests.spec.manual import PAGE, render_manual
-from tests.spec.mistakes import MistakeCase, SoundDeclaration, list_sound_declarations
+from tests.spec.mistakes import MistakeCase, ValidDeclaration, list_valid_declarations
 from tests.support.both_engines import score_by_reference, score_by_sql
 from tests.support.services_town import DATA, KNOWN
 from transforms.points.rules import Rule
 from transforms.services.examples import check_service_examples
 
 CASES = [case for chapter in list_chapters() for case in chapter.cases]
-MISTAKES = [mistake for sound in list_sound_declarations() for mistake in sound.mistakes]
+MISTAKES = [mistake for valid in list_valid_declarations() for mistake in valid.mistakes]
 
 
 def of(kind: str) -> pytest.MarkDecorator:
@@ -105,14 +105,16 @@ def test_both_engines_decide_who_qualifies_as_the_manual_shows(
 
 @pytest.mark.promises(
     {
-        "points-152": "One per kind, resident, cycle; told once, ever (28_told_once)",
-        "points-153": "`repeat: N months` tells again (28_told_once)",
+        "points-152": "One per kind, resident, cycle; sent once, ever (28_told_once)",
+        "points-153": "`repeat: N months` sends again (28_told_once)",
         "points-159": (
             "permit_endorsement: valid to from tomorrow to day 45; cycle and due the date "
             "(27_reminders)"
         ),
         "points-160": "permit_application: never issued, 6 months; once (27_reminders)",
-        "points-161": "insurance_gap: gap 2 or 3, run 6; per last month (27_reminders, 28_told_once)",
+        "points-161": (
+            "insurance_gap: gap 2 or 3, run 6; per last month (27_reminders, 28_told_once)"
+        ),
         "points-162": (
             "school_enrolment: each child due of the eligible; per child and year "
             "(30_school_calendar)"
@@ -131,7 +133,7 @@ def test_both_engines_decide_who_qualifies_as_the_manual_shows(
 )
 @pytest.mark.proves("points-156")
 @of("reminders")
-def test_both_engines_tell_whom_the_manual_shows(case: Case, tmp_path: Path) -> None:
+def test_both_engines_remind_whom_the_manual_shows(case: Case, tmp_path: Path) -> None:
     assert all(map(services.is_service_column, case.rows[0]))
     for rows, listed, plain in services.build_lists(
         case, case.reference(tmp_path / "reference"), tmp_path
@@ -141,7 +143,8 @@ def test_both_engines_tell_whom_the_manual_shows(case: Case, tmp_path: Path) -> 
             {"run": row["run"], **services.summarise_list(row, who, listed)} for row, who in rows
         ]
         assert said == [
-            {name: row[name] for name in ("run", *services.TOLD) if name in row} for row, _ in rows
+            {name: row[name] for name in ("run", *services.REMINDER_OUTCOMES) if name in row}
+            for row, _ in rows
         ]
         assert {one["resident_id"] for one in listed} <= {who.resident_id for _, who in rows}
 
@@ -218,18 +221,18 @@ def test_every_rule_form_has_a_chapter_that_uses_it(tmp_path: Path) -> None:
 def test_nothing_in_a_chapter_is_left_unread() -> None:
     read = {case.fragment for case in CASES}
     read |= {
-        sound.folder / f"{name}.yaml"
-        for sound in list_sound_declarations()
+        valid.folder / f"{name}.yaml"
+        for valid in list_valid_declarations()
         for name in ("sound", "mistakes")
     }
     assert set(HERE.glob("*/*.yaml")) == read
 
 
-@pytest.mark.parametrize("sound", list_sound_declarations(), ids=lambda sound: sound.folder.name)
-def test_the_declaration_that_the_mistakes_are_made_in_is_sound(
-    sound: SoundDeclaration, engine: duckdb.DuckDBPyConnection, tmp_path: Path
+@pytest.mark.parametrize("valid", list_valid_declarations(), ids=lambda valid: valid.folder.name)
+def test_a_declaration_without_mistakes_is_accepted(
+    valid: ValidDeclaration, engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    assert sound.refused(sound.text, tmp_path, engine) == []
+    assert valid.refused(valid.text, tmp_path, engine) == []
 
 
 @pytest.mark.promise("points-114", "Districts: all or a list of known codes (32_service_mistakes)")
@@ -238,26 +241,26 @@ def test_the_declaration_that_the_mistakes_are_made_in_is_sound(
 )
 @pytest.mark.proves("points-14", "points-115", "points-118", "points-120")
 @pytest.mark.parametrize(
-    "mistake", MISTAKES, ids=lambda mistake: f"{mistake.sound.folder.name}/{mistake.title}"
+    "mistake", MISTAKES, ids=lambda mistake: f"{mistake.valid.folder.name}/{mistake.title}"
 )
 def test_each_mistake_gives_one_message_with_its_key_and_what_was_meant(
     mistake: MistakeCase, engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    found = mistake.sound.refused(mistake.text, tmp_path, engine)
+    found = mistake.valid.refused(mistake.text, tmp_path, engine)
     assert len(found) == 1, [str(problem) for problem in found]
     assert found[0].found and found[0].expected and found[0].key
 
 
 @pytest.mark.proves("outputs-38")
-def test_all_mistakes_of_a_table_are_told_at_once(
+def test_all_mistakes_of_a_table_are_reported_at_once(
     engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     titles = {"重复的键", "区间重叠", "不认识的等级", "没有写明算法", "日期不存在", "values 写错"}
-    sound = list_sound_declarations()[0]
-    text = sound.text
-    for mistake in (one for one in sound.mistakes if one.title in titles):
+    valid = list_valid_declarations()[0]
+    text = valid.text
+    for mistake in (one for one in valid.mistakes if one.title in titles):
         text = text.replace(mistake.was, mistake.becomes, 1)
-    assert len(sound.refused(text, tmp_path, engine)) == len(titles)
+    assert len(valid.refused(text, tmp_path, engine)) == len(titles)
 
 
 @pytest.mark.promise("points-22", "What cannot be said stands in the manual, chapters 20 and 34")
