@@ -2,7 +2,7 @@
 
     python -m tests.architecture.measure_legibility [NAME=]PATH ... [--offenders]
 
-Several folders (or files) are printed side by side as a Markdown table; without one this project is
+The result is a Markdown table with one column per folder (or file); without any, this project is
 measured. A folder that holds a `pyproject.toml` stands for the packages in it. Folders named
 `tests` and hidden folders are left out.
 

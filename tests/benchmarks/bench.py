@@ -111,14 +111,14 @@ def bench(folder: Path, residents: int, times: int) -> None:
         script = [sys.executable, str(Path(__file__).parent / "floor.py")]
         revision = root / "months" / SECOND / "r1"
         started = time.perf_counter()
-        told = subprocess.run(
+        printed = subprocess.run(
             [*script, str(inbox), SECOND, str(revision), str(folder / "floor")],
             check=True,
             capture_output=True,
             text=True,
         ).stdout
         floors.append(time.perf_counter() - started)
-        parts = dict(line.split("\t") for line in told.splitlines())
+        parts = dict(line.split("\t") for line in printed.splitlines())
         shutil.rmtree(folder / "floor")
     records = sorted((root / "runs").glob(f"*-{SECOND}.json"))[-times:]
     steps = [json.loads(path.read_text())["seconds"] for path in records]

@@ -87,7 +87,7 @@ def draft(settings: Path, folder: Path) -> Callable[[], object]:
 
 
 def framework(folder: Path) -> tuple[float, float]:
-    """Seconds of a first month by itself, and of the second one of a process that runs two; each in a new root."""
+    """Seconds of a first month alone, and of the second of two in a process; each in a new root."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "cold").mkdir(parents=True)
     settings, inbox = folder / "jifen.toml", folder / "inbox"
@@ -95,6 +95,6 @@ def framework(folder: Path) -> tuple[float, float]:
     of = ["--config", str(settings), "--root"]
     _run("synth", "--residents", str(SMALL), "--months", "2024-03:2024-04", "--out", str(inbox))
     cold = _median(1, lambda: _run(*of, str(folder / "cold"), "run", "--month", "2024-03"))
-    told = _run(*of, str(folder / "both"), "backfill", "--months", "2024-03:2024-04")
+    printed = _run(*of, str(folder / "both"), "backfill", "--months", "2024-03:2024-04")
     shutil.rmtree(folder)
-    return cold, float(re.findall(r"([0-9.]+) 秒$", told, re.MULTILINE)[1])
+    return cold, float(re.findall(r"([0-9.]+) 秒$", printed, re.MULTILINE)[1])

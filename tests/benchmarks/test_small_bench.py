@@ -72,7 +72,8 @@ def cpu(work: Callable[[], object]) -> float:
 
 def score(inbox: Path, root: Path) -> Path:
     """Stage, split, facts and points of the extracts, as a month does them; the revision."""
-    project, served = load_project(Settings(paths=Paths(root=root, inbox=inbox))), {}
+    project = load_project(Settings(paths=Paths(root=root, inbox=inbox)))
+    folders: dict[str, list[Path]] = {}
     with open_engine(EngineSettings(), root / "spill") as connection:
         for name, part in {
             "registry": "registry.parquet",
@@ -96,11 +97,9 @@ def score(inbox: Path, root: Path) -> Path:
                 no_key_twice(connection, project.sources[name]),
             )
             assert account.clean == account.received
-            served[name] = [job.folder(root, "clean")]
-        inputs, revision = (
-            FactInputs(project.sources, served, project.reference, []),
-            root / "revision",
-        )
+            folders[name] = [job.folder(root, "clean")]
+        inputs = FactInputs(project.sources, folders, project.reference, [])
+        revision = root / "revision"
         made = build_fact_table(connection, inputs, MonthParams(MONTH, b"k" * 32), root)
         assert made.residents == RESIDENTS
         sql = points_sql(*split_city(project.in_force(MONTH)), project.facts)

@@ -66,14 +66,14 @@ def main() -> None:
     for peer in given.peers:
         target = (given.work / peer).resolve()
         code, seconds, cpu, memory = run(peer, given.root.resolve(), given.month, target)
-        told = [f"exit {code}"] if code else []
+        lines = [f"exit {code}"] if code else []
         for table in () if code else TABLES[peer]:
             found = compare(given.root, given.month, target, table)
-            told.append(
+            lines.append(
                 f"{table}: {found.differing:,} of {found.compared:,} differ {found.columns or ''}"
             )
         shutil.rmtree(target)  # it names people
-        shown.add_row(peer, f"{seconds:.1f}", f"{cpu:.1f}", f"{memory:.0f}", "\n".join(told))
+        shown.add_row(peer, f"{seconds:.1f}", f"{cpu:.1f}", f"{memory:.0f}", "\n".join(lines))
     Console(width=140).print(shown)
 
 

@@ -10,7 +10,7 @@ import duckdb
 from expectations.month import Month
 from tests.benchmarks.peers import city
 
-APART = {"month", "resident_key", "person", "district", "awards", "service_hours_by_year"}
+NOT_COMPARED = {"month", "resident_key", "person", "district", "awards", "service_hours_by_year"}
 
 
 @dataclass
@@ -75,7 +75,9 @@ def _compared(connection: duckdb.DuckDBPyConnection, table: str, month: Month) -
         f"coalesce({hours.format(year)}, 0) AS hours_{year}" for year in city.last_years(month)
     ]
     return [
-        name for name, *_ in connection.execute("DESCRIBE known").fetchall() if name not in APART
+        name
+        for name, *_ in connection.execute("DESCRIBE known").fetchall()
+        if name not in NOT_COMPARED
     ] + yearly
 
 

@@ -1,4 +1,4 @@
-"""The yardstick: the same facts and points by Jifen's own statements, from all clean rows, nothing taken up from the month before."""
+"""The baseline: the same facts and points by Jifen, from all clean rows without earlier state."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def main() -> None:
     root, month, target = city.arguments()
     project = load_project(load_settings(None))
     common, districts = split_city(project.in_force(month))
-    served = {
+    folders = {
         name: [file.parent for file in city.clean_files(root, name, month)]
         for name in project.sources
     }
     targets = {line.target for line in list_scored_indicators(common, districts)}
     params = MonthParams(month, b"any key, for pseudonyms that nobody sees")
     with open_engine(EngineSettings(), target / "spill") as connection:
-        inputs = FactInputs(project.sources, served, project.reference, targets)
+        inputs = FactInputs(project.sources, folders, project.reference, targets)
         made = build_fact_table(connection, inputs, params, target)
         sql = points_sql(common, districts, project.facts, corrected=made.corrected.indicators)
         values = {"month": month.first_day, "as_of": month.last_day}
