@@ -324,7 +324,7 @@ def test_a_fact_is_what_the_rows_say(case: str, known: Mapping[str, Mapping[str,
     assert {name: known[case][name] for name in wanted} == wanted
 
 
-def test_every_fact_of_one_row_is_met_by_hand() -> None:
+def test_every_fact_of_one_row_is_tested_by_hand() -> None:
     """Children due have a chapter of their own in the manual."""
     tested = {name for _, facts in CASES.values() for name in facts}
     declared = {name for source in SOURCES.values() for name in source.facts}
@@ -335,9 +335,7 @@ def test_every_fact_of_one_row_is_met_by_hand() -> None:
     "points-62", "Unknown person: 0, no, `none`, listed nulls; maps and lists empty, never null"
 )
 @pytest.mark.promise("points-63", "The same when rows exist and none qualifies")
-def test_rows_that_do_not_count_leave_what_a_person_without_rows_has(
-    known: Mapping[str, Mapping[str, Any]],
-) -> None:
+def test_rows_that_do_not_count_change_no_fact(known: Mapping[str, Mapping[str, Any]]) -> None:
     names = [name for source in SOURCES.values() for name in source.facts]
     nobody = {name: known["nobody has heard of"][name] for name in names}
     assert {name: known["nothing that counts"][name] for name in names} == nobody
@@ -354,7 +352,7 @@ def test_rows_that_do_not_count_leave_what_a_person_without_rows_has(
 @pytest.mark.promise(
     "points-55", "Rows dated after the scoring date do not count (cleaning refuses them)"
 )
-def test_nothing_but_an_end_or_a_correction_may_lie_ahead() -> None:
+def test_only_end_dates_and_corrections_may_be_in_the_future() -> None:
     """Other days after the scoring date are refused: what has not happened never comes to be counted."""
     ahead = {
         f"{source.source}.{name}"

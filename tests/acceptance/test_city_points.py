@@ -170,7 +170,7 @@ def standing(version: PointsVersion) -> dict[str, list[str]]:
 @pytest.mark.promise(
     "points-98", "2022: province cap 100, city cap 150, deductions; who stands where"
 )
-def test_every_indicator_stands_in_its_section_and_every_section_has_its_cap() -> None:
+def test_every_indicator_has_its_section_and_every_section_its_cap() -> None:
     before, after = TABLES["city"].versions
     assert standing(before) == {"base": BASE, "bonus": BONUS, "deduction": DEDUCTION}
     assert {code: (s.cap, s.subtract) for code, s in before.sections.items()} == {
@@ -195,7 +195,7 @@ def test_every_indicator_stands_in_its_section_and_every_section_has_its_cap() -
         "points-110": "All district values illustrative",
     }
 )
-def test_only_what_is_published_says_so_and_what_is_left_out_has_its_reason() -> None:
+def test_only_published_values_say_so_and_omissions_have_reasons() -> None:
     """An indicator of which any value is illustrative is so altogether: age for its ends, housing for owned homes."""
     published = {
         (authority, version.begins.year): [
@@ -231,7 +231,7 @@ def test_the_districts_have_their_indicators_and_no_others() -> None:
 @pytest.mark.promise("points-108", "award:x = points under x of that district, to its cap")
 @pytest.mark.parametrize("as_of", [OLD, NEW], ids=["2021", "2022"])
 @pytest.mark.parametrize("district", AWARDED)
-def test_an_award_counts_as_it_was_given_up_to_its_cap(
+def test_an_award_gives_its_points_up_to_its_cap(
     district: str, as_of: dt.date, engine: duckdb.DuckDBPyConnection
 ) -> None:
     for code, (_, cap) in AWARDED[district].items():

@@ -109,7 +109,7 @@ def test_a_service_is_for_those_who_meet_every_condition(
 
 @pytest.mark.proves("points-53")
 @pytest.mark.parametrize("code", FROZEN_IS_NO_MATTER)
-def test_a_service_that_does_not_ask_is_open_to_the_frozen(
+def test_services_without_that_condition_are_open_to_frozen_residents(
     code: str, engine: duckdb.DuckDBPyConnection
 ) -> None:
     (rows,) = decided(engine, [resident(1, "330205", "999", **CELLS[code][0] | {"frozen": True})])
@@ -185,9 +185,7 @@ def test_only_the_rent_subsidy_belongs_to_a_district_and_pays(
 
 
 @pytest.mark.promise("points-117", "Over facts, points, sections, as_of and district")
-def test_a_condition_may_name_the_district_the_day_and_a_section(
-    engine: duckdb.DuckDBPyConnection,
-) -> None:
+def test_a_condition_may_use_district_day_and_section(engine: duckdb.DuckDBPyConnection) -> None:
     when = "district in ('330203', '330205') and as_of > date '2021-10-30' and base_points - deduction_points >= 10"
     (service,) = [one for one in SERVICES if one.service == "recuperation"]
     version = service.versions[0].model_copy(

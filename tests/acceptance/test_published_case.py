@@ -174,7 +174,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.mark.promise("points-146", "Published case through raw extracts, every indicator by hand")
 @pytest.mark.proves("points-93", "outputs-111")
 @pytest.mark.parametrize(("month", "place"), [("2021-10", 0), ("2021-11", 1)])
-def test_every_indicator_of_the_published_case_is_what_the_hand_says(
+def test_every_indicator_of_the_published_case_matches_manual_calculation(
     world: World, month: str, place: int
 ) -> None:
     score = world.score(month, PERSON)
@@ -186,9 +186,7 @@ def test_every_indicator_of_the_published_case_is_what_the_hand_says(
 
 @pytest.mark.promise("outputs-85", "over_quota is kept, and shown by `explain`")
 @pytest.mark.proves("sources-91")
-def test_awards_of_other_districts_are_null_and_an_award_without_quota_is_listed(
-    world: World,
-) -> None:
+def test_other_districts_awards_are_null_and_over_quota_awards_listed(world: World) -> None:
     score = world.score("2021-10", PERSON)
     assert score["d330211_village_award_points"] is None
     assert [row["award_id"] for row in world.table("2021-10", "restricted/over_quota")] == ["A3"]

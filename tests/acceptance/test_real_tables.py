@@ -48,7 +48,7 @@ def test_both_engines_agree_on_every_column(
 
 @pytest.mark.proves("points-21")
 @each_policy
-def test_every_indicator_is_met_by_hand(policy: AcceptancePolicy) -> None:
+def test_every_indicator_is_tested_by_hand(policy: AcceptancePolicy) -> None:
     known = {name for _, wanted in policy.cases for name in wanted}
     indicators = {f"{code}_points" for code in policy.tables[0].versions[0].indicators}
     assert indicators <= known, "indicators whose points nobody worked out"

@@ -180,7 +180,7 @@ def test_no_source_is_special_in_code() -> None:
 @pytest.mark.promise(
     "sources-139", "plain Python, one resident at a time, nothing shared but the models"
 )
-def test_the_reference_shares_nothing_with_the_sql_but_the_declaration_models() -> None:
+def test_the_reference_shares_only_declaration_models_with_the_sql() -> None:
     models = {
         "expectations.month",
         "expectations.source_model",

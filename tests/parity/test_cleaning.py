@@ -116,7 +116,7 @@ def test_every_row_ends_where_the_reference_puts_it(
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_every_odd_spelling_in_every_column_is_judged_as_the_reference_judges_it(
+def test_odd_spellings_are_treated_as_by_the_reference(
     name: str, engine: duckdb.DuckDBPyConnection, root: Path
 ) -> None:
     """Each value of BROKEN in each column of an otherwise valid row: never one row more or less."""

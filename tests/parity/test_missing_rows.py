@@ -48,9 +48,7 @@ SOURCES = {
 
 @pytest.mark.proves("points-63")
 @pytest.mark.parametrize("created", [None, "", "3"], ids=["no row", "nothing in it", "3"])
-def test_nobodys_value_is_0_where_things_are_counted_and_null_where_it_is_a_price(
-    created: str | None, tmp_path: Path
-) -> None:
+def test_without_rows_counts_are_0_and_prices_are_null(created: str | None, tmp_path: Path) -> None:
     job = {
         "contract_id": "1",
         "resident_id": PERSON,

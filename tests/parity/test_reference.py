@@ -171,7 +171,7 @@ def test_an_invalid_optional_value_is_nulled() -> None:
     )
 
 
-def test_the_newest_update_wins_in_the_registry_and_the_later_row_elsewhere() -> None:
+def test_newest_update_wins_in_the_registry_later_row_elsewhere() -> None:
     base = {"resident_id": ANNA, "residence_district": "330212", "status": "resident"}
     dates = ["2021-03-01", "2021-05-01", "", "2021-05-01", "2021-04-01"]
     found = clean_extract(
@@ -258,7 +258,7 @@ def test_the_newest_posting_of_each_employer_decides() -> None:
 
 
 @pytest.mark.proves("points-59", "points-87")
-def test_windows_begin_after_the_last_day_of_the_month_before() -> None:
+def test_windows_begin_after_the_previous_month_end() -> None:
     def crime(on: str, **more: str) -> RawRow:
         row = {
             "event_id": on,
@@ -322,7 +322,7 @@ def test_awards_count_while_the_running_sum_is_within_the_quota() -> None:
 
 
 @pytest.mark.proves("points-64")
-def test_of_the_corrections_that_hold_the_newest_counts_and_what_is_derived_follows() -> None:
+def test_newest_valid_correction_counts_and_derived_facts_follow() -> None:
     def case(number: str, value: str, decided: str, **more: str) -> RawRow:
         row = {
             "case_id": number,
@@ -384,7 +384,7 @@ def test_children_turn_six_or_twelve_by_the_coming_31_august() -> None:
     "sources-99", "dated rows: the newest rent up to the month; the year's list, the year's quota"
 )
 @pytest.mark.proves("points-76")
-def test_the_newest_rental_and_the_newest_rent_up_to_the_month_count() -> None:
+def test_newest_rental_and_rent_up_to_the_month_count() -> None:
     def home(number: str, begun: str, **more: str) -> RawRow:
         row = {
             "record_id": number,

@@ -176,7 +176,7 @@ def test_both_engines_know_of_people_what_the_manual_shows(case: Case, tmp_path:
 
 
 @pytest.mark.proves("points-159", "points-160")
-def test_the_manual_shows_the_reminders_of_the_city_as_they_are() -> None:
+def test_the_manual_shows_the_declared_reminders_of_the_city() -> None:
     """The edges are those of the declarations in force, not of look-alikes."""
     own = {path.stem: YamlDocument(path).data for path in (DATA / "reminders").glob("*.yaml")}
     own |= {
@@ -243,7 +243,7 @@ def test_a_declaration_without_mistakes_is_accepted(
 @pytest.mark.parametrize(
     "mistake", MISTAKES, ids=lambda mistake: f"{mistake.valid.folder.name}/{mistake.title}"
 )
-def test_each_mistake_gives_one_message_with_its_key_and_what_was_meant(
+def test_each_mistake_gives_one_message_with_key_and_suggestion(
     mistake: MistakeCase, engine: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     found = mistake.valid.refused(mistake.text, tmp_path, engine)

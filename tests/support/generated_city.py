@@ -67,7 +67,7 @@ class Cleaned:
     def refused(self) -> dict[tuple[str, str, str, int], set[str]]:
         return self._listed("quarantine", "reasons")
 
-    def slips(self) -> dict[tuple[str, str, str, int], set[str]]:
+    def find_nulled_values(self) -> dict[tuple[str, str, str, int], set[str]]:
         return self._listed("defects", "defects")
 
     def _listed(self, kind: str, column: str) -> dict[tuple[str, str, str, int], set[str]]:

@@ -183,7 +183,7 @@ def test_the_sources_are_those_agreed_with_the_departments() -> None:
 
 @pytest.mark.promise("sources-81", "postings: no key; a repeat changes nothing")
 @pytest.mark.proves("sources-85")
-def test_events_can_be_taken_back_and_what_has_no_key_is_a_ledger() -> None:
+def test_only_social_security_is_a_ledger_without_key() -> None:
     assert {name for name, source in SOURCES.items() if source.standing == {"status": "valid"}} == {
         *("volunteer", "credit", "patents", "local_awards")
     }

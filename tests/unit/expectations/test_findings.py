@@ -20,9 +20,7 @@ from reports.findings import describe_finding
 
 
 @pytest.mark.parametrize("kind", FindingKind)
-def test_every_kind_has_its_text_and_a_way_out_where_something_is_to_be_done(
-    kind: FindingKind,
-) -> None:
+def test_every_kind_has_text_and_remedy_where_needed(kind: FindingKind) -> None:
     text = KIND_TEXTS[kind]
     assert text.title
     assert bool(text.hint) == (text.level != FindingLevel.NOTICE)
@@ -34,7 +32,7 @@ def test_a_finding_survives_being_written_as_json(kind: FindingKind) -> None:
     assert read_findings(json.loads(json.dumps([finding.to_record()]))) == [finding]
 
 
-def test_a_kind_of_a_newer_program_is_kept_as_something_to_look_at() -> None:
+def test_an_unknown_kind_of_a_newer_program_is_kept() -> None:
     [finding] = read_findings([{"kind": "of_tomorrow", "detail": "新情况"}])
     assert finding.kind == FindingKind.OTHER
     assert finding.detail == "of_tomorrow 新情况"
@@ -49,14 +47,14 @@ def test_findings_are_listed_once_the_heaviest_first() -> None:
     assert sort_findings([notice, few, blocking, many, few]) == [blocking, many, few, notice]
 
 
-def test_nothing_is_to_be_done_only_where_all_findings_are_notices() -> None:
+def test_only_notices_require_no_action() -> None:
     notice = Finding(FindingKind.NEW_VERSION, column="city")
     assert not is_action_needed([])
     assert not is_action_needed([notice])
     assert is_action_needed([notice, Finding(FindingKind.CARRIED, "education")])
 
 
-def test_a_finding_reads_as_subject_what_number_share_detail_and_way_out() -> None:
+def test_a_finding_is_formatted_as_one_sentence() -> None:
     finding = Finding(
         FindingKind.EMPTIED_VALUES, "education", "2024-03", "awarded_on", 20, 1000, "例如 2024/3/5"
     )

@@ -122,7 +122,7 @@ def test_an_address_code_may_begin_with_0(connection: Session, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("limit", "rows", "most"), [(0.35, 180, 63), (0.29, 300, 87), (0.02, 5000, 100)]
 )
-def test_just_as_many_refused_rows_as_the_limit_says_may_pass(
+def test_refused_rows_up_to_the_limit_pass(
     limit: float, rows: int, most: int, connection: Session, tmp_path: Path
 ) -> None:
     assert verdict(connection, tmp_path, "volunteer", refused(most), rows, limit) == []

@@ -35,7 +35,7 @@ WRONG_ROWS = {
 @pytest.mark.parametrize(
     ("table", "row", "key"), [(t, *wrong) for t, listed in WRONG_ROWS.items() for wrong in listed]
 )
-def test_each_mistake_in_a_reference_table_is_refused_at_its_line(
+def test_mistakes_in_reference_tables_are_refused_at_their_line(
     tmp_path: Path, table: str, row: str, key: str
 ) -> None:
     shutil.copytree(OWN_DECLARATIONS / "reference", tmp_path / "reference")

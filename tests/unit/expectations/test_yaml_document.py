@@ -38,7 +38,7 @@ def test_a_folded_text_is_one_line_and_nothing_else(tmp_path: Path) -> None:
         ("'330211': 1\n330211: 2\n", "重复的键（第 1 行已有 330211）", 2),
     ],
 )
-def test_what_is_no_yaml_or_may_be_read_in_two_ways_is_refused_at_its_line(
+def test_invalid_or_ambiguous_yaml_is_refused_at_its_line(
     tmp_path: Path, text: str, found: str, line: int
 ) -> None:
     assert [(one.found, one.line) for one in read(tmp_path, text).problems] == [(found, line)]
@@ -58,7 +58,7 @@ class Chosen(BaseModel):
     each: Literal["resident", "child", "home"]
 
 
-def test_the_values_that_are_known_are_listed_in_chinese(tmp_path: Path) -> None:
+def test_known_values_are_listed_in_chinese(tmp_path: Path) -> None:
     file = read(tmp_path, "each: nobody\n")
     file.parse(Chosen)
     assert [(one.found, one.expected) for one in file.problems] == [

@@ -47,9 +47,7 @@ def test_without_a_file_there_are_the_defaults_of_the_manual(tmp_path: Path) -> 
 @pytest.mark.promise(
     "outputs-145", "Found in the working directory or by `--config`; every key known"
 )
-def test_the_file_of_the_working_directory_is_found_and_every_key_of_the_manual_is_known(
-    tmp_path: Path,
-) -> None:
+def test_settings_of_the_working_directory_with_documented_keys_are_read(tmp_path: Path) -> None:
     written(
         tmp_path,
         """
@@ -98,7 +96,7 @@ def test_the_file_of_the_working_directory_is_found_and_every_key_of_the_manual_
 
 
 @pytest.mark.promise("outputs-149", "Relative paths are relative to the file")
-def test_paths_are_relative_to_the_file_not_to_the_working_directory(tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_settings_file(tmp_path: Path) -> None:
     settings = load_settings(written(tmp_path / "etc", '[paths]\nroot = "../data"'))
     assert settings.paths.root == tmp_path / "data"
     assert settings.paths.inbox == tmp_path / "data" / "inbox"
@@ -122,7 +120,7 @@ def test_option_wins_over_environment_wins_over_file(
 
 
 @pytest.mark.promise("outputs-147", "Unknown keys refused")
-def test_an_unknown_key_is_refused_with_file_line_key_and_what_was_meant(tmp_path: Path) -> None:
+def test_an_unknown_key_is_refused_with_place_and_suggestion(tmp_path: Path) -> None:
     message = refused(tmp_path, "[engine]\n\nthread = 2\n")
     assert f"{tmp_path / 'jifen.toml'}:3: engine.thread" in message
     assert "是否应为 threads" in message
@@ -154,7 +152,7 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("memory", ["0GB", "0.0GB", "00MiB"])
-def test_no_memory_at_all_cannot_be_meant(tmp_path: Path, memory: str) -> None:
+def test_a_memory_limit_of_zero_is_refused(tmp_path: Path, memory: str) -> None:
     message = refused(tmp_path, f'[engine]\nmemory = "{memory}"\n')
     assert f"engine.memory：'{memory}'；" in message and "写法如 2.5GB" in message
     load_settings(written(tmp_path, '[engine]\nmemory = "0.5GB"\n'))
@@ -173,7 +171,7 @@ def test_no_memory_at_all_cannot_be_meant(tmp_path: Path, memory: str) -> None:
         ("sources.credit", 'origin = ""'),
     ],
 )
-def test_an_empty_text_cannot_be_meant(tmp_path: Path, table: str, line: str) -> None:
+def test_an_empty_text_is_refused(tmp_path: Path, table: str, line: str) -> None:
     message = refused(tmp_path, f"[{table}]\n{line}\n")
     key = f"{table}.{line.partition(' ')[0]}"
     assert message.count("jifen.toml:") == 1 and f":2: {key}" in message and "；不可为空" in message
@@ -183,7 +181,7 @@ def test_an_empty_text_cannot_be_meant(tmp_path: Path, table: str, line: str) ->
     "text",
     ["[engine\n", "[engine]\nthreads = 1\nthreads = 2\n", 'paths = "var"\n', "sources = 3\n"],
 )
-def test_what_is_no_settings_file_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
+def test_an_invalid_settings_file_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
     assert "jifen.toml:" in refused(tmp_path, text)
 
 
@@ -231,7 +229,7 @@ def test_the_examples_of_the_manual_are_accepted(tmp_path: Path) -> None:
         "endpoint of a file",
     ],
 )
-def test_an_origin_that_cannot_be_meant_is_refused(tmp_path: Path, lines: str) -> None:
+def test_an_invalid_origin_is_refused(tmp_path: Path, lines: str) -> None:
     assert "sources.credit" in refused(tmp_path, f"[sources.credit]\n{lines}\n")
 
 
@@ -244,7 +242,7 @@ def test_a_source_that_nobody_declared_is_refused(tmp_path: Path) -> None:
     assert "credti" in str(caught.value)
 
 
-def test_a_named_file_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_missing_named_file_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(JifenError) as caught:
         load_settings(tmp_path / "other.toml")
     assert caught.value.code == ExitCode.USAGE

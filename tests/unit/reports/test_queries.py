@@ -156,7 +156,7 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
 
 
 @pytest.mark.promise("outputs-124", "At least a dozen questions, each answered by hand")
-def test_at_least_a_dozen_questions_and_every_one_has_its_answer_here() -> None:
+def test_every_one_of_at_least_twelve_questions_is_answered() -> None:
     assert QUERIES.keys() == ANSWERS.keys() and len(ANSWERS) >= 12
 
 

@@ -123,7 +123,7 @@ def test_a_leak_in_a_name_of_a_file_is_found(tmp_path: Path) -> None:
     assert leaks_below(tmp_path, SOUGHT, lambda path: False) == [f"{NAME}/empty: name"]
 
 
-def test_a_leak_in_what_sqlite_has_not_written_to_its_file_yet_is_found(tmp_path: Path) -> None:
+def test_a_leak_in_the_sqlite_write_ahead_log_is_found(tmp_path: Path) -> None:
     """Prefect's database is one with a write-ahead log; what a killed run leaves is in the log only."""
     connection = sqlite3.connect(tmp_path / "prefect.db")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -142,6 +142,6 @@ def test_folders_that_may_hold_people_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\x28\xb5\x2f\xfd rest", b"age-encryption.org/v1\n"])
-def test_what_cannot_be_looked_into_is_no_pass(content: bytes) -> None:
+def test_an_unreadable_format_fails_the_leak_check(content: bytes) -> None:
     with pytest.raises(AssertionError, match="cannot be looked into"):
         leaks(content, SOUGHT)

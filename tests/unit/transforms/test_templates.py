@@ -73,6 +73,6 @@ def test_texts_are_filled_in_alike(
 
 
 @pytest.mark.parametrize("text", ["{a:d}", "{a!r}", "{}", "{a b}", "{a", "}", "{a.b}", "{0}"])
-def test_nothing_but_a_plain_name_stands_in_braces(text: str) -> None:
+def test_only_plain_names_are_allowed_in_braces(text: str) -> None:
     with pytest.raises(ValueError):
         list_names(text)

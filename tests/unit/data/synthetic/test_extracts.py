@@ -99,6 +99,6 @@ synthetic:
         {"a": {"weights": {"x": 1}, "by": "b"}},
     ],
 )
-def test_a_block_that_cannot_be_meant_is_refused(columns: dict[str, Any]) -> None:
+def test_an_invalid_block_is_refused(columns: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         Synthetic.model_validate({"rows": {"each": "person"}, "columns": columns})

@@ -25,7 +25,7 @@ def place(row: dict[str, str]) -> tuple[str, str, str, int]:
     return row["month"], row["source"], Path(row["file"]).name, int(row["record"])
 
 
-def test_what_was_planted_is_refused_for_the_reason_listed_and_nothing_else_is(
+def test_exactly_the_planted_faults_are_refused_for_their_listed_reasons(
     city_with_faults: Cleaned,
 ) -> None:
     planted = table(city_with_faults.inbox / "planted.csv")
@@ -48,7 +48,7 @@ def test_nulled_values_copies_and_odd_spellings_are_kept_as_listed(
         for kind in {row["kind"] for row in planted}
     }
     assert kinds.keys() == {"refused", "defect", "superseded", "unmatched", "accepted"}
-    assert city_with_faults.slips().keys() == kinds["defect"]
+    assert city_with_faults.find_nulled_values().keys() == kinds["defect"]
     for (name, month), account in city_with_faults.accounts.items():
         own = {
             kind: sum(where[:2] == (str(month), name) for where in places)
@@ -59,9 +59,7 @@ def test_nulled_values_copies_and_odd_spellings_are_kept_as_listed(
 
 
 @pytest.mark.proves("sources-55")
-def test_every_kind_of_fault_is_planted_in_every_source_where_it_applies(
-    city_with_faults: Cleaned,
-) -> None:
+def test_every_applicable_fault_is_planted_in_every_source(city_with_faults: Cleaned) -> None:
     planted = table(city_with_faults.inbox / "planted.csv")
     found = {(row["source"], row["column"], row["reason"]) for row in planted}
     for name, source in SOURCES.items():
@@ -81,7 +79,7 @@ def test_every_kind_of_fault_is_planted_in_every_source_where_it_applies(
     assert {row["reason"] for row in planted} - {""} == REASONS
 
 
-def test_the_list_of_faults_holds_nobody(city_with_faults: Cleaned) -> None:
+def test_the_list_of_faults_names_nobody(city_with_faults: Cleaned) -> None:
     listed = (city_with_faults.inbox / "planted.csv").read_text(encoding="utf-8")
     assert not any(
         field.isdigit() and len(field) > 4

@@ -87,7 +87,7 @@ def test_a_key_without_a_docstring_has_no_page() -> None:
         render_models(Undescribed, ENGLISH)
 
 
-def test_a_page_of_models_states_meaning_type_and_default_of_every_key() -> None:
+def test_a_page_states_meaning_type_and_default_of_keys() -> None:
     lines = render_models(Described, ENGLISH).splitlines()
     assert lines[0:3] == ["## Described", "", "A thing with a part."]
     assert [line for line in lines if line.startswith("| `")] == [
@@ -97,7 +97,7 @@ def test_a_page_of_models_states_meaning_type_and_default_of_every_key() -> None
     ]
 
 
-def test_the_attributes_of_a_class_of_its_bases_and_of_others_explain_keys_too() -> None:
+def test_docstrings_of_own_base_and_other_classes_explain_keys() -> None:
     lines = render_models(Recorded, ENGLISH, [Colours]).splitlines()
     assert "Attributes" not in "".join(lines)
     assert [line for line in lines if line.startswith("| `")] == [

@@ -77,9 +77,7 @@ def test_a_file_is_kept_byte_for_byte_with_its_receipt(root: Root) -> None:
 
 
 @pytest.mark.promise("sources-10", "inbox/month/source.csv, .parquet, .xlsx, or a folder of parts")
-def test_parts_are_taken_in_the_byte_order_of_their_paths_and_hidden_ones_are_not(
-    root: Root,
-) -> None:
+def test_parts_are_taken_in_byte_order_without_hidden_files(root: Root) -> None:
     for name in ("b.csv", "a/z.csv", "a-1.csv", "B.csv", "é.csv", ".b.csv.swp", ".tmp/c.csv"):
         offer(root, f"postings/{name}", name.encode())
     [delivery] = pull(root, "postings")
@@ -108,7 +106,7 @@ def test_only_the_sources_asked_for_are_taken(root: Root) -> None:
     ]
 
 
-def test_nothing_on_offer_is_no_delivery(root: Root) -> None:
+def test_without_files_there_is_no_delivery(root: Root) -> None:
     (root.inbox / "2021-10" / "registry").mkdir(parents=True)
     assert pull(root) == [] and pull(root, month=NOVEMBER) == []
     assert list_deliveries(root, "registry") == []
@@ -116,9 +114,7 @@ def test_nothing_on_offer_is_no_delivery(root: Root) -> None:
 
 @pytest.mark.promise("sources-28", "a changed delivery becomes d2 beside d1 and replaces it")
 @pytest.mark.promise("outputs-74", "Every delivery kept as d1, d2 ... with origin, hashes, time")
-def test_the_same_content_again_is_no_new_delivery_and_changed_content_is_the_next(
-    root: Root,
-) -> None:
+def test_only_changed_content_makes_a_new_delivery(root: Root) -> None:
     offer(root, "registry.csv", b"one")
     pull(root)
     assert pull(root) == []
@@ -141,7 +137,7 @@ def test_the_tenth_delivery_is_newer_than_the_ninth(root: Root) -> None:
     assert [delivery.number for delivery in list_deliveries(root, "registry")] == [11]
 
 
-def test_an_older_month_is_not_read_again_while_sizes_and_times_are_the_same(root: Root) -> None:
+def test_an_unchanged_older_month_is_not_read_again(root: Root) -> None:
     offer(root, "registry.csv", b"one")
     pull(root)
     receipt = root.raw / "2021-10/registry/d1/receipt.json"
@@ -194,13 +190,13 @@ def test_a_file_beside_a_folder_or_two_formats_are_ambiguous(root: Root) -> None
     assert "格式不一" in refused(root).message
 
 
-def test_a_part_that_nobody_would_read_is_not_passed_over(root: Root) -> None:
+def test_a_part_in_an_unsupported_format_is_refused(root: Root) -> None:
     offer(root, "registry/p1.csv")
     offer(root, "registry/p2.csv.gz")
     assert "p2.csv.gz" in refused(root).where
 
 
-def test_a_part_whose_name_is_no_text_is_refused_in_a_sentence(root: Root) -> None:
+def test_a_part_name_that_is_not_utf8_is_refused(root: Root) -> None:
     """As a zip made on an older Windows leaves it: bytes that are not UTF-8."""
     offer(root, f"registry/{os.fsdecode('社保.csv'.encode('gbk'))}")
     error = refused(root)
@@ -243,7 +239,7 @@ def test_a_file_that_is_still_being_written_is_refused(root: Root) -> None:
     assert len(pull(root)) == 1
 
 
-def test_a_receipt_that_was_spoilt_is_damage_and_names_the_file(root: Root) -> None:
+def test_a_corrupted_receipt_is_damage_and_names_the_file(root: Root) -> None:
     offer(root, "registry.csv")
     [delivery] = pull(root)
     (delivery.folder / "receipt.json").write_text("{")
@@ -252,7 +248,7 @@ def test_a_receipt_that_was_spoilt_is_damage_and_names_the_file(root: Root) -> N
     assert caught.value.code == ExitCode.DAMAGE and "receipt.json" in caught.value.where
 
 
-def test_a_kill_at_any_step_leaves_a_whole_delivery_or_none_and_the_next_pull_finishes(
+def test_a_killed_pull_leaves_whole_deliveries_and_can_be_repeated(
     root: Root, kill_at: Callable[[int, Callable[[], object]], bool]
 ) -> None:
     for name in ("p1.csv", "p2.csv", "deep/p3.csv"):
@@ -275,7 +271,7 @@ def test_a_kill_at_any_step_leaves_a_whole_delivery_or_none_and_the_next_pull_fi
 
 
 @pytest.mark.promise("sources-12", "an origin may be a file, a folder, a glob with `{month}`")
-def test_an_origin_may_be_a_file_a_folder_or_a_glob(root: Root, tmp_path: Path) -> None:
+def test_an_origin_may_be_file_folder_or_glob(root: Root, tmp_path: Path) -> None:
     """Its folder may be called like a pattern: what is there is none."""
     share = tmp_path / "share [1]" / "2021-10"
     share.mkdir(parents=True)

@@ -52,7 +52,7 @@ def missing(
         "outputs-67": "A snapshot replaces, an increment adds",
     }
 )
-def test_of_a_snapshot_the_month_itself_serves_of_an_increment_all_up_to_it() -> None:
+def test_snapshots_use_one_month_increments_all_earlier_months() -> None:
     had = received("2021-08", "2021-09", "2021-10", "2021-11")
     assert months(select("snapshot", 0, had, "2021-10")) == ["2021-10"]
     assert months(select("increment", 0, had, "2021-10")) == ["2021-08", "2021-09", "2021-10"]
@@ -82,7 +82,7 @@ def test_an_allowed_gap_is_recorded_with_its_reason() -> None:
 
 
 @pytest.mark.promise("sources-34", "carry_forward N: the newest of the N months before serves")
-def test_a_snapshot_is_carried_forward_as_far_as_declared_and_no_further() -> None:
+def test_a_snapshot_is_carried_forward_only_as_declared() -> None:
     had = received("2021-06", "2021-07")
     inputs = select("snapshot", 3, had, "2021-10")
     assert months(inputs) == ["2021-07"] and inputs.carried_from == Month.parse("2021-07")
@@ -92,7 +92,7 @@ def test_a_snapshot_is_carried_forward_as_far_as_declared_and_no_further() -> No
     assert "2021-08" in missing("increment", 3, had, "2021-08")
 
 
-def test_an_old_snapshot_beyond_its_reach_does_not_serve_even_when_the_gap_is_allowed() -> None:
+def test_an_allowed_gap_does_not_extend_carry_forward() -> None:
     inputs = select("snapshot", 1, received("2021-07"), "2021-10", housing="停机")
     assert inputs.deliveries == () and [str(month) for month in inputs.missing] == [
         "2021-09",
@@ -101,13 +101,13 @@ def test_an_old_snapshot_beyond_its_reach_does_not_serve_even_when_the_gap_is_al
 
 
 @pytest.mark.proves("sources-33")
-def test_a_past_gap_counts_even_though_the_snapshot_of_the_month_is_there() -> None:
+def test_a_past_gap_counts_despite_a_current_snapshot() -> None:
     had = received("2021-07", "2021-10")
     assert "2021-08、2021-09" in missing("snapshot", 0, had, "2021-10")
     assert months(select("snapshot", 2, had, "2021-10")) == ["2021-10"]
 
 
-def test_a_source_that_never_came_is_missing_and_may_be_allowed() -> None:
+def test_a_source_never_delivered_is_missing_unless_allowed() -> None:
     assert "patents" in missing("increment", 0, [], "2021-10", "patents")
     assert "patents" in missing("increment", 0, received("2021-11"), "2021-10", "patents")
     inputs = select("increment", 0, [], "2021-10", "patents", patents="尚未接入")
@@ -115,7 +115,7 @@ def test_a_source_that_never_came_is_missing_and_may_be_allowed() -> None:
 
 
 @pytest.mark.promise("sources-37", "the registry is never carried")
-def test_the_registry_is_never_carried_nor_missing_in_the_month_itself() -> None:
+def test_the_registry_is_never_carried_forward_nor_allowed_missing() -> None:
     had = received("2021-08", "2021-10", source="registry")
     assert "--allow-missing" not in missing(
         "snapshot", 3, had, "2021-09", "registry", registry="停机"
@@ -125,7 +125,7 @@ def test_the_registry_is_never_carried_nor_missing_in_the_month_itself() -> None
 
 
 @pytest.mark.proves("sources-31")
-def test_an_increment_equal_to_an_earlier_month_is_last_months_file() -> None:
+def test_an_increment_equal_to_an_earlier_one_is_refused() -> None:
     [old] = received("2021-09", content="same")
     [new] = received("2021-10", content="same")
     with pytest.raises(JifenError, match=r"2021-09.*以前月份的文件") as caught:

@@ -77,7 +77,7 @@ def test_the_manifest_says_what_was_given_and_what_was_published(
 
 
 @pytest.mark.promise("outputs-49", "A re-run makes a new revision beside the untouched old one")
-def test_a_run_again_makes_a_new_revision_and_leaves_the_old_as_it_was(
+def test_a_rerun_makes_a_new_revision_beside_the_old(
     root: Root, build: Build, facts: MonthFacts
 ) -> None:
     key = root.key()
@@ -141,7 +141,7 @@ def test_without_a_group_nothing_is_open_to_others(
 
 
 @pytest.mark.proves("sources-118", "outputs-1")
-def test_a_kill_at_any_step_leaves_the_month_whole_and_the_next_run_finishes(
+def test_a_killed_publication_is_finished_by_the_next_run(
     root: Root, build: Build, facts: MonthFacts, kill_at: KillAt
 ) -> None:
     key = root.key()
@@ -166,7 +166,7 @@ def test_a_kill_at_any_step_leaves_the_month_whole_and_the_next_run_finishes(
     assert list_revisions(root, OCTOBER)[0] == first
 
 
-def test_a_first_month_killed_before_its_link_is_finished_by_the_next_run(
+def test_a_first_month_killed_before_linking_is_finished_later(
     root: Root, build: Build, facts: MonthFacts, kill_at: KillAt
 ) -> None:
     key, made = root.key(), build("a")
@@ -184,7 +184,7 @@ def test_a_first_month_killed_before_its_link_is_finished_by_the_next_run(
     assert verify_root(root, key) == []
 
 
-def test_an_interrupted_revision_that_was_spoilt_is_not_published(
+def test_a_corrupted_interrupted_revision_is_not_published(
     root: Root, build: Build, facts: MonthFacts
 ) -> None:
     key = root.key()
@@ -196,7 +196,7 @@ def test_an_interrupted_revision_that_was_spoilt_is_not_published(
     assert caught.value.code == ExitCode.DAMAGE and list_published_months(root) == []
 
 
-def test_a_link_to_nowhere_is_damage(root: Root) -> None:
+def test_a_dangling_link_is_damage(root: Root) -> None:
     (root.published / "2021-10").symlink_to("../months/2021-10/r7")
     with pytest.raises(JifenError) as caught:
         find_published(root, OCTOBER)
@@ -238,7 +238,7 @@ def two_months(root: Root, build: Build, facts: MonthFacts) -> Root:
     return root
 
 
-def test_months_made_from_what_is_there_are_not_stale(two_months: Root) -> None:
+def test_months_made_from_current_deliveries_are_not_stale(two_months: Root) -> None:
     assert find_stale_months(two_months, SOURCES) == []
 
 
@@ -255,14 +255,14 @@ def test_months_made_from_what_is_there_are_not_stale(two_months: Root) -> None:
         ("2021-12", "credit", []),
     ],
 )
-def test_a_changed_or_late_delivery_makes_the_months_from_there_on_stale(
+def test_a_changed_or_late_delivery_makes_later_months_stale(
     two_months: Root, month: str, source: str, stale: list[Month]
 ) -> None:
     deliver(two_months, month, source, "changed")
     assert find_stale_months(two_months, SOURCES) == stale
 
 
-def test_a_source_that_had_never_come_makes_months_stale_once_it_comes(two_months: Root) -> None:
+def test_a_first_delivery_of_a_source_makes_months_stale(two_months: Root) -> None:
     sources = [*SOURCES, "patents"]
     assert find_stale_months(two_months, sources) == []
     deliver(two_months, "2021-11", "patents", "p")

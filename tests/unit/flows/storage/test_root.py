@@ -74,7 +74,7 @@ def test_an_inbox_elsewhere_keeps_its_modes(tmp_path: Path) -> None:
     assert mode(share) == 0o775
 
 
-def test_analysts_may_read_what_is_shared_and_pass_through_no_more(tmp_path: Path) -> None:
+def test_analysts_may_read_only_what_is_shared(tmp_path: Path) -> None:
     group = grp.getgrgid(os.getgid()).gr_name
     root = Root(tmp_path / "var", tmp_path / "var" / "inbox", group)
     root.prepare()
@@ -150,7 +150,7 @@ def test_another_key_than_the_published_months_is_damage(root: Root) -> None:
 
 
 @pytest.mark.parametrize("damaged", [None, "{", "[]", "{}"])
-def test_the_key_is_held_against_the_newest_manifest_that_can_be_read(
+def test_the_key_is_checked_against_the_newest_readable_manifest(
     root: Root, damaged: str | None
 ) -> None:
     """What is damaged `verify` lists, and cannot if the key is refused for it."""
@@ -168,9 +168,7 @@ def test_the_key_is_held_against_the_newest_manifest_that_can_be_read(
 
 
 @pytest.mark.parametrize("content", [b"", b"ab" * 31, b"zz" * 32, "密".encode() * 32])
-def test_a_key_file_of_something_else_is_damage_and_is_not_shown(
-    root: Root, content: bytes
-) -> None:
+def test_an_invalid_key_file_is_damage_and_not_shown(root: Root, content: bytes) -> None:
     root.key_file.write_bytes(content)
     error = error_of(root.key)
     assert error.code == ExitCode.DAMAGE
@@ -187,7 +185,7 @@ def test_the_key_may_lie_elsewhere(
     assert not (root.path / "secret.key").exists()
 
 
-def test_a_kill_while_the_key_is_made_leaves_none_or_a_whole_one(
+def test_a_kill_during_key_creation_leaves_no_partial_key(
     root: Root, kill_at: Callable[[int, Callable[[], object]], bool]
 ) -> None:
     kills = 0
@@ -209,7 +207,7 @@ def test_a_fingerprint_distinguishes_keys_without_revealing_them() -> None:
 
 
 @pytest.mark.promise("outputs-78", "`runs/` keeps the access log")
-def test_the_access_log_grows_by_one_readable_line_for_each_use(root: Root) -> None:
+def test_each_use_adds_one_readable_line_to_the_access_log(root: Root) -> None:
     root.access_log("explain", resident_key="ab" * 16, month="2021-10")
     root.access_log("accept", month="2021-10", reason="已与部门核对")
     lines = [json.loads(line) for line in (root.runs / "access.log").read_text().splitlines()]
@@ -218,7 +216,7 @@ def test_the_access_log_grows_by_one_readable_line_for_each_use(root: Root) -> N
     assert mode(root.runs / "access.log") == 0o600
 
 
-def test_a_kill_while_a_file_is_replaced_leaves_the_old_or_the_new_one(
+def test_a_killed_replacement_leaves_the_old_or_new_file(
     tmp_path: Path, kill_at: Callable[[int, Callable[[], object]], bool]
 ) -> None:
     file, kills = tmp_path / "a", 0

@@ -110,9 +110,7 @@ def test_missing_and_added_files_are_found(root: Root, revision: Revision) -> No
 
 
 @pytest.mark.proves("outputs-182")
-def test_a_manifest_taken_out_of_the_chain_or_exchanged_is_found(
-    root: Root, revision: Revision
-) -> None:
+def test_a_removed_or_exchanged_manifest_is_found(root: Root, revision: Revision) -> None:
     resealed(root, revision, published_at="2021-11-01T00:00:00+00:00")
     assert verify_root(root, root.key()) == ["发布记录的链在 2021-11 r1 处断开：它前面的清单被换过"]
     (revision.path.parent / "r1").rename(root.path / "gone")
@@ -184,7 +182,7 @@ def test_a_total_that_does_not_add_up_is_found(root: Root, build: Build, facts: 
     assert verify_root(root, root.key()) == ["2021-10 r1：2 人的总分不等于共性分加个性分"]
 
 
-def test_received_data_is_held_against_its_receipt(
+def test_received_data_is_checked_against_its_receipt(
     root: Root, revision: Revision, delivery: Delivery
 ) -> None:
     flip(delivery.parts[1], 3)
@@ -223,7 +221,7 @@ def test_findings_hold_no_content(root: Root, revision: Revision) -> None:
     assert not any("张三" in text or "3302111990" in text for text in verify_root(root, root.key()))
 
 
-def test_two_revisions_that_changed_places_are_both_found(root: Root, revision: Revision) -> None:
+def test_two_swapped_revisions_are_both_found(root: Root, revision: Revision) -> None:
     folder = revision.path.parent
     (folder / "r1").rename(folder / "aside")
     (folder / "r2").rename(folder / "r1")
@@ -257,9 +255,7 @@ def test_a_truncated_manifest_is_found(root: Root, revision: Revision, kept: int
     assert "2021-10 r2：清单与校验码（.mac）不符，内容不可信" in verify_root(root, key)
 
 
-def test_the_newest_manifest_is_named_when_it_or_the_key_must_be_wrong(
-    root: Root, revision: Revision
-) -> None:
+def test_a_mismatch_of_key_and_newest_manifest_names_both(root: Root, revision: Revision) -> None:
     manifest = root.months / "2021-11" / "r1" / "manifest.json"
     known = json.loads(manifest.read_bytes())["key_fingerprint"]
     manifest.write_bytes(manifest.read_bytes().replace(known.encode(), known[::-1].encode()))
@@ -272,9 +268,7 @@ def test_the_newest_manifest_is_named_when_it_or_the_key_must_be_wrong(
     )
 
 
-def test_a_link_in_the_place_of_a_file_is_found_whatever_it_leads_to(
-    root: Root, revision: Revision
-) -> None:
+def test_a_link_in_place_of_a_file_is_found(root: Root, revision: Revision) -> None:
     file = revision.path / "facts" / "a.parquet"
     file.rename(root.path / "a.parquet")
     file.symlink_to(root.path / "a.parquet")
@@ -325,7 +319,7 @@ def test_a_link_in_the_place_of_a_folder_is_found(
         ),
     ],
 )
-def test_what_stands_beside_months_and_deliveries_is_found(
+def test_stray_files_beside_months_and_deliveries_are_found(
     root: Root, revision: Revision, name: str
 ) -> None:
     """But for what begins with a dot: a draft that a killed run has left."""
@@ -337,9 +331,7 @@ def test_what_stands_beside_months_and_deliveries_is_found(
     assert verify_root(root, root.key()) == [f"{name}：不属于这里"]
 
 
-def test_a_pipe_in_the_place_of_a_file_is_found_and_not_waited_for(
-    root: Root, revision: Revision
-) -> None:
+def test_a_pipe_in_place_of_a_file_is_found(root: Root, revision: Revision) -> None:
     (revision.path / "facts" / "a.parquet").unlink()
     os.mkfifo(revision.path / "facts" / "a.parquet")
     assert verify_root(root, root.key()) == ["2021-10 r2：facts/a.parquet 不是普通文件"]

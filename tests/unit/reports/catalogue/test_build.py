@@ -107,7 +107,7 @@ def test_views_hold_all_months_whatever_columns_their_policies_had(root: Path) -
 
 
 @pytest.mark.promise("outputs-118", "Four views over all months with `month`, and `latest_*`")
-def test_every_view_has_a_month_even_where_the_files_have_none(root: Path) -> None:
+def test_every_view_has_a_month_column_of_type_date(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
     with opened(root / "catalogue.duckdb") as catalogue:
         facts = catalogue.execute(
@@ -117,9 +117,7 @@ def test_every_view_has_a_month_even_where_the_files_have_none(root: Path) -> No
 
 
 @pytest.mark.proves("outputs-118")
-def test_views_exist_for_what_the_revisions_have_and_latest_is_the_newest_month_only(
-    root: Path,
-) -> None:
+def test_views_exist_for_existing_tables_and_the_latest_month(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
     with opened(root / "catalogue.duckdb") as catalogue:
         views = catalogue.execute(
@@ -185,9 +183,7 @@ def test_the_script_makes_the_same_catalogue(root: Path, tmp_path: Path) -> None
 @pytest.mark.promise(
     "outputs-120", "Views name revision folders one by one; catalogue.sql says the same"
 )
-def test_revision_folders_are_named_one_by_one_and_nothing_restricted_is_reachable(
-    root: Path,
-) -> None:
+def test_views_name_each_revision_folder_and_nothing_restricted(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
     script = (root / "catalogue.sql").read_text(encoding="utf-8")
     escaped = str(root).replace("'", "''")
@@ -242,7 +238,7 @@ def test_files_get_their_readers_before_they_are_seen(root: Path) -> None:
 
 
 @pytest.mark.promise("outputs-121", "Rebuilt aside, renamed in; open sessions see whole months")
-def test_open_and_new_sessions_see_a_whole_catalogue_while_it_is_made_again(root: Path) -> None:
+def test_sessions_see_a_whole_catalogue_while_it_is_rebuilt(root: Path) -> None:
     build_catalogue(root, in_force(root)[:1], ROWS)
     done = threading.Event()
     seen: list[int] = []

@@ -105,7 +105,7 @@ def entries(table: str) -> dict[str, Row]:
 @pytest.mark.promise("outputs-7", "Analyst: every column is explained")
 @pytest.mark.proves("outputs-109")
 @pytest.mark.parametrize("table", ["scores", "facts", "score_changes"])
-def test_every_column_of_a_month_has_an_entry_with_its_type(
+def test_every_column_has_an_entry_with_its_type(
     made: dict[str, dict[str, str]], table: str
 ) -> None:
     known = entries(table)
@@ -179,7 +179,7 @@ def test_the_committed_page_is_the_generated_one() -> None:
     assert committed == render_dictionary_markdown(ROWS), "run `make docs`"
 
 
-def test_the_page_shows_a_bar_in_a_text_without_breaking_its_table() -> None:
+def test_a_bar_in_a_text_does_not_break_the_table() -> None:
     row = {**ROWS[0], "meaning_zh": "甲|乙"}
     line = render_dictionary_markdown([row]).splitlines()[-1]
     assert line.count("|") == len(DICTIONARY) and "甲&#124;乙" in line

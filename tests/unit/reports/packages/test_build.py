@@ -76,7 +76,7 @@ def package(tmp_path: Path) -> Path:
 
 
 @pytest.mark.promise("outputs-127", "Chinese headers, UTF-8 with BOM")
-def test_a_csv_begins_with_a_bom_and_its_headers_are_chinese(package: Path) -> None:
+def test_csv_files_have_a_bom_and_chinese_headers(package: Path) -> None:
     for name in ("scores.csv", "eligibility.csv", "reminders.csv"):
         assert (package / name).read_bytes().startswith("\ufeff月份,".encode())
         headers = raw(package / name)[0]
@@ -96,7 +96,7 @@ def test_ids_and_phones_begin_with_one_tab_inside_quotes(package: Path) -> None:
 @pytest.mark.promise(
     "outputs-132", "Text that could run gets an apostrophe; numbers are left alone"
 )
-def test_text_that_could_run_gets_an_apostrophe_and_numbers_are_left_alone(package: Path) -> None:
+def test_formula_like_text_gets_an_apostrophe_numbers_do_not(package: Path) -> None:
     headers, *rows = raw(package / "scores.csv")
     assert [row[headers.index("姓名")] for row in rows] == ["'=1+1", "'@SUM(A1)", "''=平安", ""]
     assert [row[headers.index("居住小区")] for row in rows] == [
@@ -111,14 +111,14 @@ def test_text_that_could_run_gets_an_apostrophe_and_numbers_are_left_alone(packa
 
 
 @pytest.mark.promise("sources-157", "spreadsheet cells cannot run")
-def test_no_cell_of_any_csv_starts_a_formula_but_negative_numbers(package: Path) -> None:
+def test_no_csv_cell_starts_a_formula_except_negative_numbers(package: Path) -> None:
     for path in package.glob("*.csv"):
         for row in raw(path)[1:]:
             for cell in row:
                 assert cell[:1] not in set("=+@\r") and (cell[:1] != "-" or Decimal(cell) < 0)
 
 
-def test_a_title_that_could_run_gets_an_apostrophe_too(tmp_path: Path) -> None:
+def test_a_formula_like_title_gets_an_apostrophe(tmp_path: Path) -> None:
     city = POLICY.city
     section, other = city.sections["base"], city.indicators["age"]
     titled = city.model_copy(
@@ -181,9 +181,7 @@ def test_parquet_holds_the_same_with_plain_values(package: Path) -> None:
 @pytest.mark.promise(
     "outputs-130", "Positive indicators, section sums, one sum of deductions, no key"
 )
-def test_a_clerk_sees_positive_indicators_sums_and_one_sum_of_deductions_only(
-    package: Path,
-) -> None:
+def test_a_clerk_sees_deductions_only_as_one_sum(package: Path) -> None:
     headers = raw(package / "scores.csv")[0]
     assert headers == [
         *("月份", ID_COLUMN, "姓名", "联系电话", "居住小区"),
@@ -199,7 +197,7 @@ def test_a_clerk_sees_positive_indicators_sums_and_one_sum_of_deductions_only(
     assert not any(name.startswith("d3302") and not name.startswith("d330212_") for name in names)
 
 
-def test_sums_of_the_eligible_stand_in_the_order_that_ranks_them(package: Path) -> None:
+def test_eligibility_sums_are_in_ranking_order(package: Path) -> None:
     headers = raw(package / "eligibility.csv")[0]
     assert headers[-6:] == ["总分", "基础分", "加分", "扣分合计", "共性分", "个性分"]
 
@@ -255,7 +253,7 @@ def test_a_city_without_services_or_reminders_declared_has_packages_too(tmp_path
 
 
 @pytest.mark.promise("outputs-126", "Only that district's residents, identified")
-def test_a_package_has_exactly_its_people_also_of_those_who_moved(tmp_path: Path) -> None:
+def test_a_package_has_exactly_its_district_residents(tmp_path: Path) -> None:
     """November: 1 stayed in 鄞州, 2 moved in from 海曙, 3 moved out to 海曙, 4 left, 5 is new in 鄞州."""
     stayed, came, went, left, new = many(5, "330212")
     elsewhere = {"district": "330203"}
@@ -287,9 +285,7 @@ def test_a_package_has_exactly_its_people_also_of_those_who_moved(tmp_path: Path
 @pytest.mark.promise(
     "outputs-128", "Eligibility: rank by total then sections, what is lacking in words"
 )
-def test_eligibility_is_ranked_by_total_then_sections_and_says_what_is_lacking(
-    tmp_path: Path,
-) -> None:
+def test_eligibility_is_ranked_and_states_what_is_lacking(tmp_path: Path) -> None:
     def person(number: int, total: str, base: str, off: str = "0") -> Person:
         points = {"total_points": total, "base_points": base, "deduction_points": off}
         return Person(f"{number:032x}", f"3302061980{number:08d}", points=points)
@@ -355,7 +351,7 @@ def test_long_lists_are_split_and_short_ones_are_not(
     assert [one for part in parts for one in part] == [person.resident_id for person in people]
 
 
-def test_a_package_left_by_a_run_that_died_is_made_again(tmp_path: Path) -> None:
+def test_a_package_of_an_aborted_run_is_rebuilt(tmp_path: Path) -> None:
     revision = write_revision(tmp_path / "r1", many(2, "330212"))
     half = revision / "exports" / "330212" / "scores-7.csv"
     half.parent.mkdir(parents=True)

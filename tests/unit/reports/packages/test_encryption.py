@@ -62,9 +62,7 @@ def test_a_package_opens_with_its_districts_key_only(revision: Path) -> None:
             pyrage.decrypt(path.read_bytes(), [other])
 
 
-def test_what_is_opened_is_what_would_have_been_written_without_a_key(
-    revision: Path, tmp_path: Path
-) -> None:
+def test_decrypted_files_equal_unencrypted_files(revision: Path, tmp_path: Path) -> None:
     identity, recipient = new_key()
     export(revision, [YINZHOU])
     plain = {path.name: path.read_bytes() for path in files(revision / "exports" / "330212")}
@@ -115,7 +113,7 @@ def test_nothing_but_the_manifest_is_readable_and_its_hashes_hold(revision: Path
 
 
 @pytest.mark.proves("outputs-135")
-def test_no_file_of_the_package_is_ever_plain(
+def test_no_file_of_the_package_is_ever_unencrypted(
     revision: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After each write, before the file is closed, only encrypted files and the pipe exist."""
@@ -137,7 +135,7 @@ def test_no_file_of_the_package_is_ever_plain(
 
 
 @pytest.mark.promise("outputs-136", "Keys required and one lacks: no export is written, exit 10")
-def test_a_required_key_that_lacks_is_refused_before_anything_is_written(revision: Path) -> None:
+def test_a_missing_required_key_is_refused_before_writing(revision: Path) -> None:
     _, recipient = new_key()
     kept = revision / "exports" / "330212" / "kept"
     kept.parent.mkdir(parents=True)
@@ -149,7 +147,7 @@ def test_a_required_key_that_lacks_is_refused_before_anything_is_written(revisio
 
 
 @pytest.mark.promise("sources-102", "a recipient is an age key or empty")
-def test_a_key_that_is_none_is_refused_before_anything_is_written(revision: Path) -> None:
+def test_an_invalid_key_is_refused_before_writing(revision: Path) -> None:
     with pytest.raises(JifenError, match="海曙区的 recipient 不是有效的 age 公钥") as caught:
         export(revision, [YINZHOU, replace(HAISHU, recipient="age1qqqq")])
     assert caught.value.code is ExitCode.DECLARATIONS

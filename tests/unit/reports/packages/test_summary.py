@@ -58,7 +58,7 @@ def test_the_page_says_whose_and_of_which_day_it_is(revision: Path) -> None:
 
 
 @pytest.mark.promise("outputs-129", "Summary: moved in, moved out, left")
-def test_people_are_rounded_to_ten_and_fewer_than_ten_are_not_counted(revision: Path) -> None:
+def test_people_are_rounded_to_ten_and_small_counts_suppressed(revision: Path) -> None:
     found = rows(page(revision))
     assert found["本月人数"] == ["80"]  # 79
     assert found["本月迁入（上月在市内其他区县）"] == ["10"]  # 14
@@ -104,7 +104,7 @@ def test_nobody_is_named_and_nothing_is_loaded(revision: Path) -> None:
     assert not re.search(r"[0-9]{11}|李[0-9]|https?:|src=|@import|url\(", text)
 
 
-def test_without_the_month_before_nothing_is_said_of_who_moved(tmp_path: Path) -> None:
+def test_without_the_month_before_moves_are_not_reported(tmp_path: Path) -> None:
     revision = write_revision(tmp_path / "r1", many(20, "330212"))
     export(revision, [YINZHOU])
     assert "上月未发布" in page(revision) and "本月迁入（上月在市内其他区县）" not in rows(

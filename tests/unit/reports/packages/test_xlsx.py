@@ -92,9 +92,7 @@ def test_a_text_longer_than_a_cell_ends_in_dots(tmp_path: Path) -> None:
     assert (sheet["A2"].value, sheet["B2"].value) == ("字" * LONGEST, "字" * (LONGEST - 1) + "…")
 
 
-def test_the_sheet_knows_its_size_numbers_its_rows_and_keeps_its_header_in_sight(
-    tmp_path: Path,
-) -> None:
+def test_the_sheet_has_dimensions_row_numbers_and_a_frozen_header(tmp_path: Path) -> None:
     rows = [(str(n), None) for n in range(5_000)]
     (sheet,) = book(tmp_path / "a.xlsx", rows, range(1_000, 4_000)).worksheets
     assert (sheet.title, sheet.dimensions, sheet.freeze_panes) == ("名单", "A1:F3001", "A2")
@@ -104,9 +102,7 @@ def test_the_sheet_knows_its_size_numbers_its_rows_and_keeps_its_header_in_sight
     ]
 
 
-def test_it_prints_on_landscape_pages_of_its_own_width_with_the_header_on_each(
-    tmp_path: Path,
-) -> None:
+def test_it_prints_on_landscape_pages_with_repeated_header(tmp_path: Path) -> None:
     (sheet,) = book(tmp_path / "a.xlsx", [("1", "2"), ("3", "4")]).worksheets
     assert (sheet.page_setup.orientation, sheet.page_setup.paperSize) == ("landscape", 9)
     assert sheet.sheet_properties.pageSetUpPr.fitToPage

@@ -75,7 +75,7 @@ def refused(
         ("UTF-16", (HEADER + ROW).encode("utf-16")),
     ],
 )
-def test_a_csv_that_is_no_csv_ends_the_run(
+def test_an_invalid_csv_ends_the_run(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, what: str, content: bytes
 ) -> None:
     assert refused(connection, tmp_path, content).code == ExitCode.EXTRACT, what
@@ -109,7 +109,7 @@ def test_a_truncated_parquet_and_a_foreign_file_end_the_run(
 
 @pytest.mark.promise("sources-20", "UTF-8 with or without BOM, any line end")
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
-def test_every_kind_of_line_end_and_a_byte_order_mark_are_read(
+def test_every_line_ending_and_a_bom_are_read(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, ends: str
 ) -> None:
     path = tmp_path / "patents.csv"
@@ -119,7 +119,7 @@ def test_every_kind_of_line_end_and_a_byte_order_mark_are_read(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
-def test_a_byte_order_mark_before_a_quoted_header_changes_no_value(
+def test_a_bom_before_a_quoted_header_changes_no_value(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, encoding: str
 ) -> None:
     path = tmp_path / "patents.csv"
@@ -131,7 +131,7 @@ def test_a_byte_order_mark_before_a_quoted_header_changes_no_value(
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_a_header_with_a_stray_quote_is_no_header_of_ours(
+def test_a_header_with_a_stray_quote_is_unknown(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, mark: str
 ) -> None:
     assert (
@@ -141,7 +141,7 @@ def test_a_header_with_a_stray_quote_is_no_header_of_ours(
 
 
 @pytest.mark.promise("sources-19", "CSV: header, quoted commas, quotes and newlines")
-def test_quoted_commas_and_quotes_stay_in_their_value_and_a_key_has_no_line_break(
+def test_quoted_commas_and_quotes_are_kept_keys_have_no_newline(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     path = tmp_path / "patents.csv"
@@ -157,7 +157,7 @@ def test_quoted_commas_and_quotes_stay_in_their_value_and_a_key_has_no_line_brea
     assert row["granted_on"] == dt.date(2020, 1, 5)
 
 
-def test_nul_bytes_and_a_field_of_ten_megabytes_are_values_like_others(
+def test_nul_bytes_and_huge_fields_are_ordinary_values(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     path = tmp_path / "patents.csv"
@@ -241,7 +241,7 @@ def test_typed_parquet_values_are_taken_as_such(
         ("1989-12-31", "before_birth"),
     ],
 )
-def test_what_is_no_plain_date_is_refused_with_its_reason(
+def test_an_invalid_date_is_refused_with_its_reason(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, text: str, code: str
 ) -> None:
     path = tmp_path / "patents.csv"
@@ -257,7 +257,7 @@ def test_what_is_no_plain_date_is_refused_with_its_reason(
         *("2020-01-05 00:00:00", "2020/1/5 0:00", "2020-01-05T00:00:00.000"),
     ],
 )
-def test_a_date_with_the_year_first_is_taken_however_it_is_written(
+def test_dates_with_the_year_first_are_accepted(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, text: str
 ) -> None:
     path = tmp_path / "patents.csv"
@@ -309,7 +309,7 @@ def test_a_parquet_title_that_would_hide_another_ends_the_run(
     assert caught.value.code == code and message in caught.value.message
 
 
-def test_the_name_of_a_part_is_no_pattern(
+def test_the_name_of_a_part_is_not_a_pattern(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     """Browsers call a second copy so: `part[1].parquet` is itself, and not `part1.parquet`."""
@@ -338,7 +338,7 @@ def test_the_name_of_a_part_is_no_pattern(
 
 
 @pytest.mark.proves("sources-7")
-def test_a_column_of_parquet_called_record_is_ignored_like_any_other(
+def test_an_undeclared_parquet_column_called_record_is_ignored(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     pq.write_table(table(("record", ["9", "1"]), ("c0", ["x", "x"])), tmp_path / "patents.parquet")
@@ -346,7 +346,7 @@ def test_a_column_of_parquet_called_record_is_ignored_like_any_other(
     assert (row["kind"], row["record"], account.undeclared) == ("invention", 2, ["c0", "record"])
 
 
-def test_a_page_that_is_not_what_its_checksum_says_ends_the_run(
+def test_a_parquet_page_with_a_wrong_checksum_ends_the_run(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     options = {

@@ -231,7 +231,7 @@ def born(day: str, area: str = "330203") -> str:
         "sources-52": "address code free: abolished counties, 81, 82, 83",
     }
 )
-def test_an_id_is_normalised_and_checked_but_for_its_address_code(town: Town) -> None:
+def test_ids_are_normalised_and_checked_except_their_address_code(town: Town) -> None:
     ends_in_x = next(
         one for n in range(1000) if (one := national_id(f"33020319900101{n:03d}"))[-1] == "X"
     )
@@ -268,7 +268,7 @@ def test_an_id_is_normalised_and_checked_but_for_its_address_code(town: Town) ->
 
 
 @pytest.mark.promise("sources-6", "columns in any order; optional ones may be absent")
-def test_columns_stand_in_any_order_and_may_lack_what_is_not_required(town: Town) -> None:
+def test_columns_may_be_in_any_order_and_optional_ones_missing(town: Town) -> None:
     turned = dict(reversed(PATENT.items()))
     _, (row,) = town.clean("patents", [turned])
     assert (row["patent_no"], row["granted_on"]) == ("P", dt.date(2020, 1, 5))
@@ -289,7 +289,7 @@ def test_columns_stand_in_any_order_and_may_lack_what_is_not_required(town: Town
         "sources-59": "refused rows supersede nothing",
     }
 )
-def test_a_refused_row_is_kept_with_its_place_and_text_and_supersedes_nothing(town: Town) -> None:
+def test_a_refused_row_is_quarantined_and_supersedes_nothing(town: Town) -> None:
     bad = {**PATENT, "kind": " gift ", "granted_on": "2021-11-01", "status": ""}
     account, kept = town.clean(
         "patents", [PATENT], [PATENT | {"kind": "invention"}, bad], file="{}/part.csv"
@@ -309,9 +309,7 @@ def test_a_refused_row_is_kept_with_its_place_and_text_and_supersedes_nothing(to
 
 
 @pytest.mark.promise("sources-62", "registry: newest updated_on first, null oldest")
-def test_of_two_rows_about_one_person_the_newest_update_wins_and_none_is_the_oldest(
-    town: Town,
-) -> None:
+def test_the_newest_update_of_a_person_wins(town: Town) -> None:
     def updated(*days: str) -> str:
         rows = [
             ROWS["registry"] | {"updated_on": day, "residence_community": f"{n}"}
@@ -353,7 +351,7 @@ def test_invalid_optional_values_and_permit_dates_are_nulled(town: Town) -> None
 
 
 @pytest.mark.promise("sources-153", "values never become SQL")
-def test_what_looks_like_sql_is_text_in_a_value_a_title_and_a_file_name(town: Town) -> None:
+def test_sql_in_values_titles_and_file_names_is_text(town: Town) -> None:
     evil = "x'); DROP TABLE superseded; --\" $as_of {month}"
     rows = [
         PATENT | {"patent_no": evil, evil: evil},

@@ -116,9 +116,7 @@ def test_changes_equal_those_of_a_loop_over_people(
     )
 
 
-def test_who_moves_from_a_district_that_ends_to_one_that_begins_has_not_left(
-    tmp_path: Path,
-) -> None:
+def test_moving_between_changing_districts_is_not_leaving(tmp_path: Path) -> None:
     """A month's districts need not be those of the month before."""
     stays, age = ("330213", {"age": Decimal(1)}), {"age": Decimal(2)}
     now = {"a": stays, "b": ("330299", age), "c": ("330299", age)}
@@ -144,7 +142,7 @@ def test_who_moves_from_a_district_that_ends_to_one_that_begins_has_not_left(
     assert set(made.moved) == {("330203", "330299", 1), (None, "330299", 1), ("330203", None, 2)}
 
 
-def test_a_row_group_names_no_item_that_it_has_not(
+def test_dictionaries_of_row_groups_hold_no_unused_items(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or its bytes would depend on what other threads had written by then."""
@@ -167,7 +165,7 @@ def test_a_row_group_names_no_item_that_it_has_not(
     }
 
 
-def test_columns_that_only_one_of_the_months_has_are_compared_with_nothing(tmp_path: Path) -> None:
+def test_columns_of_only_one_month_are_compared_with_null(tmp_path: Path) -> None:
     now, before = {"a": ("330213", {"age": Decimal(1)})}, {"a": ("330213", {"old": Decimal(2)})}
     with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as connection:
         folders = [

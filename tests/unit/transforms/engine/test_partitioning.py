@@ -37,7 +37,7 @@ def test_parts_are_even_whatever_running_numbers_people_have(
     )
 
 
-def test_a_reference_city_is_one_partition_and_its_first_month_two() -> None:
+def test_a_reference_city_needs_one_partition_its_first_month_two() -> None:
     default = Partitioning()
     assert default.count_partitions(rows=4_000_000, people=5_100_000) == 1
     assert default.count_partitions(rows=228_000_000) == 2
@@ -46,7 +46,7 @@ def test_a_reference_city_is_one_partition_and_its_first_month_two() -> None:
     assert default.count_partitions(people=20_000_000) == 4
 
 
-def test_the_fact_table_lies_in_its_order_whatever_is_known_of_nulls(tmp_path: Path) -> None:
+def test_the_fact_table_is_sorted_and_its_columns_are_nullable(tmp_path: Path) -> None:
     """Many row groups, made on several threads with little memory; no column is marked as one that is always there."""
     district = "(CASE range % 3 WHEN 0 THEN '330212' ELSE '330203' END)"
     people = f"SELECT range AS person, md5(range::VARCHAR) AS resident_key, {district} AS district, 7 AS age FROM range(900000)"

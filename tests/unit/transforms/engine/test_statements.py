@@ -48,7 +48,7 @@ def test_an_error_in_a_published_table_names_the_table(tmp_path: Path) -> None:
     assert PERSON not in str(error)
 
 
-def test_what_is_no_statement_of_ours_has_no_name() -> None:
+def test_an_error_outside_a_statement_has_no_place() -> None:
     error = ValueError(PERSON)
     error.add_note(f"seen with {PERSON}")
     assert to_user_error(error).where == ""

@@ -72,7 +72,7 @@ def test_a_group_may_take_the_highest() -> None:
         "outputs-42": "Sections are capped sums, the total their sum",
     }
 )
-def test_sections_are_capped_sums_and_deductions_are_taken_off_below_zero() -> None:
+def test_sections_are_capped_and_deductions_may_go_below_zero() -> None:
     sections = {"base": {"title": "基", "cap": "10"}, "minus": {"title": "扣", "subtract": "true"}}
     city = version(
         {
@@ -107,7 +107,7 @@ def district(**indicators: object) -> object:
     }
 )
 @pytest.mark.proves("points-108")
-def test_district_points_are_for_residents_only_and_awards_for_their_district() -> None:
+def test_district_points_and_awards_are_for_their_own_district() -> None:
     award = line(
         {"each": {"pro_rata": "true", "points": "1"}}, fact="award:x", section="district", cap="5"
     )
@@ -140,7 +140,7 @@ def test_district_points_are_for_residents_only_and_awards_for_their_district() 
 @pytest.mark.promise("outputs-70", "A correction changes an indicator")
 @pytest.mark.promise("outputs-112", "corrected: target, case, before; null before for facts")
 @pytest.mark.proves("sources-95")
-def test_a_corrected_indicator_has_its_value_before_the_caps_of_groups_and_sections() -> None:
+def test_a_corrected_indicator_is_still_capped_by_groups_and_sections() -> None:
     city = version({"a": months(cap="5"), "b": events()}, {"base": {"title": "基", "cap": "10"}})
     tables = {DISTRICT: district(x=events("district"))}
 
@@ -185,7 +185,7 @@ def test_a_correction_overrules_guard_and_cap() -> None:
 
 
 @pytest.mark.promise("outputs-109", "Columns of scores in their order, with exact types")
-def test_columns_stand_in_the_order_of_the_contract_with_exact_types() -> None:
+def test_columns_have_contract_order_and_exact_types() -> None:
     city = version(
         {"a": months(), "b": events("minus")},
         {"base": {"title": "基"}, "minus": {"title": "扣", "subtract": "true"}},
@@ -242,7 +242,7 @@ def test_compiled_statements_are_projections_that_spark_can_parse() -> None:
         assert "LIST_" not in spark, "functions that Spark does not have"
 
 
-def test_the_order_in_which_corrections_are_named_does_not_change_the_text() -> None:
+def test_the_order_of_corrections_does_not_change_the_statement() -> None:
     city = version({"a": months(), "b": events()})
     assert points_sql(city, {}, FACTS, corrected=("a", "b")) == points_sql(
         city, {}, FACTS, corrected=("b", "a")

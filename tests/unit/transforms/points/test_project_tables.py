@@ -30,7 +30,7 @@ def tables() -> dict[str, PointsTable]:
 @pytest.mark.promise(
     "points-1", "One YAML file for the city and each district; a missing or surplus file is refused"
 )
-def test_the_city_and_every_district_have_a_table_of_their_own_whose_versions_follow_one_another(
+def test_city_and_districts_have_tables_with_ascending_versions(
     tables: dict[str, PointsTable],
 ) -> None:
     assert (
@@ -155,7 +155,7 @@ def test_indicators_taken_over_keep_what_was_not_replaced(tables: dict[str, Poin
 
 
 @pytest.mark.promise("points-20", "What counts as changed is what is said, not how it is written")
-def test_the_hash_is_of_what_is_said_and_not_of_how(tables: dict[str, PointsTable]) -> None:
+def test_the_hash_depends_on_meaning_not_on_notation(tables: dict[str, PointsTable]) -> None:
     rule = {"each": {"unit": "12", "points": "2"}}
     base = version({"x": line(rule, fact="months", cap="10"), "y": line(rule, fact="months")})
     same = version(

@@ -104,7 +104,7 @@ def test_each_from_a_start_has_its_own_first_points() -> None:
 
 
 @pytest.mark.promise("points-30", "tiers: whole or marginal, the mode must be named")
-def test_tiers_take_the_reached_rate_for_all_units_or_only_for_their_own() -> None:
+def test_tiers_apply_the_rate_to_all_or_own_units() -> None:
     rates = [{"from": "1", "points": "4"}, {"from": "5", "points": "6"}]
     given(
         {"tiers": {"mode": "whole", "rates": rates}},
@@ -153,7 +153,7 @@ def test_steps_give_the_highest_mark_reached_or_all_of_them() -> None:
 
 
 @pytest.mark.promise("points-32", "by_count: points by how often, the last for more")
-def test_by_count_gives_points_by_how_often_and_the_last_for_more() -> None:
+def test_by_count_repeats_its_last_points_for_more() -> None:
     given(
         {"by_count": {"1": "10", "2": "30", "3": "50"}},
         "events",
@@ -277,7 +277,7 @@ def test_a_guard_may_look_at_the_scoring_date() -> None:
 
 
 @pytest.mark.promise("points-43", "`at_most` limits one fact by another")
-def test_at_most_takes_the_lesser_fact_and_knows_nothing_without_both() -> None:
+def test_at_most_takes_the_lesser_fact_and_needs_both() -> None:
     people = [
         {"months": months, "insured": insured}
         for months, insured in [(24, 12), (12, 24), (24, None), (None, 24)]

@@ -255,7 +255,7 @@ def test_a_file_that_is_no_table_gives_one_message(text: str, tmp_path: Path) ->
 
 
 @pytest.mark.proves("points-15")
-def test_a_gap_between_bands_is_a_warning_on_facts_with_decimals_only(tmp_path: Path) -> None:
+def test_a_gap_between_bands_warns_only_for_decimals(tmp_path: Path) -> None:
     write(tmp_path, VALID_TABLE)
     assert find_gaps(load(tmp_path), FACTS) == []
     hours = VALID_TABLE.replace("fact: age", "fact: hours").replace("{17: 0, 18: 10}", "{17.5: 0}")
@@ -267,7 +267,7 @@ def test_a_gap_between_bands_is_a_warning_on_facts_with_decimals_only(tmp_path: 
 
 
 @pytest.mark.proves("points-15")
-def test_a_gap_between_the_named_ranges_of_a_table_is_a_warning_too(tmp_path: Path) -> None:
+def test_a_gap_between_ranges_of_a_table_is_a_warning(tmp_path: Path) -> None:
     table = "{down: {fact: degree}, across: {fact: hours, bands: {many: {from: 6}, few: {to: 5}}}, points: {master: {few: 1}}}"
     write(tmp_path, VALID_TABLE.replace(DEGREE, f"rule: {{table: {table}}}"))
     (warning,) = find_gaps(load(tmp_path), FACTS)

@@ -46,7 +46,7 @@ def test_a_district_has_exactly_one_section(tmp_path: Path) -> None:
     assert [problem.key for problem in problems(tmp_path, (DISTRICT,))] == ["versions.0.sections"]
 
 
-def test_an_award_under_a_code_that_the_table_never_had_is_refused(tmp_path: Path) -> None:
+def test_an_award_with_an_unknown_code_is_refused(tmp_path: Path) -> None:
     write(tmp_path, VALID_TABLE)
     write(tmp_path, DISTRICT_TABLE.replace("award:village", "award:vilage"), DISTRICT)
     (problem,) = problems(tmp_path, (DISTRICT,))

@@ -70,9 +70,7 @@ def scored(
     )
 
 
-def test_a_voided_crime_opens_the_service_in_the_month_of_the_voiding_also_after_a_move(
-    tmp_path: Path,
-) -> None:
+def test_a_voided_crime_reopens_the_service_after_a_move(tmp_path: Path) -> None:
     credit, insurance = [(OCTOBER, crime("valid"))], [(OCTOBER, insured(OCTOBER))]
     in_october = {
         "registry": [(OCTOBER, registry("330206"))],

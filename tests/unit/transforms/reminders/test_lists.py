@@ -40,7 +40,7 @@ def test_service_reached_compares_with_the_revision_in_force(town: Town) -> None
 
 
 @pytest.mark.proves("points-170")
-def test_a_name_is_only_a_name_and_no_text_holds_an_id_or_a_phone(town: Town) -> None:
+def test_names_are_literal_and_texts_hold_no_id_or_phone(town: Town) -> None:
     (row,) = town.publish("2021-10", resident(residence_months=6, name="张{name}'三"))
     assert row["text"].startswith("张**：您在本市登记居住已满6个月")
     assert row["name"] == "张{name}'三"
@@ -50,7 +50,7 @@ def test_a_name_is_only_a_name_and_no_text_holds_an_id_or_a_phone(town: Town) ->
 @pytest.mark.promise(
     "points-169", "reminder_id: HMAC of kind, resident, cycle; the cycle is not written"
 )
-def test_the_identity_is_a_keyed_hash_of_kind_resident_and_cycle(town: Town) -> None:
+def test_a_reminder_id_hashes_kind_resident_and_cycle(town: Town) -> None:
     (row,) = town.publish("2021-10", resident(residence_months=6))
     message = f"permit_application|{row['resident_id']}|once"
     assert row["reminder_id"] == hmac.new(KEY, message.encode(), hashlib.sha256).hexdigest()

@@ -27,9 +27,7 @@ from transforms.engine.session import EngineSettings, open_engine
 from transforms.services.examples import check_service_examples
 
 
-def test_a_child_is_reminded_by_the_child_or_two_of_one_guardian_would_bear_one_number(
-    tmp_path: Path,
-) -> None:
+def test_a_reminder_per_child_must_use_the_child_cycle(tmp_path: Path) -> None:
     folder = copy_declarations(
         tmp_path, "services", "school_enrolment", ("cycle: child", "cycle: year")
     )
@@ -38,9 +36,7 @@ def test_a_child_is_reminded_by_the_child_or_two_of_one_guardian_would_bear_one_
     ]
 
 
-def test_every_service_and_standing_reminder_has_its_file_and_they_come_in_the_order_of_their_names() -> (
-    None
-):
+def test_services_and_reminders_are_loaded_in_the_order_of_files() -> None:
     assert [service.service for service in SERVICES] == sorted(
         path.stem for path in (DATA / "services").glob("*.yaml")
     )
@@ -50,7 +46,7 @@ def test_every_service_and_standing_reminder_has_its_file_and_they_come_in_the_o
     assert SERVICES and STANDING
 
 
-def test_the_versions_of_a_service_follow_one_another_and_name_known_districts() -> None:
+def test_service_versions_ascend_and_name_known_districts() -> None:
     for service in SERVICES:
         begins = [version.begins for version in service.versions]
         assert begins == sorted(set(begins)), service.service
@@ -71,9 +67,7 @@ def test_a_kind_of_reminder_belongs_to_services_or_stands_alone() -> None:
     "points-125", "Published or illustrative, here by part (districts, conditions, points, amount)"
 )
 @pytest.mark.promise("points-141", "Only the 40 % and 鄞州 are published")
-def test_of_the_rent_subsidy_the_forty_per_cent_and_the_district_are_published_and_the_rest_is_not() -> (
-    None
-):
+def test_only_share_and_district_of_the_rent_subsidy_are_published() -> None:
     first = {service.service: service.versions[0] for service in SERVICES}
     assert first["rent_subsidy"].illustrative == ["conditions", "points"]
     assert first["school_enrolment"].illustrative == ["districts", "conditions", "points"]
@@ -165,7 +159,7 @@ def test_a_standing_reminder_cannot_take_the_kind_of_a_service(tmp_path: Path) -
     assert problem.key == "kind" and "某项服务" in problem.expected
 
 
-def test_the_hash_is_of_what_a_version_says_not_of_how_it_is_written(tmp_path: Path) -> None:
+def test_the_hash_of_a_version_ignores_its_notation(tmp_path: Path) -> None:
     def digest(name: str, *changes: tuple[str, str]) -> str:
         found = load_services_of(
             copy_declarations(tmp_path / name, "services", "rent_subsidy", *changes)
