@@ -37,7 +37,7 @@ def stored(value: Any, kind: str) -> Any:
 
 def write_clean(root: Path, clean: Clean) -> dict[str, list[Path]]:
     """The rows as the cleaning leaves them: a folder per source and received month."""
-    served: dict[str, list[Path]] = {}
+    folders: dict[str, list[Path]] = {}
     for name, received in clean.items():
         columns = SOURCES[name].columns
         for month in sorted({month for month, _ in received}):
@@ -56,8 +56,8 @@ def write_clean(root: Path, clean: Clean) -> dict[str, list[Path]]:
             folder = root / name / f"received={month}" / "d1"
             folder.mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.table(arrays), folder / "rows.parquet")
-            served.setdefault(name, []).append(folder)
-    return served
+            folders.setdefault(name, []).append(folder)
+    return folders
 
 
 def write_reference(folder: Path, tables: Mapping[str, list[dict[str, str]]]) -> Reference:

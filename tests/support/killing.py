@@ -1,4 +1,7 @@
-"""A month run in a process of its own, without Prefect, that meets trouble as told. One server imports everything, children fork."""
+"""Run a month in a process of its own, without Prefect, and give it the trouble chosen for it.
+
+One server imports everything; its children fork.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,7 @@ def _child(settings: Settings, month: str, trouble: Trouble, there: Connection) 
     try:
         run_months(settings, [Month.parse(month)], RunOptions(), lambda line: None)
     except Exception as met:
-        told = to_user_error(met)
-        code, error = int(told.code), str(told)
+        user_error = to_user_error(met)
+        code, error = int(user_error.code), str(user_error)
     there.send((counter.events, "", error))
     os._exit(code)

@@ -111,11 +111,11 @@ def leaks_below(folder: Path, people: Sought, skip: Callable[[Path], bool]) -> l
             or any(skip(part) for part in (relative, *relative.parents))
         ):
             continue
-        told = leaks(path.read_bytes(), people) | leaks(str(relative).encode(), people)
+        leaked = leaks(path.read_bytes(), people) | leaks(str(relative).encode(), people)
         log = path.with_name(f"{path.name}-wal")
         if log.exists():
-            told |= leaks("\n".join(_sqlite(path, log)).encode(), people)
-        found += [f"{relative}: {what}" for what in sorted(told)]
+            leaked |= leaks("\n".join(_sqlite(path, log)).encode(), people)
+        found += [f"{relative}: {what}" for what in sorted(leaked)]
     return found
 
 

@@ -132,7 +132,7 @@ def eligibility(
 
 @dataclass
 class Town:
-    """Publishes months as the monthly run does: eligibility and reminder list of every revision, side by side."""
+    """Publishes months as the monthly run does: eligibility and reminders of every revision."""
 
     folder: Path
     services: Sequence[Service] = field(default_factory=lambda: SERVICES)
@@ -150,14 +150,18 @@ class Town:
         """Run a month with these residents; its reminder list."""
         month = Month.parse(text)
         revision = self.revisions.get(month, 0) + 1
-        told = [self.path(other, n, "reminders") for other, newest in self.revisions.items()
-                for n in range(1, newest + 1) if other != month]  # fmt: skip
+        other_reminders = [
+            self.path(other, n, "reminders")
+            for other, newest in self.revisions.items()
+            for n in range(1, newest + 1)
+            if other != month
+        ]
         before = month - 1
         published = ReminderHistory(
             [self.path(before, self.revisions[before], "eligibility")]
             if before in self.revisions
             else [],
-            told,
+            other_reminders,
             [self.path(month, revision - 1, "reminders")] if revision > 1 else [],
         )
         mine, target = (

@@ -1,9 +1,10 @@
 """What can happen to a process in the midst of its work, chosen beforehand and the same every time.
 
-A process counts what it does to files (opening one to write, renaming, removing, syncing, ...) and kills itself before
-the chosen one. The engine writes below Python's sight: for a death inside a write the kernel is told, from the chosen
-event on, to kill the process at the first write that goes beyond a byte of any file (RLIMIT_FSIZE, SIGXFSZ). Either
-way nothing of the process runs any more: no handler, no `finally`, no buffer flushed.
+A process counts what it does to files (opening one to write, renaming, removing, syncing, ...) and
+kills itself before the chosen one. The engine writes below Python's sight: for a death inside a
+write the kernel is set, from the chosen event on, to kill the process at the first write that goes
+beyond a byte of any file (RLIMIT_FSIZE, SIGXFSZ). Either way nothing of the process runs any more:
+no handler, no `finally`, no buffer flushed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Full:
     """When a step begins, something else eats up the disk, but for so many KiB."""
 
     step: str
-    room: int
+    free_kib: int
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Counter:
         if isinstance(self._trouble, Full) and self._trouble.step == step:
             space = os.statvfs(self._below)
             filler(self._below).write_bytes(
-                bytes(max(0, space.f_bavail * space.f_frsize - self._trouble.room * 1024))
+                bytes(max(0, space.f_bavail * space.f_frsize - self._trouble.free_kib * 1024))
             )
         self._happened()
 

@@ -39,7 +39,7 @@ def national_id(seventeen: str) -> str:
 def no_key_twice(
     connection: duckdb.DuckDBPyConnection, source: Source
 ) -> Callable[[str], list[str]]:
-    """A gate that asks for nothing but that, of the sound rows that stand."""
+    """Return a gate that only checks that no key occurs twice among the valid rows in force."""
 
     def judge(staged: str) -> list[str]:
         standing = (
