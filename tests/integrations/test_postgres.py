@@ -174,7 +174,7 @@ def test_an_older_month_that_has_come_with_rows_is_not_asked_for_again_an_empty_
     assert (str(changed.month), changed.number) == ("2021-10", 2)
 
 
-def test_what_the_database_will_not_do_is_told_without_its_words(
+def test_database_errors_are_reported_without_quoting_the_database(
     root: Root, database: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database.execute("CREATE TABLE out.\"c_2021-10\" AS SELECT '33020319900101001X'::text AS a")

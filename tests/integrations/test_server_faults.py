@@ -33,8 +33,8 @@ FAULTS: dict[str, Callable[[Line], None]] = {
 }
 
 
-class Served:
-    """`credit` of October on a server behind a line: three files of 1 MiB, or a table of some 3 MiB."""
+class RemoteOrigin:
+    """October's `credit` on a server behind a line: three files of 1 MiB, or a table of 3 MiB."""
 
     def __init__(self, line: Line, given: SourceSettings) -> None:
         self.line, self.given = line, given
@@ -44,13 +44,15 @@ class Served:
 
 
 @pytest.fixture(params=["sftp", "s3", "postgres"])
-def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def remote_origin(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RemoteOrigin]:
     monkeypatch.setenv(
         "JIFEN_CREDIT_PASSWORD", "s3cret/@:" if request.param == "postgres" else "s3cret"
     )
     server: Sftp | S3 | Postgres = request.getfixturevalue(request.param)
     with line_to(server.port) as line:
-        yield Served(line, on_offer(server, line))
+        yield RemoteOrigin(line, on_offer(server, line))
 
 
 def on_offer(server: Sftp | S3 | Postgres, line: Line) -> SourceSettings:
@@ -78,41 +80,45 @@ def on_offer(server: Sftp | S3 | Postgres, line: Line) -> SourceSettings:
 @pytest.mark.promise("sources-131", "SFTP, PostgreSQL refuse, hang, drop, come back")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_ends_the_pull_and_the_next_one_finishes_it(
-    served: Served, fault: str, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    remote_origin: RemoteOrigin,
+    fault: str,
+    root: Root,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     elsewhere = Root(tmp_path / "undisturbed", tmp_path / "undisturbed" / "inbox")
     elsewhere.prepare()
-    [undisturbed] = served.pull(elsewhere)
-    FAULTS[fault](served.line)
+    [undisturbed] = remote_origin.pull(elsewhere)
+    FAULTS[fault](remote_origin.line)
     with monkeypatch.context() as patch:
         for module in (remote, postgres):
             patch.setattr(module, "PATIENCE_SECONDS", 3.0)
         with pytest.raises(JifenError) as caught:
-            served.pull(root)
+            remote_origin.pull(root)
     assert caught.value.code == ExitCode.EXTRACT
     assert isinstance(
         caught.value.__cause__, (ConnectionError, TimeoutError)
     )  # what Prefect tries again
     assert "s3cret" not in str(caught.value) and "reader" not in str(caught.value)
     assert list_deliveries(root, "credit") == [] and list(root.raw.rglob("*")) == []
-    served.line.open()
-    [delivery] = served.pull(root)
+    remote_origin.line.open()
+    [delivery] = remote_origin.pull(root)
     assert delivery.content == undisturbed.content
     assert [path.read_bytes() for path in delivery.parts] == [
         path.read_bytes() for path in undisturbed.parts
     ]
-    assert served.pull(root) == []
+    assert remote_origin.pull(root) == []
     assert list((root.tmp / "pull").iterdir()) == []
 
 
-@pytest.mark.parametrize("served", ["sftp", "s3"], indirect=True)
+@pytest.mark.parametrize("remote_origin", ["sftp", "s3"], indirect=True)
 def test_files_brought_before_the_line_was_cut_are_taken_up_while_they_are_the_same(
-    served: Served, root: Root, monkeypatch: pytest.MonkeyPatch
+    remote_origin: RemoteOrigin, root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    FAULTS["is cut in mid-transfer"](served.line)
+    FAULTS["is cut in mid-transfer"](remote_origin.line)
     with pytest.raises(JifenError):
-        served.pull(root)
-    served.line.open()
+        remote_origin.pull(root)
+    remote_origin.line.open()
     fetched: list[str] = []
     chunks = remote.Remote._chunks
 
@@ -121,7 +127,7 @@ def test_files_brought_before_the_line_was_cut_are_taken_up_while_they_are_the_s
         return chunks(self, path)
 
     monkeypatch.setattr(remote.Remote, "_chunks", noted)
-    [delivery] = served.pull(root)
+    [delivery] = remote_origin.pull(root)
     assert fetched == ["2.csv", "3.csv"]
     assert [part.name for part in delivery.receipt.parts] == PARTS
 
@@ -131,14 +137,14 @@ def test_a_file_that_changed_after_the_line_was_cut_is_fetched_again_and_one_tha
 ) -> None:
     monkeypatch.setenv("JIFEN_CREDIT_PASSWORD", "s3cret")
     with line_to(sftp.port) as line:
-        served = Served(line, on_offer(sftp, line))
+        remote_origin = RemoteOrigin(line, on_offer(sftp, line))
         line.open(2 * PART + PART // 2)
         with pytest.raises(JifenError):
-            served.pull(root)
+            remote_origin.pull(root)
         (sftp.files / "2021-10" / "1.csv").write_bytes(b"other")
         (sftp.files / "2021-10" / "2.csv").unlink()
         line.open()
-        [delivery] = served.pull(root)
+        [delivery] = remote_origin.pull(root)
     assert [path.name for path in delivery.parts] == ["1.csv", "3.csv"]
     assert delivery.parts[0].read_bytes() == b"other"
     assert sorted(path.name for path in delivery.folder.iterdir()) == [

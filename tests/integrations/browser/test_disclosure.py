@@ -1,7 +1,8 @@
-"""Pages that leave the operators' hands tell nothing of fewer than 10 people, nor let it be worked out.
+"""Pages that leave the operators' hands reveal no count of people under 10, even by inference.
 
-Nine people are planted in every cell that such a page has: in what is rendered and in its source they must not be, and
-the other cells of a row or column must not give them away. Who may look for them: someone with the page and a pencil.
+Nine people are planted in every cell of such a page. They must appear neither in what is rendered
+nor in its source, and the other cells of a row or column must not give them away. The attacker
+assumed has the page and a pencil.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ CITY = {"330212": 1230, "330203": 820, "330206": NINE}  # residents by district
 SERVICE = "rent_subsidy"
 
 
-def told(page: Path, browser: Browser) -> str:
-    """What stands on the page, and its source without the style sheet."""
+def read_page(page: Path, browser: Browser) -> str:
+    """Return the text that the page shows, and its source without the style sheet."""
     browser.open(page, 1280)
     source = re.sub(r"<style>.*?</style>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     return f"{browser.evaluate('document.body.innerText')}\n{source}"
@@ -49,7 +50,7 @@ def test_a_nine_would_be_seen(browser: Browser, tmp_path: Path) -> None:
         (tmp_path / "page.html").write_text(
             f"<style>p {{ margin: 9px }}</style>{body}", encoding="utf-8"
         )
-        assert nines(told(tmp_path / "page.html", browser)), body
+        assert nines(read_page(tmp_path / "page.html", browser)), body
 
 
 @pytest.fixture
@@ -79,11 +80,11 @@ def summary(tmp_path: Path) -> Path:
 @pytest.mark.promise(
     "sources-159", "pages for others: people rounded to ten, means over ten or more"
 )
-@pytest.mark.promise("outputs-53", "Fewer than ten people are not told outside")
+@pytest.mark.promise("outputs-53", "Numbers below ten people are not published outside")
 def test_nine_people_are_on_no_districts_page(summary: Path, browser: Browser) -> None:
     """海曙 has nine residents in all."""
     for district in ("330212", "330203"):
-        text = told(summary / district / "summary.html", browser)
+        text = read_page(summary / district / "summary.html", browser)
         assert "少于 10" in text and nines(text) == []
 
 
@@ -131,7 +132,7 @@ def simulated(folder: Path, changed: int) -> Path:
 
 @pytest.mark.proves("sources-159", "outputs-53")
 def test_nine_people_are_not_on_the_page_of_a_simulation(tmp_path: Path, browser: Browser) -> None:
-    text = told(simulated(tmp_path, changed=101), browser)
+    text = read_page(simulated(tmp_path, changed=101), browser)
     assert "少于 10" in text and nines(text) == []
 
 
@@ -150,7 +151,7 @@ def rows(text: str) -> dict[str, list[str]]:
 def test_money_of_nine_is_not_what_the_other_districts_leave_of_the_citys(
     tmp_path: Path, column: int
 ) -> None:
-    """Exact sums would leave 9 x 404 yuan; what is told is off by up to five people's money in each cell."""
+    """Exact sums would leave 9 x 404 yuan; each cell shown is off by up to five people's money."""
     found = rows(simulated(tmp_path, changed=104).read_text(encoding="utf-8"))
     assert found["北仑区"][column] == "—"
     city, *others = (

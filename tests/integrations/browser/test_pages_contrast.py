@@ -131,7 +131,7 @@ def difference(one: str, two: str) -> float:
 
 
 @pytest.mark.parametrize("kind", SIGHT)
-def test_up_and_down_and_ink_stay_apart_for_a_colour_blind_reader(kind: str) -> None:
+def test_up_down_and_ink_differ_for_a_colour_blind_reader(kind: str) -> None:
     colours = palette(page.STYLE)
     for one, two in combinations(("now", "down", "ink"), 2):
         assert difference(seen(colours[one], kind), seen(colours[two], kind)) > 20, (one, two)
@@ -156,7 +156,7 @@ def rule(style: str, selector: str) -> str:
 def test_marks_of_one_chart_differ_in_shape_not_in_colour_alone(
     style: str, solid: str, hollow: str
 ) -> None:
-    """In grey the two colours are nearly one: what is solid and what is hollow tells them apart."""
+    """In grey the two colours are nearly equal: one mark is solid, the other hollow."""
     colours = palette(style)
     assert contrast(colours["now"], colours["down"]) < GRAPHICS
     assert "fill: var(--now)" in rule(style, solid) and "stroke" not in rule(style, solid)
@@ -173,8 +173,8 @@ def test_bars_of_the_simulation_differ_in_shape_too_and_all_bars_are_printed() -
     ) and "print-color-adjust: exact" in rule(style, ".bar i")
 
 
-def test_a_verdict_is_told_by_its_frame_and_in_words() -> None:
-    """Published, held, blocked: one frame is double; the words are tried in a browser (test_run_report)."""
+def test_a_verdict_is_shown_by_its_frame_and_in_words() -> None:
+    """Of held and blocked one frame is double; test_run_report checks the words in a browser."""
     assert "border-style: double" in rule(page.STYLE, ".held") and "double" not in rule(
         page.STYLE, ".blocked"
     )

@@ -151,8 +151,8 @@ def test_every_chart_has_its_numbers_as_a_table(pages: dict[str, Path], browser:
     for chart in charts:
         assert chart["hidden"] == "true" and chart["caption"]
         for label in chart["numbers"]:
-            told = re.findall(r"[0-9][0-9,.]*", re.sub(r"[+−]?[0-9.]+ %", "", label))
-            assert told and set(told) <= set(chart["cells"]), (chart["caption"], label)
+            shown = re.findall(r"[0-9][0-9,.]*", re.sub(r"[+−]?[0-9.]+ %", "", label))
+            assert shown and set(shown) <= set(chart["cells"]), (chart["caption"], label)
 
 
 def test_everything_is_there_in_print(
@@ -170,7 +170,7 @@ def test_everything_is_there_in_print(
     assert (tmp_path / "page.pdf").stat().st_size > 20_000
 
 
-def test_this_month_and_last_are_told_apart_without_colour(
+def test_this_month_and_last_differ_without_colour(
     pages: dict[str, Path], browser: Browser
 ) -> None:
     browser.open(pages["held"], 1280)
@@ -187,7 +187,7 @@ def test_nothing_on_it_is_about_one_person(pages: dict[str, Path], state: str) -
 
 
 @pytest.mark.proves("outputs-139")
-def test_refused_rows_are_told_by_source_and_reason(pages: dict[str, Path]) -> None:
+def test_refused_rows_are_listed_by_source_and_reason(pages: dict[str, Path]) -> None:
     refused = text_of(pages["published"]).split("退回的数据</h2>")[1].split("</section>")[0]
     assert "公民身份号码：号码不合规则" in refused
     assert f"{TROUBLED} 行，占 6.98 %（上月 0 行）" in refused
@@ -212,11 +212,11 @@ def test_a_month_without_a_source_says_which_one(october_town: World, tmp_path: 
     town = copied(october_town, tmp_path / "town")
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     (town.inbox / NOVEMBER / "patents.csv").unlink()
-    told: list[str] = []
+    progress: list[str] = []
     with pytest.raises(JifenError):
-        town.run(NOVEMBER, report_progress=told.append)
+        town.run(NOVEMBER, report_progress=progress.append)
     (page,) = town.root.runs.glob(f"*-{NOVEMBER}.html")
-    assert f"报告：{page}" in told
+    assert f"报告：{page}" in progress
     assert "专利（市场监管）|✖ 缺报|—|—" in rows(text_of(page))
     assert "学历与职业技能（教育、人社）|已到，尚未检查|—|—" in rows(text_of(page))
 

@@ -98,8 +98,8 @@ stack.close()
 
 
 @dataclass
-class Told:
-    """What the process said, and what Prefect's database holds afterwards."""
+class FlowRuns:
+    """The output of the process, and what Prefect's database holds afterwards."""
 
     outcomes: dict[str, Any]
     stderr: str
@@ -125,60 +125,67 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+def flow_runs(tmp_path_factory: pytest.TempPathFactory) -> FlowRuns:
     root = tmp_path_factory.mktemp("root")
     process = child(FLOWS, str(root), *PLANTED)
     stdout, stderr = process.communicate(timeout=200)
     assert process.returncode == 0, stderr
-    return Told(json.loads(stdout), stderr, root / "prefect")
+    return FlowRuns(json.loads(stdout), stderr, root / "prefect")
 
 
 @pytest.mark.promise("outputs-57", "Steps give counts; no data frames")
-def test_steps_run_in_order_and_their_counts_come_back(told: Told) -> None:
-    passing = told.outcomes["passing"]
+def test_steps_run_in_order_and_their_counts_come_back(flow_runs: FlowRuns) -> None:
+    passing = flow_runs.outcomes["passing"]
     assert passing["done"] == ["pull", "stage", "publish"]
     assert passing["counts"] == {"pull": {"rows": 1}, "stage": {"rows": 2}, "publish": {"rows": 3}}
-    assert told.flow("2021-01")[0] == "COMPLETED"
-    assert told.tasks("2021-01") == [(name, "COMPLETED") for name in ("pull", "stage", "publish")]
+    assert flow_runs.flow("2021-01")[0] == "COMPLETED"
+    assert flow_runs.tasks("2021-01") == [
+        (name, "COMPLETED") for name in ("pull", "stage", "publish")
+    ]
 
 
 @pytest.mark.proves("outputs-2")
-def test_a_blocked_gate_is_a_failed_flow_run_with_its_reason_and_code(told: Told) -> None:
-    blocked = told.outcomes["blocked"]
+def test_a_blocked_gate_is_a_failed_flow_run_with_its_reason_and_code(flow_runs: FlowRuns) -> None:
+    blocked = flow_runs.outcomes["blocked"]
     assert (blocked["code"], blocked["same"], blocked["done"]) == (12, True, ["pull"])
-    state, message = told.flow("2021-02")
+    state, message = flow_runs.flow("2021-02")
     assert state == "FAILED"
     assert "数据未通过检查" in message and "退出码：12" in message
-    assert told.tasks("2021-02") == [("pull", "COMPLETED"), ("gate", "FAILED")]
+    assert flow_runs.tasks("2021-02") == [("pull", "COMPLETED"), ("gate", "FAILED")]
 
 
-def test_other_errors_come_back_as_they_were_and_reach_prefect_by_type_only(told: Told) -> None:
-    engine = told.outcomes["engine"]
+def test_other_errors_come_back_as_they_were_and_reach_prefect_by_type_only(
+    flow_runs: FlowRuns,
+) -> None:
+    engine = flow_runs.outcomes["engine"]
     assert (engine["type"], engine["same"], engine["done"]) == ("ValueError", True, ["pull"])
     assert PLANTED[0] in engine["text"]
-    state, message = told.flow("2021-03")
+    state, message = flow_runs.flow("2021-03")
     assert state == "FAILED"
     assert "程序错误（ValueError）" in message
-    assert told.tasks("2021-03") == [("pull", "COMPLETED"), ("clean", "FAILED")]
+    assert flow_runs.tasks("2021-03") == [("pull", "COMPLETED"), ("clean", "FAILED")]
 
 
-def test_pull_alone_is_tried_again_and_only_for_a_lost_connection(told: Told) -> None:
-    assert told.outcomes["dropped"]["counts"]["pull"] == {"tries": 3}
-    assert told.flow("2021-04")[0] == "COMPLETED"
-    assert (told.outcomes["missing"]["tries"], told.outcomes["missing"]["code"]) == (1, 11)
-    assert (told.outcomes["late"]["tries"], told.flow("2021-06")[0]) == (1, "FAILED")
+def test_pull_alone_is_tried_again_and_only_for_a_lost_connection(flow_runs: FlowRuns) -> None:
+    assert flow_runs.outcomes["dropped"]["counts"]["pull"] == {"tries": 3}
+    assert flow_runs.flow("2021-04")[0] == "COMPLETED"
+    assert (flow_runs.outcomes["missing"]["tries"], flow_runs.outcomes["missing"]["code"]) == (
+        1,
+        11,
+    )
+    assert (flow_runs.outcomes["late"]["tries"], flow_runs.flow("2021-06")[0]) == (1, "FAILED")
 
 
-def test_a_held_month_is_a_failed_flow_run_too(told: Told) -> None:
-    state, message = told.flow("2021-07")
+def test_a_held_month_is_a_failed_flow_run_too(flow_runs: FlowRuns) -> None:
+    state, message = flow_runs.flow("2021-07")
     assert state == "FAILED"
     assert "待核" in message and "退出码：14" in message
 
 
-def test_the_end_of_every_run_is_told_once_by_its_state(told: Told) -> None:
+def test_the_end_of_every_run_is_reported_once_with_its_state(flow_runs: FlowRuns) -> None:
     ended = {
-        name: [(one["state"], one["exit_code"]) for one in told.outcomes[name]["ended"]]
-        for name in told.outcomes
+        name: [(one["state"], one["exit_code"]) for one in flow_runs.outcomes[name]["ended"]]
+        for name in flow_runs.outcomes
     }
     assert ended == {
         "passing": [("published", 0)],
@@ -189,30 +196,34 @@ def test_the_end_of_every_run_is_told_once_by_its_state(told: Told) -> None:
         "late": [("blocked", 11)],
         "held": [("held", 14)],
     }
-    said = json.dumps([outcome["ended"] for outcome in told.outcomes.values()], ensure_ascii=False)
+    said = json.dumps(
+        [outcome["ended"] for outcome in flow_runs.outcomes.values()], ensure_ascii=False
+    )
     assert not [planted for planted in PLANTED if planted in said]
 
 
-def test_every_run_leaves_a_page_of_its_facts(told: Told) -> None:
-    pages = {key: json.loads(data) for key, data in told.rows("SELECT key, data FROM artifact")}
+def test_every_run_leaves_a_page_of_its_facts(flow_runs: FlowRuns) -> None:
+    pages = {
+        key: json.loads(data) for key, data in flow_runs.rows("SELECT key, data FROM artifact")
+    }
     assert sorted(pages) == [f"month-2021-{month:02d}" for month in range(1, 8)]
     assert "12,345 人计分" in pages["month-2021-01"]
     assert "数据未通过检查" in pages["month-2021-02"]
 
 
 @pytest.mark.promise("outputs-79", "`tmp/` spills, `prefect/` is Prefect's home")
-def test_nothing_personal_reaches_prefect(told: Told) -> None:
+def test_nothing_personal_reaches_prefect(flow_runs: FlowRuns) -> None:
     """Every file under Prefect's home, and what the process wrote, searched for what the run and the errors held."""
-    files = [path for path in told.home.rglob("*") if path.is_file()]
+    files = [path for path in flow_runs.home.rglob("*") if path.is_file()]
     assert any(path.name == "prefect.db" for path in files)
     for planted in PLANTED:
         forms = (planted.encode(), json.dumps(planted)[1:-1].encode())
         assert not [path for path in files for form in forms if form in path.read_bytes()]
-        assert planted not in told.stderr
-    assert told.rows("SELECT DISTINCT parameters FROM flow_run") == [("{}",)]
-    assert not list(told.home.rglob("storage/*")), "no results are kept"
+        assert planted not in flow_runs.stderr
+    assert flow_runs.rows("SELECT DISTINCT parameters FROM flow_run") == [("{}",)]
+    assert not list(flow_runs.home.rglob("storage/*")), "no results are kept"
 
 
 @pytest.mark.proves("outputs-3")
-def test_the_operator_sees_no_log_and_no_stack_trace(told: Told) -> None:
-    assert told.stderr == ""
+def test_the_operator_sees_no_log_and_no_stack_trace(flow_runs: FlowRuns) -> None:
+    assert flow_runs.stderr == ""

@@ -43,8 +43,8 @@ ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 @dataclass
-class Served:
-    """A root with its server, its schedule, and what has been told so far."""
+class Scheduler:
+    """A root with its server and `jifen serve` process, and the notifications sent so far."""
 
     folder: Path
     port: int
@@ -90,7 +90,7 @@ class Served:
         """What the command was given on standard input, in its order."""
         return [
             json.loads(line)
-            for line in (self.folder / "told").read_text(encoding="utf-8").splitlines()
+            for line in (self.folder / "notifications").read_text(encoding="utf-8").splitlines()
         ]
 
 
@@ -135,17 +135,17 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 @pytest.fixture(scope="module")
-def served(
+def scheduler(
     tmp_path_factory: pytest.TempPathFactory, webhook: tuple[str, list[dict[str, Any]]]
-) -> Iterator[Served]:
-    folder, port = tmp_path_factory.mktemp("served"), free_port()
-    (folder / "told.sh").write_text(
-        f'#!/bin/sh\n(cat; echo) >> "{folder}/told"\n[ "$JIFEN_STATE" != failed ]\n'
+) -> Iterator[Scheduler]:
+    folder, port = tmp_path_factory.mktemp("serve"), free_port()
+    (folder / "notify.sh").write_text(
+        f'#!/bin/sh\n(cat; echo) >> "{folder}/notifications"\n[ "$JIFEN_STATE" != failed ]\n'
     )
-    (folder / "told.sh").chmod(0o700)
+    (folder / "notify.sh").chmod(0o700)
     (folder / "jifen.toml").write_text(
         '[paths]\nroot = "root"\ninbox = "inbox"\n[policy]\nallow_illustrative = true\n'
-        f'[notify]\nwebhook = "{webhook[0]}"\ncommand = ["{folder}/told.sh"]\n',
+        f'[notify]\nwebhook = "{webhook[0]}"\ncommand = ["{folder}/notify.sh"]\n',
         encoding="utf-8",
     )
     world = World(folder)
@@ -167,7 +167,7 @@ def served(
         with (folder / "serve.log").open("wb") as log:
             command = [BIN / "jifen", "serve", "--day", "7", "--time", "03:30"]
             process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-        found = Served(folder, port, environment, process, webhook[1])
+        found = Scheduler(folder, port, environment, process, webhook[1])
         until(lambda: (folder / "root" / "prefect" / "serve.log").exists() and deployed(found))
         yield found
         process.terminate()
@@ -183,18 +183,18 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def deployed(served: Served) -> bool:
+def deployed(scheduler: Scheduler) -> bool:
     try:
-        return bool(served.deployment)
+        return bool(scheduler.deployment)
     except OSError:
         return False
 
 
 @pytest.mark.promise("outputs-165", "`serve`: cron in Asia/Shanghai, the month before")
 def test_the_deployment_has_the_day_and_the_hour_of_the_city_and_runs_one_at_a_time(
-    served: Served,
+    scheduler: Scheduler,
 ) -> None:
-    deployment = served.deployment
+    deployment = scheduler.deployment
     (schedule,) = deployment["schedules"]
     assert schedule["active"] and not deployment["paused"]
     assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == (
@@ -206,14 +206,16 @@ def test_the_deployment_has_the_day_and_the_hour_of_the_city_and_runs_one_at_a_t
     assert deployment["parameters"] == {}
 
 
-def test_the_server_plans_the_coming_runs_by_itself(served: Served) -> None:
-    """Its scheduler is one of the first things to break when a library beneath it changes."""
+def test_the_server_plans_the_coming_runs_by_itself(scheduler: Scheduler) -> None:
+    """Prefect's scheduler is one of the first things to break when a library below it changes."""
     planned = {
-        "deployments": {"id": {"any_": [served.deployment["id"]]}},
+        "deployments": {"id": {"any_": [scheduler.deployment["id"]]}},
         "sort": "EXPECTED_START_TIME_ASC",
     }
     runs = until(
-        lambda: [run for run in served.ask("/flow_runs/filter", planned) if run["auto_scheduled"]]
+        lambda: [
+            run for run in scheduler.ask("/flow_runs/filter", planned) if run["auto_scheduled"]
+        ]
     )
     starts = [dt.datetime.fromisoformat(run["expected_start_time"]) for run in runs]
     assert len(starts) >= 3 and all(start > dt.datetime.now(dt.UTC) for start in starts)
@@ -223,18 +225,20 @@ def test_the_server_plans_the_coming_runs_by_itself(served: Served) -> None:
 
 
 @pytest.mark.proves("outputs-165")
-def test_a_run_that_is_due_publishes_the_month_before_and_tells_it(served: Served) -> None:
-    run = served.run(OCTOBER)
+def test_a_due_run_publishes_the_month_before_and_notifies(scheduler: Scheduler) -> None:
+    run = scheduler.run(OCTOBER)
     assert (run["state_type"], run["name"], run["parameters"]) == ("COMPLETED", "2021-10", {})
-    report = served.root / "months" / "2021-10" / "r1" / "report" / "index.html"
+    report = scheduler.root / "months" / "2021-10" / "r1" / "report" / "index.html"
     assert report.is_file()
-    told = {
+    notification = {
         "month": "2021-10", "state": "published", "exit_code": 0, "reason": "", "todo": "", "report": str(report),
         "revision": 1,
     }  # fmt: skip
-    assert until(lambda: served.posted and served.posted[-1]) == told
-    assert served.commanded()[-1] == told
-    (page,) = served.ask("/artifacts/filter", {"artifacts": {"key": {"any_": ["month-2021-10"]}}})
+    assert until(lambda: scheduler.posted and scheduler.posted[-1]) == notification
+    assert scheduler.commanded()[-1] == notification
+    (page,) = scheduler.ask(
+        "/artifacts/filter", {"artifacts": {"key": {"any_": ["month-2021-10"]}}}
+    )
     assert page["type"] == "markdown" and page["flow_run_id"] == run["id"]
     for fact in (
         "2021-10 ✔ 已发布",
@@ -247,62 +251,71 @@ def test_a_run_that_is_due_publishes_the_month_before_and_tells_it(served: Serve
 
 
 @pytest.mark.proves("outputs-51")
-def test_a_failed_gate_leaves_a_failed_run_with_its_reason(served: Served) -> None:
-    run = served.run(NOVEMBER)
+def test_a_failed_gate_leaves_a_failed_run_with_its_reason(scheduler: Scheduler) -> None:
+    run = scheduler.run(NOVEMBER)
     message = run["state"]["message"]
     assert run["state_type"] == "FAILED"
     assert "未通过检查" in message and "31 行中有 30 行" in message and "退出码：12" in message
-    told = until(lambda: served.posted[-1]["month"] == "2021-11" and served.posted[-1])
-    assert (told["state"], told["exit_code"]) == ("blocked", 12)
-    assert Path(told["report"]).is_file()
-    assert not (served.root / "published" / "2021-11").exists()
+    notification = until(
+        lambda: scheduler.posted[-1]["month"] == "2021-11" and scheduler.posted[-1]
+    )
+    assert (notification["state"], notification["exit_code"]) == ("blocked", 12)
+    assert Path(notification["report"]).is_file()
+    assert not (scheduler.root / "published" / "2021-11").exists()
 
 
-def test_a_run_is_refused_while_another_holds_the_root_and_a_failing_command_is_told_only(
-    served: Served,
+def test_a_locked_root_refuses_a_run_and_failing_commands_are_logged(
+    scheduler: Scheduler,
 ) -> None:
-    with World(served.folder).root.lock():
-        run = served.run(OCTOBER)
+    with World(scheduler.folder).root.lock():
+        run = scheduler.run(OCTOBER)
     assert run["state_type"] == "FAILED"
     assert "另一个运行正占用" in run["state"]["message"] and "退出码：13" in run["state"]["message"]
-    told = until(lambda: served.posted[-1]["month"] == "2021-10" and served.posted[-1])
-    assert (told["state"], told["exit_code"]) == ("failed", 13)
+    notification = until(
+        lambda: scheduler.posted[-1]["month"] == "2021-10" and scheduler.posted[-1]
+    )
+    assert (notification["state"], notification["exit_code"]) == ("failed", 13)
     until(
         lambda: (
             "通知未送达（command：exit 1）"
-            in (served.folder / "serve.log").read_text(encoding="utf-8")
+            in (scheduler.folder / "serve.log").read_text(encoding="utf-8")
         )
     )
     logged = [
-        json.loads(line) for line in (served.root / "runs" / "notify.log").read_text().splitlines()
+        json.loads(line)
+        for line in (scheduler.root / "runs" / "notify.log").read_text().splitlines()
     ]
     assert (logged[-1]["webhook"], logged[-1]["command"]) == ("ok", "exit 1")
 
 
-def test_a_run_that_is_killed_is_told_by_the_process_that_served_it(served: Served) -> None:
-    before = len(served.posted)
-    run = served.due(OCTOBER)
-    served.await_state(run, "RUNNING")
+def test_the_serve_process_reports_a_killed_run(scheduler: Scheduler) -> None:
+    before = len(scheduler.posted)
+    run = scheduler.due(OCTOBER)
+    scheduler.await_state(run, "RUNNING")
     children = (
-        Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
+        Path(f"/proc/{scheduler.process.pid}/task/{scheduler.process.pid}/children")
+        .read_text()
+        .split()
     )
     killed = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(int(killed[0]), signal.SIGKILL)
-    assert served.await_state(run, *ENDED)["state_type"] == "CRASHED"
-    told = until(lambda: len(served.posted) > before and served.posted[-1])
-    assert (told["month"], told["state"], told["reason"]) == (
+    assert scheduler.await_state(run, *ENDED)["state_type"] == "CRASHED"
+    notification = until(lambda: len(scheduler.posted) > before and scheduler.posted[-1])
+    assert (notification["month"], notification["state"], notification["reason"]) == (
         "2021-10",
         "failed",
         "运行中断，没有完成",
     )
 
 
-def test_nothing_personal_reaches_prefect_the_log_or_a_message(served: Served) -> None:
-    """After the runs above: everything of Prefect's home, both processes' words, and all that was told."""
-    home = served.root / "prefect"
-    kept = [path for path in home.rglob("*") if path.is_file()] + list(served.folder.glob("*.log"))
-    assert home / "prefect.db" in kept and served.posted
-    said = json.dumps([served.posted, served.commanded()], ensure_ascii=False)
+def test_nothing_personal_reaches_prefect_the_log_or_a_message(scheduler: Scheduler) -> None:
+    """After the runs above: Prefect's home, the logs of both processes, and all notifications."""
+    home = scheduler.root / "prefect"
+    kept = [path for path in home.rglob("*") if path.is_file()] + list(
+        scheduler.folder.glob("*.log")
+    )
+    assert home / "prefect.db" in kept and scheduler.posted
+    said = json.dumps([scheduler.posted, scheduler.commanded()], ensure_ascii=False)
     for planted in (PERSON, PERSON[:17], RESIDENT["name"], RESIDENT["phone"]):
         forms = (planted.encode(), json.dumps(planted)[1:-1].encode())
         assert not [path for path in kept for form in forms if form in path.read_bytes()]
@@ -320,12 +333,12 @@ def test_nothing_personal_reaches_prefect_the_log_or_a_message(served: Served) -
     ids=["no server", "no answer", "wrong password"],
 )
 def test_without_a_server_the_error_says_how_to_come_by_one(
-    served: Served, changed: dict[str, str], reason: str
+    scheduler: Scheduler, changed: dict[str, str], reason: str
 ) -> None:
-    given = served.environment | changed
+    given = scheduler.environment | changed
     done = subprocess.run(
         [BIN / "jifen", "serve"],
-        cwd=served.folder,
+        cwd=scheduler.folder,
         env=given,
         capture_output=True,
         text=True,
@@ -336,5 +349,6 @@ def test_without_a_server_the_error_says_how_to_come_by_one(
     assert "Traceback" not in done.stderr
     if "PREFECT_API_URL" in changed:
         assert (
-            f"PREFECT_HOME={served.root}/prefect" in done.stderr and "server start" in done.stderr
+            f"PREFECT_HOME={scheduler.root}/prefect" in done.stderr
+            and "server start" in done.stderr
         )
