@@ -28,12 +28,15 @@ LARGE = 1 << 30
 
 @dataclass(frozen=True)
 class Outcome:
-    """One try: what was wrong with the disk, how the run ended, and what it told. The next run finished: else no outcome."""
+    """One try: what was wrong with the disk, how the run ended, and its message.
+
+    The next run has finished: otherwise there is no outcome.
+    """
 
     trouble: str
     code: int
     step: str
-    told: str
+    message: str
 
 
 def allowed() -> bool:
@@ -65,7 +68,7 @@ def _outcomes(troubles: Sequence[str]) -> Iterator[Outcome]:
     for trouble in troubles:
         step, how = trouble.split(":")
         city.restore()
-        code, reached, told = (
+        code, reached, message = (
             _by_command(city, how) if step == "command" else _by_steps(city, Full(step, int(how)))
         )
         _mount("-o", f"remount,rw,size={LARGE}", str(folder))
@@ -74,7 +77,7 @@ def _outcomes(troubles: Sequence[str]) -> Iterator[Outcome]:
         ended = run_in_child(city.settings, SECOND)
         assert ended.code == 0, ended
         city.assert_finished()
-        yield Outcome(trouble, code, reached, told)
+        yield Outcome(trouble, code, reached, message)
 
 
 def _by_steps(city: City, full: Full) -> tuple[int, str, str]:
@@ -92,8 +95,8 @@ def _by_command(city: City, how: str) -> tuple[int, str, str]:
     change = "remount,ro" if how == "read-only" else f"remount,size={used + int(how) * 1024}"
     _mount("-o", change, str(city.root.path.parent))
     process = jifen(city, "run", "--month", SECOND)
-    told = "".join(process.communicate())
-    return process.returncode, "", told
+    output = "".join(process.communicate())
+    return process.returncode, "", output
 
 
 def _mount(*options: str) -> None:

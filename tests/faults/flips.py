@@ -13,10 +13,10 @@ from flows.storage.verify import verify_root
 REMARKS = "receipt.json"  # holds times and places that nothing can be held against
 
 
-def flip(file: Path, dice: random.Random) -> None:
+def flip(file: Path, rng: random.Random) -> None:
     """Turn over one bit of one byte."""
     content = bytearray(file.read_bytes())
-    content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     file.write_bytes(content)
 
 
@@ -37,20 +37,20 @@ def is_seal(root: Root, file: Path) -> bool:
 
 
 def findings(root: Root) -> list[str]:
-    """What `jifen verify` tells."""
+    """What `jifen verify` reports."""
     try:
         return verify_root(root, root.key())
     except JifenError as error:
         return [f"{error.where} {error.message}"]
 
 
-def named(root: Root, file: Path, told: Sequence[str]) -> bool:
+def named(root: Root, file: Path, found: Sequence[str]) -> bool:
     """Whether a file is named by a finding; a seal through its revision."""
     inside = file.relative_to(root.path)
     if is_seal(root, file):
         _, month, revision, _ = inside.parts
         places = (f"{month} {revision}：清单", f"{inside.parent}/manifest.json")
-        return any(place in text for text in told for place in places)
+        return any(place in text for text in found for place in places)
     begin = (
         f"raw/{'/'.join(inside.parts[1:4])}："
         if inside.parts[0] == "raw"
@@ -58,5 +58,5 @@ def named(root: Root, file: Path, told: Sequence[str]) -> bool:
     )
     end = "/".join(inside.parts[4 if inside.parts[0] == "raw" else 3 :])
     return (
-        f"{begin}文件 {end} 的内容与{'收到' if inside.parts[0] == 'raw' else '发布'}时不同" in told
+        f"{begin}文件 {end} 的内容与{'收到' if inside.parts[0] == 'raw' else '发布'}时不同" in found
     )

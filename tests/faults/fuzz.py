@@ -1,6 +1,7 @@
-"""Spoilt files against the readers: refused with a reason, or read exactly as a second reader reads them.
+"""Corrupted files are refused with a reason, or read exactly as a second reader reads them.
 
-Input number n of a kind is always the same bytes: a whole file with a few wounds, dealt by a dice of that number.
+Input number n of a kind is always the same bytes: a whole file with a few corruptions, drawn by a
+random generator with n in its seed.
 """
 
 from __future__ import annotations
@@ -109,25 +110,25 @@ class Alone(Exception):
     """Something was read that a second reader refuses, for a rule of its own."""
 
 
-def spoilt(kind: str, number: int, whole: Sequence[bytes]) -> bytes:
-    """Input `number` of a kind: one of the whole files with up to five wounds."""
-    dice = random.Random(f"{kind} {number}")
-    content = bytearray(dice.choice(whole))
-    for _ in range(dice.choice((0, 1, 1, 1, 2, 3, 5))):
-        at = dice.randrange(len(content) + 1)
-        match dice.randrange(6):
+def corrupt(kind: str, number: int, whole: Sequence[bytes]) -> bytes:
+    """Return input `number` of a kind: one of the whole files with up to five corruptions."""
+    rng = random.Random(f"{kind} {number}")
+    content = bytearray(rng.choice(whole))
+    for _ in range(rng.choice((0, 1, 1, 1, 2, 3, 5))):
+        at = rng.randrange(len(content) + 1)
+        match rng.randrange(6):
             case 0:
-                content[at:at] = dice.choice(TOKENS[kind])
+                content[at:at] = rng.choice(TOKENS[kind])
             case 1:
-                token = dice.choice(TOKENS[kind])
+                token = rng.choice(TOKENS[kind])
                 content[at : at + len(token)] = token
             case 2:
-                del content[at : at + dice.choice((1, 1, 2, 10, 100))]
+                del content[at : at + rng.choice((1, 1, 2, 10, 100))]
             case 3:
-                content[at:at] = content[at : at + dice.choice((1, 5, 40))]
+                content[at:at] = content[at : at + rng.choice((1, 5, 40))]
             case 4 if at < len(content):
-                content[at] ^= 1 << dice.randrange(8)
-            case _ if dice.random() < 0.2:
+                content[at] ^= 1 << rng.randrange(8)
+            case _ if rng.random() < 0.2:
                 del content[at:]
     return bytes(content)
 
@@ -139,7 +140,7 @@ def fuzz(kind: str, numbers: range, folder: Path) -> Tally:
         attempt = {"csv": _csv, "parquet": _parquet, "yaml": _yaml}[kind]
         whole = list(WHOLE[kind](folder))
         for number in numbers:
-            content = spoilt(kind, number, whole)
+            content = corrupt(kind, number, whole)
             tally.tried += 1
             try:
                 attempt(connection, folder, content, number)

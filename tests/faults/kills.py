@@ -22,12 +22,12 @@ BYTES = (
 )  # where in a file a write is cut: small, so that the files of a small city get there
 
 
-def deaths(city: City, step: str, times: int, dice: random.Random) -> Iterator[Death]:
-    """Deaths spread over a step: every other one before an event, every other one inside a write after it."""
+def deaths(city: City, step: str, times: int, rng: random.Random) -> Iterator[Death]:
+    """Deaths spread over a step, in turn before an event and inside a write after it."""
     events = max(1, city.undisturbed.steps[step])
     for number in range(times):
-        at = 1 + (number * events // times + dice.randrange(-(-events // times))) % events
-        yield Death(at, dice.choice(BYTES) if number % 2 else None, step)
+        at = 1 + (number * events // times + rng.randrange(-(-events // times))) % events
+        yield Death(at, rng.choice(BYTES) if number % 2 else None, step)
 
 
 def kill_and_finish(city: City, chosen: Sequence[Death | float]) -> list[str]:

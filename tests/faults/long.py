@@ -42,7 +42,7 @@ class Long:
     def __init__(self, folder: Path, kills: int, inputs: int) -> None:
         self.folder, self.kills, self.inputs = folder, kills, inputs
         self.city = City(folder / "city")
-        self.dice = random.Random(2024)
+        self.rng = random.Random(2024)
         self.failures: list[str] = []
         self.reached: Counter[tuple[str, str]] = Counter()
 
@@ -70,7 +70,7 @@ class Long:
 
     def kills_by_step(self) -> Iterator[Row]:
         for step in self.city.undisturbed.steps:
-            for death in deaths(self.city, step, 3 * self.kills, self.dice):
+            for death in deaths(self.city, step, 3 * self.kills, self.rng):
                 if (
                     sum(count for (name, _), count in self.reached.items() if name == step)
                     >= self.kills
@@ -96,7 +96,7 @@ class Long:
         lasts = _seconds(lambda: run_in_child(self.city.settings, SECOND), self.city)
         before = self.reached.total()
         for _ in range(4 * self.kills):
-            self._kill([self.dice.uniform(0, lasts)], "at random")
+            self._kill([self.rng.uniform(0, lasts)], "at random")
         yield (
             "SIGKILL at random",
             "from outside, at a moment by a seed",
@@ -107,10 +107,8 @@ class Long:
     def kills_in_a_row(self) -> Iterator[Row]:
         steps, before = list(self.city.undisturbed.steps), self.reached.total()
         for _ in range(self.kills):
-            night = sorted(self.dice.sample(steps, 3), key=steps.index)
-            chosen = [
-                self.dice.choice(list(deaths(self.city, step, 6, self.dice))) for step in night
-            ]
+            night = sorted(self.rng.sample(steps, 3), key=steps.index)
+            chosen = [self.rng.choice(list(deaths(self.city, step, 6, self.rng))) for step in night]
             self._kill(chosen, "in a row")
         yield (
             "killed three times in a row",
@@ -138,18 +136,18 @@ class Long:
 
     def disks(self) -> Iterator[Row]:
         steps = [step for step in self.city.undisturbed.steps if step not in ("compare", "record")]
-        full = [f"{step}:{room}" for step in steps for room in (0, 8, 40)]
-        command = [f"command:{room}" for room in ("0", "500", "900", "1400", "2000", "read-only")]
-        told = self.attempt("disks", lambda: in_namespace(self.city, [*full, *command])) or []
-        assert isinstance(told, list)
-        for one in told:
+        full = [f"{step}:{free_kib}" for step in steps for free_kib in (0, 8, 40)]
+        command = [f"command:{how}" for how in ("0", "500", "900", "1400", "2000", "read-only")]
+        outcomes = self.attempt("disks", lambda: in_namespace(self.city, [*full, *command])) or []
+        assert isinstance(outcomes, list)
+        for one in outcomes:
             if (
                 one.code not in (0, 1)
-                or (one.code and "磁盘" not in one.told)
-                or "Traceback" in one.told
+                or (one.code and "磁盘" not in one.message)
+                or "Traceback" in one.message
             ):
                 self.failures.append(f"disk {one}")
-        failed = Counter(one.step for one in told if one.code and one.step)
+        failed = Counter(one.step for one in outcomes if one.code and one.step)
         where = ", ".join(f"{step} {count}" for step, count in failed.items())
         how = (
             "a tmpfs that fills up when a step begins, but for 0, 8 or 40 KiB; it failed in: "
@@ -180,7 +178,7 @@ class Long:
 
     def at_once(self) -> Iterator[Row]:
         for _ in range(5):
-            self.attempt("at once", self._beside)
+            self.attempt("at once", self._run_concurrently)
         yield (
             "three runs at once",
             "on one root, five times",
@@ -188,7 +186,7 @@ class Long:
             "one publishes, the others exit 13; same hashes",
         )
 
-    def _beside(self) -> None:
+    def _run_concurrently(self) -> None:
         self.city.restore()
         assert sorted(ended.code for ended in run_beside(self.city.settings, SECOND, 3)) == [
             0,
@@ -209,22 +207,22 @@ class Long:
 
     def flips(self) -> Iterator[Row]:
         root, flipped = self.city.root, 0
-        sound = {
+        intact = {
             file: file.read_bytes() for file in [*published_files(root), *received_files(root)]
         }
-        seals = [file for file in sound if is_seal(root, file)]
-        rounds = [*[[file] for file in sound], *[[seal] for seal in seals * 50]]
-        rounds += [[file for file in sound if file not in seals]] * 50
+        seals = [file for file in intact if is_seal(root, file)]
+        rounds = [*[[file] for file in intact], *[[seal] for seal in seals * 50]]
+        rounds += [[file for file in intact if file not in seals]] * 50
         for files in rounds:
             for file in files:
-                flip(file, self.dice)
-            told = findings(root)
+                flip(file, self.rng)
+            found = findings(root)
             flipped += len(files)
-            missed = [str(file) for file in files if not named(root, file, told)]
+            missed = [str(file) for file in files if not named(root, file, found)]
             self.failures += [f"not found: {file}" for file in missed]
             for file in files:
-                file.write_bytes(sound[file])
-        how = f"in each of {len(sound)} published and received files, alone and in all at once"
+                file.write_bytes(intact[file])
+        how = f"in each of {len(intact)} published and received files, alone and in all at once"
         yield (
             "one byte flipped",
             how,

@@ -25,19 +25,19 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def outcomes(city: City) -> dict[str, Outcome]:
-    told = in_namespace(city, [*BY_STEPS, *BY_COMMAND])
-    return {one.trouble: one for one in told}
+    found = in_namespace(city, [*BY_STEPS, *BY_COMMAND])
+    return {one.trouble: one for one in found}
 
 
 @pytest.mark.promise("sources-120", "disk full")
 @pytest.mark.proves("sources-116", "outputs-50")
 @pytest.mark.parametrize("trouble", BY_STEPS)
-def test_a_disk_that_fills_up_in_a_step_is_told_in_a_sentence(
+def test_a_disk_full_in_a_step_is_reported_in_a_sentence(
     outcomes: dict[str, Outcome], trouble: str
 ) -> None:
     met = outcomes[trouble]
     assert (met.step, met.code) == (trouble.split(":")[0], 1)
-    assert met.told.startswith("磁盘已满\n") and "腾出空间后再次运行" in met.told
+    assert met.message.startswith("磁盘已满\n") and "腾出空间后再次运行" in met.message
 
 
 @pytest.mark.promise("outputs-3", "Operator: no stack trace")
@@ -46,12 +46,12 @@ def test_the_command_on_a_full_disk_ends_with_a_sentence_and_no_trace(
     outcomes: dict[str, Outcome],
 ) -> None:
     met = outcomes["command:900"]
-    assert met.code == 1 and "磁盘已满\n" in met.told
-    assert "Traceback" not in met.told and "Error" not in met.told
+    assert met.code == 1 and "磁盘已满\n" in met.message
+    assert "Traceback" not in met.message and "Error" not in met.message
 
 
 @pytest.mark.promise("sources-121", "read-only root")
-def test_a_read_only_root_is_told_in_a_sentence(outcomes: dict[str, Outcome]) -> None:
+def test_a_read_only_root_is_reported_in_a_sentence(outcomes: dict[str, Outcome]) -> None:
     met = outcomes["command:read-only"]
-    assert met.code == 1 and met.told.startswith("根目录不可用：磁盘只读\n")
-    assert "改为可写后再次运行" in met.told and "Traceback" not in met.told
+    assert met.code == 1 and met.message.startswith("根目录不可用：磁盘只读\n")
+    assert "改为可写后再次运行" in met.message and "Traceback" not in met.message

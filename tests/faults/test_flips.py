@@ -13,29 +13,29 @@ from tests.faults.kills import jifen
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_byte_flipped_in_every_file_is_found_in_every_file(city: City, seed: int) -> None:
-    dice = random.Random(seed)
-    sound = {
+    rng = random.Random(seed)
+    intact = {
         file: file.read_bytes()
         for file in [*published_files(city.root), *received_files(city.root)]
     }
-    flipped = [file for file in sound if not is_seal(city.root, file)]
+    flipped = [file for file in intact if not is_seal(city.root, file)]
     assert len(flipped) > 250
     for file in flipped:
-        flip(file, dice)
-    told = findings(city.root)
-    assert [file for file in flipped if not named(city.root, file, told)] == []
-    for file, content in sound.items():
+        flip(file, rng)
+    found = findings(city.root)
+    assert [file for file in flipped if not named(city.root, file, found)] == []
+    for file, content in intact.items():
         file.write_bytes(content)
     assert findings(city.root) == []
 
 
 def test_a_byte_flipped_in_a_seal_is_found_wherever_it_is(city: City) -> None:
-    dice = random.Random(0)
+    rng = random.Random(0)
     seals = [file for file in published_files(city.root) if is_seal(city.root, file)]
     assert len(seals) == 4
     for file in seals * 10:
         content = file.read_bytes()
-        flip(file, dice)
+        flip(file, rng)
         assert named(city.root, file, findings(city.root))
         file.write_bytes(content)
 
@@ -45,7 +45,7 @@ def test_the_command_ends_with_15_and_names_the_file(city: City) -> None:
     content = file.read_bytes()
     flip(file, random.Random(0))
     process = jifen(city, "verify")
-    _, told = process.communicate()
+    _, stderr = process.communicate()
     file.write_bytes(content)
     assert process.returncode == 15
-    assert "/".join(file.parts[-3:]) in told and "备份" in told and "Traceback" not in told
+    assert "/".join(file.parts[-3:]) in stderr and "备份" in stderr and "Traceback" not in stderr

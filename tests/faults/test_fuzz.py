@@ -1,4 +1,7 @@
-"""A share of the fuzz: spoilt files are refused with a reason or read as a second reader reads them. Long: tests.faults.long."""
+"""A share of the fuzz: corrupted files are refused, or read as a second reader reads them.
+
+All of it: tests.faults.long.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from expectations.yaml_document import YamlDocument
-from tests.faults.fuzz import WHOLE, fuzz, spoilt
+from tests.faults.fuzz import WHOLE, corrupt, fuzz
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_spoilt_files_are_refused_or_read_right(kind: str, tmp_path: Path) -> None:
+def test_corrupted_files_are_refused_or_read_right(kind: str, tmp_path: Path) -> None:
     tally = fuzz(kind, range(300), tmp_path)
     assert tally.wrong == []
     assert tally.read > 50 and tally.refused > 50 and tally.alone < 15
@@ -24,10 +27,10 @@ def test_a_page_that_unpacks_to_less_than_it_should_is_refused(tmp_path: Path) -
 
 def test_the_same_number_is_the_same_input(tmp_path: Path) -> None:
     whole = list(WHOLE["csv"](tmp_path))
-    assert [spoilt("csv", number, whole) for number in range(50)] == [
-        spoilt("csv", n, whole) for n in range(50)
+    assert [corrupt("csv", number, whole) for number in range(50)] == [
+        corrupt("csv", n, whole) for n in range(50)
     ]
-    assert len({spoilt("csv", number, whole) for number in range(50)}) > 40
+    assert len({corrupt("csv", number, whole) for number in range(50)}) > 40
 
 
 def test_references_that_unfold_without_end_are_refused_at_once(tmp_path: Path) -> None:

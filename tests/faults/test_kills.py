@@ -26,8 +26,8 @@ NIGHTS = (
 def test_killed_three_times_in_a_row_a_month_is_still_finished_with_the_same_bytes(
     city: City, night: Sequence[str]
 ) -> None:
-    dice = random.Random("-".join(night))
-    chosen = [dice.choice(list(deaths(city, step, 6, dice))) for step in night]
+    rng = random.Random("-".join(night))
+    chosen = [rng.choice(list(deaths(city, step, 6, rng))) for step in night]
     reached = kill_and_finish(city, chosen)
     assert len(reached) >= 2, reached
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.mark.promise("sources-122", "little memory")
 @pytest.mark.promise("outputs-150", "Memory given to the engine holds")
-def test_too_little_memory_is_told_and_with_enough_the_next_run_finishes(city: City) -> None:
+def test_too_little_memory_is_reported_and_the_next_run_finishes(city: City) -> None:
     city.restore()
     poor = city.settings.model_copy(update={"engine": Engine(memory="30MB", threads=1)})
     ended = run_in_child(poor, SECOND)
@@ -39,12 +39,12 @@ def test_of_two_runs_at_once_one_works_and_the_other_is_sent_away(city: City) ->
 def test_the_command_names_the_run_that_holds_the_root(city: City) -> None:
     with city.root.lock():
         process = jifen(city, "run", "--month", SECOND)
-        _, told = process.communicate()
+        _, stderr = process.communicate()
     assert process.returncode == 13
     assert (
-        "另一个运行正占用这个根目录" in told
-        and "等它结束后再运行" in told
-        and "Traceback" not in told
+        "另一个运行正占用这个根目录" in stderr
+        and "等它结束后再运行" in stderr
+        and "Traceback" not in stderr
     )
 
 
