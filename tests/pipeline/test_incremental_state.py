@@ -1,4 +1,4 @@
-"""What a month hands on to the next saves reading the history again, and never changes what comes out."""
+"""Incremental state saves a month from reading the history again, and never changes its facts."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ NOVEMBER = [
 
 
 def lose(world: World) -> None:
-    shutil.rmtree(world.root.tmp / "onward")
+    shutil.rmtree(world.root.tmp / "incremental_state")
 
 
 def damage(world: World) -> None:
     """Flip one bit of the bitmaps, somewhere in the middle."""
-    (words,) = (world.root.tmp / "onward").rglob("month_bitmaps_*/*.parquet")
+    (words,) = (world.root.tmp / "incremental_state").rglob("month_bitmaps_*/*.parquet")
     content = bytearray(words.read_bytes())
     content[len(content) // 2] ^= 1
     words.write_bytes(content)
@@ -70,7 +70,7 @@ def without(rows: Rows, month: str) -> Rows:
     ],
     ids=["nothing", "lost", "damaged", "delivered_again"],
 )
-def test_the_facts_are_those_of_the_whole_history_whatever_became_of_what_was_handed_on(
+def test_facts_do_not_depend_on_the_incremental_state(
     tmp_path: Path, trouble: Callable[[World], None], taken_up: bool, months: int
 ) -> None:
     world = World(tmp_path, only=("registry", "social_security"))
@@ -104,5 +104,5 @@ def test_only_what_the_next_months_need_is_kept(tmp_path: Path) -> None:
     for month in ("2021-10", "2021-11", "2021-12"):
         world.deliver(month, registry=[RESIDENT], social_security=[posting(month, f"{month}-20")])
         world.run(month)
-    kept = sorted(folder.name[:7] for folder in (world.root.tmp / "onward").iterdir())
+    kept = sorted(folder.name[:7] for folder in (world.root.tmp / "incremental_state").iterdir())
     assert kept == ["2021-11", "2021-12"]
