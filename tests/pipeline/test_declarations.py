@@ -1,4 +1,7 @@
-"""A published month and its declarations: what a writer may no longer change, what `check` tells, what the report repeats."""
+"""A published month and its declarations.
+
+What a writer may no longer change, what `check` reports, and what the report repeats.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ def amended(published: World, tmp_path: Path) -> Callable[..., Settings]:
     return write
 
 
-def told(settings: Settings) -> str:
+def run_check(settings: Settings) -> str:
     lines: list[str] = []
     check_project(settings, lines.append, strict=False)
     return "\n".join(lines)
@@ -134,7 +137,7 @@ def test_a_version_that_decided_a_published_month_cannot_change_without_a_reason
 ) -> None:
     settings = amended(*changes)
     with pytest.raises(JifenError) as refused:
-        told(settings)
+        run_check(settings)
     assert refused.value.code is ExitCode.DECLARATIONS
     assert (
         f"{named} 已改动（用于 2022-04）" in str(refused.value) and "amends" in refused.value.hint
@@ -146,7 +149,7 @@ def test_a_version_that_decided_a_published_month_cannot_change_without_a_reason
     assert outcome.error and "不得改动" in outcome.error.message
 
 
-def test_a_changed_version_is_told_once_with_the_months_it_decided(
+def test_a_changed_version_is_reported_once_with_the_months_it_decided(
     amended: Callable[..., Settings], published: World, tmp_path: Path
 ) -> None:
     settings = elsewhere(amended(*DEARER), tmp_path)
@@ -156,7 +159,7 @@ def test_a_changed_version_is_told_once_with_the_months_it_decided(
         (root / "published").mkdir(exist_ok=True)
         (root / "published" / str(month)).symlink_to(f"../months/{month}/r1")
         with pytest.raises(JifenError) as refused:
-            told(settings)
+            run_check(settings)
         assert refused.value.message.count("city 2022-04-01 已改动") == 1
         known = {
             "2022-04": "2022-04",
@@ -173,13 +176,13 @@ def test_a_changed_version_is_told_once_with_the_months_it_decided(
 def test_with_a_reason_it_may_and_a_version_that_decided_nothing_needs_none(
     amended: Callable[..., Settings],
 ) -> None:
-    assert "无误" in told(amended(*DEARER, *EASIER, *REASONS))
+    assert "无误" in run_check(amended(*DEARER, *EASIER, *REASONS))
     before = "levels: {level_5: 2, level_4: 4, level_3: 8, level_2: 12, level_1: 15}"
     example = "examples: {null: 0, level_5: 2, level_4: 4, level_3: 8, level_2: 12, level_1: 15}"
     unused = [
         (CITY, text, text.replace("level_1: 15", "level_1: 16")) for text in (before, example)
     ]
-    assert "无误" in told(amended(*unused))  # the table of 2021
+    assert "无误" in run_check(amended(*unused))  # the table of 2021
 
 
 @pytest.mark.promise(
@@ -201,13 +204,13 @@ def test_a_reason_serves_one_change(
     shutil.copytree(published.inbox, again.inbox)
     again.run("2022-04")
     assert again.revision("2022-04").number == 2
-    assert "无误" in told(settings)
+    assert "无误" in run_check(settings)
     further = tuple((file, becomes, becomes.replace("3: 9", "3: 7").replace("40", "41").replace("27.66", "28.66"))
         for file, _, becomes in changes)  # fmt: skip
     file, was, becomes = reason
     with pytest.raises(JifenError, match="已改动（用于 2022-04）"):
-        told(elsewhere(amended(*changes, *further, reason), tmp_path))
-    told(
+        run_check(elsewhere(amended(*changes, *further, reason), tmp_path))
+    run_check(
         elsewhere(
             amended(*changes, *further, (file, was, becomes.replace("更正", "再次更正"))), tmp_path
         )
@@ -219,7 +222,7 @@ def test_a_version_that_decided_a_published_month_cannot_go(
     amended: Callable[..., Settings],
 ) -> None:
     with pytest.raises(JifenError, match="health_check 2021-09-08 不见了"):
-        told(amended((SERVICE, "  - from: 2021-09-08\n", "  - from: 2021-09-09\n")))
+        run_check(amended((SERVICE, "  - from: 2021-09-08\n", "  - from: 2021-09-09\n")))
 
 
 @pytest.mark.promise("points-10", "Examples are run by `check`; a changed rule is found by them")
@@ -229,7 +232,7 @@ def test_check_runs_the_examples_of_tables_services_and_reminders(
 ) -> None:
     settings = amended(DEARER[0], EASIER[0], (REMINDER, "as_of + 45", "as_of + 46"))
     with pytest.raises(DeclarationError) as refused:
-        told(settings)
+        run_check(settings)
     assert {(one.file.name, one.key, "按规则" in one.found) for one in refused.value.problems} == {
         ("city.yaml", "versions.1.indicators.skill.examples.level_3", True),
         ("health_check.yaml", "versions.0.examples.1", True),
@@ -241,10 +244,10 @@ def test_check_runs_the_examples_of_tables_services_and_reminders(
     "points-15", "A gap between bands on a fact with decimals is warned of by `check`"
 )
 @pytest.mark.promise("points-16", "`check` lists every illustrative value the bureau must set")
-def test_check_tells_what_the_bureau_must_set_and_what_is_seldom_meant(
+def test_check_lists_illustrative_values_and_warns_of_gaps_between_bands(
     amended: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    said = told(amended())
+    said = run_check(amended())
     for part in ("张积分表", "项服务", "项提醒", "张参考表", "个示例：无误"):
         assert re.search(rf"[1-9]\d* {part}", said.splitlines()[0]), part
     for line in ("city 2022-04-01 donation 无偿捐献", "330203 2021-09-08 mentoring 职业帮带"):
@@ -261,7 +264,7 @@ def test_check_tells_what_the_bureau_must_set_and_what_is_seldom_meant(
         "{null: 0, 0.5: 0.5, 14: 14, 15: 15, 25: 15}",
         "{null: 0, 5: 0, 5.5: 0, 6: 15}",
     )
-    said = told(elsewhere(amended(bands, examples), tmp_path))
+    said = run_check(elsewhere(amended(bands, examples), tmp_path))
     assert "请留意：330203.yaml：2021-09-08 版 mentoring：5 与 6 之间的数值不得分" in said
 
 
@@ -271,7 +274,7 @@ def test_check_tells_what_the_bureau_must_set_and_what_is_seldom_meant(
 def test_a_table_names_only_services_that_there_are(amended: Callable[..., Settings]) -> None:
     settings = amended((CITY, "rent_subsidy, public_rental", "rent_subsidies, public_rental"))
     with pytest.raises(DeclarationError) as refused:
-        told(settings)
+        run_check(settings)
     (problem,) = refused.value.problems
     assert (problem.file.name, problem.key, problem.expected) == (
         "city.yaml",

@@ -187,12 +187,12 @@ def test_a_report_that_is_open_stays_whole_while_its_month_is_published_again(
     ) == whole
 
 
-# --- where libraries work, and what they may tell ---
+# --- where libraries keep files, and what they may send ---
 
 
 @pytest.mark.promise("sources-145", "spill under root/tmp, Prefect's home under root/prefect")
 @pytest.mark.promise("sources-146", "Prefect's telemetry off")
-def test_the_engine_spills_in_the_root_and_prefect_lives_there_and_tells_nobody(
+def test_libraries_keep_files_in_the_root_and_send_no_telemetry(
     tmp_path: Path,
 ) -> None:
     world = World(tmp_path)

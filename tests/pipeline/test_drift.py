@@ -130,14 +130,18 @@ def test_a_change_is_too_large_only_over_both_limits(
 
 
 def test_the_first_increment_with_its_history_is_no_measure_of_a_month() -> None:
-    def says(month: str, *rows: int) -> dict[str, Any]:
+    def build_manifest(month: str, *rows: int) -> dict[str, Any]:
         received = [
             {"source": "volunteer", "month": f"2021-{9 + n}", "received": r}
             for n, r in enumerate(rows, 1)
         ]
         return {"month": month, "accounts": received}
 
-    months = [says("2021-10", 6000), says("2021-11", 6000, 20), says("2021-12", 6000, 20, 2)]
+    months = [
+        build_manifest("2021-10", 6000),
+        build_manifest("2021-11", 6000, 20),
+        build_manifest("2021-12", 6000, 20, 2),
+    ]
     assert [count_delivered_rows(month, "volunteer", "increment") for month in months] == [
         None,
         20,
@@ -149,5 +153,5 @@ def test_the_first_increment_with_its_history_is_no_measure_of_a_month() -> None
         2,
     ]
     assert (
-        count_delivered_rows(says("2021-12", 6000, 20), "volunteer", "increment") is None
+        count_delivered_rows(build_manifest("2021-12", 6000, 20), "volunteer", "increment") is None
     )  # December did not come

@@ -148,9 +148,9 @@ def test_accepting_what_has_changed_since_says_so_and_holds_what_is_new(
     waiting: World, tmp_path: Path
 ) -> None:
     waiting.deliver(NOVEMBER, registry=registry(), education=degrees(PEOPLE[:5]))
-    told: list[str] = []
-    error = held(waiting, accept=REASON, report_progress=told.append)
-    assert any("待核以后有变化，重新计算：交付（education 2021-11）" in line for line in told)
+    progress: list[str] = []
+    error = held(waiting, accept=REASON, report_progress=progress.append)
+    assert any("待核以后有变化，重新计算：交付（education 2021-11）" in line for line in progress)
     assert "交付（education 2021-11）" in error.message and "40 行 → 5 行" in error.message
     waiting.run(NOVEMBER, accept=REASON)
     assert waiting.revision(NOVEMBER).manifest.accepted == REASON
@@ -218,8 +218,8 @@ def test_accepting_a_good_month_is_not_recorded_and_its_second_revision_is_held_
 
 def states(town: World, today: dt.date = dt.date(2021, 12, 5)) -> dict[str, str]:
     return {
-        month: f"{state} {told}"
-        for month, state, _, _, told in list_month_states(town.settings, today)
+        month: f"{state} {detail}"
+        for month, state, _, _, detail in list_month_states(town.settings, today)
     }
 
 

@@ -43,7 +43,7 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def test_all_that_is_wrong_is_told_at_once_and_what_cannot_be_read_decides_the_code(
+def test_all_problems_are_reported_together_and_unreadable_files_set_the_code(
     world: World,
 ) -> None:
     error = blocked(world)
@@ -56,7 +56,7 @@ def test_all_that_is_wrong_is_told_at_once_and_what_cannot_be_read_decides_the_c
     assert lines[named + 2].startswith("    处理：请部门")  # each has its own way out
 
 
-def test_every_source_that_lacks_the_month_is_told_at_once(tmp_path: Path) -> None:
+def test_all_sources_that_lack_the_month_are_reported_together(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.deliver("2021-10", registry=[person()])
     for source in ("credit", "patents"):
@@ -103,14 +103,14 @@ def test_what_is_clean_stays_clean_and_the_next_run_takes_only_what_was_mended(
     }
     assert "housing" in clean and not clean & {"education", "patents", "volunteer"}
     world.deliver("2021-10", registry=[person()], housing=[HOME])
-    told: list[str] = []
-    world.run("2021-10", report_progress=told.append)
-    cleaned = {line.split()[-1] for line in told if line.startswith("清洗")}
+    progress: list[str] = []
+    world.run("2021-10", report_progress=progress.append)
+    cleaned = {line.split()[-1] for line in progress if line.startswith("清洗")}
     assert cleaned == {"education", "patents", "volunteer"}
     assert world.revision("2021-10").number == 1
 
 
-def test_one_trouble_is_told_as_it_is_and_refused_rows_alone_are_a_failed_gate(
+def test_a_single_problem_keeps_its_message_and_refused_rows_fail_the_gate(
     tmp_path: Path,
 ) -> None:
     world = World(tmp_path)

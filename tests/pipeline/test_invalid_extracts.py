@@ -26,7 +26,7 @@ MONTH = "2024-03"
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    folder = tmp_path_factory.mktemp("faulty")
+    folder = tmp_path_factory.mktemp("invalid")
     world = World(folder)
     generate_extracts(
         ExtractPlan(
@@ -88,11 +88,11 @@ def test_nothing_but_what_was_planted_is_refused(world: World, source: str) -> N
 
 
 @pytest.mark.proves("sources-58", "sources-79")
-def test_a_slip_in_the_registry_costs_nobody_their_place(world: World) -> None:
+def test_a_nulled_value_in_the_registry_removes_nobody(world: World) -> None:
     found = {row["record"]: row["defects"] for row in world.kept("defects", "registry")}
-    slips = planted(world, "defect")
-    assert slips
-    assert all(f"{row['column']}:{row['reason']}" in found[int(row["record"])] for row in slips)
+    nulled = planted(world, "defect")
+    assert nulled
+    assert all(f"{row['column']}:{row['reason']}" in found[int(row["record"])] for row in nulled)
 
 
 @pytest.mark.promise("sources-63", "the others are superseded and counted")
@@ -241,10 +241,10 @@ def test_a_file_that_is_no_good_stops_the_month_and_quotes_nobody(town: World, w
     deliver_children(town, kind, content)
     with pytest.raises(JifenError) as caught:
         town.run("2021-11")
-    told = str(caught.value)
-    assert caught.value.code == code, told
-    assert "children" in told and "处理：" in told
-    assert not [known for known in (GUARDIAN, *CHILDREN) if known in told]
+    message = str(caught.value)
+    assert caught.value.code == code, message
+    assert "children" in message and "处理：" in message
+    assert not [known for known in (GUARDIAN, *CHILDREN) if known in message]
     assert (
         (verify_root(town.root, town.root.key()), list_published_months(town.root))
         == before

@@ -282,14 +282,14 @@ def test_the_parts_of_a_folder_are_one_extract_and_the_later_part_wins(tmp_path:
 
 @pytest.mark.promise("outputs-185", "Every long step says when it begins")
 def test_every_step_says_that_it_begins(tmp_path: Path) -> None:
-    world, told = World(tmp_path), []
+    world, progress = World(tmp_path), []
     world.deliver(
         "2021-10",
         registry=[
             {"resident_id": national_id("33020319900101001"), "residence_district": "330203"}
         ],
     )
-    world.run("2021-10", report_progress=told.append)
+    world.run("2021-10", report_progress=progress.append)
     titles = [step.title for step in COMPUTE_STAGES]
-    assert [line for line in told if line in titles] == titles and all(titles)
-    assert sum(line.startswith("清洗 2021-10 ") for line in told) == len(world.project.sources)
+    assert [line for line in progress if line in titles] == titles and all(titles)
+    assert sum(line.startswith("清洗 2021-10 ") for line in progress) == len(world.project.sources)

@@ -1,4 +1,4 @@
-"""A month after one that an older program published: its manifest says nothing to compare, and the run says so."""
+"""A month after one that an older program published, whose manifest has nothing to compare with."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.support.world import World
 def without_figures(town: World) -> None:
     """October's manifest as a program wrote it that measured nothing yet."""
     path = town.revision(OCTOBER).path / "manifest.json"
-    says = json.loads(path.read_bytes())
-    del says["figures"], says["schema_version"]
+    manifest = json.loads(path.read_bytes())
+    del manifest["figures"], manifest["schema_version"]
     path.chmod(0o644)
-    path.write_bytes(to_canonical_json(says))
+    path.write_bytes(to_canonical_json(manifest))
 
 
 def test_the_month_is_published_and_its_report_says_why_nothing_was_compared(

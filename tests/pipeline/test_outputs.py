@@ -123,7 +123,7 @@ def test_a_resident_key_is_the_first_half_of_the_hmac_of_the_id(city: World) -> 
 
 @pytest.mark.promise("outputs-81", "Permit dates, community, rents, children only in restricted/")
 @pytest.mark.proves("outputs-80")
-def test_facts_are_all_that_is_declared_but_what_would_tell_who_it_is(city: World) -> None:
+def test_published_facts_are_all_declared_ones_except_identifying_ones(city: World) -> None:
     published, restricted = (
         {*described(table(city, name))} for name in ("facts", "restricted/facts")
     )
@@ -209,31 +209,32 @@ def schema(file: Path) -> str:
 @pytest.mark.promise("outputs-94", "A change of columns is another version in the manifest")
 def test_the_manifest_of_a_month_says_what_it_was_made_from(city: World) -> None:
     march, april = (city.revision(month) for month in MONTHS)
-    says, project = april.manifest, city.project
+    manifest, project = april.manifest, city.project
     month = april.month
-    assert (says["month"], says["revision"], says["as_of"]) == (APRIL, 1, "2024-04-30")
-    assert says["policy"] == {
+    assert (manifest["month"], manifest["revision"], manifest["as_of"]) == (APRIL, 1, "2024-04-30")
+    assert manifest["policy"] == {
         code: {"from": str(version.begins), "hash": version.hash}
         for code, version in project.in_force(month).items()
     }
-    assert says["services"].keys() == project.services_in_force(month).keys()
-    used = {(item["source"], item["month"], item["number"]) for item in says["deliveries"]}
+    assert manifest["services"].keys() == project.services_in_force(month).keys()
+    used = {(item["source"], item["month"], item["number"]) for item in manifest["deliveries"]}
     wanted = {
         (path.parent.name, path.parent.parent.name, 1) for path in city.root.raw.glob("*/*/d1")
     }
     snapshots = {name for name, source in project.sources.items() if source.delivery == "snapshot"}
     assert used == {item for item in wanted if item[0] not in snapshots or item[1] == APRIL}
-    assert {(a["source"], a["month"], a["number"]) for a in says["accounts"]} == used
+    assert {(a["source"], a["month"], a["number"]) for a in manifest["accounts"]} == used
     assert all(
-        a["received"] == a["clean"] + a["quarantined"] + a["superseded"] for a in says["accounts"]
+        a["received"] == a["clean"] + a["quarantined"] + a["superseded"]
+        for a in manifest["accounts"]
     )
-    assert says["code"]["hash"] == code_fingerprint(
+    assert manifest["code"]["hash"] == code_fingerprint(
         "expectations", "transforms", "reports", "flows"
     )
-    assert says["previous"] == hash_file(march.path / "manifest.json")
-    assert says["key_fingerprint"] == fingerprint_key(city.root.key())
-    assert (says["held"], says["accepted"]) == ([], None)
-    assert says["schema"] == {name: schema(parts(city, name)[0]) for name in TABLES}
+    assert manifest["previous"] == hash_file(march.path / "manifest.json")
+    assert manifest["key_fingerprint"] == fingerprint_key(city.root.key())
+    assert (manifest["held"], manifest["accepted"]) == ([], None)
+    assert manifest["schema"] == {name: schema(parts(city, name)[0]) for name in TABLES}
 
 
 @pytest.mark.promise(
@@ -281,7 +282,7 @@ def test_every_published_statement_can_be_carried_to_spark(city: World) -> None:
 @pytest.mark.promise("outputs-60", "The SQL that scored a month is published with it")
 @pytest.mark.proves("outputs-29")
 def test_the_published_statement_gives_the_published_scores(city: World) -> None:
-    """Run as it stands, by any DuckDB, on the published facts."""
+    """Run unchanged, by any DuckDB, on the published facts."""
     values = {
         "month": city.revision(APRIL).month.first_day,
         "as_of": city.revision(APRIL).month.last_day,
@@ -326,9 +327,11 @@ def test_the_report_has_every_figure_of_the_month_and_of_the_month_before(city: 
     def figure(value: int | None) -> str:
         return "—" if value is None else f"{value:,}"
 
-    def account(says: dict[str, Any], source: str) -> dict[str, Any]:
+    def account(manifest: dict[str, Any], source: str) -> dict[str, Any]:
         return next(
-            a for a in says["accounts"] if (a["source"], a["month"]) == (source, says["month"])
+            a
+            for a in manifest["accounts"]
+            if (a["source"], a["month"]) == (source, manifest["month"])
         )
 
     for name, source in sources.items():
@@ -383,8 +386,8 @@ def test_the_report_has_every_figure_of_the_month_and_of_the_month_before(city: 
     assert len(parts["用时"]) >= 10
     illustrative = sum(i.values == "illustrative" for v in city.project.in_force(city.revision(APRIL).month).values()
                        for i in v.indicators.values())  # fmt: skip
-    (told,) = re.findall(r"仅为示例的取值：([0-9]+) 项", page)
-    assert int(told) >= illustrative > 20
+    (count,) = re.findall(r"仅为示例的取值：([0-9]+) 项", page)
+    assert int(count) >= illustrative > 20
 
 
 def rows(page: str) -> list[list[str]]:
@@ -403,8 +406,8 @@ def rows(page: str) -> list[list[str]]:
 )
 def test_the_demonstration_shows_where_to_look_one_person_and_one_question(city: World) -> None:
     revision = city.revision(APRIL)
-    told = describe_results(city.settings, city.project, city.root, revision)
-    text = "\n".join(told)
+    described = describe_results(city.settings, city.project, city.root, revision)
+    text = "\n".join(described)
     for place in (
         revision.path / "report" / "index.html",
         revision.path / "exports" / "330212",
@@ -439,7 +442,7 @@ def test_an_id_that_comes_through_a_pipe_is_not_shown(city: World) -> None:
 
 
 @pytest.mark.promise("outputs-169", "`explain`: change against last month")
-def test_an_explanation_tells_what_has_changed_against_last_month(city: World) -> None:
+def test_an_explanation_shows_what_changed_against_last_month(city: World) -> None:
     before = {row["resident_key"] for row in city.table(MARCH, "scores")}
     moved = [row for row in city.table(APRIL, "changes") if row["resident_key"] in before]
     key = moved[0]["resident_key"]
@@ -447,10 +450,10 @@ def test_an_explanation_tells_what_has_changed_against_last_month(city: World) -
         row for row in city.table(APRIL, "restricted/identities") if row["resident_key"] == key
     )
     command = ["explain", "--resident", "-", "--root", str(city.root.path)]
-    told = CliRunner().invoke(app, [*command, "--json"], input=person["resident_id"]).stdout
+    output = CliRunner().invoke(app, [*command, "--json"], input=person["resident_id"]).stdout
     changes = {
         change["item"]: (change["before"], change["after"])
-        for change in json.loads(told)["changes"]
+        for change in json.loads(output)["changes"]
     }
     assert changes == {
         r["item"]: (str(r["before"]), str(r["after"])) for r in moved if r["resident_key"] == key

@@ -35,7 +35,7 @@ def correction(target: str, value: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         (
             {"employment": [{**JOB, "contract_id": str(n)} for n in range(3)]},
@@ -49,7 +49,7 @@ def correction(target: str, value: str) -> dict[str, str]:
     ids=["a sum", "points of a correction"],
 )
 def test_a_number_too_large_to_count_with_is_named(
-    rows: dict[str, list[dict[str, str]]], told: str, tmp_path: Path
+    rows: dict[str, list[dict[str, str]]], message: str, tmp_path: Path
 ) -> None:
     world = World(tmp_path, only=("registry", *rows))
     world.deliver("2021-10", registry=[RESIDENT], **rows)
@@ -57,7 +57,7 @@ def test_a_number_too_large_to_count_with_is_named(
         world.run("2021-10")
     assert (
         caught.value.code == ExitCode.GATE
-        and told in caught.value.message
+        and message in caught.value.message
         and PERSON[:17] not in str(caught.value)
     )
 

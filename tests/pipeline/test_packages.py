@@ -148,17 +148,17 @@ def test_the_manifest_of_every_package_holds(city: City) -> None:
     for district in city.secrets:
         folder = city.folder(NOVEMBER, district)
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        told = manifest["files"]
+        files = manifest["files"]
         assert manifest["revision"] == city.world.revision(NOVEMBER).number
-        assert {path.name for path in folder.iterdir()} == {*told, "manifest.json"}
-        for name, facts in told.items():
+        assert {path.name for path in folder.iterdir()} == {*files, "manifest.json"}
+        for name, facts in files.items():
             content = (folder / name).read_bytes()
             assert (facts["bytes"], facts["sha256"]) == (
                 len(content),
                 hashlib.sha256(content).hexdigest(),
             )
         lists = listed(city.opened(NOVEMBER, district))
-        assert {name: told[f"{name}.age"]["rows"] for name in lists} == {
+        assert {name: files[f"{name}.age"]["rows"] for name in lists} == {
             name: len(ids) for name, ids in lists.items()
         }
 

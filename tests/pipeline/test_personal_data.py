@@ -42,19 +42,22 @@ IDENTIFIED = {
     "quarantine",
     "defects",
     "tmp",
-}  # tmp: spill, and months in the making
+}  # tmp: spill, and builds
 IN_REVISION = {"restricted", "reminders", "exports"}
-DICE = random.Random(7)
+RNG = random.Random(7)
 SURNAMES, GIVEN = ["欧阳", "上官", "司马", "诸葛", "尉迟", "公孙"], "澹璟珩翊霁岫淼湜懿翀昶晟"
 Rows = list[dict[str, str]]
 
 
 def person(number: int) -> Person:
     """Somebody as nobody else is: born in 1985 or so, a name of four characters."""
-    body = f"3{DICE.randrange(10**5):05d}19{DICE.randrange(80, 99)}{DICE.randrange(1, 13):02d}{DICE.randrange(1, 28):02d}"
-    name = SURNAMES[number % len(SURNAMES)] + "".join(DICE.sample(GIVEN, 2))
+    body = (
+        f"3{RNG.randrange(10**5):05d}19{RNG.randrange(80, 99)}"
+        f"{RNG.randrange(1, 13):02d}{RNG.randrange(1, 28):02d}"
+    )
+    name = SURNAMES[number % len(SURNAMES)] + "".join(RNG.sample(GIVEN, 2))
     return Person(
-        national_id(f"{body}{DICE.randrange(1000):03d}"), name, f"139{DICE.randrange(10**8):08d}"
+        national_id(f"{body}{RNG.randrange(1000):03d}"), name, f"139{RNG.randrange(10**8):08d}"
     )
 
 

@@ -98,7 +98,7 @@ def _october() -> tuple[World, tempfile.TemporaryDirectory[str]]:
 
 
 @cache
-def _house() -> Project:
+def _load_project() -> Project:
     return _october()[0].project
 
 
@@ -138,7 +138,7 @@ def asking(
 def switch(town: World, revision: int) -> None:
     """What publication does last, after it has made a revision: the link, then the catalogue."""
     _switch_link(town.root, Month.parse(OCTOBER), revision)
-    renew_catalogue(_house(), town.root)
+    renew_catalogue(_load_project(), town.root)
 
 
 @pytest.mark.promise("sources-125", "an analyst reads through a publish")

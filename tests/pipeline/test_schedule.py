@@ -1,4 +1,4 @@
-"""When a month is due, what `jifen status` says of it, and how the end of a run is told, without a Prefect server."""
+"""Due months, `jifen status` and the notification after a run, without a Prefect server."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def scheduled(town: World, month: str, settings: Settings | None = None) -> RunR
         ("2024-01-01T00:00+08:00", "2023-12"),
     ],
 )
-def test_the_month_before_is_told_by_the_citys_own_clock(moment: str, month: str) -> None:
+def test_the_month_before_is_found_by_the_citys_own_clock(moment: str, month: str) -> None:
     assert str(find_due_month(dt.datetime.fromisoformat(moment))) == month
 
 
@@ -91,7 +91,7 @@ def test_a_day_or_time_that_cannot_be_is_a_usage_error(day: int, time: str) -> N
     assert caught.value.code == ExitCode.USAGE
 
 
-def test_the_default_is_the_fifth_until_serve_was_told_otherwise(root: Root) -> None:
+def test_the_default_is_the_fifth_until_serve_sets_another_day(root: Root) -> None:
     assert load_schedule(root) == Schedule(day=5, time="02:00")
     (root.runs / "schedule.json").write_bytes(to_canonical_json({"day": 9, "time": "06:30"}))
     assert load_schedule(root) == Schedule(day=9, time="06:30")
@@ -133,7 +133,7 @@ def test_what_goes_wrong_before_the_first_step_is_an_outcome_too(
 
 
 @pytest.mark.proves("sources-150")
-def test_errors_of_libraries_are_told_by_their_kind_only() -> None:
+def test_errors_of_libraries_are_reported_by_their_kind_only() -> None:
     outcome = failed(Month.parse(OCTOBER), ValueError(f"could not convert {PEOPLE[0]}"))
     assert (outcome.state, outcome.code) == ("failed", ExitCode.OTHER)
     assert PEOPLE[0] not in outcome.to_markdown() + str(outcome.to_values())
@@ -142,7 +142,7 @@ def test_errors_of_libraries_are_told_by_their_kind_only() -> None:
 # --- notifications ---
 
 
-def told(root: Root, way: Notify, outcome: RunResult = BLOCKED) -> list[str]:
+def send_notification(root: Root, way: Notify, outcome: RunResult = BLOCKED) -> list[str]:
     lines: list[str] = []
     settings = Settings.model_validate({"paths": {"root": root.path, "inbox": root.inbox}})
     notify(settings.model_copy(update={"notify": way}), lines.append, outcome)
@@ -158,7 +158,7 @@ def test_a_command_gets_the_facts_twice_and_none_of_our_secrets(
         f'#!/bin/sh\ncat > "{tmp_path}/body"\nenv > "{tmp_path}/environment"\necho "$1" > "{tmp_path}/first"\n'
     )
     script.chmod(0o700)
-    assert told(root, Notify(command=[str(script), "$(id); `id`"])) == []
+    assert send_notification(root, Notify(command=[str(script), "$(id); `id`"])) == []
     facts = json.loads((tmp_path / "body").read_text(encoding="utf-8"))
     assert facts == BLOCKED.to_values()
     assert (facts["state"], facts["exit_code"], facts["reason"]) == (
@@ -172,18 +172,20 @@ def test_a_command_gets_the_facts_twice_and_none_of_our_secrets(
     assert (tmp_path / "first").read_text() == "$(id); `id`\n", "no shell reads the arguments"
 
 
-def test_nobody_is_told_when_nothing_is_set(root: Root) -> None:
-    assert told(root, Notify()) == []
+def test_no_notification_is_sent_when_none_is_set(root: Root) -> None:
+    assert send_notification(root, Notify()) == []
     assert not (root.runs / "notify.log").exists()
 
 
-def test_a_message_that_cannot_be_delivered_is_told_and_logged_without_its_address(
+def test_an_undelivered_message_is_reported_and_logged_without_its_address(
     root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     monkeypatch.setenv(WEBHOOK, f"http://127.0.0.1:{port}/send?key=hunter2")
-    lines = told(root, Notify(webhook="http://never.used", command=["/no/such/program"]))
+    lines = send_notification(
+        root, Notify(webhook="http://never.used", command=["/no/such/program"])
+    )
     assert lines == [
         "通知未送达（webhook：URLError）；不影响该月的结果",
         "通知未送达（command：FileNotFoundError）；不影响该月的结果",
@@ -207,7 +209,7 @@ def test_a_message_that_cannot_be_delivered_is_told_and_logged_without_its_addre
         'command = "hunter2"',
     ],
 )
-def test_what_cannot_be_told_to_is_refused(tmp_path: Path, line: str) -> None:
+def test_unusable_notification_settings_are_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "jifen.toml").write_text(f"[notify]\n{line}\n", encoding="utf-8")
     with pytest.raises(JifenError, match="notify") as caught:
         load_settings(tmp_path / "jifen.toml")
@@ -216,13 +218,13 @@ def test_what_cannot_be_told_to_is_refused(tmp_path: Path, line: str) -> None:
 
 
 def test_a_run_that_cannot_even_begin_is_notified_too(town: World, tmp_path: Path) -> None:
-    told = tmp_path / "told.json"
-    command = ["/bin/sh", "-c", f"cat > {told}"]
+    body = tmp_path / "body.json"
+    command = ["/bin/sh", "-c", f"cat > {body}"]
     settings = town.settings.model_copy(update={"notify": Notify(command=command)})
     with town.root.lock(), pytest.raises(JifenError) as caught:
         run_months(settings, [Month.parse(NOVEMBER)], RunOptions(), lambda line: None)
     assert caught.value.code == ExitCode.LOCKED
-    facts = json.loads(told.read_bytes())
+    facts = json.loads(body.read_bytes())
     assert (facts["month"], facts["state"], facts["exit_code"]) == (
         NOVEMBER,
         "failed",
@@ -230,7 +232,7 @@ def test_a_run_that_cannot_even_begin_is_notified_too(town: World, tmp_path: Pat
     )
 
 
-def test_a_server_that_does_not_answer_is_told_with_the_way_out(
+def test_a_server_that_does_not_answer_is_reported_with_the_way_out(
     town: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
@@ -248,7 +250,7 @@ Lines = Callable[..., dict[str, str]]
 
 def status(town: World, today: str = "2021-12-04") -> dict[str, str]:
     lines = list_month_states(town.settings, dt.date.fromisoformat(today))
-    return {month: f"{state}|{number}|{told}" for month, state, number, _, told in lines}
+    return {month: f"{state}|{number}|{detail}" for month, state, number, _, detail in lines}
 
 
 def test_what_a_run_would_not_take_is_missing(town: World) -> None:
@@ -257,13 +259,13 @@ def test_what_a_run_would_not_take_is_missing(town: World) -> None:
     (waiting / "children").mkdir(parents=True)
     for name in ("registry.csv_part", "credit.txt", "patents.csv"):
         (waiting / name).write_text("a\n")
-    told = status(town)[NOVEMBER]
-    assert all(SOURCES[name].title in told for name in ("registry", "credit", "children")), told
-    assert SOURCES["patents"].title not in told
+    detail = status(town)[NOVEMBER]
+    assert all(SOURCES[name].title in detail for name in ("registry", "credit", "children")), detail
+    assert SOURCES["patents"].title not in detail
 
 
 @pytest.mark.promise("outputs-167", "`status`: months, revisions, states, due, missing")
-def test_status_tells_what_is_due_missing_and_late_by_the_schedule(town: World) -> None:
+def test_status_shows_what_is_due_missing_and_late_by_the_schedule(town: World) -> None:
     assert status(town)[OCTOBER] == "已发布|r1|各来源齐全"
     assert "应于 2021-12-05 02:00 前交齐，缺少：" in status(town)[NOVEMBER]
     (town.root.runs / "schedule.json").write_bytes(to_canonical_json({"day": 3, "time": "06:30"}))
@@ -284,7 +286,7 @@ def test_status_does_not_miss_in_the_inbox_what_is_fetched_elsewhere(town: World
 
 
 @pytest.mark.promise("outputs-77", "`runs/` keeps run records")
-def test_status_tells_a_blocked_month_until_it_is_published(town: World) -> None:
+def test_status_shows_a_blocked_month_until_it_is_published(town: World) -> None:
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     (town.inbox / NOVEMBER / "credit.csv").unlink()
     assert scheduled(town, NOVEMBER).state == "blocked"

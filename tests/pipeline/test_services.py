@@ -1,4 +1,4 @@
-"""Services and reminders as months go by: told once, kept by re-runs, and a new service is one new file."""
+"""Services and reminders over months: sent once, kept by re-runs; a new service is one new file."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def world(tmp_path: Path) -> World:
 
 @pytest.mark.promise("points-172", "The whole city as Parquet, and a list for each district")
 @pytest.mark.proves("points-152")
-def test_months_in_a_row_tell_each_cycle_once(world: World) -> None:
+def test_months_in_a_row_remind_once_per_cycle(world: World) -> None:
     for month in ("2021-10", "2021-11", "2021-12"):
         world.run(month)
     assert kinds(world, "2021-10") == [("permit_application", 1)]
@@ -95,7 +95,7 @@ def test_months_in_a_row_tell_each_cycle_once(world: World) -> None:
 
 
 @pytest.mark.promise(
-    "points-156", "Only the newest month tells; an older one keeps its list or is empty"
+    "points-156", "Only the newest month adds reminders; an older one keeps its list or is empty"
 )
 def test_a_rerun_of_an_older_month_keeps_its_list(world: World) -> None:
     world.run("2021-10")
@@ -134,7 +134,7 @@ def test_a_backfill_of_a_year_sends_one_months_list(tmp_path: Path) -> None:
     assert [kinds(world, month) for month in months] == [[]] * 11 + [[("permit_application", 1)]]
 
 
-def test_a_month_run_again_after_the_one_before_it_tells_what_is_new_since(tmp_path: Path) -> None:
+def test_a_rerun_after_the_month_before_lists_what_is_new(tmp_path: Path) -> None:
     """The month before was published afterwards: only then is there something to compare with."""
     world = World(tmp_path, only=("registry", "education"))
     degree = {"certificate_no": "C1", "resident_id": PERSON, "kind": "degree", "level": "bachelor"}
