@@ -37,7 +37,7 @@ def test_the_month_is_there_for_people_and_for_analysts(folder: Path) -> None:
     assert jifen(folder, "verify").stdout == "核对无误：1 个版本，最新的是 2021-10 r1\n"
     assert (
         jifen(folder, "verify", "--month", "2021-09").returncode == ExitCode.USAGE
-    )  # nothing there: nothing is sound
+    )  # nothing there: nothing to verify
     assert "2021-10" in jifen(folder, "status").stdout
 
 
@@ -59,7 +59,10 @@ def test_a_spoilt_month_exits_12_and_the_published_one_stays(folder: Path) -> No
 
 
 def test_a_month_does_not_need_somebody_who_reads_along(folder: Path) -> None:
-    """The reader of a pipe has left: the run goes on. A full disk under the log is told as one, and costs no month."""
+    """The reader of a pipe has left: the run goes on.
+
+    A full disk under the log is reported as such, and costs no month.
+    """
     command = [str(Path(sys.executable).parent / "jifen"), "run", "--month", "2021-10"]
     running = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -101,7 +104,7 @@ def test_illustrative_values_are_refused_unless_they_are_allowed(
 
 @pytest.mark.proves("outputs-187")
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     {
         "run": "缺少 --month",
         "run --month 2021-13": "'2021-13' 不是月份",
@@ -119,37 +122,37 @@ def test_illustrative_values_are_refused_unless_they_are_allowed(
     }.items(),
 )
 def test_a_wrong_command_exits_2_with_a_sentence_and_the_way_out(
-    tmp_path: Path, line: str, told: str
+    tmp_path: Path, line: str, message: str
 ) -> None:
     done = jifen(tmp_path, *line.split())
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
     what, hint = done.stderr.splitlines()
-    assert what == told and hint.startswith("  处理：")
+    assert what == message and hint.startswith("  处理：")
 
 
 @pytest.mark.parametrize(
     ("line", "meant"), [("statu", "status"), ("run --mont 2021-10", "--month")]
 )
-def test_a_slip_of_the_pen_in_a_command_is_told_what_was_meant(
+def test_a_mistyped_command_is_answered_with_what_was_meant(
     tmp_path: Path, line: str, meant: str
 ) -> None:
     assert f"是否应为 {meant}？" in jifen(tmp_path, *line.split()).stderr
 
 
 @pytest.mark.parametrize(
-    ("told_in", "shown_in"),
+    ("encoding", "expected_encoding"),
     [("ascii", "utf-8"), ("iso-8859-1", "utf-8"), ("utf-8", "utf-8"), ("gb18030", "gb18030")],
 )
 def test_a_terminal_that_cannot_write_chinese_gets_utf_8(
-    tmp_path: Path, told_in: str, shown_in: str
+    tmp_path: Path, encoding: str, expected_encoding: str
 ) -> None:
     for line, stream in (("status", "stdout"), ("nonsense", "stderr")):
         command = [str(Path(sys.executable).parent / "jifen"), line]
-        environment = {**os.environ, "PYTHONIOENCODING": told_in}
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, timeout=60
         )
-        shown = getattr(done, stream).decode(shown_in)
+        shown = getattr(done, stream).decode(expected_encoding)
         assert "还没有任何月份" in shown if line == "status" else "没有命令 nonsense" in shown
 
 
@@ -158,7 +161,7 @@ def test_a_terminal_that_cannot_write_chinese_gets_utf_8(
 )
 @pytest.mark.promise("outputs-188", "10 declarations")
 @pytest.mark.proves("sources-135")
-def test_every_mistake_of_a_writer_is_told_at_once_with_file_line_and_key(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_together_with_file_line_and_key(tmp_path: Path) -> None:
     for name in ("points", "services", "reminders"):
         shutil.copytree(OWN_DECLARATIONS / name, tmp_path / "policy" / name)
     (tmp_path / "jifen.toml").write_text(

@@ -48,8 +48,8 @@ def test_row_groups_are_neither_small_nor_large(tmp_path: Path) -> None:
         connection.execute(
             f"COPY (FROM range(700000)) TO {sql_literal(tmp_path / 'a.parquet')} ({PARQUET})"
         )
-    told = pq.read_metadata(tmp_path / "a.parquet")
-    *full, rest = [told.row_group(n).num_rows for n in range(told.num_row_groups)]
+    metadata = pq.read_metadata(tmp_path / "a.parquet")
+    *full, rest = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
     assert (
         all(100_000 <= rows <= 500_000 for rows in full)
         and sum(full) + rest == 700_000
@@ -131,7 +131,7 @@ def test_a_reason_cannot_be_left_out(given: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.promise("outputs-186", "Errors: what, where, what to do; a trace only with `--debug`")
-def test_an_error_is_told_in_three_lines_and_traced_only_for_debug(
+def test_an_error_is_printed_in_three_lines_and_traced_only_for_debug(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["--root", str(tmp_path), "sql", "SELECT 1"]
@@ -152,7 +152,7 @@ def test_an_error_is_told_in_three_lines_and_traced_only_for_debug(
 
 @pytest.mark.promise("outputs-39", "Reference tables too")
 @pytest.mark.promise("outputs-181", "`check`: reference tables")
-def test_every_mistake_in_the_reference_tables_is_told_at_once_with_its_place(
+def test_all_mistakes_in_reference_tables_are_reported_with_their_place(
     tmp_path: Path,
 ) -> None:
     shutil.copytree(OWN_DECLARATIONS / "reference", tmp_path / "reference")
@@ -173,9 +173,9 @@ def test_every_mistake_in_the_reference_tables_is_told_at_once_with_its_place(
     (tmp_path / "jifen.toml").write_text('[paths]\nreference = "reference"\n', encoding="utf-8")
     done = CliRunner().invoke(app, ["check", "--config", str(tmp_path / "jifen.toml")])
     assert isinstance(done.exception, JifenError) and done.exception.code == ExitCode.DECLARATIONS
-    told = str(done.exception).splitlines()
+    lines = str(done.exception).splitlines()
     for name, (_, key, meant) in wrong.items():
-        (line,) = (line for line in told if f"{name}.csv:" in line)
+        (line,) = (line for line in lines if f"{name}.csv:" in line)
         assert f": {key}：" in line and line.endswith(meant)
 
 

@@ -31,9 +31,9 @@ def resident(
 
 
 def compared(world: World, before: str, after: str) -> dict[str, Any]:
-    told: list[str] = []
-    show_difference(world.settings, before, after, told.append, as_json=True)
-    found: dict[str, Any] = json.loads("\n".join(told))
+    lines: list[str] = []
+    show_difference(world.settings, before, after, lines.append, as_json=True)
+    found: dict[str, Any] = json.loads("\n".join(lines))
     return found
 
 

@@ -63,10 +63,10 @@ versions:
 # --- everybody: what is explained is what is published ---
 
 
-@pytest.mark.promise("outputs-43", "`explain` reads the same columns and adds up")
+@pytest.mark.promise("outputs-43", "`explain` reads the same columns; its lines sum to the total")
 @pytest.mark.proves("points-48")
 @pytest.mark.parametrize("month", ["2024-03", "2024-04"])
-def test_everybodys_explanation_is_the_published_row_and_adds_up(
+def test_everybodys_explanation_matches_the_published_row_and_its_sums(
     synthetic_city: World, month: str
 ) -> None:
     world = synthetic_city
@@ -181,7 +181,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
-def told(world: World, resident_id: str, **options: Any) -> str:
+def explain(world: World, resident_id: str, **options: Any) -> str:
     lines: list[str] = []
     explain_person(
         world.settings,
@@ -197,13 +197,13 @@ def told(world: World, resident_id: str, **options: Any) -> str:
     {
         "sources-97": "explain names the case",
         "points-11": "Evidence line reaches people with the values filled in",
-        "points-131": "What else a person lacks is told by `explain`",
+        "points-131": "`explain` states what else a person lacks",
         "outputs-15": "Resident: every number with its reason, and what is lacking",
         "outputs-168": "`explain`: evidence, rule, cap, clause, correction, sections, services; `--json`",
     }
 )
-def test_a_person_is_told_every_reason(world: World) -> None:
-    data = json.loads(told(world, PERSON, as_json=True))
+def test_an_explanation_gives_every_reason(world: World) -> None:
+    data = json.loads(explain(world, PERSON, as_json=True))
     lines = {line["code"]: line for line in data["lines"]}
     assert lines["age"]["evidence"] == "年龄 31 周岁"
     assert (lines["age"]["rule_points"], lines["age"]["capped"], lines["age"]["points"]) == (
@@ -255,7 +255,7 @@ def test_a_person_is_told_every_reason(world: World) -> None:
 
 @pytest.mark.proves("outputs-168")
 def test_the_terminal_says_the_same_in_sentences(world: World) -> None:
-    text = told(world, PERSON)
+    text = explain(world, PERSON)
     for sentence in [
         "例**  2021-10 第 1 版  鄞州区  总分 26.00",
         "适用 试验积分表（自 2021-09-08 起；试验办法第一版）",
@@ -276,7 +276,7 @@ def test_the_terminal_says_the_same_in_sentences(world: World) -> None:
     "outputs-171", "`explain --records`: rows, refused and over-quota ones with reasons"
 )
 def test_records_behind_the_facts_with_reasons_for_those_that_do_not_count(world: World) -> None:
-    records = json.loads(told(world, PERSON, as_json=True, records=True))["records"]
+    records = json.loads(explain(world, PERSON, as_json=True, records=True))["records"]
     found = {
         next(iter(record["values"].values())): record for record in records if not record["refused"]
     }
@@ -288,7 +288,8 @@ def test_records_behind_the_facts_with_reasons_for_those_that_do_not_count(world
     assert {"K1", "K2", "A1", "D1", "S1", "H1", "C1", "C2"} <= found.keys()
     assert PERSON not in json.dumps(records, ensure_ascii=False)
     (refused,) = (
-        record for record in json.loads(told(world, REFUSED, as_json=True, records=True))["records"]
+        record
+        for record in json.loads(explain(world, REFUSED, as_json=True, records=True))["records"]
     )
     assert (refused["refused"], refused["reasons"]) == (True, ["居住区县不在取值范围内"])
 
@@ -303,20 +304,20 @@ def test_records_behind_the_facts_with_reasons_for_those_that_do_not_count(world
     ],
 )
 def test_without_a_score_it_says_why(world: World, resident_id: str, why: str) -> None:
-    data = json.loads(told(world, resident_id, as_json=True))
+    data = json.loads(explain(world, resident_id, as_json=True))
     assert (data["scored"], data["why"]) == (False, why)
 
 
 @pytest.mark.proves("sources-53")
-def test_the_id_is_read_as_the_cleaning_reads_it_and_refused_without_being_told(
+def test_an_id_is_read_as_in_cleaning_and_not_quoted_when_refused(
     world: World,
 ) -> None:
     spelled = " " + PERSON.translate(str.maketrans("0123456789X", "０１２３４５６７８９x"))
-    assert told(world, spelled) == told(world, PERSON)
+    assert explain(world, spelled) == explain(world, PERSON)
     wrong = PERSON[:17] + ("0" if PERSON[17] != "0" else "1")
     for given in (wrong, "", "1 OR 1=1"):
         with pytest.raises(JifenError) as refused:
-            told(world, given)
+            explain(world, given)
         assert refused.value.code == ExitCode.USAGE
         assert not given or given not in str(refused.value)
 
@@ -326,8 +327,8 @@ def test_the_id_is_read_as_the_cleaning_reads_it_and_refused_without_being_told(
 def test_every_use_is_noted_by_resident_key_only(world: World) -> None:
     log = world.root.runs / "access.log"
     before = len(log.read_text().splitlines()) if log.exists() else 0
-    told(world, PERSON)
-    told(world, UNKNOWN)
+    explain(world, PERSON)
+    explain(world, UNKNOWN)
     entries = [json.loads(line) for line in log.read_text().splitlines()[before:]]
     keys = {
         row["resident_id"]: row["resident_key"]
@@ -352,7 +353,7 @@ def test_the_command_takes_the_id_from_stdin_and_knows_what_is_published(world: 
     assert (refused.value.code, refused.value.message) == (ExitCode.USAGE, "2021-11 没有发布")
 
 
-def test_a_published_number_that_does_not_follow_from_the_rules_is_told(world: World) -> None:
+def test_a_published_number_that_contradicts_the_rules_is_reported(world: World) -> None:
     revision = world.revision("2021-10")
     rules = load_published_rules(revision, load_declared_sources(world.settings))
     key = world.score("2021-10", PERSON)["resident_key"]

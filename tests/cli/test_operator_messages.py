@@ -24,9 +24,9 @@ def test_status_of_an_empty_root_says_which_root_it_looked_at(tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
-def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def invalid_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder whose only month has three deliveries that cannot be read, or lack a column."""
-    folder = tmp_path_factory.mktemp("spoilt")
+    folder = tmp_path_factory.mktemp("invalid")
     inbox = delivered(folder).inbox / "2021-10"
     inbox.joinpath("education.csv").write_bytes("证书编号,公民身份号码\n".encode("gb18030"))
     inbox.joinpath("housing.csv").write_text("record_id\n", encoding="utf-8")
@@ -34,37 +34,43 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_several_bad_deliveries_end_in_sentences_and_nothing_else(spoilt: Path) -> None:
-    done = jifen(spoilt, "run", "--month", "2021-10")
+def test_several_bad_deliveries_end_in_sentences_and_nothing_else(invalid_folder: Path) -> None:
+    done = jifen(invalid_folder, "run", "--month", "2021-10")
     assert done.returncode == ExitCode.EXTRACT
     lines = done.stderr.splitlines()
     assert lines[0] == "3 份交付缺少或未通过："
     assert [line.strip() for line in lines if not line.startswith("  ")] == lines[:1], done.stderr
     assert len([line for line in lines if line.startswith("    处理：")]) == 3
-    shown = jifen(spoilt, "status", COLUMNS="400").stdout
+    shown = jifen(invalid_folder, "status", COLUMNS="400").stdout
     assert "3 份交付缺少或未通过（退出码 11），逐项处理" in shown and "，报告 " in shown
     assert "各来源齐全" not in shown
 
 
-def test_one_bad_delivery_tells_the_whole_setting_in_status(spoilt: Path) -> None:
-    delivered(spoilt)
-    (spoilt / "inbox" / "2021-10" / "education.csv").write_bytes(
+def test_status_shows_the_whole_setting_for_one_bad_delivery(invalid_folder: Path) -> None:
+    delivered(invalid_folder)
+    (invalid_folder / "inbox" / "2021-10" / "education.csv").write_bytes(
         "证书编号,公民身份号码\n".encode("gb18030")
     )
-    done = jifen(spoilt, "run", "--month", "2021-10")
+    done = jifen(invalid_folder, "run", "--month", "2021-10")
     assert "nanobind" not in done.stderr and "[sources.education]" in done.stderr
-    assert "[sources.education]" in jifen(spoilt, "status", COLUMNS="400").stdout
+    assert "[sources.education]" in jifen(invalid_folder, "status", COLUMNS="400").stdout
 
 
-def test_a_source_that_nobody_declared_cannot_be_allowed_to_be_missing(spoilt: Path) -> None:
-    done = jifen(spoilt, "run", "--month", "2021-10", "--allow-missing", "patentss=本月无数据")
+def test_a_source_that_nobody_declared_cannot_be_allowed_to_be_missing(
+    invalid_folder: Path,
+) -> None:
+    done = jifen(
+        invalid_folder, "run", "--month", "2021-10", "--allow-missing", "patentss=本月无数据"
+    )
     assert done.returncode == ExitCode.USAGE
     assert "patentss" in done.stderr and "social_security" in done.stderr
     assert "2021-10 开始" not in done.stdout
 
 
 @pytest.mark.parametrize("command", [("status",), ("check",), ("demo", "--residents", "1")])
-def test_a_file_where_the_root_should_be_is_told(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_a_file_where_the_root_should_be_is_reported(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
     (tmp_path / "file").touch()
     for root in ("file", "file/var"):
         done = jifen(tmp_path, *command, "--root", root)
@@ -76,7 +82,7 @@ def test_a_file_where_the_root_should_be_is_told(tmp_path: Path, command: tuple[
         assert "--root" in done.stderr.splitlines()[2]
 
 
-def test_a_root_that_is_closed_to_this_user_is_told(tmp_path: Path) -> None:
+def test_a_root_that_is_closed_to_this_user_is_reported(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)
     mortal = (

@@ -95,12 +95,12 @@ def test_the_live_line_counts_the_steps_and_leaves_only_the_plain_lines(folder: 
     code, written = on_terminal(folder, "backfill", "--months", "2021-10:2021-11")
     assert code == ExitCode.GATE
     shown = re.sub(r"\x1b\[[0-9;]*m", "", written)
-    told = [
+    steps = [
         re.findall(rf"━ +(\d+)/12 {month} (\S+) +\d:\d\d:\d\d", shown)
         for month in ("2021-10", "2021-11")
     ]
-    assert {("4", "指标数据"), ("9", "区县导出"), ("12", "发布")} <= set(told[0])
-    assert set(told[1]) <= {("1", "接收数据"), ("2", "检查和清洗")} and told[1]
+    assert {("4", "指标数据"), ("9", "区县导出"), ("12", "发布")} <= set(steps[0])
+    assert set(steps[1]) <= {("1", "接收数据"), ("2", "检查和清洗")} and steps[1]
     assert re.search(r"准备 .*\d:\d\d:\d\d", shown.split("2021-10 开始")[0])
 
     lines, column = seen(written)
@@ -116,15 +116,15 @@ def test_where_there_is_no_terminal_there_are_the_plain_lines_and_nothing_else(
 ) -> None:
     piped = jifen(folder, "run", "--month", "2021-11", FORCE_COLOR="1", TERM="xterm")
     assert piped.returncode == ExitCode.GATE
-    told = piped.stdout.splitlines(keepends=True)
+    lines = piped.stdout.splitlines(keepends=True)
     assert (
-        told[0] == "2021-11 开始\n"
-        and told[-1].startswith("  报告：")
-        and told[-1].endswith(".html\n")
+        lines[0] == "2021-11 开始\n"
+        and lines[-1].startswith("  报告：")
+        and lines[-1].endswith(".html\n")
     )
     assert (
-        set(told[1:-1]) <= {"  清洗 2021-11 registry\n", "  2021-11 registry 未通过\n"}
-        and told[1:-1]
+        set(lines[1:-1]) <= {"  清洗 2021-11 registry\n", "  2021-11 registry 未通过\n"}
+        and lines[1:-1]
     )
     assert "\x1b" not in piped.stdout + piped.stderr
 

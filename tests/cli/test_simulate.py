@@ -19,8 +19,8 @@ from tests.support.synthetic_city import MONTHS
 from tests.support.world import World, national_id, read_rows
 
 MONTH = MONTHS[0]
-TOLD = ("eligible", "points_short", "monthly_amount")
-BOTH = (*(f"{name}_before" for name in TOLD), *TOLD)
+SERVICE_COLUMNS = ("eligible", "points_short", "monthly_amount")
+BOTH = (*(f"{name}_before" for name in SERVICE_COLUMNS), *SERVICE_COLUMNS)
 
 
 def draft(folder: Path, city: dict[str, str] | None = None, **services: tuple[str, str]) -> Path:
@@ -41,9 +41,9 @@ def _replace(file: Path, old: str, new: str) -> None:
 
 
 def simulated(world: World, policy: Path, out: Path) -> list[str]:
-    told: list[str] = []
-    simulate_policy(world.settings, policy, Month.parse(MONTH), out, told.append)
-    return told
+    printed: list[str] = []
+    simulate_policy(world.settings, policy, Month.parse(MONTH), out, printed.append)
+    return printed
 
 
 def published_files(world: World) -> dict[str, str]:
@@ -125,18 +125,18 @@ def _differences(one: World, two: World) -> dict[tuple[str, str], tuple[Decimal,
 
 def _services(world: World) -> dict[tuple[str, str], tuple[Any, ...]]:
     return {
-        (row["resident_key"], row["service"]): tuple(row[name] for name in TOLD)
+        (row["resident_key"], row["service"]): tuple(row[name] for name in SERVICE_COLUMNS)
         for row in world.table(MONTH, "eligibility")
     }
 
 
 def test_the_same_policy_changes_nothing(synthetic_city: World, tmp_path: Path) -> None:
-    told = simulated(synthetic_city, draft(tmp_path / "draft"), tmp_path / "out")
+    printed = simulated(synthetic_city, draft(tmp_path / "draft"), tmp_path / "out")
     assert (read_rows(tmp_path / "out" / "points"), read_rows(tmp_path / "out" / "services")) == (
         [],
         [],
     )
-    assert told[0] == "积分表与已发布的相同"
+    assert printed[0] == "积分表与已发布的相同"
 
 
 def test_a_version_that_begins_later_is_tried_as_if_it_were_in_force(
@@ -150,12 +150,12 @@ def test_a_version_that_begins_later_is_tried_as_if_it_were_in_force(
         "each: {unit: 1, points: 0.25}", "each: {unit: 1, points: 0.1}"
     )
     city.write_text(text + later, encoding="utf-8")
-    told = simulated(synthetic_city, policy, tmp_path / "out")
+    printed = simulated(synthetic_city, policy, tmp_path / "out")
     assert (
-        told[0]
+        printed[0]
         == "宁波市流动人口量化积分表：2022-04-01 版 → 草案 2030-01-01 版，改动的指标：居住年限"
     )
-    assert "试算 2030-01-01 生效的全部积分表和积分应用，数据仍是计分日 2024-03-31 的" in told
+    assert "试算 2030-01-01 生效的全部积分表和积分应用，数据仍是计分日 2024-03-31 的" in printed
     items = {row["item"] for row in read_rows(tmp_path / "out" / "points")}
     assert items == {"residence", "province", "common", "total"}
 
@@ -237,18 +237,18 @@ LATER_TABLE = """
 def test_tables_and_services_of_one_day_are_tried_together(
     autumn: World, tmp_path: Path, table: str, old: str, new: str, day: str
 ) -> None:
-    policy, out, told = tmp_path / "draft", tmp_path / "out", list[str]()
+    policy, out, printed = tmp_path / "draft", tmp_path / "out", list[str]()
     shutil.copytree(autumn.settings.paths.policy, policy)
     file = policy / "points" / f"{table}.yaml"
     _replace(file, old, new) if old else file.write_text(
         file.read_text(encoding="utf-8") + new, encoding="utf-8"
     )
-    simulate_policy(autumn.settings, policy, None, out, told.append)
-    assert f"试算 {day} 生效的全部积分表和积分应用，数据仍是计分日 2021-10-31 的" in told
+    simulate_policy(autumn.settings, policy, None, out, printed.append)
+    assert f"试算 {day} 生效的全部积分表和积分应用，数据仍是计分日 2021-10-31 的" in printed
     assert any(
-        "宁波市流动人口量化积分表：2021-09-08 版 → 草案 2022-04-01 版" in line for line in told
+        "宁波市流动人口量化积分表：2021-09-08 版 → 草案 2022-04-01 版" in line for line in printed
     )
-    assert "积分应用 household_registration 积分落户：草案 2022-04-01 版" in told
+    assert "积分应用 household_registration 积分落户：草案 2022-04-01 版" in printed
     points = {row["item"]: row["after"] for row in read_rows(out / "points")}
     short = {
         row["service"]: (row["points_short_before"], row["points_short"])
@@ -259,24 +259,24 @@ def test_tables_and_services_of_one_day_are_tried_together(
     assert short["health_check"] == (0, 200 - points["province"])  # nothing in the section `city`
 
 
-def test_a_new_version_that_another_has_replaced_by_then_is_told(
+def test_a_new_version_that_another_has_replaced_by_then_is_reported(
     autumn: World, tmp_path: Path
 ) -> None:
-    policy, told = tmp_path / "draft", list[str]()
+    policy, printed = tmp_path / "draft", list[str]()
     shutil.copytree(autumn.settings.paths.policy, policy)
     _replace(
         policy / "points" / "city.yaml", "cap: 50}", "cap: 45}"
     )  # of the bonus in the version of 2021
     file = policy / "points" / "330212.yaml"
     file.write_text(file.read_text(encoding="utf-8") + LATER_TABLE, encoding="utf-8")
-    simulate_policy(autumn.settings, policy, None, tmp_path / "out", told.append)
-    assert [line for line in told if "不在模拟之内" in line] == [
+    simulate_policy(autumn.settings, policy, None, tmp_path / "out", printed.append)
+    assert [line for line in printed if "不在模拟之内" in line] == [
         "宁波市流动人口量化积分表：2021-09-08 版的改动不在模拟之内，2022-06-01 生效的是 2022-04-01 版"
     ]
 
 
 @pytest.mark.promise("outputs-176", "`simulate` by district, section and service")
-def test_the_page_rounds_people_and_tells_means_of_ten_and_more_only(
+def test_the_page_rounds_people_and_shows_means_of_ten_or_more(
     synthetic_city: World, tmp_path: Path
 ) -> None:
     policy = draft(
@@ -339,9 +339,7 @@ def test_an_empty_draft_and_a_used_folder_are_refused(
         assert refused.value.code == ExitCode.USAGE
 
 
-def test_what_is_new_and_what_is_gone_is_told_by_name(
-    synthetic_city: World, tmp_path: Path
-) -> None:
+def test_new_and_removed_items_are_reported_by_name(synthetic_city: World, tmp_path: Path) -> None:
     policy = draft(tmp_path / "draft")
     _replace(policy / "points" / "330205.yaml", "      service_24m: {as_in: 2021-09-08}\n", "")
     (policy / "services" / "recuperation.yaml").unlink()
@@ -355,17 +353,17 @@ def test_what_is_new_and_what_is_gone_is_told_by_name(
         encoding="utf-8",
     )
     (policy / "reminders" / "insurance_gap.yaml").write_text("changed", encoding="utf-8")
-    told = simulated(synthetic_city, policy, tmp_path / "out")
-    assert told[0] == "江北区个性积分表：2022-04-01 版 → 草案 2022-04-01 版，取消的指标：志愿服务"
-    assert "新的积分应用 dentist 口腔检查：草案 2021-09-08 版" in told
-    assert "积分应用 recuperation 积分疗养：草案中没有，按取消计算" in told
-    assert "提醒 insurance_gap 的改动不在模拟之内：模拟不出提醒名单" in told
+    printed = simulated(synthetic_city, policy, tmp_path / "out")
+    assert (
+        printed[0] == "江北区个性积分表：2022-04-01 版 → 草案 2022-04-01 版，取消的指标：志愿服务"
+    )
+    assert "新的积分应用 dentist 口腔检查：草案 2021-09-08 版" in printed
+    assert "积分应用 recuperation 积分疗养：草案中没有，按取消计算" in printed
+    assert "提醒 insurance_gap 的改动不在模拟之内：模拟不出提醒名单" in printed
     assert "积分疗养" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_draft_of_one_table_alone_is_told_to_begin_with_all(
-    synthetic_city: World, tmp_path: Path
-) -> None:
+def test_a_draft_that_lacks_a_table_is_refused(synthetic_city: World, tmp_path: Path) -> None:
     policy = draft(tmp_path / "draft")
     (policy / "points" / "330205.yaml").unlink()
     with pytest.raises(JifenError) as refused:
@@ -373,7 +371,7 @@ def test_a_draft_of_one_table_alone_is_told_to_begin_with_all(
     assert "缺少 330205 的积分表" in str(refused.value) and "整个复制" in refused.value.hint
 
 
-def test_changed_reference_tables_of_a_draft_are_told_to_be_left_out(
+def test_changed_reference_tables_of_a_draft_are_reported_as_unused(
     synthetic_city: World, tmp_path: Path
 ) -> None:
     policy = draft(tmp_path / "draft")
@@ -381,7 +379,7 @@ def test_changed_reference_tables_of_a_draft_are_told_to_be_left_out(
     (policy / "reference" / "award_quotas.csv").write_text(
         "grantor_id,year,points\n", encoding="utf-8"
     )
-    told = simulated(synthetic_city, policy, tmp_path / "out")
-    assert [line for line in told if "不在模拟之内" in line] == [
+    printed = simulated(synthetic_city, policy, tmp_path / "out")
+    assert [line for line in printed if "不在模拟之内" in line] == [
         "参考表 award_quotas.csv 的改动不在模拟之内：数据仍是该月已发布的"
     ]

@@ -93,7 +93,7 @@ def test_nothing_else_can_be_read_or_written(world: World, query: str) -> None:
     assert sorted(path for path in world.root.path.rglob("*") if "tmp" not in path.parts) == before
 
 
-def test_a_mistake_is_told_with_what_was_perhaps_meant(world: World) -> None:
+def test_a_mistake_is_reported_with_what_was_perhaps_meant(world: World) -> None:
     with pytest.raises(JifenError) as caught:
         run_query(world.settings, "SELECT distrct FROM scores", "table")
     assert '"district"' in str(caught.value) and "LINE 1: SELECT distrct" in str(caught.value)
@@ -140,12 +140,12 @@ def test_a_file_says_what_other_tools_say(world: World, capsys: pytest.CaptureFi
         == 'yes,awards,nothing\ntrue,"[{""key"": ""a"", ""points"": 1.5}]",\n'
     )
     run_query(world.settings, query, "json")
-    told = json.loads(capsys.readouterr().out)
-    assert told == {"yes": True, "awards": [{"key": "a", "points": 1.5}], "nothing": None}
+    row = json.loads(capsys.readouterr().out)
+    assert row == {"yes": True, "awards": [{"key": "a", "points": 1.5}], "nothing": None}
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "expected"),
     [
         (
             "PIVOT scores ON district IN ('330203') USING count(*) GROUP BY policy_city; -- a comment",
@@ -159,13 +159,13 @@ def test_a_file_says_what_other_tools_say(world: World, capsys: pytest.CaptureFi
     ],
 )
 def test_statements_that_only_read_are_answered(
-    world: World, capsys: pytest.CaptureFixture[str], query: str, told: str
+    world: World, capsys: pytest.CaptureFixture[str], query: str, expected: str
 ) -> None:
     run_query(world.settings, query, "json")
-    assert told in capsys.readouterr().out
+    assert expected in capsys.readouterr().out
 
 
-def test_columns_of_one_name_and_values_that_json_has_not_are_told_as_json_can(
+def test_json_numbers_duplicate_names_and_nulls_values_it_lacks(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A name that is taken gets a number, as DuckDB itself names the columns of a table; what is no number is null."""
