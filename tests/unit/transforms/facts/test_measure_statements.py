@@ -7,11 +7,14 @@ from typing import get_args
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from expectations.month import Month
 from expectations.source_loader import load_sources
 from expectations.source_model import Measure, Source
 from tests.support.snapshots import SqlSnapshot
 from transforms.facts import month_bitmaps
-from transforms.facts.sql import facts_sql, source_statements
+from transforms.facts.sql import joined_facts_statement, source_statements
+
+MONTH = Month.parse("2024-04")
 
 
 def find_source(measure: str) -> Source:
@@ -28,11 +31,11 @@ def find_source(measure: str) -> Source:
 def compile_source(source: Source) -> str:
     """Return the statements that measure a source's facts, as they run one after the other."""
     if source.spine:
-        return facts_sql({source.source: source}, [])
+        return joined_facts_statement({source.source: source}, []).sql
     statements = source_statements(source)
     if month_bitmaps.list_month_facts(source):
-        statements += month_bitmaps.state_statements(source)
-        statements.append(month_bitmaps.months_statement(source))
+        statements += month_bitmaps.state_statements(source, MONTH)
+        statements.append(month_bitmaps.months_statement(source, MONTH))
     return "\n".join(f"-- {one.name}\n{one.sql}\n" for one in statements)
 
 

@@ -1,56 +1,115 @@
--- cases_social_security
+-- disputed_postings_social_security
 
-WITH known AS (SELECT DISTINCT person, insurance, month FROM cases_social_security_before),
-found AS (SELECT DISTINCT person, insurance, month FROM rows_social_security WHERE received > $handed_on AND kind = 'reversed'),
-added AS (SELECT * FROM found ANTI JOIN known USING (person, insurance, month)),
+WITH disputed AS (SELECT DISTINCT person, insurance, month FROM previous_disputed_postings_social_security),
+reversed AS (
+    SELECT DISTINCT person, insurance, month FROM counted_social_security WHERE received > $state_month AND kind = 'reversed'
+),
+newly_disputed AS (SELECT person, insurance, month FROM reversed ANTI JOIN disputed USING (person, insurance, month)),
 postings AS (
-    SELECT * FROM cases_social_security_before
+    SELECT person, insurance, month, employer_id, held, taken_back FROM previous_disputed_postings_social_security
     UNION ALL
     SELECT person, insurance, month, employer_id,
         CASE WHEN kind = 'paid' THEN posted_on END AS held,
         CASE WHEN kind = 'reversed' THEN posted_on END AS taken_back
-    FROM rows_social_security SEMI JOIN known USING (person, insurance, month) WHERE received > $handed_on
+    FROM counted_social_security SEMI JOIN disputed USING (person, insurance, month) WHERE received > $state_month
     UNION ALL
     SELECT person, insurance, month, employer_id,
         CASE WHEN kind = 'paid' THEN posted_on END AS held,
         CASE WHEN kind = 'reversed' THEN posted_on END AS taken_back
-    FROM rows_social_security SEMI JOIN added USING (person, insurance, month)
+    FROM counted_social_security SEMI JOIN newly_disputed USING (person, insurance, month)
 )
 SELECT person, insurance, month, employer_id, max(held) AS held, max(taken_back) AS taken_back
-FROM postings GROUP BY ALL
+FROM postings GROUP BY person, insurance, month, employer_id
 
--- words_social_security
+-- month_bitmaps_social_security
 
-WITH a AS (
+WITH added AS (
     SELECT person, count(*) AS postings,
-    coalesce(bit_or(CASE WHEN insurance IN ('pension') AND kind = 'paid' AND $month + 12 - month BETWEEN 0 AND 119 THEN CAST(1 AS HUGEINT) << CAST($month + 12 - month - 0 AS HUGEINT) END), CAST(0 AS HUGEINT)) AS month_pension_0,
-    coalesce(bit_or(CASE WHEN insurance IN ('pension') AND kind = 'paid' AND $month + 12 - month BETWEEN 120 AND 239 THEN CAST(1 AS HUGEINT) << CAST($month + 12 - month - 120 AS HUGEINT) END), CAST(0 AS HUGEINT)) AS month_pension_1,
-    list(month) FILTER (WHERE month <= $month + -228 AND insurance IN ('pension') AND kind = 'paid') AS month_pension_old
-    FROM rows_social_security WHERE received > $handed_on AND hash(person) % CAST($parts AS UBIGINT) = CAST($part AS UBIGINT)
+    coalesce(bit_or(CASE WHEN month BETWEEN 23760 AND 23819 AND insurance IN ('pension') AND kind = 'paid' THEN CAST(1 AS BIGINT) << (23819 - month) END), 0) AS month_pension_0,
+    coalesce(bit_or(CASE WHEN month BETWEEN 23820 AND 23879 AND insurance IN ('pension') AND kind = 'paid' THEN CAST(1 AS BIGINT) << (23879 - month) END), 0) AS month_pension_1,
+    coalesce(bit_or(CASE WHEN month BETWEEN 23880 AND 23939 AND insurance IN ('pension') AND kind = 'paid' THEN CAST(1 AS BIGINT) << (23939 - month) END), 0) AS month_pension_2,
+    coalesce(bit_or(CASE WHEN month BETWEEN 23940 AND 23999 AND insurance IN ('pension') AND kind = 'paid' THEN CAST(1 AS BIGINT) << (23999 - month) END), 0) AS month_pension_3,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24000 AND 24059 AND insurance IN ('pension') AND kind = 'paid' THEN CAST(1 AS BIGINT) << (24059 - month) END), 0) AS month_pension_4,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24060 AND 24119 AND insurance IN ('pension') AND kind = 'paid' THEN CAST(1 AS BIGINT) << (24119 - month) END), 0) AS month_pension_5,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24120 AND 24179 AND insurance IN ('pension') AND kind = 'paid' THEN CAST(1 AS BIGINT) << (24179 - month) END), 0) AS month_pension_6,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24180 AND 24239 AND insurance IN ('pension') AND kind = 'paid' THEN CAST(1 AS BIGINT) << (24239 - month) END), 0) AS month_pension_7,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24240 AND 24299 AND insurance IN ('pension') AND kind = 'paid' THEN CAST(1 AS BIGINT) << (24299 - month) END), 0) AS month_pension_8,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24300 AND 24359 AND insurance IN ('pension') AND kind = 'paid' THEN CAST(1 AS BIGINT) << (24359 - month) END), 0) AS month_pension_9
+    FROM counted_social_security WHERE received > $state_month
     GROUP BY person
-),
-b AS (FROM words_social_security_before WHERE hash(person) % CAST($parts AS UBIGINT) = CAST($part AS UBIGINT))
-SELECT coalesce(a.person, b.person) AS person, coalesce(a.postings, 0) + coalesce(b.postings, 0) AS postings,
-    CAST(CAST((((coalesce(CAST(CAST(b.month_pension_0 AS UHUGEINT) AS HUGEINT), CAST(0 AS HUGEINT)) & CAST(664613997892457936451903530140172287 AS HUGEINT)) << CAST(1 AS HUGEINT)) + CAST(0 AS HUGEINT)) | coalesce(a.month_pension_0, CAST(0 AS HUGEINT)) AS UHUGEINT) AS UUID) AS month_pension_0,
-    CAST(CAST((((coalesce(CAST(CAST(b.month_pension_1 AS UHUGEINT) AS HUGEINT), CAST(0 AS HUGEINT)) & CAST(664613997892457936451903530140172287 AS HUGEINT)) << CAST(1 AS HUGEINT)) + (coalesce(CAST(CAST(b.month_pension_0 AS UHUGEINT) AS HUGEINT), CAST(0 AS HUGEINT)) >> CAST(119 AS HUGEINT))) | coalesce(a.month_pension_1, CAST(0 AS HUGEINT)) AS UHUGEINT) AS UUID) AS month_pension_1,
-    list_concat(b.month_pension_old, CASE WHEN (coalesce(CAST(CAST(b.month_pension_1 AS UHUGEINT) AS HUGEINT), CAST(0 AS HUGEINT)) >> CAST(119 AS HUGEINT)) = 1 THEN [$month + -228] END, a.month_pension_old) AS month_pension_old
-FROM b FULL JOIN a ON a.person = b.person
+)
+SELECT coalesce(a.person, b.person) AS person,
+    coalesce(a.postings, 0) + coalesce(b.postings, 0) AS postings,
+    coalesce(b.month_pension_0, 0) | coalesce(a.month_pension_0, 0) AS month_pension_0,
+    coalesce(b.month_pension_1, 0) | coalesce(a.month_pension_1, 0) AS month_pension_1,
+    coalesce(b.month_pension_2, 0) | coalesce(a.month_pension_2, 0) AS month_pension_2,
+    coalesce(b.month_pension_3, 0) | coalesce(a.month_pension_3, 0) AS month_pension_3,
+    coalesce(b.month_pension_4, 0) | coalesce(a.month_pension_4, 0) AS month_pension_4,
+    coalesce(b.month_pension_5, 0) | coalesce(a.month_pension_5, 0) AS month_pension_5,
+    coalesce(b.month_pension_6, 0) | coalesce(a.month_pension_6, 0) AS month_pension_6,
+    coalesce(b.month_pension_7, 0) | coalesce(a.month_pension_7, 0) AS month_pension_7,
+    coalesce(b.month_pension_8, 0) | coalesce(a.month_pension_8, 0) AS month_pension_8,
+    coalesce(b.month_pension_9, 0) | coalesce(a.month_pension_9, 0) AS month_pension_9
+FROM previous_month_bitmaps_social_security AS b FULL JOIN added AS a ON a.person = b.person
 
 -- months_social_security
-WITH undone AS (
-    SELECT person, insurance, month FROM cases_social_security GROUP BY ALL
+
+WITH revoked AS (
+    SELECT person, insurance, month FROM disputed_postings_social_security GROUP BY person, insurance, month
     HAVING NOT bool_or(held IS NOT NULL AND (taken_back IS NULL OR held > taken_back))
 ),
-u AS (SELECT person, coalesce(bit_or(CASE WHEN insurance IN ('pension') AND true AND $month + 12 - month BETWEEN 0 AND 119 THEN CAST(1 AS HUGEINT) << CAST($month + 12 - month - 0 AS HUGEINT) END), CAST(0 AS HUGEINT)) AS month_pension_0,
-    coalesce(bit_or(CASE WHEN insurance IN ('pension') AND true AND $month + 12 - month BETWEEN 120 AND 239 THEN CAST(1 AS HUGEINT) << CAST($month + 12 - month - 120 AS HUGEINT) END), CAST(0 AS HUGEINT)) AS month_pension_1,
-    list(month) FILTER (WHERE month <= $month + -228 AND insurance IN ('pension') AND true) AS month_pension_old FROM undone GROUP BY person),
-standing AS (
-    SELECT w.person, CAST(CAST(w.month_pension_0 AS UHUGEINT) AS HUGEINT) & ~coalesce(u.month_pension_0, CAST(0 AS HUGEINT)) AS month_pension_0, CAST(CAST(w.month_pension_1 AS UHUGEINT) AS HUGEINT) & ~coalesce(u.month_pension_1, CAST(0 AS HUGEINT)) AS month_pension_1, list_filter(w.month_pension_old, lambda m: NOT coalesce(list_contains(u.month_pension_old, m), false)) AS month_pension_old
-    FROM words_social_security AS w LEFT JOIN u ON u.person = w.person
+revoked_bitmaps AS (
+    SELECT person,
+    coalesce(bit_or(CASE WHEN month BETWEEN 23760 AND 23819 AND insurance IN ('pension') AND true THEN CAST(1 AS BIGINT) << (23819 - month) END), 0) AS month_pension_0,
+    coalesce(bit_or(CASE WHEN month BETWEEN 23820 AND 23879 AND insurance IN ('pension') AND true THEN CAST(1 AS BIGINT) << (23879 - month) END), 0) AS month_pension_1,
+    coalesce(bit_or(CASE WHEN month BETWEEN 23880 AND 23939 AND insurance IN ('pension') AND true THEN CAST(1 AS BIGINT) << (23939 - month) END), 0) AS month_pension_2,
+    coalesce(bit_or(CASE WHEN month BETWEEN 23940 AND 23999 AND insurance IN ('pension') AND true THEN CAST(1 AS BIGINT) << (23999 - month) END), 0) AS month_pension_3,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24000 AND 24059 AND insurance IN ('pension') AND true THEN CAST(1 AS BIGINT) << (24059 - month) END), 0) AS month_pension_4,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24060 AND 24119 AND insurance IN ('pension') AND true THEN CAST(1 AS BIGINT) << (24119 - month) END), 0) AS month_pension_5,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24120 AND 24179 AND insurance IN ('pension') AND true THEN CAST(1 AS BIGINT) << (24179 - month) END), 0) AS month_pension_6,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24180 AND 24239 AND insurance IN ('pension') AND true THEN CAST(1 AS BIGINT) << (24239 - month) END), 0) AS month_pension_7,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24240 AND 24299 AND insurance IN ('pension') AND true THEN CAST(1 AS BIGINT) << (24299 - month) END), 0) AS month_pension_8,
+    coalesce(bit_or(CASE WHEN month BETWEEN 24300 AND 24359 AND insurance IN ('pension') AND true THEN CAST(1 AS BIGINT) << (24359 - month) END), 0) AS month_pension_9
+    FROM revoked GROUP BY person
 ),
-olds AS (SELECT * REPLACE ((month_pension_0 >> CAST(12 AS HUGEINT)) | ((month_pension_1 & CAST(4095 AS HUGEINT)) << CAST(108 AS HUGEINT)) AS month_pension_0, month_pension_1 >> CAST(12 AS HUGEINT) AS month_pension_1, list_reverse_sort(list_distinct(coalesce(month_pension_old, []))) AS month_pension_old) FROM standing),
-gaps AS (SELECT *, CASE WHEN month_pension_0 <> 0 THEN (CAST(bit_count(xor(month_pension_0, month_pension_0 - 1)) AS INTEGER) - 1) WHEN month_pension_1 <> 0 THEN 120 + (CAST(bit_count(xor(month_pension_1, month_pension_1 - 1)) AS INTEGER) - 1) ELSE $month - month_pension_old[1] END AS month_pension_gap FROM olds),
-runs AS (SELECT *, CASE WHEN month_pension_gap >= 228 THEN 0 WHEN month_pension_gap >= 120 THEN (CAST(bit_count(xor((month_pension_1 >> (month_pension_gap - 120)), (month_pension_1 >> (month_pension_gap - 120)) + 1)) AS INTEGER) - 1) WHEN month_pension_gap + (CAST(bit_count(xor((month_pension_0 >> month_pension_gap), (month_pension_0 >> month_pension_gap) + 1)) AS INTEGER) - 1) = 120 THEN 120 - month_pension_gap + (CAST(bit_count(xor(month_pension_1, month_pension_1 + 1)) AS INTEGER) - 1) ELSE (CAST(bit_count(xor((month_pension_0 >> month_pension_gap), (month_pension_0 >> month_pension_gap) + 1)) AS INTEGER) - 1) END AS month_pension_run FROM gaps)
+valid AS (
+    SELECT b.person,
+    b.month_pension_0 & ~coalesce(r.month_pension_0, 0) AS month_pension_0,
+    b.month_pension_1 & ~coalesce(r.month_pension_1, 0) AS month_pension_1,
+    b.month_pension_2 & ~coalesce(r.month_pension_2, 0) AS month_pension_2,
+    b.month_pension_3 & ~coalesce(r.month_pension_3, 0) AS month_pension_3,
+    b.month_pension_4 & ~coalesce(r.month_pension_4, 0) AS month_pension_4,
+    b.month_pension_5 & ~coalesce(r.month_pension_5, 0) AS month_pension_5,
+    b.month_pension_6 & ~coalesce(r.month_pension_6, 0) AS month_pension_6,
+    b.month_pension_7 & ~coalesce(r.month_pension_7, 0) AS month_pension_7,
+    b.month_pension_8 & ~coalesce(r.month_pension_8, 0) & ~((CAST(1 AS BIGINT) << greatest(least(24299 - $month, 60), 0)) - 1) AS month_pension_8,
+    b.month_pension_9 & ~coalesce(r.month_pension_9, 0) & ~((CAST(1 AS BIGINT) << greatest(least(24359 - $month, 60), 0)) - 1) AS month_pension_9
+    FROM month_bitmaps_social_security AS b LEFT JOIN revoked_bitmaps AS r ON r.person = b.person
+),
+newest AS (
+    SELECT *,
+    CASE WHEN month_pension_9 <> 0 THEN 24359 - (CAST(bit_count(xor(month_pension_9, month_pension_9 - 1)) AS INTEGER) - 1) WHEN month_pension_8 <> 0 THEN 24299 - (CAST(bit_count(xor(month_pension_8, month_pension_8 - 1)) AS INTEGER) - 1) WHEN month_pension_7 <> 0 THEN 24239 - (CAST(bit_count(xor(month_pension_7, month_pension_7 - 1)) AS INTEGER) - 1) WHEN month_pension_6 <> 0 THEN 24179 - (CAST(bit_count(xor(month_pension_6, month_pension_6 - 1)) AS INTEGER) - 1) WHEN month_pension_5 <> 0 THEN 24119 - (CAST(bit_count(xor(month_pension_5, month_pension_5 - 1)) AS INTEGER) - 1) WHEN month_pension_4 <> 0 THEN 24059 - (CAST(bit_count(xor(month_pension_4, month_pension_4 - 1)) AS INTEGER) - 1) WHEN month_pension_3 <> 0 THEN 23999 - (CAST(bit_count(xor(month_pension_3, month_pension_3 - 1)) AS INTEGER) - 1) WHEN month_pension_2 <> 0 THEN 23939 - (CAST(bit_count(xor(month_pension_2, month_pension_2 - 1)) AS INTEGER) - 1) WHEN month_pension_1 <> 0 THEN 23879 - (CAST(bit_count(xor(month_pension_1, month_pension_1 - 1)) AS INTEGER) - 1) WHEN month_pension_0 <> 0 THEN 23819 - (CAST(bit_count(xor(month_pension_0, month_pension_0 - 1)) AS INTEGER) - 1) END AS month_pension_newest
+    FROM valid
+),
+filled AS (
+    SELECT *,
+    month_pension_0 | ((CAST(1 AS BIGINT) << greatest(least(23819 - month_pension_newest, 60), 0)) - 1) AS month_pension_0_filled,
+    month_pension_1 | ((CAST(1 AS BIGINT) << greatest(least(23879 - month_pension_newest, 60), 0)) - 1) AS month_pension_1_filled,
+    month_pension_2 | ((CAST(1 AS BIGINT) << greatest(least(23939 - month_pension_newest, 60), 0)) - 1) AS month_pension_2_filled,
+    month_pension_3 | ((CAST(1 AS BIGINT) << greatest(least(23999 - month_pension_newest, 60), 0)) - 1) AS month_pension_3_filled,
+    month_pension_4 | ((CAST(1 AS BIGINT) << greatest(least(24059 - month_pension_newest, 60), 0)) - 1) AS month_pension_4_filled,
+    month_pension_5 | ((CAST(1 AS BIGINT) << greatest(least(24119 - month_pension_newest, 60), 0)) - 1) AS month_pension_5_filled,
+    month_pension_6 | ((CAST(1 AS BIGINT) << greatest(least(24179 - month_pension_newest, 60), 0)) - 1) AS month_pension_6_filled,
+    month_pension_7 | ((CAST(1 AS BIGINT) << greatest(least(24239 - month_pension_newest, 60), 0)) - 1) AS month_pension_7_filled,
+    month_pension_8 | ((CAST(1 AS BIGINT) << greatest(least(24299 - month_pension_newest, 60), 0)) - 1) AS month_pension_8_filled,
+    month_pension_9 | ((CAST(1 AS BIGINT) << greatest(least(24359 - month_pension_newest, 60), 0)) - 1) AS month_pension_9_filled
+    FROM newest
+),
+runs AS (
+    SELECT *,
+    CASE WHEN month_pension_9_filled <> 1152921504606846975 THEN 24359 - (CAST(bit_count(xor(month_pension_9_filled, month_pension_9_filled + 1)) AS INTEGER) - 1) WHEN month_pension_8_filled <> 1152921504606846975 THEN 24299 - (CAST(bit_count(xor(month_pension_8_filled, month_pension_8_filled + 1)) AS INTEGER) - 1) WHEN month_pension_7_filled <> 1152921504606846975 THEN 24239 - (CAST(bit_count(xor(month_pension_7_filled, month_pension_7_filled + 1)) AS INTEGER) - 1) WHEN month_pension_6_filled <> 1152921504606846975 THEN 24179 - (CAST(bit_count(xor(month_pension_6_filled, month_pension_6_filled + 1)) AS INTEGER) - 1) WHEN month_pension_5_filled <> 1152921504606846975 THEN 24119 - (CAST(bit_count(xor(month_pension_5_filled, month_pension_5_filled + 1)) AS INTEGER) - 1) WHEN month_pension_4_filled <> 1152921504606846975 THEN 24059 - (CAST(bit_count(xor(month_pension_4_filled, month_pension_4_filled + 1)) AS INTEGER) - 1) WHEN month_pension_3_filled <> 1152921504606846975 THEN 23999 - (CAST(bit_count(xor(month_pension_3_filled, month_pension_3_filled + 1)) AS INTEGER) - 1) WHEN month_pension_2_filled <> 1152921504606846975 THEN 23939 - (CAST(bit_count(xor(month_pension_2_filled, month_pension_2_filled + 1)) AS INTEGER) - 1) WHEN month_pension_1_filled <> 1152921504606846975 THEN 23879 - (CAST(bit_count(xor(month_pension_1_filled, month_pension_1_filled + 1)) AS INTEGER) - 1) WHEN month_pension_0_filled <> 1152921504606846975 THEN 23819 - (CAST(bit_count(xor(month_pension_0_filled, month_pension_0_filled + 1)) AS INTEGER) - 1) ELSE 23759 END AS month_pension_break
+    FROM filled
+)
 SELECT person,
-    CAST(CAST(bit_count(month_pension_0) AS INTEGER) + CAST(bit_count(month_pension_1) AS INTEGER) + len(month_pension_old) AS INTEGER) AS pension_months
+    CAST(CAST(bit_count(month_pension_0) AS INTEGER) + CAST(bit_count(month_pension_1) AS INTEGER) + CAST(bit_count(month_pension_2) AS INTEGER) + CAST(bit_count(month_pension_3) AS INTEGER) + CAST(bit_count(month_pension_4) AS INTEGER) + CAST(bit_count(month_pension_5) AS INTEGER) + CAST(bit_count(month_pension_6) AS INTEGER) + CAST(bit_count(month_pension_7) AS INTEGER) + CAST(bit_count(month_pension_8) AS INTEGER) + CAST(bit_count(month_pension_9) AS INTEGER) AS INTEGER) AS pension_months
 FROM runs

@@ -1,7 +1,7 @@
 -- listed_service_hours_by_year
 WITH summed AS (
     SELECT person, CAST(year(on_date) AS INTEGER) AS key, CAST(sum(quantity) AS DECIMAL(12,2)) AS total
-    FROM rows_volunteer WHERE kind IN ('service') AND year(on_date) > year($as_of) - 5 AND on_date <= $as_of GROUP BY ALL
+    FROM counted_volunteer WHERE kind IN ('service') AND year(on_date) > year($as_of) - 5 AND on_date <= $as_of GROUP BY person, CAST(year(on_date) AS INTEGER)
 )
-SELECT person, CAST(list({'year': key, 'hours': total} ORDER BY key) AS STRUCT(year INTEGER, hours DECIMAL(12,2))[]) AS service_hours_by_year
+SELECT person, CAST(list_sort(list({'year': key, 'hours': total})) AS STRUCT(year INTEGER, hours DECIMAL(12,2))[]) AS service_hours_by_year
 FROM summed GROUP BY person
