@@ -7,11 +7,13 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from reports.numbers import format_cell
+
 
 @cache
 def load_templates(folder: Path) -> Environment:
-    """Return the templates of a folder."""
-    return Environment(
+    """Return the templates of a folder; the filter `cell` writes numbers and text of tables."""
+    environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
@@ -19,3 +21,5 @@ def load_templates(folder: Path) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["cell"] = format_cell
+    return environment

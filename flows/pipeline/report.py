@@ -13,12 +13,8 @@ from flows.project import split_city
 from flows.storage.deliveries import list_deliveries
 from flows.storage.revisions import Revision, find_published
 from reports.run_report.drift_text import ReportNames
-from reports.run_report.page import (
-    ReportContext,
-    SourceProgress,
-    render_blocked_page,
-    render_month_page,
-)
+from reports.run_report.notices import ReportContext
+from reports.run_report.page import SourceProgress, render_blocked_page, render_month_page
 from reports.titles import collect_item_titles
 from transforms.points.columns import list_scored_indicators, strip_points_suffix
 

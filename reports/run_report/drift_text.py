@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from expectations.source_model import Source
+from reports.numbers import format_share
 from transforms.comparison.drift import EVERYWHERE, DriftChange
+from transforms.points.models import CITY
 
 KINDS = {
     "rows": "各来源行数",
@@ -36,6 +38,10 @@ class ReportNames:
     def source(self, code: str) -> str:
         """A source with the department to ask."""
         return f"{self.sources[code].title}（{self.sources[code].department}）"
+
+    def authority(self, code: str) -> str:
+        """Return whose table or service it is: the city, a district, or a service's title."""
+        return "全市" if code == CITY else self.districts.get(code, self.services.get(code, code))
 
     def subject(self, change: DriftChange) -> str:
         """What a figure is of, without saying which figure."""
@@ -75,15 +81,6 @@ def format_amount(change: DriftChange, value: Decimal) -> str:
 def format_percent(change: DriftChange) -> str:
     """The change as a share of what was before."""
     return format_share(change.after - change.before, change.before)
-
-
-def format_share(difference: Decimal, before: Decimal) -> str:
-    """A signed percentage; words for no difference, and for one to nothing."""
-    if not difference:
-        return "不变"
-    if not before:
-        return "新增"
-    return f"{100 * difference / abs(before):+.1f} %".replace("-", "−")
 
 
 def _said(change: DriftChange, names: ReportNames) -> tuple[str, str]:

@@ -26,6 +26,7 @@ LAYERS = (
     "transforms.reminders",
     "transforms.comparison",
     "reports.titles",
+    "reports.numbers",
     "reports.templating",
     "reports.html",
     "reports.findings",

@@ -146,7 +146,7 @@ def test_every_chart_has_its_numbers_as_a_table(pages: dict[str, Path], browser:
     }))""")
     )
     assert {chart["section"] for chart in charts} == {
-        "收到的数据", "退回的数据", "积分分布", "积分变动", "积分应用与金额", "提醒", "用时",
+        "收到的数据", "退回的数据", "积分分布", "积分变动", "积分应用与金额", "用时",
     }  # fmt: skip
     for chart in charts:
         assert chart["hidden"] == "true" and chart["caption"]
@@ -218,7 +218,7 @@ def test_a_month_without_a_source_says_which_one(october_town: World, tmp_path: 
     (page,) = town.root.runs.glob(f"*-{NOVEMBER}.html")
     assert f"报告：{page}" in progress
     assert "专利（市场监管）|✖ 缺报|—|—" in rows(text_of(page))
-    assert "学历与职业技能（教育、人社）|已到，尚未检查|—|—" in rows(text_of(page))
+    assert "学历与职业技能（教育、人社）|合格|40|0" in rows(text_of(page))
 
 
 def test_a_reason_given_by_the_operator_is_text(october_town: World, tmp_path: Path) -> None:
