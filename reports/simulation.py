@@ -1,24 +1,21 @@
-"""The page of a simulation. It may leave the operators' hands: people are rounded to 10, nothing is said of fewer than 10."""
+"""The page of a simulation, with the disclosure rules of pages that leave the operators' hands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from reports.html.page import render_document
-from reports.packages.summary import FEW, FEW_TEXT, STYLE, round_people
+from reports.disclosure import FEW, FEW_TEXT, round_people
+from reports.html.charts import DataBar
+from reports.html.environment import render_template
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import Session
 
 MARKS = (Decimal(-20), Decimal(-10), Decimal(-5), Decimal(0), Decimal(5), Decimal(10), Decimal(20))
-MORE_STYLE = """
-body { max-width: 60rem } td { width: auto } .sum { font-weight: bold }
-.bar i.down { background: #fff; border: 2px solid var(--down) } ul { padding-left: 1.2rem }
-"""
+Rows = list[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -49,25 +46,22 @@ NOBODY = Effect(0, 0, Decimal(0), Decimal(0))
 def render_simulation_page(
     session: Session, revision: Path, result: Path, frame: SimulationContext
 ) -> str:
-    """One HTML file, nothing loaded from anywhere, of the differences that `simulate` has written to `result`."""
+    """Return the page of the differences that `simulate` has written to `result`."""
     total = measure_total_effect(session, result)
-    residents = _residents(session, revision)
+    residents = _count_residents(session, revision)
     everyone = sum(residents.values())
-    title = f"积分草案模拟 {frame.month}"
-    body = [
-        f"<h1>{escape(title)}</h1>",
-        "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in frame.tried) + "</ul>",
-        f"<p class='sum'>{describe_effect(total, everyone)}</p>",
-        _section("总分变化分布", _distribution(session, everyone)),
-        _section("按区县（总分）", _by_district(session, frame, residents)),
-        _section("按部分与合计", _by_item(session, frame, sums=True)),
-        _section("按指标", _by_item(session, frame, sums=False)),
-        _section("积分应用", _services(session, frame, revision, result)),
-        f"<footer>以 {escape(frame.month)} 已发布的数据按草案重新计算，不影响任何已发布的结果。"
-        f"人数四舍五入到 {FEW}，不足 {FEW} 人不列数字，平均数只对至少 {FEW} 人计算，金额按舍入后的人数折算。"
-        "扣分项目的“增加”指多扣。</footer>",
-    ]
-    return render_document(title, "\n".join(body), STYLE + MORE_STYLE)
+    return render_template(
+        "simulation.html.j2",
+        title=f"积分草案模拟 {frame.month}",
+        month=frame.month,
+        tried=frame.tried,
+        effect=describe_effect(total, everyone),
+        distribution=_list_bands(session, everyone),
+        districts=_list_districts(session, frame, residents),
+        sums=_list_items(session, frame, sums=True),
+        indicators=_list_items(session, frame, sums=False),
+        services=_list_services(session, frame, revision, result),
+    )
 
 
 def describe_effect(total: Effect, everyone: int) -> str:
@@ -79,9 +73,9 @@ def describe_effect(total: Effect, everyone: int) -> str:
 
 
 def format_people(number: int) -> str:
-    """A number of people as the page says it."""
-    told = round_people(number)
-    return FEW_TEXT if told is None and number else f"{told or 0:,}"
+    """Return a number of people as the page shows it: of changes, nobody is 0."""
+    rounded = round_people(number)
+    return FEW_TEXT if rounded is None and number else f"{rounded or 0:,}"
 
 
 def measure_total_effect(session: Session, result: Path) -> Effect:
@@ -89,17 +83,17 @@ def measure_total_effect(session: Session, result: Path) -> Effect:
     session.execute(
         f"CREATE OR REPLACE TEMP VIEW points AS FROM {read_folder_sql(result / 'points')}"
     )
-    return _effects(session, "'all'", "item = 'total'").get("all", NOBODY)
+    return _measure_effects(session, "'all'", "item = 'total'").get("all", NOBODY)
 
 
-def _residents(session: Session, revision: Path) -> dict[str, int]:
+def _count_residents(session: Session, revision: Path) -> dict[str, int]:
     scores = read_folder_sql(revision / "scores")
     return dict(
         session.execute(f"SELECT district, count(*) FROM {scores} GROUP BY 1 ORDER BY 1").fetchall()
     )
 
 
-def _effects(session: Session, by: str, where: str = "true") -> dict[str, Effect]:
+def _measure_effects(session: Session, by: str, where: str = "true") -> dict[str, Effect]:
     rows = session.execute(f"""
         SELECT {by}, count(*) FILTER (change > 0), count(*) FILTER (change < 0),
             coalesce(sum(change) FILTER (change > 0), 0), coalesce(sum(change) FILTER (change < 0), 0)
@@ -108,8 +102,8 @@ def _effects(session: Session, by: str, where: str = "true") -> dict[str, Effect
     return {name: Effect(*numbers) for name, *numbers in rows}
 
 
-def _distribution(session: Session, everyone: int) -> str:
-    """People by the change of their total: bands to both sides of no change."""
+def _list_bands(session: Session, everyone: int) -> list[DataBar]:
+    """Return people by the change of their total: bands to both sides of no change."""
     below = " ".join(f"WHEN change < {mark} THEN {place}" for place, mark in enumerate(MARKS[:4]))
     above = " ".join(
         f"WHEN change <= {mark} THEN {place}" for place, mark in enumerate(MARKS[4:], 5)
@@ -123,53 +117,61 @@ def _distribution(session: Session, everyone: int) -> str:
     names = ["减少超过 20 分", "减少 10 至 20 分", "减少 5 至 10 分", "减少 5 分以内", "不变"]
     names += ["增加 5 分以内", "增加 5 至 10 分", "增加 10 至 20 分", "增加超过 20 分"]
     longest = max(round_people(number) or 0 for number in found.values()) or 1
-    rows = []
-    for place, name in enumerate(names):
-        number = found.get(place, 0)
-        bar = f'<i class="{"down" if place < 4 else "up"}" style="width:{100 * (round_people(number) or 0) // longest}%"></i>'
-        rows.append(
-            f'<tr><th>{name}</th><th class="bar">{bar}</th><td>{format_people(number)}</td></tr>'
+    return [
+        DataBar(
+            name,
+            100 * (round_people(found.get(place, 0)) or 0) // longest,
+            format_people(found.get(place, 0)),
+            "down" if place < 4 else "up",
         )
-    return f"<table>{''.join(rows)}</table>"
+        for place, name in enumerate(names)
+    ]
 
 
-def _by_district(session: Session, frame: SimulationContext, residents: Mapping[str, int]) -> str:
-    found = _effects(session, "district", "item = 'total'")
-    rows = [
-        (frame.districts.get(code, code), format_people(number), *_effect(found.get(code, NOBODY)))
+def _list_districts(
+    session: Session, frame: SimulationContext, residents: Mapping[str, int]
+) -> Rows:
+    found = _measure_effects(session, "district", "item = 'total'")
+    return [
+        (
+            frame.districts.get(code, code),
+            format_people(number),
+            *_format_effect(found.get(code, NOBODY)),
+        )
         for code, number in residents.items()
     ]
-    return _table(("区县", "人数", "增加人数", "平均增加", "减少人数", "平均减少"), rows)
 
 
-def _by_item(session: Session, frame: SimulationContext, *, sums: bool) -> str:
-    found = _effects(session, "item")
+def _list_items(session: Session, frame: SimulationContext, *, sums: bool) -> Rows:
+    found = _measure_effects(session, "item")
     order = {item: place for place, item in enumerate(frame.items)}
     listed = [
         item
         for item in sorted(found, key=lambda item: order.get(item, len(order)))
         if (item in frame.sums) is sums
     ]
-    rows = [(frame.items.get(item, item), *_effect(found[item])) for item in listed]
-    return _table(("项目", "增加人数", "平均增加", "减少人数", "平均减少"), rows)
+    return [(frame.items.get(item, item), *_format_effect(found[item])) for item in listed]
 
 
-def _effect(effect: Effect) -> tuple[str, ...]:
+def _format_effect(effect: Effect) -> tuple[str, ...]:
     return (
         format_people(effect.gainers),
-        _mean(effect.gained, effect.gainers),
+        _format_mean(effect.gained, effect.gainers),
         format_people(effect.losers),
-        _mean(effect.lost, effect.losers),
+        _format_mean(effect.lost, effect.losers),
     )
 
 
-def _mean(points: Decimal, number: int) -> str:
+def _format_mean(points: Decimal, number: int) -> str:
     return f"{points / number:+.2f}" if number >= FEW else "—"
 
 
-def _services(session: Session, frame: SimulationContext, revision: Path, result: Path) -> str:
+def _list_services(
+    session: Session, frame: SimulationContext, revision: Path, result: Path
+) -> Rows | None:
+    """Return one row per service and per district where something changes; None: not published."""
     if not any((result / "services").iterdir()):
-        return "<p>该月没有发布积分应用的结果。</p>"
+        return None
     session.execute(
         f"CREATE OR REPLACE TEMP VIEW service_changes AS FROM {read_folder_sql(result / 'services')}"
     )
@@ -202,18 +204,17 @@ def _services(session: Session, frame: SimulationContext, revision: Path, result
         row for row in rows if not row[1] or any(row[3:6])
     ]  # districts only where something changes
     rows.sort(key=lambda row: (order.get(row[0], len(order)), row[1]))
-    return _table(
-        ("服务", "现已达标", "新达标", "不再达标", "现每月金额（元）", "草案每月金额（元）"),
-        [_service(frame, row) for row in rows],
-    )
+    return [_service_row(frame, row) for row in rows]
 
 
-def _service(frame: SimulationContext, row: Sequence[Any]) -> tuple[str, ...]:
+def _service_row(frame: SimulationContext, row: Sequence[Any]) -> tuple[str, ...]:
     """Money is told like a mean: only over at least 10 people, and a change only when at least 10 are paid otherwise."""
     code, district, reached, more, fewer, paid_otherwise, money, more_money = row
     name = frame.districts.get(district, district) if district else frame.services.get(code, code)
-    before = _yuan(money, reached)
-    after = _yuan(money + more_money, reached + more - fewer) if paid_otherwise >= FEW else "—"
+    before = _format_yuan(money, reached)
+    after = (
+        _format_yuan(money + more_money, reached + more - fewer) if paid_otherwise >= FEW else "—"
+    )
     if not paid_otherwise:
         after = before
     return (
@@ -226,21 +227,7 @@ def _service(frame: SimulationContext, row: Sequence[Any]) -> tuple[str, ...]:
     )
 
 
-def _yuan(money: Decimal, number: int) -> str:
+def _format_yuan(money: Decimal, number: int) -> str:
     """What the rounded number of people would get: exact sums less those of all but one district would be exact again."""
-    told = round_people(number)
-    return f"{money / number * told:,.0f}" if told and money else "—"
-
-
-def _section(title: str, content: str) -> str:
-    return f"<h2>{escape(title)}</h2>\n{content}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    first, *others = head
-    lines = [f"<tr><th>{first}</th>{''.join(f'<td>{name}</td>' for name in others)}</tr>"]
-    lines += [
-        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-        for name, *cells in rows
-    ]
-    return f"<table>{''.join(lines)}</table>" if len(lines) > 1 else "<p>没有变化。</p>"
+    rounded = round_people(number)
+    return f"{money / number * rounded:,.0f}" if rounded and money else "—"

@@ -37,3 +37,13 @@ class Histogram:
     name: str
     label: str
     numbers: Sequence[int]
+
+
+@dataclass(frozen=True)
+class DataBar:
+    """A row of a table with a bar in it: percent of the longest; kind: `up` solid, `down` hollow."""
+
+    name: str
+    percent: int
+    text: str
+    kind: str = "up"

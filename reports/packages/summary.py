@@ -1,25 +1,21 @@
-"""A district's page of figures. It leaves the operators' hands: people are rounded to 10, and nothing is said of fewer than 10."""
+"""A district's page of figures, with the disclosure rules of pages that leave the operators' hands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from html import escape
 
 from expectations.month import Month
-from reports.html.page import render_document
+from reports.disclosure import FEW, FEW_TEXT, format_people, round_people
+from reports.html.charts import DataBar
+from reports.html.environment import render_template
 from reports.packages.lists import PackageTitles, sum_columns
 from transforms.comparison.changes import Moved
 from transforms.comparison.metrics import list_band_names, score_band_sql
 from transforms.engine.session import Session
 
-FEW = 10
-FEW_TEXT = f"少于 {FEW}"
-STYLE = """
-body { max-width: 46rem } td { width: 8rem } .bar { width: 45% }
-.bar i { display: block; height: .8rem; margin-top: .4rem; background: var(--now); print-color-adjust: exact }
-"""
+Rows = list[tuple[str, ...]]
 
 
 @dataclass
@@ -51,11 +47,6 @@ def count_movements(moved: Iterable[Moved]) -> dict[str, Movement]:
     return found
 
 
-def round_people(people: int) -> int | None:
-    """A number of people to the nearest 10; None for fewer than 10."""
-    return None if people < FEW else (people + 5) // 10 * 10
-
-
 def render_summary_page(
     session: Session,
     district: str,
@@ -63,106 +54,69 @@ def render_summary_page(
     month: Month,
     moved: Movement | None,
 ) -> str:
-    """The page of one district, from the tables `people`, `eligible` and `reminded`. One HTML file, nothing loaded."""
+    """Return the page of one district, from the tables `people`, `eligible` and `reminded`."""
     as_of = month.last_day
-    title = f"{district} {as_of.year}年{as_of.month}月积分月报"
-    body = [
-        f"<h1>{escape(title)}</h1>",
-        f"<p>计分日：{as_of.year}年{as_of.month}月{as_of.day}日</p>",
-        _section("新居民", _people(session, moved)),
-        _section("平均分", _means(session, policy)),
-        _section("总分分布", _bars(_distribution(session))),
-        _section("积分应用", _services(session)),
-        _section(
-            "提醒",
-            _table(
-                _counted(session, "SELECT kind, count(*) FROM reminded GROUP BY kind ORDER BY kind")
-            ),
-        ),
-        f"<footer>人数四舍五入到 {FEW}；{FEW_TEXT} 人的不列数字，也不计平均分。逐人名单见同一文件夹中的其他文件。</footer>",
-    ]
-    return render_document(title, "\n".join(body), STYLE)
+    reminders = "SELECT kind, count(*) FROM reminded GROUP BY kind ORDER BY kind"
+    return render_template(
+        "summary.html.j2",
+        title=f"{district} {as_of.year}年{as_of.month}月积分月报",
+        scoring_date=f"{as_of.year}年{as_of.month}月{as_of.day}日",
+        few=FEW_TEXT,
+        has_previous=moved is not None,
+        people=_count(session, "SELECT '本月人数', count(*) FROM people") + _list_movements(moved),
+        means=_list_means(session, policy),
+        distribution=_list_bands(session),
+        services=_list_services(session),
+        reminders=_count(session, reminders),
+    )
 
 
-def _people(session: Session, moved: Movement | None) -> str:
-    rows = _counted(session, "SELECT '本月人数', count(*) FROM people")
+def _list_movements(moved: Movement | None) -> Rows:
     if moved is None:
-        return _table(rows) + "<p>上月未发布，没有迁移数字。</p>"
-    changes = [
-        ("本月迁入（上月在市内其他区县）", moved.moved_in),
-        ("本月迁出（到市内其他区县）", moved.moved_out),
+        return []
+    return [
+        ("本月迁入（上月在市内其他区县）", format_people(moved.moved_in)),
+        ("本月迁出（到市内其他区县）", format_people(moved.moved_out)),
+        ("本月新登记", format_people(moved.arrived)),
+        ("本月不再登记", format_people(moved.left)),
     ]
-    changes += [("本月新登记", moved.arrived), ("本月不再登记", moved.left)]
-    return _table([*rows, *((name, _number(people)) for name, people in changes)])
 
 
-def _means(session: Session, policy: PackageTitles) -> str:
+def _list_means(session: Session, policy: PackageTitles) -> Rows:
+    """Return the means of sections and totals; none where they would be of fewer than 10 people."""
     columns = sum_columns(policy)
     totals = ", ".join(f"sum({column.name})" for column in columns)
     people, *points = session.execute(f"SELECT count(*), {totals} FROM people").fetchall()[0]
     if people < FEW:
-        return f"<p>{FEW_TEXT} 人</p>"
-    return _table(
-        [
-            (column.title, f"{Decimal(s) / people:.1f}")
-            for column, s in zip(columns, points, strict=True)
-        ]
-    )
-
-
-def _distribution(session: Session) -> list[tuple[str, int]]:
-    """People by bands of their total points, those of the run report."""
-    found = dict(
-        session.execute(
-            f"SELECT {score_band_sql('total_points')}, count(*) FROM people GROUP BY 1"
-        ).fetchall()
-    )
-    return [(name, found.get(band, 0)) for band, name in list_band_names().items()]
-
-
-def _bars(bands: Sequence[tuple[str, int]]) -> str:
-    """Bars are drawn from the rounded numbers: their length says no more than the text."""
-    longest = max((round_people(people) or 0 for _, people in bands), default=0) or 1
-    rows = (
-        f'<tr><th>{escape(name)}</th><th class="bar"><i style="width:{100 * (round_people(people) or 0) // longest}%"></i></th>'
-        f"<td>{_number(people)}</td></tr>"
-        for name, people in bands
-    )
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _services(session: Session) -> str:
-    found = session.execute("""
-        SELECT service, count(*) FILTER (WHERE reached = '是'), count(*) FILTER (WHERE reached = '否')
-        FROM eligible GROUP BY service ORDER BY min(rowid)""").fetchall()
-    return _table(
-        [(name, _number(yes), _number(no)) for name, yes, no in found],
-        ("服务", "已达标", "只差积分"),
-    )
-
-
-def _counted(session: Session, query: str) -> list[tuple[str, str]]:
-    return [(name, _number(people)) for name, people in session.execute(query).fetchall()]
-
-
-def _number(people: int) -> str:
-    number = round_people(people)
-    return FEW_TEXT if number is None else f"{number:,}"
-
-
-def _section(title: str, content: str) -> str:
-    return f"<h2>{escape(title)}</h2>\n{content}"
-
-
-def _table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:
-    """Rows of a name and its figures; no rows: says so."""
-    lines = [
-        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-        for name, *cells in rows
+        return []
+    return [
+        (column.title, f"{Decimal(points_sum) / people:.1f}")
+        for column, points_sum in zip(columns, points, strict=True)
     ]
-    if head and lines:
-        first, *others = head
-        lines.insert(
-            0, f"<tr><th>{first}</th>{''.join(f'<td>{name}</td>' for name in others)}</tr>"
-        )
-    return f"<table>{''.join(lines)}</table>" if lines else "<p>本月没有。</p>"
+
+
+def _list_bands(session: Session) -> list[DataBar]:
+    """Return people by band of total points; bars of rounded numbers show no more than the text."""
+    counts = f"SELECT {score_band_sql('total_points')}, count(*) FROM people GROUP BY 1"
+    found = dict(session.execute(counts).fetchall())
+    bands = {name: found.get(band, 0) for band, name in list_band_names().items()}
+    longest = max(round_people(people) or 0 for people in bands.values()) or 1
+    return [
+        DataBar(name, 100 * (round_people(people) or 0) // longest, format_people(people))
+        for name, people in bands.items()
+    ]
+
+
+def _list_services(session: Session) -> Rows:
+    return _count(
+        session,
+        """
+        SELECT service, count(*) FILTER (WHERE reached = '是'), count(*) FILTER (WHERE reached = '否')
+        FROM eligible GROUP BY service ORDER BY min(rowid)""",
+    )
+
+
+def _count(session: Session, query: str) -> Rows:
+    """Return rows of a name and of numbers of people, as the page shows them."""
+    found = session.execute(query).fetchall()
+    return [(name, *map(format_people, counts)) for name, *counts in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -27,6 +28,7 @@ LAYERS = (
     "transforms.comparison",
     "reports.titles",
     "reports.numbers",
+    "reports.disclosure",
     "reports.templating",
     "reports.html",
     "reports.findings",
@@ -154,6 +156,32 @@ def test_no_step_passes_data_frames() -> None:
         if re.search(r"\.(df|fetchdf|pl)\(", file.read_text("utf-8"))
     }
     assert fetching == set()
+
+
+HTML_TAG = re.compile(r"</[a-z]|<(html|section|div|span|ul|ol|li|h[1-6]|t[rdh]|svg)[ >]")
+
+
+def find_html(file: Path) -> set[str]:
+    """Return the texts of a module that hold an HTML tag."""
+    texts = {
+        node.value
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {text for text in texts if HTML_TAG.search(text)}
+
+
+def test_html_is_written_in_templates_only() -> None:
+    """A value is escaped by the templates; nothing is escaped by hand."""
+    assert {module_name(file): found for file in list_modules() if (found := find_html(file))} == {}
+    importing = {module_name(f) for f in list_modules() if "html" in find_imports(f)}
+    assert importing == set()
+
+
+def test_a_tag_in_a_module_is_found(tmp_path: Path) -> None:
+    module = tmp_path / "page.py"
+    module.write_text('x = 1\npage = f"<td class=\'a\'>{x}</td>"\nwhere = "a < b and c > d"\n')
+    assert find_html(module) == {"<td class='a'>", "</td>"}
 
 
 @pytest.mark.promise("outputs-56", "One module opens DuckDB")

@@ -284,7 +284,7 @@ def test_the_page_rounds_people_and_shows_means_of_ten_or_more(
     )
     simulated(synthetic_city, policy, tmp_path / "out")
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    sections = {part.split("</h2>")[0]: part for part in page.split("<h2>")[1:]}
+    sections = {part.split("</h2>")[0]: part for part in re.split("<h2[^>]*>", page)[1:]}
     people = re.findall(r"<td>([0-9,]+|少于 10)</td>", page)
     assert people and all(
         number == "少于 10" or int(number.replace(",", "")) % 10 == 0 for number in people

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reports.packages.summary import FEW, round_people
+from reports.disclosure import FEW, round_people
 from reports.simulation import SimulationContext, render_simulation_page
 from tests.support.browser import Browser
 from tests.support.packages import HAISHU, YINZHOU, export, many, write, write_revision
@@ -138,9 +138,9 @@ def test_nine_people_are_not_on_the_page_of_a_simulation(tmp_path: Path, browser
 
 def rows(text: str) -> dict[str, list[str]]:
     """First cell -> the others, of the table of services."""
-    services = text.split("积分应用</h2>")[1]
+    services = text.split("积分应用</h2>")[1].split("</section>")[0]
     lines = (
-        re.findall(r"<t[hd]>(.*?)</t[hd]>", line)
+        re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line)
         for line in re.findall(r"<tr>(.*?)</tr>", services)
     )
     return {cells[0].strip("\u3000"): cells[1:] for cells in lines}

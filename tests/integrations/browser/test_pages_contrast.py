@@ -10,14 +10,15 @@ from itertools import combinations, product
 
 import pytest
 
-from reports import simulation
-from reports.html import page
-from reports.packages import summary
+from reports.html.environment import TEMPLATES
 
+PAGE, SUMMARY, SIMULATION = (
+    (TEMPLATES / f"{name}.css").read_text("utf-8") for name in ("page", "summary", "simulation")
+)
 STYLES = {
-    "run report": page.STYLE,
-    "summary": page.STYLE + summary.STYLE,
-    "simulation": page.STYLE + summary.STYLE + simulation.MORE_STYLE,
+    "run report": PAGE,
+    "summary": PAGE + SUMMARY,
+    "simulation": PAGE + SUMMARY + SIMULATION,
 }
 TEXT, GRAPHICS = 4.5, 3.0
 DECORATION = (
@@ -132,7 +133,7 @@ def difference(one: str, two: str) -> float:
 
 @pytest.mark.parametrize("kind", SIGHT)
 def test_up_down_and_ink_differ_for_a_colour_blind_reader(kind: str) -> None:
-    colours = palette(page.STYLE)
+    colours = palette(PAGE)
     for one, two in combinations(("now", "down", "ink"), 2):
         assert difference(seen(colours[one], kind), seen(colours[two], kind)) > 20, (one, two)
 
@@ -151,7 +152,7 @@ def rule(style: str, selector: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("style", "solid", "hollow"), [(page.STYLE, ".now", ".then"), (page.STYLE, ".more", ".fewer")]
+    ("style", "solid", "hollow"), [(PAGE, ".now", ".then"), (PAGE, ".more", ".fewer")]
 )
 def test_marks_of_one_chart_differ_in_shape_not_in_colour_alone(
     style: str, solid: str, hollow: str
@@ -175,6 +176,4 @@ def test_bars_of_the_simulation_differ_in_shape_too_and_all_bars_are_printed() -
 
 def test_a_verdict_is_shown_by_its_frame_and_in_words() -> None:
     """Of held and blocked one frame is double; test_run_report checks the words in a browser."""
-    assert "border-style: double" in rule(page.STYLE, ".held") and "double" not in rule(
-        page.STYLE, ".blocked"
-    )
+    assert "border-style: double" in rule(PAGE, ".held") and "double" not in rule(PAGE, ".blocked")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.packages.summary import round_people
+from reports.disclosure import round_people
 from tests.support.packages import YINZHOU, Person, export, many, write_revision
 
 

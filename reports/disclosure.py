@@ -1,0 +1,17 @@
+"""The rules of pages that leave the operators' hands: rounded people, nothing of fewer than 10."""
+
+from __future__ import annotations
+
+FEW = 10
+FEW_TEXT = f"少于 {FEW}"
+
+
+def round_people(people: int) -> int | None:
+    """Return a number of people to the nearest 10; None for fewer than 10."""
+    return None if people < FEW else (people + 5) // 10 * 10
+
+
+def format_people(people: int) -> str:
+    """Return a number of people as such a page shows it; nobody, too, is fewer than 10."""
+    rounded = round_people(people)
+    return FEW_TEXT if rounded is None else f"{rounded:,}"
