@@ -158,7 +158,8 @@ def test_no_step_passes_data_frames() -> None:
     assert fetching == set()
 
 
-HTML_TAG = re.compile(r"</[a-z]|<(html|section|div|span|ul|ol|li|h[1-6]|t[rdh]|svg)[ >]")
+TAGS = "html|body|section|div|p|span|a|ul|ol|li|h[1-6]|table|t[rdh]|svg"
+HTML_TAG = re.compile(rf"</({TAGS})>|<(div|span|li|t[rdh]|svg) ")
 
 
 def find_html(file: Path) -> set[str]:
