@@ -10,8 +10,7 @@ from rich.table import Table
 
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import Session
-from transforms.outputs import list_points_columns
-from transforms.points.columns import strip_points_suffix
+from transforms.points.columns import list_points_columns, strip_points_suffix
 
 Manifest = Mapping[str, Any]
 

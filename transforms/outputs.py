@@ -1,90 +1,191 @@
-"""The tables of a month, as projections of the fact table: scores, facts, identities."""
+"""The tables of a revision, declared once: what a row is, its key, its order, who may read it.
+
+Folders, permissions, the analysts' views, the data dictionary, the schema hashes of the manifest
+and the empty tables that stand for missing ones all follow from `OUTPUTS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
-from expectations.source_model import Fact, Source
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import Session
-from transforms.engine.sql import sql_literal
-from transforms.engine.statements import Statement
-from transforms.facts.sql import public_column
+
+COLUMNS_FILE = Path(__file__).with_name("output_columns.csv")
+RESIDENT_ORDER = ("district", "resident_key")
 
 
-def find_table_file(revision: Path, table: str) -> Path:
-    """The one file of a table of a revision (`facts`, `restricted/facts`)."""
-    return revision / table / f"{Path(table).name}.parquet"
+class Readers(Enum):
+    """Who may read a table of a revision."""
+
+    ANALYSTS = "analysts"
+    OPERATORS = "operators"
+    DISTRICT = "district"
 
 
-def read_with_row_number(revision: Path, table: str) -> str:
-    """Return SQL of a revision's table (`facts`, `restricted/facts`) with `file_row_number`.
+@dataclass(frozen=True)
+class Output:
+    """A table of a revision: a folder of Parquet files.
 
-    All tables of a revision hold the same residents in one order.
+    Attributes:
+        folder: Its folder in a revision.
+        row: What one row is, in Chinese and in English.
+        key: The columns that tell two rows of a month apart.
+        order: The columns by which the rows of a file are sorted.
+        readers: Who may read it.
+        view: The name of its view in the catalogue; empty when it has none.
+        by_district: Whether there is a file per district (else one file).
+        aligned_with: The output whose row n is about the resident of this one's row n.
+        columns: Names and SQL types of its columns, where no declaration adds any.
     """
-    return read_parquet_sql(find_table_file(revision, table), file_row_number="true")
+
+    folder: str
+    row: tuple[str, str]
+    key: tuple[str, ...]
+    order: tuple[str, ...]
+    readers: Readers = Readers.OPERATORS
+    view: str = ""
+    by_district: bool = False
+    aligned_with: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
 
 
-def list_published_columns(facts: Mapping[str, Fact]) -> dict[str, dict[str, str]]:
-    """Return the tables that are columns of the fact table: name -> column there -> name here.
+@dataclass(frozen=True)
+class ColumnMeaning:
+    """What analysts read of a column that every month has; `*` stands for the declared ones."""
 
-    They have one row per resident. `facts` are pseudonymous; a department's own texts come in as
-    codes only. `restricted/facts` are what only `explain` and the identified lists need;
-    `restricted/identities` who is behind a resident_key.
+    table_name: str
+    column_name: str
+    title_zh: str
+    type: str
+    unit: str
+    meaning_zh: str
+    meaning_en: str
+    source: str
+
+
+def read_column_meanings(view: str) -> list[ColumnMeaning]:
+    """Return the columns of a view that are in `output_columns.csv`, in the order of its files."""
+    with COLUMNS_FILE.open(encoding="utf-8", newline="") as text:
+        meanings = [ColumnMeaning(**row) for row in csv.DictReader(text)]
+    return [column for column in meanings if column.table_name == view]
+
+
+def _column_types(view: str) -> dict[str, str]:
+    return {column.column_name: column.type for column in read_column_meanings(view)}
+
+
+REMINDER_COLUMNS = {
+    "reminder_id": "VARCHAR",
+    "added_in": "INTEGER",
+    "month": "DATE",
+    "kind": "VARCHAR",
+    "service": "VARCHAR",
+    "resident_id": "VARCHAR",
+    "name": "VARCHAR",
+    "phone": "VARCHAR",
+    "district": "VARCHAR",
+    "due_on": "DATE",
+    "text": "VARCHAR",
+}
+SCORES = Output(
+    "scores",
+    ("积分：每位新居民每月一行", "Points: one row per resident and month"),
+    key=("resident_key",),
+    order=RESIDENT_ORDER,
+    readers=Readers.ANALYSTS,
+    view="scores",
+)
+FACTS = Output(
+    "facts",
+    ("指标数据：每位新居民每月一行", "Facts: one row per resident and month"),
+    key=("resident_key",),
+    order=RESIDENT_ORDER,
+    readers=Readers.ANALYSTS,
+    view="facts",
+    aligned_with="scores",
+)
+ELIGIBILITY = Output(
+    "eligibility",
+    (
+        "服务：每人每项已达标或只差积分的服务每月一行",
+        "Eligibility: one row per resident, service and month, where they qualify or lack points "
+        "only",
+    ),
+    key=("resident_key", "service"),
+    order=("district", "resident_key", "service"),
+    readers=Readers.ANALYSTS,
+    view="eligibility",
+    by_district=True,
+    columns=_column_types("eligibility"),
+)
+CHANGES = Output(
+    "changes",
+    (
+        "与上月相比的变化：每人每个变化的指标或分项一行",
+        "Changes against the month before: one row per resident and indicator or sum that changed",
+    ),
+    key=("resident_key", "item"),
+    order=("district", "resident_key", "item"),
+    readers=Readers.ANALYSTS,
+    view="score_changes",
+    by_district=True,
+    columns=_column_types("score_changes"),
+)
+RESTRICTED_FACTS = Output(
+    "restricted/facts",
+    (
+        "可识别个人的指标数据和更正：每位新居民一行",
+        "Facts that identify people, and corrections: one row per resident",
+    ),
+    key=("resident_key",),
+    order=RESIDENT_ORDER,
+    aligned_with="scores",
+)
+IDENTITIES = Output(
+    "restricted/identities",
+    ("身份：每位新居民一行", "Who is behind a resident_key: one row per resident"),
+    key=("resident_key",),
+    order=RESIDENT_ORDER,
+    aligned_with="scores",
+)
+REMINDERS = Output(
+    "reminders",
+    ("提醒：每条提醒一行", "Reminders: one row per reminder"),
+    key=("reminder_id",),
+    order=("district", "kind", "service", "resident_id", "reminder_id"),
+    columns=REMINDER_COLUMNS,
+)
+OUTPUTS = (SCORES, FACTS, ELIGIBILITY, CHANGES, RESTRICTED_FACTS, IDENTITIES, REMINDERS)
+VIEWS = {output.view: output for output in OUTPUTS if output.view}
+"""The outputs that analysts query, by the name of their view."""
+
+
+def find_table_file(revision: Path, output: Output) -> Path:
+    """Return the one file of an output of a revision."""
+    return revision / output.folder / f"{Path(output.folder).name}.parquet"
+
+
+def read_with_row_number(revision: Path, output: Output) -> str:
+    """Return SQL of an output of a revision with `file_row_number`.
+
+    Outputs that are aligned hold the same residents in one order.
     """
-    by_code = {
-        name: public_column(name) if fact.unit == "points_by_key" else name
-        for name, fact in facts.items()
-    }
-    open_ones = {by_code[name]: name for name, fact in facts.items() if not fact.restricted}
-    restricted = [name for name, fact in facts.items() if fact.restricted]
-    return {
-        "facts": {**_same("month", "resident_key", "district"), **open_ones},
-        "restricted/facts": _same("resident_key", *restricted, "corrections"),
-        "restricted/identities": _same(
-            "resident_key", "resident_id", "name", "phone", "district", "community"
-        ),
-    }
+    return read_parquet_sql(find_table_file(revision, output), file_row_number="true")
 
 
-def published_fact_statements(facts: Mapping[str, Fact]) -> list[Statement]:
-    """Return the queries of the tables that are columns of the fact table `facts`, in its order."""
-    return [
-        Statement(table, f"SELECT {_select(columns)} FROM facts", ("facts",), "file")
-        for table, columns in list_published_columns(facts).items()
-    ]
+def create_output_view(session: Session, name: str, output: Output, files: Sequence[Path]) -> None:
+    """Create a view of some files of an output; of an empty table when there are none.
 
-
-def _select(columns: Mapping[str, str]) -> str:
-    return ", ".join(f"{column} AS {name}" for column, name in columns.items())
-
-
-def _same(*columns: str) -> dict[str, str]:
-    return {column: column for column in columns}
-
-
-def count_unknown_award_codes(
-    session: Session, facts: str, sources: Mapping[str, Source], known: Collection[str]
-) -> dict[str, int]:
-    """Return how many entries of residents in `facts` have a key that is not `known`, by source.
-
-    They are kept, but nobody's points.
+    A step that had nothing to do has written no file. Cursors see the view, too: it is no TEMP one.
     """
-    listed = ", ".join(map(sql_literal, sorted(known))) or "NULL"
-    return {
-        source.source: int(
-            session.scalar(
-                f"SELECT count(*) FROM (SELECT unnest({name}).key AS key FROM {facts})"
-                f" WHERE key NOT IN ({listed})"
-            )
-        )
-        for source in sources.values()
-        for name, fact in source.facts.items()
-        if fact.unit == "points_by_key"
-    }
-
-
-def list_points_columns(session: Session, relation: str) -> list[str]:
-    """The points columns of a scores table, in order."""
-    return [name for name in session.describe(relation) if name.endswith("_points")]
+    if files:
+        rows = f"FROM {read_parquet_sql(*files)}"
+    else:
+        columns = ", ".join(f"NULL::{kind} AS {column}" for column, kind in output.columns.items())
+        rows = f"SELECT {columns} LIMIT 0"
+    session.execute(f"CREATE OR REPLACE VIEW {name} AS {rows}")

@@ -22,8 +22,8 @@ from rich.table import Column, Table
 from expectations.errors import ExitCode, JifenError
 from flows.settings import Settings
 from flows.storage.root import Root
-from reports.catalogue.build import VIEWS
 from transforms.engine.session import EngineError, FileAccessError, Result, Session, open_engine
+from transforms.outputs import VIEWS
 
 SHOWN = 1000  # rows of a table: more is for a file, and for another program to read
 BATCH = 10_000
@@ -44,7 +44,9 @@ def run_query(settings: Settings, query: str, form: str) -> None:
     root = Root(settings.paths.root, settings.paths.inbox)
     _require_readable(root.catalogue)
     folders = [
-        folder / name for _, _, folder in root.revision_folders() for name, _ in VIEWS.values()
+        folder / output.folder
+        for _, _, folder in root.revision_folders()
+        for output in VIEWS.values()
     ]
     with (
         tempfile.TemporaryDirectory(prefix="jifen-") as spill,

@@ -29,7 +29,6 @@ from flows.storage.revisions import (
 )
 from reports.packages.build import list_package_districts, write_all_packages
 from reports.packages.lists import PackageTitles
-from transforms import outputs
 from transforms.comparison.changes import write_changes
 from transforms.engine.errors import explain_overflow
 from transforms.engine.parquet import read_folder_sql, read_parquet_sql
@@ -37,6 +36,20 @@ from transforms.engine.reference_tables import load_reference_tables
 from transforms.engine.session import Session, map_concurrently
 from transforms.engine.statements import Statement
 from transforms.facts.build import FactInputs, FactTargets, MonthParams, build_facts
+from transforms.facts.published_tables import (
+    count_unknown_award_codes,
+    published_fact_statement,
+)
+from transforms.outputs import (
+    CHANGES,
+    ELIGIBILITY,
+    FACTS,
+    IDENTITIES,
+    REMINDERS,
+    RESTRICTED_FACTS,
+    SCORES,
+    find_table_file,
+)
 from transforms.points.columns import list_scored_indicators
 from transforms.points.compile import points_sql
 from transforms.points.scored import (
@@ -87,11 +100,12 @@ def _facts(run: RunContext) -> FactsResult:
             report_progress=lambda what: run.report_progress(f"指标数据：{what}"),
         )
         facts = read_folder_sql(run.build.fact_table)
-        unknown = outputs.count_unknown_award_codes(
+        unknown = count_unknown_award_codes(
             session, facts, project.sources, project.district_indicators()
         )
-        for statement in outputs.published_fact_statements(project.facts):
-            target = outputs.find_table_file(revision, statement.name)
+        for output in (FACTS, RESTRICTED_FACTS, IDENTITIES):
+            statement = published_fact_statement(project.facts, output)
+            target = find_table_file(revision, output)
             session.write(statement, target, inputs={"facts": facts}, plain_columns=True)
     write_sql(revision, "facts", made.statements)
     return FactsResult(
@@ -116,7 +130,7 @@ def _points(run: RunContext) -> PointsResult:
     corrected = facts_result.corrected
     sql = points_sql(city, districts, run.project.facts, corrected=corrected)
     statement = Statement("points", sql, ("facts",), "file")
-    target = outputs.find_table_file(run.build.revision, "scores")
+    target = find_table_file(run.build.revision, SCORES)
     facts = read_folder_sql(run.build.fact_table)
     with run.engine() as session, explain_overflow(session, run.project.facts, [facts]):
         rows = session.write(statement, target, _month_values(run), {"facts": facts})
@@ -143,7 +157,7 @@ def _changes(run: RunContext) -> ChangesResult:
             before.path if before else None,
             run.month,
             owners,
-            revision / "changes",
+            revision / CHANGES.folder,
         )
     name = before.name if before else None
     write_sql(revision, "changes", [made.statement])
@@ -159,7 +173,7 @@ def _services(run: RunContext) -> ServicesResult:
     sql = eligibility_sql(run.project.services_in_force(run.month), run.project.names(run.month))
     statement = Statement("eligibility", sql, ("scored",), "file")
     columns = list_points_columns_in_force(run.project.in_force(run.month))
-    folder = run.build.revision / "eligibility"
+    folder = run.build.revision / ELIGIBILITY.folder
 
     def write(own: Session, district: str) -> None:
         scored = f"({scored_of_district_sql(columns, district)})"
@@ -197,9 +211,9 @@ def _reminders(run: RunContext) -> RemindersResult:
     before = find_published(run.root, run.month - 1)
     others = [path for month, _, path in run.root.revision_folders() if month != run.month]
     published = ReminderHistory(
-        eligibility_before=_parts(before.path / "eligibility") if before else [],
-        sent=[file for path in others for file in _parts(path / "reminders")],
-        kept=_parts(made[-1].path / "reminders") if made else [],
+        eligibility_before=_parts(before.path / ELIGIBILITY.folder) if before else [],
+        sent=[file for path in others for file in _parts(path / REMINDERS.folder)],
+        kept=_parts(made[-1].path / REMINDERS.folder) if made else [],
     )
     open_services = [
         service for service in project.services if service.in_force(run.month.last_day)
@@ -217,9 +231,9 @@ def _reminders(run: RunContext) -> RemindersResult:
             session,
             ReminderRun(run.month, next_revision_number(run.root, run.month), run.key, may_add),
             declared,
-            _parts(run.build.revision / "eligibility"),
+            _parts(run.build.revision / ELIGIBILITY.folder),
             published,
-            run.build.revision / "reminders" / "reminders.parquet",
+            find_table_file(run.build.revision, REMINDERS),
         )
     write_sql(run.build.revision, "reminders", listed.statements)
     return RemindersResult(told=may_add, reminders=listed.listed, reminders_added=listed.added)
@@ -264,7 +278,7 @@ def _counted(result: Record) -> StageResult:
 
 def _view_facts_and_scores(session: Session, run: RunContext) -> None:
     """Create the views `facts` and `scores` of the same residents in the same order."""
-    scores = run.build.revision / "scores" / "scores.parquet"
+    scores = find_table_file(run.build.revision, SCORES)
     session.execute(f"CREATE VIEW facts AS FROM {read_folder_sql(run.build.fact_table)}")
     session.execute(f"CREATE VIEW scores AS FROM {read_parquet_sql(scores)}")
 

@@ -12,9 +12,8 @@ from reports.run_report.drift_text import describe_changes
 from transforms.comparison.drift import ComparedItems, Limit, Limits, find_blocking, find_changes
 from transforms.comparison.metrics import compute_metrics, hash_schema
 from transforms.engine.parquet import read_folder_sql
+from transforms.outputs import VIEWS
 from transforms.points.columns import list_scored_indicators, strip_points_suffix
-
-TABLES = ("scores", "facts", "eligibility", "changes")
 
 
 def check_drift(run: RunContext) -> DriftResult:
@@ -41,7 +40,10 @@ def check_drift(run: RunContext) -> DriftResult:
 
 def _compute_metrics(run: RunContext) -> MetricsResult:
     """Return what the manifest keeps of the tables: figures, and the version of their columns."""
-    published = {name: read_folder_sql(run.build.revision / name) for name in TABLES}
+    published = {
+        output.folder: read_folder_sql(run.build.revision / output.folder)
+        for output in VIEWS.values()
+    }
     fact_table = read_folder_sql(run.build.fact_table)  # has more columns than `facts`
     tables = {**published, "facts": fact_table}
     in_force = run.project.services_in_force(run.month)

@@ -35,16 +35,15 @@ from flows.storage.revisions import (
     read_revision,
 )
 from flows.storage.root import Root, list_months
+from transforms.outputs import OUTPUTS, Readers
 
+# what the analysts' group may read of a revision
 SHARED = (
-    "scores",
-    "facts",
-    "eligibility",
-    "changes",
+    *(output.folder for output in OUTPUTS if output.readers is Readers.ANALYSTS),
     "report",
     "sql",
     "policy",
-)  # what the analysts' group may read
+)
 
 
 def publish_revision(root: Root, key: bytes, build: Path, facts: MonthFacts) -> Revision:

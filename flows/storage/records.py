@@ -73,13 +73,22 @@ class FactsResult(Record):
 
 
 class PointsResult(Record):
-    """What scoring counted: residents with points."""
+    """What scoring counted.
+
+    Attributes:
+        scored: Residents with points.
+    """
 
     scored: int
 
 
 class ServicesResult(Record):
-    """What deciding on services counted, by service: people who qualify, yuan a month."""
+    """What deciding on services counted.
+
+    Attributes:
+        eligible: People who qualify, by service.
+        monthly_amounts: Yuan a month that they are entitled to, by service.
+    """
 
     eligible: dict[str, int]
     monthly_amounts: dict[str, str]
@@ -114,13 +123,22 @@ class RemindersResult(Record):
 
 
 class PackagesResult(Record):
-    """What the districts' packages counted: packages, and rows by kind."""
+    """What the districts' packages counted.
+
+    Attributes:
+        exports: Packages (`districts`), and their rows by kind.
+    """
 
     exports: dict[str, int]
 
 
 class MetricsResult(Record):
-    """What the drift check measures, and the version of every table's columns."""
+    """What the drift check measures.
+
+    Attributes:
+        figures: Its measures, by name.
+        table_schemas: The version of every table's columns, by table.
+    """
 
     figures: dict[str, Any]
     table_schemas: dict[str, str] = Field(alias="schema")
@@ -152,6 +170,7 @@ class MonthFacts(Record):
         carried: Source -> the month whose snapshot serves in place of the month's own.
         missing: Source -> months without a delivery that the operator allowed, and the reason.
         accounts: The row account of every delivery used.
+        reminders_allowed: Whether new reminders could be added.
         sections: Points columns of the city's sections, `positive` and `subtracted`.
         code: Version and hash of the program.
         held: Why the drift check held the month.
@@ -248,7 +267,13 @@ _BEFORE_VERSIONS: dict[str, Any] = {
 
 
 class ReceivedPart(BaseModel):
-    """A file of a delivery as it came, with these and what its origin states of its version."""
+    """A file of a delivery as it came; also what its origin states of its version.
+
+    Attributes:
+        name: Its name there.
+        bytes: Its size.
+        sha256: The hash of its content.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

@@ -12,22 +12,8 @@ from pathlib import Path
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import EngineSettings, Session, open_engine
 from transforms.engine.sql import sql_literal
+from transforms.outputs import VIEWS
 
-# view -> (folder of a revision, what one row is)
-VIEWS = {
-    "scores": ("scores", "积分：每位新居民每月一行 / Points: one row per resident and month"),
-    "facts": ("facts", "指标数据：每位新居民每月一行 / Facts: one row per resident and month"),
-    "eligibility": (
-        "eligibility",
-        "积分应用：每人每项已达标或只差积分的服务每月一行"
-        " / Eligibility: one row per resident, service and month, where they qualify or lack points only",
-    ),
-    "score_changes": (
-        "changes",
-        "与上月相比的变化：每人每个变化的指标或分项一行"
-        " / Changes against the month before: one row per resident and indicator or sum that changed",
-    ),
-}
 DICTIONARY = {
     "table_name": "表名 / table",
     "column_name": "列名 / column",
@@ -107,10 +93,10 @@ class View:
 
 def _views(session: Session, root: Path, revisions: Sequence[tuple[str, Path]]) -> Iterator[View]:
     """The views that the revisions' folders allow, over all months and over the newest one."""
-    for name, (folder, row) in VIEWS.items():
+    for name, output in VIEWS.items():
         months = []
         for month, path in revisions:
-            files = tuple(sorted((path / folder).glob("*.parquet")))
+            files = tuple(sorted((path / output.folder).glob("*.parquet")))
             if files:
                 months.append((month, "month" in _columns(session, _read(files)), files))
         newest = [part for part in months if part[0] == revisions[-1][0]]
@@ -120,7 +106,7 @@ def _views(session: Session, root: Path, revisions: Sequence[tuple[str, Path]]) 
         ):
             if parts:
                 columns = _columns(session, _select(parts))
-                yield View(view, row + note, tuple(parts), columns)
+                yield View(view, " / ".join(output.row) + note, tuple(parts), columns)
 
 
 def _columns(session: Session, relation: str) -> tuple[str, ...]:

@@ -1,19 +1,19 @@
 """The data dictionary: every column of every table that analysts see, generated from what is declared.
 
 The facts are explained in the sources' declarations, the points in the points tables, and the columns that every month
-has, whatever is declared, in `fixed_columns.csv`, where `*` stands for the declared ones.
+has, whatever is declared, in `transforms/output_columns.csv`, where `*` stands for the declared ones.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import asdict
 
 from expectations.source_model import Fact, Source
-from reports.catalogue.build import DICTIONARY, VIEWS
+from reports.catalogue.build import DICTIONARY
 from transforms.expressions.language import list_levels
 from transforms.facts.measures import FACT_TYPES
+from transforms.outputs import VIEWS, read_column_meanings
 from transforms.points.columns import points_column_name
 from transforms.points.compile import _POINTS_TYPE
 from transforms.points.models import CITY, Indicator, PointsTable, PointsVersion
@@ -42,7 +42,6 @@ UNITS = {
     "corrections": "更正列表 list of corrections",
     "yuan_month": "元/月 yuan a month",
 }
-FIXED = Path(__file__).parent / "fixed_columns.csv"
 
 
 def build_dictionary_rows(
@@ -57,13 +56,12 @@ def build_dictionary_rows(
         "facts": list(_facts(sources)),
     }
     rows: list[Row] = []
-    with FIXED.open(encoding="utf-8", newline="") as text:
-        for fixed in csv.DictReader(text):
-            table = fixed["table_name"]
-            if fixed["column_name"] == "*":
-                rows += ({"table_name": table, **row} for row in declared[table])
+    for view in VIEWS:
+        for row in read_column_meanings(view):
+            if row.column_name == "*":
+                rows += ({"table_name": view, **column} for column in declared[view])
             else:
-                rows.append({**fixed, "unit": UNITS[fixed["unit"]]})
+                rows.append({**asdict(row), "unit": UNITS[row.unit]})
     return rows
 
 
@@ -197,7 +195,7 @@ def render_dictionary_markdown(rows: Iterable[Row]) -> str:
         by_table.setdefault(row["table_name"], []).append(row)
     shown = [column for column in DICTIONARY if column != "table_name"]
     for table, columns in by_table.items():
-        parts.append(f"## {table}\n\n{VIEWS[table][1]}\n")
+        parts.append(f"## {table}\n\n{' / '.join(VIEWS[table].row)}\n")
         lines = [f"| {' | '.join(shown)} |", f"| {' | '.join('---' for _ in shown)} |"]
         lines += [
             f"| {' | '.join(row[name].replace('|', '&#124;') for name in shown)} |"

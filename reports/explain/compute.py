@@ -27,10 +27,11 @@ from reports.explain.published_rules import PublishedRules
 from reports.titles import collect_item_titles
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import Session
-from transforms.outputs import list_points_columns, read_with_row_number
+from transforms.outputs import FACTS, IDENTITIES, RESTRICTED_FACTS, SCORES, read_with_row_number
 from transforms.points.columns import (
     ScoredIndicator,
     closed_by_column,
+    list_points_columns,
     list_scored_indicators,
     points_column_name,
     rule_points_column,
@@ -66,7 +67,7 @@ def find_person_row(session: Session, revision: Path, resident_key: str) -> int 
     All tables hold the same residents in the same order. Reads the key column of those row groups
     that can hold the key: one or two of each district.
     """
-    rows = read_with_row_number(revision, "scores")
+    rows = read_with_row_number(revision, SCORES)
     found = session.fetch_rows(
         f"SELECT file_row_number FROM {rows} WHERE resident_key = ?", [resident_key]
     )
@@ -116,8 +117,14 @@ def explain_row(
 
 def _load_person(session: Session, rules: PublishedRules, revision: Path, row: int) -> _Person:
     """Return what is published of one person; makes `facts`, `scores` and `scored` of their rows."""
-    for table in ("facts", "restricted/facts", "restricted/identities", "scores"):
-        _take_row(session, revision, table, row)
+    relations = {
+        "public_facts": FACTS,
+        "restricted_facts": RESTRICTED_FACTS,
+        "identities": IDENTITIES,
+        "scores": SCORES,
+    }
+    for name, output in relations.items():
+        _take_row(session, name, read_with_row_number(revision, output), row)
     session.execute("""
         CREATE OR REPLACE TEMP VIEW facts AS
         FROM public_facts JOIN restricted_facts USING (resident_key)""")
@@ -131,17 +138,14 @@ def _load_person(session: Session, rules: PublishedRules, revision: Path, row: i
         rules.explaining_sql(versions, targets),
         {"month": rules.as_of.replace(day=1), "as_of": rules.as_of},
     )
-    return _Person(
-        facts, scores, session.scalar("SELECT name FROM restricted_identities"), versions, details
-    )
+    return _Person(facts, scores, session.scalar("SELECT name FROM identities"), versions, details)
 
 
-def _take_row(session: Session, revision: Path, table: str, row: int) -> None:
-    """Make a temporary table of one row of a table of the revision."""
-    name = {"facts": "public_facts"}.get(table, table.replace("/", "_"))
+def _take_row(session: Session, name: str, rows: str, row: int) -> None:
+    """Create a temporary table of one row of a relation with row numbers."""
     session.execute(f"""
         CREATE OR REPLACE TEMP TABLE {name} AS
-        SELECT * EXCLUDE (file_row_number) FROM {read_with_row_number(revision, table)}
+        SELECT * EXCLUDE (file_row_number) FROM {rows}
         WHERE file_row_number = {row}""")
 
 

@@ -28,26 +28,14 @@ from reports.packages.lists import (
 )
 from reports.packages.summary import Movement, count_movements, render_summary_page
 from reports.packages.xlsx import write_workbook
+from transforms import outputs
 from transforms.comparison.changes import Moved
-from transforms.engine.parquet import PARQUET, read_folder_sql
+from transforms.engine.parquet import PARQUET
 from transforms.engine.session import Session, map_concurrently
 from transforms.engine.sql import sql_literal
-from transforms.reminders.build import REMINDER_COLUMNS
 
 CSV_ROWS = 500_000
 XLSX_ROWS = 100_000
-# What a step before may have left out: an empty list then stands for it, with these columns.
-EMPTY_TABLES = {
-    "eligibility": {
-        "resident_key": "VARCHAR",
-        "service": "VARCHAR",
-        "district": "VARCHAR",
-        "eligible": "BOOLEAN",
-        "points_short": "DECIMAL(7,2)",
-        "monthly_amount": "DECIMAL(12,2)",
-    },
-    "reminders": REMINDER_COLUMNS,
-}
 
 
 @dataclass(frozen=True)
@@ -113,10 +101,15 @@ def write_all_packages(
     JifenError (declarations), before anything is written: a key is wrong, or missing though required.
     """
     check_keys(districts, require_encryption)
-    for name, columns in EMPTY_TABLES.items():
-        _create_view(session, name, revision / name, columns)
-    _create_view(session, "scored", revision / "scores")
-    _create_view(session, "identities", revision / "restricted" / "identities")
+    views = {
+        "eligibility": outputs.ELIGIBILITY,
+        "reminders": outputs.REMINDERS,
+        "scored": outputs.SCORES,
+        "identities": outputs.IDENTITIES,
+    }
+    for name, output in views.items():
+        files = sorted((revision / output.folder).glob("*.parquet"))
+        outputs.create_output_view(session, name, output, files)
     movement = None if moved is None else count_movements(moved)
     folder = revision / "exports"
     shutil.rmtree(folder, ignore_errors=True)
@@ -156,22 +149,6 @@ def check_keys(districts: Sequence[District], required: bool) -> None:
     for district in districts:
         if district.recipient:
             check_recipient(district.recipient, district.name)
-
-
-def _create_view(
-    session: Session,
-    name: str,
-    folder: Path,
-    absent: Mapping[str, str] | None = None,
-) -> None:
-    """A view on the Parquet files of a folder; without files, where that may be, an empty one with the columns given."""
-    select = f"FROM {read_folder_sql(folder)}"
-    if absent and not any(folder.glob("*.parquet")):
-        nothing = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in absent.items())
-        select = f"SELECT {nothing} WHERE false"
-    session.execute(
-        f"CREATE OR REPLACE VIEW {name} AS {select}"
-    )  # a TEMP one is not seen by cursors
 
 
 def _write_package(

@@ -20,8 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from expectations.month import Month
-from reports.catalogue.build import VIEWS, build_catalogue
+from reports.catalogue.build import build_catalogue
 from tests.support.queries import QUERIES
+from transforms.outputs import VIEWS
 
 ASK = """
 import duckdb, sys, time
@@ -44,7 +45,7 @@ def months_of(revisions: Sequence[Path], folder: Path, number: int) -> list[tupl
         target = folder / "months" / month / "r1"
         if not target.exists():
             aside = target.with_name("copying")
-            for name, _ in VIEWS.values():
+            for name in (output.folder for output in VIEWS.values()):
                 shutil.copytree(
                     revisions[-1 - back % len(revisions)] / name, aside / name, dirs_exist_ok=True
                 )

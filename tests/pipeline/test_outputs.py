@@ -25,6 +25,7 @@ from flows.storage.keys import fingerprint_key
 from tests.support.synthetic_city import MONTHS
 from tests.support.world import World, read_rows
 from transforms.engine.sql import sql_literal
+from transforms.outputs import OUTPUTS, Output
 
 MARCH, APRIL = MONTHS
 TABLES = ("scores", "facts", "eligibility", "changes")
@@ -55,6 +56,27 @@ def names(folder: Path) -> set[str]:
 
 
 # --- the root ---
+
+
+@pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: output.folder)
+def test_every_output_has_its_declared_key_and_order(city: World, output: Output) -> None:
+    keys: set[tuple[object, ...]] = set()
+    rows = 0
+    for file in parts(city, output.folder):
+        read = pq.read_table(file)
+        listed = read.select(list(output.order)).to_pylist()
+        # nulls first, as each file of reminders has them
+        order = [tuple((v is not None, v) for v in row.values()) for row in listed]
+        assert order == sorted(order), file.name
+        keys.update(tuple(row.values()) for row in read.select(list(output.key)).to_pylist())
+        rows += read.num_rows
+    assert rows == len(keys) > 0
+    if output.aligned_with:
+        mine, theirs = (
+            pq.read_table(table(city, name)).column("resident_key")
+            for name in (output.folder, output.aligned_with)
+        )
+        assert mine.equals(theirs)
 
 
 @pytest.mark.promise("outputs-72", "Folders and files of a root and of a revision, as written")

@@ -19,10 +19,10 @@ from transforms.comparison.changes import write_changes
 from transforms.engine.parquet import PARQUET
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.engine.sql import sql_literal
+from transforms.outputs import REMINDER_COLUMNS
 from transforms.points.columns import list_score_columns
 from transforms.points.load import load_tables
 from transforms.points.models import CITY
-from transforms.reminders.build import REMINDER_COLUMNS
 
 PROJECT = Path(__file__).resolve().parents[2]
 MONTH = Month.parse("2021-11")

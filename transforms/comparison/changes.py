@@ -18,8 +18,8 @@ from transforms.engine.aligned import zip_aligned
 from transforms.engine.session import Session, map_concurrently
 from transforms.engine.sql import enum_type, sql_literal
 from transforms.engine.statements import Statement
-from transforms.outputs import list_points_columns, read_with_row_number
-from transforms.points.columns import strip_points_suffix
+from transforms.outputs import SCORES, read_with_row_number
+from transforms.points.columns import list_points_columns, strip_points_suffix
 from transforms.points.models import CITY
 
 POINTS = "DECIMAL(7,2)"
@@ -62,7 +62,7 @@ def write_changes(
         empty = dict.fromkeys(INPUTS, scores)
         rows = session.write(statement, folder / MOVED_FILE, values, empty)
         return ChangeResult(rows, [], statement)
-    sides = (read_with_row_number(now, "scores"), read_with_row_number(before, "scores"))
+    sides = (read_with_row_number(now, SCORES), read_with_row_number(before, SCORES))
     columns = [list_points_columns(session, side) for side in sides]
     items = sorted({strip_points_suffix(column) for side in columns for column in side})
     session.execute(f"DROP TYPE IF EXISTS item; CREATE TYPE item AS {enum_type(items)}")

@@ -18,8 +18,15 @@ from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.expressions.language import Kind
-from transforms.outputs import list_points_columns, read_with_row_number
-from transforms.points.columns import strip_points_suffix
+from transforms.outputs import (
+    ELIGIBILITY,
+    FACTS,
+    RESTRICTED_FACTS,
+    SCORES,
+    Output,
+    read_with_row_number,
+)
+from transforms.points.columns import list_points_columns, strip_points_suffix
 from transforms.points.compile import points_sql
 from transforms.points.models import CITY, PointsVersion
 from transforms.points.scored import scored_statement
@@ -91,22 +98,22 @@ def _district_ranges(session: Session, revision: Path) -> list[tuple[str, int, i
     """Every district with its first and last row."""
     return session.fetch_rows(f"""
         SELECT district, min(file_row_number), max(file_row_number)
-        FROM {read_with_row_number(revision, "facts")} GROUP BY 1 ORDER BY 1""")
+        FROM {read_with_row_number(revision, FACTS)} GROUP BY 1 ORDER BY 1""")
 
 
 def _tables_of_district(revision: Path, district: str, first: int, last: int) -> dict[str, str]:
     """Relations of a district's residents: `facts` (with restricted ones), scores, eligibility."""
 
-    def rows(table: str) -> str:
-        found = f"FROM {read_with_row_number(revision, table)}"
+    def rows(output: Output) -> str:
+        found = f"FROM {read_with_row_number(revision, output)}"
         here = f"WHERE file_row_number BETWEEN {first} AND {last}"
         return f"(SELECT * EXCLUDE (file_row_number) {found} {here})"
 
     own = f"WHERE district = {sql_literal(district)}"
     return {
-        "facts": f"(FROM {rows('facts')} JOIN {rows('restricted/facts')} USING (resident_key))",
-        "scores": rows("scores"),
-        "eligibility": f"(FROM {read_folder_sql(revision / 'eligibility')} {own})",
+        "facts": f"(FROM {rows(FACTS)} JOIN {rows(RESTRICTED_FACTS)} USING (resident_key))",
+        "scores": rows(SCORES),
+        "eligibility": f"(FROM {read_folder_sql(revision / ELIGIBILITY.folder)} {own})",
     }
 
 

@@ -25,8 +25,7 @@ from transforms.facts.measures import (
 )
 from transforms.facts.pseudonyms import pseudonym_sql
 from transforms.facts.quotas import within_quota_sql
-
-FACT_TABLE_ORDER = ("district", "resident_key")
+from transforms.outputs import RESIDENT_ORDER
 
 
 def latest_row_statements(source: Source) -> list[Statement]:
@@ -233,7 +232,7 @@ def facts_statement(sources: Mapping[str, Source], corrected: Collection[str]) -
     joined = joined_facts_statement(sources, corrected)
     facts = {name: fact for source in sources.values() for name, fact in source.facts.items()}
     columns = ", ".join(list_fact_table_columns(facts))
-    order = ", ".join(FACT_TABLE_ORDER)
+    order = ", ".join(RESIDENT_ORDER)
     sql = f"SELECT {columns}\nFROM ({joined.sql}\n)\nORDER BY {order}"
     return Statement("facts", sql, joined.inputs, "file")
 

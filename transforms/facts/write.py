@@ -16,11 +16,11 @@ from transforms.engine.session import Session
 from transforms.engine.statements import Statement, filter_inputs
 from transforms.expressions.language import list_levels
 from transforms.facts.sql import (
-    FACT_TABLE_ORDER,
     joined_facts_statement,
     list_fact_table_columns,
     list_person_tables,
 )
+from transforms.outputs import RESIDENT_ORDER
 
 
 def write_fact_table(
@@ -47,7 +47,7 @@ def write_fact_table(
             report_progress(f"汇总（{number}/{len(batches)}）" if len(batches) > 1 else "汇总")
             rows = _of_districts(joined, sources, districts) if districts else joined
             sql = sort_for_writing_sql(
-                rows.sql, list_fact_table_columns(facts), FACT_TABLE_ORDER, low_cardinality
+                rows.sql, list_fact_table_columns(facts), RESIDENT_ORDER, low_cardinality
             )
             statement = Statement("facts", sql, joined.inputs, "file")
             session.write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.points.models import CITY, Indicator, PointsVersion
 
@@ -98,3 +99,8 @@ def list_scored_indicators(
         for name, version in authorities
         for code, line in version.indicators.items()
     ]
+
+
+def list_points_columns(session: Session, relation: str) -> list[str]:
+    """Return the points columns of a scores table, in order."""
+    return [name for name in session.describe(relation) if name.endswith("_points")]

@@ -13,6 +13,7 @@ from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import Session
 from transforms.engine.statements import Statement
 from transforms.facts.pseudonyms import hmac_params
+from transforms.outputs import ELIGIBILITY, REMINDERS, create_output_view
 from transforms.reminders.models import StandingReminder
 from transforms.reminders.sql import (
     due_statement,
@@ -20,29 +21,6 @@ from transforms.reminders.sql import (
     newly_eligible_statement,
 )
 from transforms.services.models import Service
-
-REMINDER_COLUMNS = {
-    "reminder_id": "VARCHAR",
-    "added_in": "INTEGER",
-    "month": "DATE",
-    "kind": "VARCHAR",
-    "service": "VARCHAR",
-    "resident_id": "VARCHAR",
-    "name": "VARCHAR",
-    "phone": "VARCHAR",
-    "district": "VARCHAR",
-    "due_on": "DATE",
-    "text": "VARCHAR",
-}
-"""The columns of a reminder list, in order, with their types."""
-
-
-_ELIGIBILITY_COLUMNS = {
-    "resident_key": "VARCHAR",
-    "service": "VARCHAR",
-    "eligible": "BOOLEAN",
-    "monthly_amount": "DECIMAL(12,2)",
-}
 
 
 @dataclass(frozen=True)
@@ -114,7 +92,7 @@ def write_reminders(
     published: ReminderHistory,
     target: Path,
 ) -> ReminderResult:
-    """Write the month's reminder list, one row per reminder, in the columns of REMINDER_COLUMNS.
+    """Write the month's reminder list, one row per reminder, in the columns of the output REMINDERS.
 
     Rows are sorted by district, kind, service, resident and reminder_id. Without `run.allow_new`
     the list is that of the replaced revision, or empty.
@@ -134,10 +112,10 @@ def write_reminders(
         "revision": run.revision,
     }
     values |= hmac_params(run.key)
-    _create_view(session, "eligibility", eligibility, _ELIGIBILITY_COLUMNS)
-    _create_view(session, "eligibility_before", published.eligibility_before, _ELIGIBILITY_COLUMNS)
-    _create_view(session, "sent", published.sent, REMINDER_COLUMNS)
-    _create_view(session, "kept", published.kept, REMINDER_COLUMNS)
+    create_output_view(session, "eligibility", ELIGIBILITY, eligibility)
+    create_output_view(session, "eligibility_before", ELIGIBILITY, published.eligibility_before)
+    create_output_view(session, "sent", REMINDERS, published.sent)
+    create_output_view(session, "kept", REMINDERS, published.kept)
     steps = (
         [] if not run.allow_new else _due_statements(declared, bool(published.eligibility_before))
     )
@@ -178,21 +156,6 @@ def _due_statements(declared: ReminderDeclarations, before: bool) -> list[Statem
         newly_eligible_residents_statement(services, facts),
         due_statement(services, declared.standing, facts, declared.districts),
     ]
-
-
-def _create_view(
-    session: Session,
-    name: str,
-    files: Sequence[Path],
-    columns: Mapping[str, str],
-) -> None:
-    """These columns of Parquet files as a relation; without files it is empty."""
-    if files:
-        rows = f"SELECT {', '.join(columns)} FROM {read_parquet_sql(*files)}"
-    else:
-        nulls = ", ".join(f"CAST(NULL AS {kind}) AS {column}" for column, kind in columns.items())
-        rows = f"SELECT {nulls} WHERE false"
-    session.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {rows}")
 
 
 def _count_by_kind(

@@ -12,15 +12,16 @@ from expectations.month import Month
 from expectations.reference_tables import load_reference
 from expectations.source_loader import collect_facts, load_sources
 from expectations.source_model import Fact
-from reports.catalogue.build import DICTIONARY, VIEWS
+from reports.catalogue.build import DICTIONARY
 from reports.catalogue.dictionary import Row, build_dictionary_rows, render_dictionary_markdown
 from transforms.comparison.changes import write_changes
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.engine.sql import sql_literal
 from transforms.facts.measures import FACT_TYPES
+from transforms.facts.published_tables import list_published_columns
 from transforms.facts.sql import public_column
-from transforms.outputs import list_published_columns
+from transforms.outputs import VIEWS
 from transforms.points.compile import points_sql
 from transforms.points.load import load_tables
 from transforms.points.models import CITY, PointsTable
@@ -62,7 +63,7 @@ def make_scores(connection: duckdb.DuckDBPyConnection, month: Month) -> None:
     values = {"month": month.first_day, "as_of": month.last_day}
     connection.execute(f"CREATE OR REPLACE TEMP VIEW facts AS {empty_facts(FACTS)}")
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE scores AS {points_sql(city, versions, FACTS)}", values
+        f"CREATE OR REPLACE TEMP TABLE scores_made AS {points_sql(city, versions, FACTS)}", values
     )
 
 
@@ -81,13 +82,13 @@ def made(
         connection.execute(f"CREATE TEMP TABLE facts_made AS SELECT {published} FROM facts")
         (folder / "scores").mkdir()
         connection.execute(
-            f"COPY scores TO {sql_literal(folder / 'scores' / 'scores.parquet')} (FORMAT parquet)"
+            f"COPY scores_made TO {sql_literal(folder / 'scores' / 'scores.parquet')} (FORMAT parquet)"
         )
         write_changes(connection, folder, folder, month, {}, folder / "changes")
         connection.execute(
             f"CREATE TEMP VIEW changes AS FROM {read_folder_sql(folder / 'changes')}"
         )
-        named = {"scores": "scores", "facts": "facts_made", "score_changes": "changes"}
+        named = {"scores": "scores_made", "facts": "facts_made", "score_changes": "changes"}
         yield {name: described(connection, table) for name, table in named.items()}
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from expectations.month import Month
 from tests.support.services_town import KEY, Town, child, resident
-from transforms.reminders.build import REMINDER_COLUMNS
+from transforms.outputs import REMINDER_COLUMNS
 
 
 @pytest.mark.proves("points-162", "points-169")
