@@ -27,7 +27,12 @@ from flows.storage.revisions import (
     list_revisions,
     next_revision_number,
 )
-from reports.packages.build import list_package_districts, write_all_packages
+from reports.packages.build import (
+    PackageContents,
+    check_keys,
+    list_package_districts,
+    write_all_packages,
+)
 from reports.packages.lists import PackageTitles
 from transforms.comparison.changes import write_changes
 from transforms.engine.errors import explain_overflow
@@ -249,24 +254,28 @@ def _exports(run: RunContext) -> PackagesResult:
     compared = run.build.results().changes
     assert compared is not None
     city, versions = split_city(project.in_force(run.month))
-    policy = PackageTitles(
+    titles = PackageTitles(
         city,
         versions,
         {service.service: service.title for service in project.services},
         project.reminder_titles(),
     )
     settings, districts = project.settings.exports, project.reference.districts
+    contents = PackageContents(
+        run.month,
+        next_revision_number(run.root, run.month),
+        titles,
+        compared.moved if compared.compared_with else None,
+    )
+    recipients = list_package_districts(project.reference)
+    check_keys(recipients, settings.require_encryption)
     with run.engine() as session:
         counts = write_all_packages(
             session,
             run.build.revision,
-            list_package_districts(project.reference),
-            policy,
-            run.month,
-            moved=compared.moved if compared.compared_with else None,
-            number=next_revision_number(run.root, run.month),
-            require_encryption=settings.require_encryption,
-            report_progress=lambda code: run.report_progress(f"区县导出：{districts[code]}"),
+            recipients,
+            contents,
+            lambda code: run.report_progress(f"区县导出：{districts[code]}"),
         )
     return PackagesResult(exports=counts)
 

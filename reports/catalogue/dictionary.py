@@ -66,15 +66,10 @@ def build_dictionary_rows(
 
 
 def _row(
-    name: str, title: str, kind: str, unit: str, meaning_zh: str, meaning_en: str, source: str
+    name: str, title: str, measured: tuple[str, str], meaning: tuple[str, str], source: str
 ) -> Row:
-    return dict(
-        zip(
-            list(DICTIONARY)[1:],
-            (name, title, kind, unit, meaning_zh, meaning_en, source),
-            strict=True,
-        )
-    )
+    """A row without its table; `measured`: SQL type and unit; `meaning`: in Chinese, in English."""
+    return dict(zip(list(DICTIONARY)[1:], (name, title, *measured, *meaning, source), strict=True))
 
 
 def _facts(sources: Mapping[str, Source]) -> Iterator[Row]:
@@ -83,10 +78,9 @@ def _facts(sources: Mapping[str, Source]) -> Iterator[Row]:
         for name, fact in source.facts.items():
             if not fact.restricted:
                 zh, en = _levels(source, fact)
-                unit, kind = UNITS[fact.unit], FACT_TYPES[fact.unit]
-                yield _row(
-                    name, fact.title, kind, unit, fact.meaning + zh, fact.meaning_en + en, origin
-                )
+                measured = FACT_TYPES[fact.unit], UNITS[fact.unit]
+                meaning = fact.meaning + zh, fact.meaning_en + en
+                yield _row(name, fact.title, measured, meaning, origin)
 
 
 def _levels(source: Source, fact: Fact) -> tuple[str, str]:
@@ -127,13 +121,15 @@ def _indicator(
     elsewhere = (
         ("；其他区县居民为空", "; null for residents of other districts") if own else ("", "")
     )
+    scored_by = f"district {table.authority}" if own else "city"
     return _row(
         points_column_name(table.authority, code),
         title,
-        POINTS_TYPE,
-        UNITS["points"],
-        f"指标“{title}”的得分（{table.title}）。{zh}{elsewhere[0]}",
-        f"Points of indicator {code} ({'city' if not own else 'district ' + table.authority}); {en}{elsewhere[1]}",
+        (POINTS_TYPE, UNITS["points"]),
+        (
+            f"指标“{title}”的得分（{table.title}）。{zh}{elsewhere[0]}",
+            f"Points of indicator {code} ({scored_by}); {en}{elsewhere[1]}",
+        ),
         f"{table.authority}.yaml：{held[-1][1].basis}",
     )
 
@@ -175,10 +171,12 @@ def _sections(city: PointsTable) -> Iterator[Row]:
         yield _row(
             points_column_name(CITY, code),
             section.title,
-            POINTS_TYPE,
-            UNITS["points"],
-            f"“{section.title}”各指标之和{subtracted[0]}（{'、'.join(dates)} 版）{zh}",
-            f"Sum of the indicators of section {code}{subtracted[1]} (versions {', '.join(dates)}){en}",
+            (POINTS_TYPE, UNITS["points"]),
+            (
+                f"“{section.title}”各指标之和{subtracted[0]}（{'、'.join(dates)} 版）{zh}",
+                f"Sum of the indicators of section {code}{subtracted[1]}"
+                f" (versions {', '.join(dates)}){en}",
+            ),
             f"{CITY}.yaml",
         )
 

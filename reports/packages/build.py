@@ -81,26 +81,36 @@ class Package:
         (self.folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class PackageContents:
+    """What the packages of a revision are about.
+
+    Attributes:
+        month: The month scored.
+        number: The revision's number, once it is published.
+        policy: Titles of indicators, services and reminders.
+        moved: People by the district that they lived in a month before and the one they live in
+            now; None when the month before is not published.
+    """
+
+    month: Month
+    number: int
+    policy: PackageTitles
+    moved: Sequence[Moved] | None
+
+
 def write_all_packages(
     session: Session,
     revision: Path,
     districts: Sequence[District],
-    policy: PackageTitles,
-    month: Month,
-    *,
-    moved: Sequence[Moved] | None,
-    number: int,
-    require_encryption: bool,
+    contents: PackageContents,
     report_progress: Callable[[str], None] = lambda name: None,
 ) -> dict[str, int]:
-    """Write `exports/<code>/` for every district of a revision in the making; what they hold together, by kind of row.
+    """Write `exports/<code>/` of a revision for every district; return rows by kind, of all.
 
-    Reads scores/ and restricted/identities/, and eligibility/ and reminders/ where they are. `moved`: people by the
-    district they lived in the month before and the one they live in now; None when that month is not published.
-    `number`: of the revision once it is published. A package that stands from a run that died is made again.
-    JifenError (declarations), before anything is written: a key is wrong, or missing though required.
+    Reads the outputs scores and identities, and eligibility and reminders where they are. A package
+    that an interrupted run left is made again.
     """
-    check_keys(districts, require_encryption)
     views = {
         "eligibility": outputs.ELIGIBILITY,
         "reminders": outputs.REMINDERS,
@@ -110,7 +120,7 @@ def write_all_packages(
     for name, output in views.items():
         files = sorted((revision / output.folder).glob("*.parquet"))
         outputs.create_output_view(session, name, output, files)
-    movement = None if moved is None else count_movements(moved)
+    movement = None if contents.moved is None else count_movements(contents.moved)
     folder = revision / "exports"
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -118,7 +128,7 @@ def write_all_packages(
         report_progress(district.code)
         package = Package(folder / district.code, district)
         package.folder.mkdir(parents=True)
-        return _write_package(own, package, policy, month, number, movement)
+        return _write_package(own, package, contents, movement)
 
     written = map_concurrently(session, districts, write)
     counts = {
@@ -135,7 +145,11 @@ def list_package_districts(reference: Reference) -> list[District]:
 
 
 def check_keys(districts: Sequence[District], required: bool) -> None:
-    """JifenError (declarations): a district's key is none, or missing though required."""
+    """Check the districts' public keys, before anything is written.
+
+    Raises:
+        JifenError: Exit 10, a key is wrong, or missing though required.
+    """
     without = [
         f"{district.code} {district.name}" for district in districts if not district.recipient
     ]
@@ -154,13 +168,11 @@ def check_keys(districts: Sequence[District], required: bool) -> None:
 def _write_package(
     session: Session,
     package: Package,
-    policy: PackageTitles,
-    month: Month,
-    number: int,
+    contents: PackageContents,
     movement: Mapping[str, Movement] | None,
 ) -> dict[str, int]:
     """All files of one district; rows of each list."""
-    code = package.district.code
+    code, policy, month = package.district.code, contents.policy, contents.month
     tables: dict[str, tuple[str, list[ListColumn]]] = {
         "people": (
             people_rows_sql(policy, code, "scored", "identities"),
@@ -207,7 +219,7 @@ def _write_package(
                 part, len(span), partial(write_csv, session, table, tables[table][1], span)
             )
         session.execute(f"DROP TABLE {table}")  # another package may want the memory
-    package.seal(month, number)
+    package.seal(month, contents.number)
     return {
         "residents": rows["people"],
         "eligibility": rows["eligible"],

@@ -13,7 +13,7 @@ import pyrage
 from expectations.month import Month
 from expectations.reference_tables import load_reference
 from expectations.source_loader import collect_facts, load_sources
-from reports.packages.build import District, write_all_packages
+from reports.packages.build import District, PackageContents, check_keys, write_all_packages
 from reports.packages.lists import PackageTitles
 from transforms.comparison.changes import write_changes
 from transforms.engine.parquet import PARQUET
@@ -165,10 +165,9 @@ def export(
     """Make the packages of a revision."""
     with open_engine(settings, revision.parent / "spill") as connection:
         moved = write_changes(connection, revision, before, MONTH, {}, revision / "changes").moved
-        return write_all_packages(
-            connection, revision, districts, policy, MONTH,
-            moved=moved if before else None, number=2, require_encryption=require_encryption,
-        )  # fmt: skip
+        check_keys(districts, require_encryption)
+        contents = PackageContents(MONTH, 2, policy, moved if before else None)
+        return write_all_packages(connection, revision, districts, contents)
 
 
 def manifest(folder: Path) -> dict[str, Any]:

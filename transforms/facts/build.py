@@ -42,7 +42,7 @@ from transforms.facts.sql import (
     residents_statement,
     source_statements,
 )
-from transforms.facts.write import write_fact_table
+from transforms.facts.write import FactTable, write_fact_table
 
 
 @dataclass(frozen=True)
@@ -163,16 +163,8 @@ class _Build:
         over_quota = write_over_quota(self.session, self.sources, self.targets.over_quota)
         quotas = [f"latest_{name}" for name, source in self.sources.items() if source.quota]
         self.session.drop("residents", *quotas)  # the fact table wants all the memory there is
-        write_fact_table(
-            self.session,
-            self.sources,
-            corrected.facts,
-            batches,
-            self.values,
-            self.targets.table,
-            reference=self.inputs.reference,
-            report_progress=report_progress,
-        )
+        made_of = FactTable(self.sources, self.inputs.reference, corrected.facts, self.values)
+        write_fact_table(self.session, made_of, batches, self.targets.table, report_progress)
         shutil.rmtree(self.spilled, ignore_errors=True)
         self.statements.append(facts_statement(self.sources, corrected.facts))
         total = sum(people.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +24,36 @@ from transforms.facts.sql import (
 from transforms.outputs import RESIDENT_ORDER
 
 
+@dataclass(frozen=True)
+class FactTable:
+    """What the fact table is made of.
+
+    Attributes:
+        sources: The sources in force, by code.
+        reference: The reference tables.
+        corrected: The facts that corrections of this month replace.
+        params: Values of the statements' parameters.
+    """
+
+    sources: Mapping[str, Source]
+    reference: Reference
+    corrected: Collection[str]
+    params: Mapping[str, Any]
+
+
 def write_fact_table(
     session: Session,
-    sources: Mapping[str, Source],
-    corrected: Collection[str],
+    made_of: FactTable,
     batches: Sequence[Sequence[str]],
-    params: Mapping[str, Any],
     target: Path,
-    *,
-    reference: Reference,
     report_progress: Callable[[str], None],
 ) -> None:
     """Write the fact table to a folder: a file for each district batch, in the table's order."""
+    sources = made_of.sources
     facts = collect_facts(sources)
-    low_cardinality: dict[str, Collection[str]] = {"district": reference.districts}
+    low_cardinality: dict[str, Collection[str]] = {"district": made_of.reference.districts}
     low_cardinality |= {name: list_levels(fact) for name, fact in facts.items()}
-    joined = joined_facts_statement(sources, corrected)
+    joined = joined_facts_statement(sources, made_of.corrected)
     with (
         explain_overflow(session, facts, list_person_tables(sources)),
         session.keep_join_order(),
@@ -50,9 +65,8 @@ def write_fact_table(
                 rows.sql, list_fact_table_columns(facts), RESIDENT_ORDER, low_cardinality
             )
             statement = Statement("facts", sql, joined.inputs, "file")
-            session.write(
-                statement, target / f"{number:05d}.parquet", params, options=INTERMEDIATE_PARQUET
-            )
+            file = target / f"{number:05d}.parquet"
+            session.write(statement, file, made_of.params, options=INTERMEDIATE_PARQUET)
 
 
 def _of_districts(

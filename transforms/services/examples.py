@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,8 @@ def _service_outcome(
     )
     values = {"as_of": as_of, "month": as_of.replace(day=1)}
     outcome = f"SELECT eligible, points_short, monthly_amount FROM ({statement})"
-    rows = _run_on_one_resident(
-        session, outcome, values, example.facts, points, example.district, known
-    )
+    resident = _Resident(example.district, example.facts, points)
+    rows = _run_on_one_resident(session, outcome, values, resident, known)
     return rows[0] if rows else (False, None, None)
 
 
@@ -112,22 +112,29 @@ def _reminder_outcome(
     )
     due_on = reminder.due_on or "CAST(NULL AS DATE)"
     outcome = f"SELECT true AS reminded, {due_on} AS due_on FROM scored WHERE {who}"
-    rows = _run_on_one_resident(
-        session, outcome, {"as_of": example.as_of}, example.facts, STABLE_SUMS, "", known
-    )
+    resident = _Resident("", example.facts, STABLE_SUMS)
+    rows = _run_on_one_resident(session, outcome, {"as_of": example.as_of}, resident, known)
     return rows[0] if rows else (False, None)
+
+
+@dataclass(frozen=True)
+class _Resident:
+    """The resident of an example: what is given of them, as written, and which points they have."""
+
+    district: str
+    given: Mapping[str, Any]
+    points: Sequence[str]
 
 
 def _run_on_one_resident(
     session: Session,
     statement: str,
     values: Mapping[str, Any],
-    given: Mapping[str, Any],
-    points: Sequence[str],
-    district: str,
+    resident: _Resident,
     known: ValidationScope,
 ) -> list[_Outcome]:
-    """Return the rows of a statement over one resident, of whom `given` is known, as written."""
+    """Return the rows of a statement over one resident."""
+    given, points = resident.given, resident.points
     types = {name: FACT_TYPES[fact.unit] for name, fact in known.facts.items()} | dict.fromkeys(
         points, SHORT
     )
@@ -144,7 +151,9 @@ def _run_on_one_resident(
         )
         places = ", ".join("?" for _ in types)
         row = [own.get(name) for name in types]
-        session.execute(f"INSERT INTO scored VALUES ('', {sql_literal(district)}, {places})", row)
+        session.execute(
+            f"INSERT INTO scored VALUES ('', {sql_literal(resident.district)}, {places})", row
+        )
         return session.fetch(Statement("outcome", statement, ("scored",)), values)
     finally:
         session.execute("DROP TABLE IF EXISTS temp.scored")
