@@ -185,7 +185,9 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
             "SELECT * FROM read_parquet(?, hive_partitioning = false)", [files]
         )
         names = [column[0] for column in result.description or []]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        rows = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    # clean rows of a delivery are in several files: those of an unusual spelling have their own
+    return sorted(rows, key=lambda row: (row["part"], row["record"])) if "part" in names else rows
 
 
 def needless_words(path: Path, column: str) -> set[str]:

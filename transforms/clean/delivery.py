@@ -19,7 +19,7 @@ from transforms.clean.readers import (
     is_readable_parquet,
     open_part,
 )
-from transforms.clean.staging_sql import invalid_rows_sql, valid_rows_sql
+from transforms.clean.staging_sql import reread_rows_sql, valid_rows_sql
 from transforms.clean.types import ValidationContext
 from transforms.engine.parquet import (
     INTERMEDIATE_PARQUET,
@@ -32,8 +32,8 @@ from transforms.engine.sql import sql_literal
 
 OUTPUT_KINDS = ("quarantine", "defects", "clean")
 """The kinds of rows, in the order in which they are put in place: what is clean is done."""
-INVALID = "invalid"
-"""The folder of rows with a fault, until they are split."""
+REREAD = "reread"
+"""The folder of rows that are not clean as they are, until they are split."""
 Judge = Callable[[str], list[str]]
 """The gate: a staged relation to what blocks it, empty when it passes."""
 
@@ -112,7 +112,7 @@ def clean_delivery(
     if done:
         return done
     shutil.rmtree(work, ignore_errors=True)
-    for kind in (*OUTPUT_KINDS, INVALID):
+    for kind in (*OUTPUT_KINDS, REREAD):
         (work / kind).mkdir(parents=True)
     undeclared, sheets = _stage(session, job, work)
     failures = judge("staged")
@@ -141,21 +141,23 @@ def clean_delivery(
 def find_staged_rows(work: Path) -> str | None:
     """Return the relation of all rows staged under `work`; None before there are any.
 
-    Rows are as they are when clean, with `reasons`, `defects` and `raw`.
+    Rows are as they are when clean, with `reasons`, `defects`, `raw` and whether they were reread.
     """
-    valid, invalid = (sorted((work / kind).glob("*.parquet")) for kind in ("clean", INVALID))
+    valid, reread = (sorted((work / kind).glob("*.parquet")) for kind in ("clean", REREAD))
     if not valid:
         return None
     nothing = ", ".join(
         f"CAST(NULL AS {kind}) AS {name}"
         for name, kind in (("reasons", "VARCHAR[]"), ("defects", "VARCHAR[]"), ("raw", "VARCHAR"))
     )
-    also = f" UNION ALL FROM {read_parquet_sql(*invalid)}" if invalid else ""
-    return f"(SELECT *, {nothing} FROM {read_parquet_sql(*valid)}{also})"
+    rows = f"SELECT *, {nothing}, false AS reread FROM {read_parquet_sql(*valid)}"
+    if reread:
+        rows += f" UNION ALL SELECT *, true AS reread FROM {read_parquet_sql(*reread)}"
+    return f"({rows})"
 
 
 def _stage(session: Session, job: CleaningJob, work: Path) -> tuple[list[str], int]:
-    """Write the valid rows as clean ones, and those with faults to a folder of their own.
+    """Write the rows that are clean as they are, and all others to a folder of their own.
 
     Returns the columns that nobody declared, and how many sheets of workbooks were ignored.
 
@@ -180,21 +182,21 @@ def _view_staged(session: Session, superseded: str) -> None:
 
 
 def _stage_part(session: Session, job: CleaningJob, index: int, path: Path, work: Path) -> OpenPart:
-    """Type one raw part: all of it, and again the few rows with a fault, to find which fault.
+    """Type one raw part: all of it, and again the few rows with an unusual spelling or a fault.
 
     So valid rows are written once, as they stay
     (docs/developing/decisions/0010-valid-rows-written-once.md).
     """
-    valid, invalid = (work / kind / f"{index:05d}.parquet" for kind in ("clean", INVALID))
+    valid, reread = (work / kind / f"{index:05d}.parquet" for kind in ("clean", REREAD))
     part = _write_rows(session, job, index, path, valid)
     rows = session.scalar(f"SELECT count(*) FROM {read_parquet_sql(valid)}")
     if rows < part.rows:
         session.execute(f"""
-            CREATE OR REPLACE TABLE invalid AS
+            CREATE OR REPLACE TABLE reread AS
             SELECT range AS record
             FROM range(1, {part.last + 1}) ANTI JOIN {read_parquet_sql(valid)} ON record = range""")
-        _write_rows(session, job, index, path, invalid, among="invalid")
-        rows += session.scalar(f"SELECT count(*) FROM {read_parquet_sql(invalid)}")
+        _write_rows(session, job, index, path, reread, among="reread")
+        rows += session.scalar(f"SELECT count(*) FROM {read_parquet_sql(reread)}")
     if rows != part.rows:
         raise RuntimeError(f"{part.rows} rows were delivered, {rows} staged")
     return part
@@ -208,17 +210,18 @@ def _write_rows(
     target: Path,
     among: str | None = None,
 ) -> OpenPart:
-    """Write the valid rows of a raw part, or those whose records are `among` a table, with faults.
+    """Write the rows of a raw part that are clean as they are, or those `among` a table of records.
 
     The engine's errors quote values: they are mapped, never passed on.
     """
     part = open_part(session, job.source, path, job.encoding, among)
-    select, form = (invalid_rows_sql, INTERMEDIATE_PARQUET) if among else (valid_rows_sql, PARQUET)
+    select, form = (reread_rows_sql, INTERMEDIATE_PARQUET) if among else (valid_rows_sql, PARQUET)
     statement = select(
         job.source, part.relation, part.texts, index, ValidationContext(job.received, job.districts)
     )
     try:
-        session.execute(f"COPY ({statement}) TO {sql_literal(target)} ({form})")
+        with session.keep_filters_in_place():
+            session.execute(f"COPY ({statement}) TO {sql_literal(target)} ({form})")
     except EngineError:
         if part.failure:
             raise explain_read_failure(job.source, path, part.failure[0], job.encoding) from None
@@ -262,11 +265,11 @@ def _mark_superseded(session: Session, source: Source) -> bool:
 def _split_rows(session: Session, job: CleaningJob, work: Path, undeclared: list[str]) -> RowCounts:
     """Write each kind of staged rows where it belongs, and leave out superseded ones.
 
-    Of the rows with faults those that are kept join the clean ones.
+    Of the reread rows those that are kept join the clean ones.
     """
-    received, quarantined, replaced = session.execute(
-        "SELECT count(*), count(reasons), count(*) FILTER (superseded) FROM staged"
-    ).fetchall()[0]
+    received, quarantined, replaced, reread = session.execute("""
+        SELECT count(*), count(reasons), count(*) FILTER (superseded), count(*) FILTER (reread)
+        FROM staged""").fetchall()[0]
     reasons, defects = (_tally(session, listed) for listed in ("reasons", "defects"))
     names = "[" + ", ".join(map(sql_literal, job.names)) + "]"
     for kind, listed in (("quarantine", "reasons"), ("defects", "defects")):
@@ -277,12 +280,12 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, undeclared: list
             FROM staged WHERE {listed} IS NOT NULL ORDER BY part, record"""
         session.execute(f"COPY ({rows}) TO {sql_literal(work / kind / 'rows.parquet')} ({PARQUET})")
     clean = work / "clean"
-    if defects:
+    if reread > quarantined:
         columns = ", ".join([*job.source.columns, "part", "record"])
         kept = f"""
             SELECT {columns} FROM staged
-            WHERE defects IS NOT NULL AND reasons IS NULL AND NOT superseded"""
-        session.execute(f"COPY ({kept}) TO {sql_literal(clean / 'mended.parquet')} ({PARQUET})")
+            WHERE reread AND reasons IS NULL AND NOT superseded ORDER BY part, record"""
+        session.execute(f"COPY ({kept}) TO {sql_literal(clean / 'reread.parquet')} ({PARQUET})")
     if replaced:
         _leave_out_superseded(session, clean)
     return RowCounts(
@@ -307,7 +310,7 @@ def _leave_out_superseded(session: Session, clean: Path) -> None:
         file = clean / f"{part:05d}.parquet"
         without = file.with_suffix(".without")
         records = f"SELECT record FROM superseded WHERE part = {part}"
-        rows = f"FROM {read_parquet_sql(file)} WHERE record NOT IN ({records})"
+        rows = f"FROM {read_parquet_sql(file)} WHERE record NOT IN ({records}) ORDER BY record"
         session.execute(f"COPY ({rows}) TO {sql_literal(without)} ({PARQUET})")
         without.replace(file)
 

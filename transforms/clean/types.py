@@ -29,8 +29,9 @@ DATE_FAULTS = [
     (r"[0-9]{2}:[0-9]{2}.*([+-][0-9]{2}(:?[0-9]{2})?|Z)$", "time_zone"),
     (r"[0-9]{1,2}:[0-9]{2}", "time_of_day"),
 ]
-# Code points among which no white space is: nearly every text begins and ends within these.
-_ORDINARY = ((0x21, 0x7E), (0x3001, 0xFEFE))
+_ORDINARY = r"[\x{21}-\x{7e}\x{3001}-\x{fefe}]"
+USUAL_TEXT = rf"{_ORDINARY}([^\x{{00}}-\x{{1f}}\x{{7f}}]*{_ORDINARY})?"
+"""Nearly every text: neither white space at its ends nor control characters anywhere."""
 SQL_TYPES = {
     "id": "BIGINT",
     "text": "VARCHAR",
@@ -81,20 +82,17 @@ def parse_exact(column: Column, raw: str, context: ValidationContext) -> str:
 
 
 def _is_usual_text(raw: str) -> str:
-    """SQL: no white space at the ends, no control characters, no placeholder, no cut number."""
-    longest = max(len(word.encode()) for word in PLACEHOLDERS)
+    """SQL: no white space at the ends, no control characters, no placeholder, no cut number.
+
+    One pattern for the whole text, and searches in constants: a third of the work of asking for
+    each by itself. What they let through wrongly is read again, exactly.
+    """
+    listed = sql_literal(f"|{'|'.join(PLACEHOLDERS)}|")
     return (
-        f"{_ordinary(raw)} AND {_ordinary(f'right({raw}, 1)')}"
-        f" AND NOT regexp_matches({raw}, '{NOT_IN_KEYS}')"
-        f" AND (strlen({raw}) > {longest} OR NOT {is_placeholder_sql(raw)})"
-        f" AND NOT contains({raw}, 'E+') AND NOT contains({raw}, 'e+')"
+        f"regexp_full_match({raw}, '{USUAL_TEXT}')"
+        f" AND NOT contains({listed}, '|' || upper({raw}) || '|')"
+        f" AND NOT contains(upper({raw}), 'E+')"
     )
-
-
-def _ordinary(text: str) -> str:
-    """SQL: a text begins with an ordinary character. By its number: half the work of a pattern."""
-    ranges = (f"unicode({text}) BETWEEN {first} AND {last}" for first, last in _ORDINARY)
-    return f"({' OR '.join(ranges)})"
 
 
 def is_placeholder_sql(text: str) -> str:
@@ -104,7 +102,8 @@ def is_placeholder_sql(text: str) -> str:
 
 def is_stand_in_sql(value: str) -> str:
     """SQL: a date is a day that programs write where there is none."""
-    return f"{value} IN ({', '.join(f'DATE {sql_literal(day)}' for day in STAND_IN_DATES)})"
+    days = [f"DATE {sql_literal(day)}" for day in STAND_IN_DATES]
+    return f"({value} <= {max(days)} AND ({' OR '.join(f'{value} = {day}' for day in days)}))"
 
 
 def parse_typed(column: Column, text: str, context: ValidationContext) -> str:
@@ -282,20 +281,25 @@ def _check_violations(value: str, column: Column) -> list[tuple[str, str]]:
 def _time_violations(
     value: str, column: Column, context: ValidationContext
 ) -> list[tuple[str, str]]:
-    """What can be wrong with when something was: in the future, no day at all, before birth."""
+    """What can be wrong with when something was: in the future, no day at all, before birth.
+
+    The year is compared first: nearly nothing lies in or before somebody's year of birth.
+    """
     if column.type == "month":
+        born = "born // 10000 * 12 + born // 100 % 100 - 1"
         latest = (context.received + column.months_ahead).ordinal
         return [
             ("out_of_range", f"{value} < {Month.parse(column.first_month).ordinal}"),
             ("in_future", f"{value} > {latest}"),
-            ("before_birth", f"{value} < born // 10000 * 12 + born // 100 % 100 - 1"),
+            ("before_birth", f"{value} // 12 <= born // 10000 AND {value} < {born}"),
         ]
     if column.type != "date":
         return []
     future = [] if column.future else [("in_future", f"{value} > DATE '{context.last_day}'")]
     stand_in = [("stand_in", is_stand_in_sql(value))] if column.required else []
     day = f"year({value}) * 10000 + month({value}) * 100 + day({value})"
-    return [*future, *stand_in, ("before_birth", f"{day} < born")]
+    before = f"year({value}) <= born // 10000 AND {day} < born"
+    return [*future, *stand_in, ("before_birth", before)]
 
 
 def _is_cut(text: str) -> str:
@@ -303,13 +307,13 @@ def _is_cut(text: str) -> str:
 
 
 def born_sql(source: Source, context: ValidationContext) -> str:
-    """Return SQL of the birth date in the ID of a row's person as a number: 20010131.
+    """Return SQL of a row's person's birth date as a number (20010131), over its column `birth`.
 
     Null when the ID is missing or not valid.
     """
     text, value = f"t_{source.person}", f"v_{source.person}"
-    valid = national_id.is_valid_sql(text, value, context.last_day)
-    return f"CASE WHEN {valid} THEN {value} // 1000 % 100000000 END"
+    valid = national_id.is_valid_sql(text, value, context.last_day, "birth")
+    return f"CASE WHEN {valid} THEN birth END"
 
 
 def _outside(value: str, check: Check) -> list[tuple[str, str]]:
