@@ -208,7 +208,7 @@ def _list_services(
 
 
 def _service_row(frame: SimulationContext, row: Sequence[Any]) -> tuple[str, ...]:
-    """Money is told like a mean: only over at least 10 people, and a change only when at least 10 are paid otherwise."""
+    """Money is shown like a mean: only over at least 10 people, and a change only when at least 10 are paid otherwise."""
     code, district, reached, more, fewer, paid_otherwise, money, more_money = row
     name = frame.districts.get(district, district) if district else frame.services.get(code, code)
     before = _format_yuan(money, reached)

@@ -34,7 +34,7 @@ class Output:
     Attributes:
         folder: Its folder in a revision.
         row: What one row is, in Chinese and in English.
-        key: The columns that tell two rows of a month apart.
+        key: The columns that identify a row within a month.
         order: The columns by which the rows of a file are sorted.
         readers: Who may read it.
         view: The name of its view in the catalogue; empty when it has none.

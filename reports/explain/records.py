@@ -64,7 +64,7 @@ def load_person_records(
         name: fact for name, fact in source.facts.items() if fact.measure not in (None, "list")
     }
     statement = f"""
-        WITH served AS ({_served(source, folders, over_quota)})
+        WITH served AS ({_marked_rows(source, folders, over_quota)})
         SELECT {", ".join(_shown(source))}, received, {_status(source)} AS status,
             [{", ".join(f"({_counts(fact)}) IS TRUE" for fact in facts.values()) or "false"}] AS counts
         FROM served WHERE {source.person} = $person ORDER BY received, part, record"""
@@ -104,14 +104,14 @@ def load_refused_records(
     ]
 
 
-def _served(source: Source, folders: Sequence[Path], over_quota: Path | None) -> str:
-    """The person's rows, with marks: `overtaken` by a later row of the same key (whoever's that is), `decides`, `over`."""
+def _marked_rows(source: Source, folders: Sequence[Path], over_quota: Path | None) -> str:
+    """The person's rows, with marks: `superseded` by a later row of the same key (whoever's that is), `decides`, `over`."""
     rows = read_deliveries(folders)
-    mine, overtaken, decides, over = f"{source.person} = $person", "false", "true", "false"
+    mine, superseded, decides, over = f"{source.person} = $person", "false", "true", "false"
     if source.delivery == "increment" and source.key:
         key = ", ".join(source.key)
         mine = f"({key}) IN (SELECT ({key}) FROM {rows} WHERE {source.person} = $person)"
-        overtaken = f"received < max(received) OVER (PARTITION BY {key})"
+        superseded = f"received < max(received) OVER (PARTITION BY {key})"
     if source.ledger:
         ledger = source.ledger
         order = f"{ledger.newest} DESC, ({equals_sql(ledger.tie)}) DESC"
@@ -119,13 +119,13 @@ def _served(source: Source, folders: Sequence[Path], over_quota: Path | None) ->
     if source.quota and over_quota and over_quota.exists():
         key = ", ".join(source.key)
         over = f"({key}) IN (SELECT ({key}) FROM {read_parquet_sql(over_quota)})"
-    return f"SELECT *, {overtaken} AS overtaken, {decides} AS decides, {over} AS over FROM {rows} WHERE {mine}"
+    return f"SELECT *, {superseded} AS superseded, {decides} AS decides, {over} AS over FROM {rows} WHERE {mine}"
 
 
 def _status(source: Source) -> str:
     """Why a row does not count whatever the fact; null when it does."""
     holds = equals_sql(source.ledger.holds) if source.ledger else "true"
-    return f"""CASE WHEN overtaken THEN '已被后来收到的同一记录取代' WHEN NOT decides THEN '已被同月更新的记录取代'
+    return f"""CASE WHEN superseded THEN '已被后来收到的同一记录取代' WHEN NOT decides THEN '已被同月更新的记录取代'
         WHEN NOT ({equals_sql(source.standing)}) THEN '已作废' WHEN NOT ({holds}) THEN '已冲销' WHEN over THEN '超出当年配额' END"""
 
 
@@ -136,7 +136,7 @@ def _counts(fact: Fact) -> str:
 
 
 def _shown(source: Source) -> list[str]:
-    """The columns that are told: no IDs, no name, no phone."""
+    """The columns that are shown: no IDs, no name, no phone."""
     hidden = {source.spine.name, source.spine.phone} if source.spine else set()
     return [
         name
@@ -147,7 +147,7 @@ def _shown(source: Source) -> list[str]:
 
 def _record(source: Source, row: Sequence[Any], titles: Sequence[str]) -> Record:
     *values, received, status, counts = row
-    told = {
+    values_shown = {
         source.columns[name].title: _said(source, name, value)
         for name, value in zip(_shown(source), values, strict=True)
         if value is not None
@@ -158,7 +158,7 @@ def _record(source: Source, row: Sequence[Any], titles: Sequence[str]) -> Record
     reasons = (
         [status] if status else [] if facts or not titles else ["不在任何一项数据的统计范围内"]
     )
-    return Record(source.title, received, told, facts, reasons)
+    return Record(source.title, received, values_shown, facts, reasons)
 
 
 def _said(source: Source, name: str, value: Any) -> str:

@@ -25,10 +25,10 @@ TITLE_CELLS = 16
 def to_json_data(found: Explanation) -> dict[str, Any]:
     """The explanation as JSON can hold it: decimals as text, so that 63.50 stays 63.50."""
     plain: dict[str, Any] = to_json_value(asdict(found))
-    for line, told in zip(found.lines, plain["lines"], strict=True):
-        told["capped"] = line.capped
-    for one, told in zip(found.sums, plain["sums"], strict=True):
-        told["capped"] = one.capped
+    for line, data in zip(found.lines, plain["lines"], strict=True):
+        data["capped"] = line.capped
+    for one, data in zip(found.sums, plain["sums"], strict=True):
+        data["capped"] = one.capped
     return plain
 
 

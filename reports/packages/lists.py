@@ -115,7 +115,7 @@ def eligibility_list_columns(policy: PackageTitles) -> list[ListColumn]:
 def people_rows_sql(policy: PackageTitles, district: str, scores: str, identities: str) -> str:
     """Everyone scored in the district with what the lists say of them, and the key that joins them to other tables.
 
-    `scores` and `identities` hold the same residents in one order. Sorted by ID: the order of the keys would tell
+    `scores` and `identities` hold the same residents in one order. Sorted by ID: the order of the keys would reveal
     whoever holds both the list and the analysts' tables who is who.
     """
     deductions = [

@@ -111,7 +111,7 @@ class Chapter:
     @property
     def of_mistakes(self) -> bool:
         """Whether it shows what is refused, and has no cases."""
-        return (self.folder / "sound.yaml").exists()
+        return (self.folder / "valid.yaml").exists()
 
     @property
     def own_tables(self) -> list[Path]:

@@ -31,7 +31,7 @@ GIVEN = {
     "received": "收到月份", "born": "子女出生日期",
 }  # fmt: skip
 DECIDED = {
-    "eligible": "符合条件", "points_short": "还差分数", "monthly_amount": "每月金额", "told": "提醒几条", "due_on": "到期日",
+    "eligible": "符合条件", "points_short": "还差分数", "monthly_amount": "每月金额", "reminders": "提醒几条", "due_on": "到期日",
     "added_in": "所在版本", "text": "文字",
 }  # fmt: skip
 PARTS = {"start": "积分表", "service": "服务和提醒"}  # by the subject of their first chapter

@@ -26,7 +26,7 @@ class ValidDeclaration:
 
     @property
     def text(self) -> str:
-        return (self.folder / "sound.yaml").read_text(encoding="utf-8")
+        return (self.folder / "valid.yaml").read_text(encoding="utf-8")
 
     @property
     def mistakes(self) -> list[MistakeCase]:
@@ -39,7 +39,7 @@ class ValidDeclaration:
         self, text: str, folder: Path, connection: duckdb.DuckDBPyConnection
     ) -> list[Diagnostic]:
         """What `jifen check` says of such a declaration: mistakes of the writing, or else of the examples."""
-        given = YamlDocument(self.folder / "sound.yaml").data
+        given = YamlDocument(self.folder / "valid.yaml").data
         name = next(str(given[key]) for key in ("authority", "service", "kind") if key in given)
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
         try:
@@ -78,4 +78,4 @@ class MistakeCase:
 
 def list_valid_declarations() -> list[ValidDeclaration]:
     """One per chapter on mistakes."""
-    return [ValidDeclaration(path.parent) for path in sorted(HERE.glob("*/sound.yaml"))]
+    return [ValidDeclaration(path.parent) for path in sorted(HERE.glob("*/valid.yaml"))]

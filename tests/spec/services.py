@@ -32,7 +32,7 @@ from transforms.services.models import Service
 
 GIVEN = ("run", "who", "name", "as_of", "district")
 OUTCOMES = ("eligible", "points_short", "monthly_amount")
-REMINDER_OUTCOMES = ("told", "due_on", "added_in", "text")
+REMINDER_OUTCOMES = ("reminders", "due_on", "added_in", "text")
 PAPERS = {"title": "示例", "department": "示例", "purpose": "示例", "legal_basis": "示例"}
 VERSION: dict[str, Any] = {
     "from": "2021-09-08", "basis": "示例", "districts": "all", "conditions": [], "points": {"threshold": "0"},
@@ -166,7 +166,7 @@ def summarise_list(
     """What a list says to a resident, in the shape of the table's own columns."""
     mine = [one for one in listed if one["resident_id"] == who.resident_id]
     said = {
-        "told": str(len(mine) or ""),
+        "reminders": str(len(mine) or ""),
         "due_on": " ".join(sorted(str(one["due_on"]) for one in mine if one["due_on"])),
         "added_in": " ".join(f"r{one['added_in']}" for one in mine),
         "text": " ".join(one["text"] for one in mine),
