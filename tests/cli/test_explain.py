@@ -71,7 +71,11 @@ def test_everybodys_explanation_matches_the_published_row_and_its_sums(
 ) -> None:
     world = synthetic_city
     revision = world.revision(month)
-    rules = load_published_rules(revision, load_declared_sources(world.settings))
+    rules = load_published_rules(
+        revision.path / "policy",
+        revision.month.last_day,
+        load_declared_sources(world.settings),
+    )
     eligible = {
         (r["resident_key"], r["service"])
         for r in world.table(month, "eligibility")
@@ -355,7 +359,11 @@ def test_the_command_takes_the_id_from_stdin_and_knows_what_is_published(world: 
 
 def test_a_published_number_that_contradicts_the_rules_is_reported(world: World) -> None:
     revision = world.revision("2021-10")
-    rules = load_published_rules(revision, load_declared_sources(world.settings))
+    rules = load_published_rules(
+        revision.path / "policy",
+        revision.month.last_day,
+        load_declared_sources(world.settings),
+    )
     key = world.score("2021-10", PERSON)["resident_key"]
     altered = rules.tables["city"].model_copy(deep=True)
     altered.versions[0].sections["base"].__dict__["cap"] = Decimal(29)
