@@ -153,6 +153,16 @@ IDENTITIES = Output(
     order=RESIDENT_ORDER,
     aligned_with="scores",
 )
+STATEMENTS = Output(
+    "restricted/statements",
+    (
+        "个人积分单：每位新居民一行",
+        "What every resident sees: one row per resident, with words beside (statements.md)",
+    ),
+    key=("resident_id",),
+    order=RESIDENT_ORDER,
+    by_district=True,
+)
 REMINDERS = Output(
     "reminders",
     ("提醒：每条提醒一行", "Reminders: one row per reminder"),
@@ -160,7 +170,7 @@ REMINDERS = Output(
     order=("district", "kind", "service", "resident_id", "reminder_id"),
     columns=REMINDER_COLUMNS,
 )
-OUTPUTS = (SCORES, FACTS, ELIGIBILITY, CHANGES, RESTRICTED_FACTS, IDENTITIES, REMINDERS)
+OUTPUTS = (SCORES, FACTS, ELIGIBILITY, CHANGES, RESTRICTED_FACTS, IDENTITIES, STATEMENTS, REMINDERS)
 VIEWS = {output.view: output for output in OUTPUTS if output.view}
 """The outputs that analysts query, by the name of their view."""
 

@@ -15,7 +15,7 @@ from transforms.engine.sql import sql_literal
 
 NOBODY = "居民"
 # Common surnames of two characters; a name of two characters has a surname of one.
-_LONG_SURNAMES = [
+LONG_SURNAMES = [
     "欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "长孙",
     "宇文", "司徒", "司空", "夏侯", "端木", "百里", "呼延", "南宫", "西门", "轩辕", "拓跋",
     "独孤", "闻人", "申屠", "澹台", "濮阳", "淳于", "鲜于", "闾丘", "钟离", "万俟", "赫连",
@@ -84,13 +84,13 @@ def mask_name(name: str | None) -> str:
     """Return a name as a text may show it: the surname, and two asterisks."""
     if not name:
         return NOBODY
-    long = len(name) > 2 and name[:2] in _LONG_SURNAMES
+    long = len(name) > 2 and name[:2] in LONG_SURNAMES
     return f"{name[: 2 if long else 1]}**"
 
 
 def mask_name_sql(name: str) -> str:
     """Return the SQL of a name as a text may show it: the surname, and two asterisks."""
-    surnames = ", ".join(map(sql_literal, _LONG_SURNAMES))
+    surnames = ", ".join(map(sql_literal, LONG_SURNAMES))
     long = f"length({name}) > 2 AND left({name}, 2) IN ({surnames})"
     return (
         f"CASE WHEN coalesce({name}, '') = '' THEN {sql_literal(NOBODY)} "

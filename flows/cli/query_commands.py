@@ -127,7 +127,10 @@ def explain(
         ),
     ] = None,
     month: Annotated[
-        str | None, typer.Option("--month", metavar="YYYY-MM", help="默认是最近发布的月份")
+        str | None,
+        typer.Option(
+            "--month", metavar="YYYY-MM", help="月份，或其中一版 2021-10/r1；默认是最近发布的月份"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
     records: Annotated[
@@ -142,9 +145,8 @@ def explain(
     """
     from flows.commands.explain import explain_person
 
-    settings, chosen = options.load_settings(), parse_month(month) if month else None
-    given = _read_id(resident)
-    explain_person(settings, given, chosen, print_line, as_json=as_json, records=records)
+    settings, given = options.load_settings(), _read_id(resident)
+    explain_person(settings, given, month, print_line, as_json=as_json, records=records)
 
 
 def _read_id(resident: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from expectations.month import Month
+from flows.commands.explain import load_statement
 from flows.commands.run import run_months
 from flows.commands.synth import SynthPlan, write_extracts
 from flows.pipeline.context import RunOptions
@@ -13,9 +14,8 @@ from flows.project import Project, load_project
 from flows.settings import Paths, Policy, Settings
 from flows.storage.revisions import Revision, find_published
 from flows.storage.root import Root, open_root
-from reports.explain.compute import explain_row, find_person_row
-from reports.explain.published_rules import load_published_rules
 from reports.explain.text import format_explanation
+from reports.statements.read import find_person_row
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import open_engine
 
@@ -44,8 +44,6 @@ def describe_results(
     settings: Settings, project: Project, root: Root, revision: Revision
 ) -> list[str]:
     """Return where the results are, one person's points line by line, and one question answered."""
-    as_of = revision.month.last_day
-    rules = load_published_rules(revision.path / "policy", as_of, project.sources)
     scores = read_folder_sql(revision.path / "scores")
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         key = session.scalar(
@@ -53,17 +51,15 @@ def describe_results(
         )
         row = find_person_row(session, revision.path, key)
         assert row is not None
-        manifest = revision.manifest.to_values()
-        explained = explain_row(session, rules, revision.path, manifest, row)
+        statement = load_statement(session, project.sources, revision, row)
         districts = session.execute(
             f"SELECT district, count(*), round(avg(total_points), 1) FROM {scores}"
             " GROUP BY 1 ORDER BY 1"
         ).fetchall()
-    name = f"{revision.month} 第 {revision.number} 版"
     question = "SELECT district, count(*), avg(total_points) FROM latest_scores GROUP BY 1"
     return [
         "\n积分最高的一位，逐项说明（jifen explain）：",
-        *(f"  {line}" for line in format_explanation(explained, name)),
+        *(f"  {line}" for line in format_explanation(statement.row, statement.texts)),
         f"\n各区县人数和平均总分（{question}）：",
         *(
             f"  {project.reference.districts[code]}  {count:>7,}  {mean:>6}"

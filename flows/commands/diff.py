@@ -12,7 +12,7 @@ from flows.settings import Settings
 from flows.storage.revisions import find_named_revision
 from flows.storage.root import open_root
 from reports.diff import compare_revisions, format_tables
-from reports.explain.published_rules import load_published_rules
+from reports.published_rules import load_published_rules
 from reports.titles import collect_item_titles
 from transforms.engine.session import open_engine
 

@@ -17,18 +17,25 @@ from flows.settings import Settings
 from flows.storage.revisions import (
     Revision,
     find_clean_folders,
-    find_revision,
+    find_named_revision,
 )
 from flows.storage.root import Root, open_root
-from reports.explain.compute import explain_row, find_person_row
-from reports.explain.published_rules import load_published_rules
+from reports.explain.compute import explain_row
 from reports.explain.records import (
     Record,
     format_records,
     load_person_records,
     load_refused_records,
 )
-from reports.explain.text import format_explanation, to_json_data
+from reports.explain.text import format_lines, to_json_data
+from reports.published_rules import load_published_rules
+from reports.statements.read import (
+    PublishedStatement,
+    RevisionFiles,
+    compute_statement,
+    find_person_row,
+    read_statement,
+)
 from transforms.clean import national_id
 from transforms.engine.session import Session, open_engine
 from transforms.facts.pseudonyms import compute_pseudonym
@@ -37,7 +44,7 @@ from transforms.facts.pseudonyms import compute_pseudonym
 def explain_person(
     settings: Settings,
     given: str,
-    month: Month | None,
+    month: str | None,
     report_progress: Callable[[str], None],
     *,
     as_json: bool,
@@ -48,7 +55,7 @@ def explain_person(
     Args:
         settings: The settings of the project.
         given: The person's ID, written as departments write it.
-        month: The month explained; None is the newest published.
+        month: The month or revision explained (`2024-03/r1`); None is the newest published month.
         report_progress: Takes each line of the answer.
         as_json: Whether the answer is JSON instead of lines.
         records: Whether the rows behind the facts are listed, too.
@@ -57,7 +64,7 @@ def explain_person(
         JifenError: Exit 2, `given` is no ID, or the month is not published.
     """
     root = open_root(settings)
-    revision = find_revision(root, month)
+    revision = find_named_revision(root, month)
     sources = load_declared_sources(settings)
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         person, resident_id = read_id(session, given, revision.month)
@@ -122,15 +129,26 @@ def _answer(
     if row is None:
         why = explain_not_scored(session, find_spine(sources), root, revision, person)
         return {**month, "scored": False, "why": why}, [f"{revision_title}：没有此人的积分。{why}"]
-    found = explain_row(
-        session,
-        load_published_rules(revision.path / "policy", revision.month.last_day, sources),
-        revision.path,
-        revision.manifest.to_values(),
-        row,
-    )
-    lines = list(format_explanation(found, revision_title))
+    statement = load_statement(session, sources, revision, row)
+    found = explain_row(statement.row, statement.texts, statement.scores)
+    lines = format_lines(found, statement.row, statement.texts)
     return {**month, "scored": True, **to_json_data(found)}, lines
+
+
+def load_statement(
+    session: Session, sources: Mapping[str, Source], revision: Revision, place: int
+) -> PublishedStatement:
+    """Return the statement of the person in a row of a revision, with its words.
+
+    Of a revision that an older program published without statements it is computed now.
+    """
+    compared_with = revision.manifest.compared_with
+    files = RevisionFiles(revision.path, revision.number, compared_with)
+    found = read_statement(session, files, place)
+    if found is not None:
+        return found
+    rules = load_published_rules(revision.path / "policy", revision.month.last_day, sources)
+    return compute_statement(session, files, place, rules, sources)
 
 
 def explain_not_scored(

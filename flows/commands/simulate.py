@@ -17,7 +17,7 @@ from flows.settings import Settings
 from flows.storage.files import hash_file, write_atomically
 from flows.storage.revisions import Revision, find_revision
 from flows.storage.root import Root, open_root
-from reports.explain.published_rules import PublishedRules, load_published_rules
+from reports.published_rules import PublishedRules, load_published_rules
 from reports.simulation import (
     SimulationContext,
     describe_effect,

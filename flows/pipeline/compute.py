@@ -20,6 +20,7 @@ from flows.storage.records import (
     Record,
     RemindersResult,
     ServicesResult,
+    StatementsResult,
 )
 from flows.storage.revisions import (
     find_published,
@@ -33,7 +34,12 @@ from reports.packages.build import (
     list_package_districts,
     write_all_packages,
 )
+from reports.explain.examples import write_examples
 from reports.packages.lists import PackageTitles
+from reports.published_rules import PublishedRules
+from reports.statements.rows_sql import StatementCompiler
+from reports.statements.texts import build_statement_rules, build_statement_texts
+from reports.statements.write import StatementInputs, write_statements, write_texts
 from transforms.comparison.changes import write_changes
 from transforms.engine.errors import explain_overflow
 from transforms.engine.parquet import read_folder_sql, read_parquet_sql
@@ -53,10 +59,12 @@ from transforms.outputs import (
     REMINDERS,
     RESTRICTED_FACTS,
     SCORES,
+    STATEMENTS,
     find_table_file,
 )
 from transforms.points.columns import list_scored_indicators
 from transforms.points.compile import points_sql
+from transforms.points.describe import collect_titles
 from transforms.points.scored import (
     list_points_columns_in_force,
     scored_of_district_sql,
@@ -197,6 +205,42 @@ def _services(run: RunContext) -> ServicesResult:
         eligible={code: count for code, count, _ in rows},
         monthly_amounts={code: str(amount) for code, _, amount in rows if amount},
     )
+
+
+def compute_statements(run: RunContext) -> StageResult:
+    """Write what every resident sees: a row each, and the words for it."""
+    return _counted(run.build.run_once("statements", StatementsResult, lambda: _statements(run)))
+
+
+def _statements(run: RunContext) -> StatementsResult:
+    project, revision, done = run.project, run.build.revision, run.build.results()
+    assert done.facts and done.changes
+    compared_with = done.changes.compared_with
+    rules = PublishedRules(
+        run.month.last_day,
+        project.tables,
+        project.services,
+        collect_titles(project.sources),
+        project.reference.districts,
+    )
+    compiler = StatementCompiler(
+        build_statement_rules(rules), frozenset(done.facts.corrected), compared_with is not None
+    )
+    inputs = StatementInputs(
+        read_folder_sql(run.build.fact_table),
+        revision / "changes",
+        {**_month_values(run), "revision": next_revision_number(run.root, run.month)},
+    )
+    folder = recreate_folder(revision / STATEMENTS.folder)
+    with run.engine() as session:
+        rows, statements = write_statements(
+            session, compiler, inputs, list(project.reference.districts), folder
+        )
+        texts = build_statement_texts(rules, project.sources, compared_with)
+        write_texts(texts, folder)
+        write_examples(session, compiler, texts, folder)
+    write_sql(revision, "statements", statements)
+    return StatementsResult(statements=rows, statement_schema=texts.schema_version)
 
 
 def compute_reminders(run: RunContext) -> StageResult:

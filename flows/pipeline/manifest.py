@@ -29,7 +29,7 @@ def build_month_facts(run: RunContext) -> MonthFacts:
     """
     done = run.build.results()
     assert done.facts and done.points and done.services and done.changes
-    assert done.reminders and done.exports and done.metrics
+    assert done.statements and done.reminders and done.exports and done.metrics
     inputs = run.inputs
     return MonthFacts(
         month=str(run.month),
@@ -58,6 +58,8 @@ def build_month_facts(run: RunContext) -> MonthFacts:
         changes=done.changes.changes,
         moved=done.changes.moved,
         compared_with=done.changes.compared_with,
+        statements=done.statements.statements,
+        statement_schema=done.statements.statement_schema,
         told=done.reminders.allowed,
         reminders=done.reminders.reminders,
         reminders_added=done.reminders.reminders_added,

@@ -12,6 +12,7 @@ from flows.pipeline.compute import (
     compute_points,
     compute_reminders,
     compute_services,
+    compute_statements,
     write_packages,
 )
 from flows.pipeline.context import RunContext, StageResult, StageStoppedError
@@ -53,6 +54,7 @@ COMPUTE_STAGES = (
     Stage("points", compute_points),
     Stage("services", compute_services),
     Stage("changes", compute_changes),
+    Stage("statements", compute_statements),
     Stage("reminders", compute_reminders),
     Stage("exports", write_packages),
     Stage("drift", check_drift),

@@ -10,6 +10,7 @@ STAGE_TITLES = {
     "points": "计算积分",
     "services": "判定服务资格",
     "changes": "与上月比较",
+    "statements": "个人积分单",
     "reminders": "生成提醒",
     "exports": "区县导出",
     "drift": "核对变化幅度",

@@ -108,6 +108,13 @@ class ChangesResult(Record):
     compared_with: str | None
 
 
+class StatementsResult(Record):
+    """What writing the statements counted: rows, and the version of rows and texts."""
+
+    statements: int
+    statement_schema: int
+
+
 class RemindersResult(Record):
     """What the reminder list counted.
 
@@ -151,6 +158,7 @@ class StageResults(Record):
     points: PointsResult | None = None
     services: ServicesResult | None = None
     changes: ChangesResult | None = None
+    statements: StatementsResult | None = None
     reminders: RemindersResult | None = None
     exports: PackagesResult | None = None
     metrics: MetricsResult | None = None
@@ -172,6 +180,7 @@ class MonthFacts(Record):
         accounts: The row account of every delivery used.
         reminders_allowed: Whether new reminders could be added.
         sections: Points columns of the city's sections, `positive` and `subtracted`.
+        statement_schema: The version of the statements' rows and texts; None without statements.
         code: Version and hash of the program.
         held: Why the drift check held the month.
         accepted: The operator's reason for publishing it all the same.
@@ -201,6 +210,8 @@ class MonthFacts(Record):
     changes: int
     moved: list[tuple[str | None, str | None, int]]
     compared_with: str | None = None
+    statements: int = 0
+    statement_schema: int | None = None
     reminders_allowed: bool = Field(alias="told")
     reminders: dict[str, int]
     reminders_added: dict[str, int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -77,6 +78,16 @@ class ServiceState:
 
 
 @dataclass(frozen=True)
+class ObjectionState:
+    """An objection that is not decided yet, and by when it must be."""
+
+    case_id: str
+    target: str
+    title: str
+    due_on: dt.date
+
+
+@dataclass(frozen=True)
 class ScoreChange:
     """A points column that is not what it was in the month before; null where it was or is not there."""
 
@@ -104,3 +115,4 @@ class Explanation:
     changes: list[ScoreChange]
     services: list[ServiceState]
     discrepancies: list[str] = field(default_factory=list)
+    open_objections: list[ObjectionState] = field(default_factory=list)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
 from rich.cells import cell_len
 
-from reports.explain.model import (
-    Correction,
-    ExplainedIndicator,
-    ExplainedSum,
-    Explanation,
-    ServiceState,
-)
+from reports.explain.compute import explain_row
+from reports.explain.model import ExplainedIndicator, ExplainedSum, Explanation, ServiceState
+from reports.statements.model import StatementRow, StatementTexts
 from transforms.points.models import CITY
+from transforms.templates import fill_template, format_number
 
 TITLE_CELLS = 16
 
@@ -43,93 +40,127 @@ def to_json_value(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
-def format_explanation(found: Explanation, month: str) -> Iterator[str]:
-    """The explanation, line by line."""
-    yield f"{found.name}  {month}  {found.district_name}  总分 {found.total}"
-    for version in found.versions:
-        yield f"适用 {version['title']}（自 {version['from']} 起；{version['basis']}）"
-    for discrepancy in found.discrepancies:
-        yield f"！{discrepancy}；请运行 jifen verify 并报告"
-    for case in found.corrected_facts:
-        yield f"异议更正数据：{case.title}为 {case.after}（案件 {case.case_id}）"
-    for one in found.sums:
-        if one.parent is None:
-            yield ""
-            yield from _members(found, one, "")
-    yield ""
-    terms = " ".join(
-        f"{'−' if one.subtract else '＋'} {one.title} {one.points}"
-        for one in found.sums
-        if one.parent is None and one.authority == CITY
-    )
-    yield f"共性分 {found.common} ＝ {terms.removeprefix('＋ ')}"
-    yield f"总分 {found.total} ＝ 共性分 {found.common} ＋ 个性分 {found.district_points}"
-    yield from _changes(found)
-    yield from _services(found.services)
+def format_explanation(row: StatementRow, texts: StatementTexts) -> list[str]:
+    """Return a statement as lines for a terminal, as docs/reference/statements.md lays them out."""
+    return format_lines(explain_row(row, texts), row, texts)
 
 
-def _members(found: Explanation, parent: ExplainedSum, indent: str) -> Iterator[str]:
-    """A section or group with what stands in it."""
-    yield f"{indent}{_padded(parent.title)}{parent.points:>8}{_sum_note(parent)}"
-    for line in found.lines:
-        if (line.authority, line.parent) == (parent.authority, parent.code):
-            yield from (f"{indent}  {text}" for text in _line(line))
-    for one in found.sums:
-        if (one.authority, one.parent) == (parent.authority, parent.code):
-            yield from _members(found, one, indent + "  ")
+def format_lines(found: Explanation, row: StatementRow, texts: StatementTexts) -> list[str]:
+    """Return the explanation of a statement as lines."""
+    return list(_Writer(found, row, texts).write_lines())
 
 
-def _sum_note(one: ExplainedSum) -> str:
-    how = "  取其中最高" if one.combine == "highest" else ""
-    if one.cap is None:
-        return how
-    bitten = f"，合计 {one.before_cap}，按上限计" if one.capped else ""
-    return f"{how}  上限 {one.cap.normalize():f}{bitten}"
+@dataclass(frozen=True)
+class _Writer:
+    found: Explanation
+    row: StatementRow
+    texts: StatementTexts
 
+    def say(self, sentence: str, **values: object) -> str:
+        return fill_template(self.texts.sentences[sentence], lambda name: str(values[name]))
 
-def _line(line: ExplainedIndicator) -> Iterator[str]:
-    yield f"{_padded(line.title)}{line.points:>8}  {line.evidence}"
-    indent = " " * (TITLE_CELLS + 10)
-    example = "（示例分值）" if line.values == "illustrative" else ""
-    yield f"{indent}规则：{line.rule}依据：{line.basis}{example}"
-    if line.closed_by is not None:
-        yield f"{indent}未计：{line.closed_by}"
-    elif line.capped:
-        yield f"{indent}按规则 {line.rule_points} 分，超过上限，计 {line.points_before_correction:.2f} 分"
-    if line.correction is not None:
-        yield f"{indent}{_correction(line.correction)}"
-
-
-def _correction(case: Correction) -> str:
-    return f"异议更正：{case.before} → {case.after}（案件 {case.case_id}）"
-
-
-def _changes(found: Explanation) -> Iterator[str]:
-    yield ""
-    if found.compared_with is None:
-        yield "上月未发布，没有可比的积分"
-        return
-    yield f"与上月（{found.compared_with.replace('/', ' ')}）相比：" + (
-        "" if found.changes else "没有变化"
-    )
-    for change in found.changes:
-        before, after = (
-            ("—" if points is None else str(points)) for points in (change.before, change.after)
+    def write_lines(self) -> Iterator[str]:
+        found, row = self.found, self.row
+        yield self.say(
+            "heading",
+            name=found.name,
+            month=f"{row.month:%Y-%m}",
+            revision=row.revision,
+            district=found.district_name,
+            total=found.total,
         )
-        yield f"  {_padded(change.title)}{before:>8} → {after}"
-
-
-def _services(services: list[ServiceState]) -> Iterator[str]:
-    if services:
+        for version in found.versions:
+            yield self.say("version", **{**version, "begins": version["from"]})
+        for discrepancy in found.discrepancies:
+            yield f"！{discrepancy}；请运行 jifen verify 并报告"
+        for case in found.corrected_facts:
+            yield self.say(
+                "corrected_fact", title=case.title, value=case.after, case_id=case.case_id
+            )
+        for open_case in found.open_objections:
+            yield self.say("objection", **vars(open_case))
+        for one in found.sums:
+            if one.parent is None:
+                yield ""
+                yield from self._members(one, "")
         yield ""
-        yield "积分应用："
-    for service in services:
-        paid = (
-            f"，每月 {service.monthly_amount:f} 元"
-            if service.reached and service.monthly_amount is not None
-            else ""
+        yield self.say("common", common=found.common, terms=self._terms())
+        yield self.say(
+            "total",
+            total=found.total,
+            common=found.common,
+            district_points=found.district_points,
         )
-        yield f"  {_padded(service.title)}  {'已达到' + paid if service.reached else '；'.join(service.lacking)}"
+        yield from self._changes()
+        yield from self._services()
+
+    def _terms(self) -> str:
+        terms = " ".join(
+            self.say("subtracted" if one.subtract else "added", title=one.title, points=one.points)
+            for one in self.found.sums
+            if one.parent is None and one.authority == CITY
+        )
+        return terms.removeprefix("＋ ")
+
+    def _members(self, parent: ExplainedSum, indent: str) -> Iterator[str]:
+        """A section or group with what stands in it."""
+        yield f"{indent}{_padded(parent.title)}{parent.points:>8}{self._sum_note(parent)}"
+        for line in self.found.lines:
+            if (line.authority, line.parent) == (parent.authority, parent.code):
+                yield from (f"{indent}  {text}" for text in self._line(line))
+        for one in self.found.sums:
+            if (one.authority, one.parent) == (parent.authority, parent.code):
+                yield from self._members(one, indent + "  ")
+
+    def _sum_note(self, one: ExplainedSum) -> str:
+        note = self.say("highest") if one.combine == "highest" else ""
+        if one.cap is not None:
+            note += self.say("cap", cap=format_number(one.cap))
+            note += self.say("over_cap", before_cap=one.before_cap) if one.capped else ""
+        return note
+
+    def _line(self, line: ExplainedIndicator) -> Iterator[str]:
+        yield f"{_padded(line.title)}{line.points:>8}  {line.evidence}"
+        indent = " " * (TITLE_CELLS + 10)
+        example = self.say("illustrative") if line.values == "illustrative" else ""
+        yield f"{indent}{self.say('rule', rule=line.rule, basis=line.basis)}{example}"
+        if line.closed_by is not None:
+            yield f"{indent}{self.say('closed', reason=line.closed_by)}"
+        elif line.capped:
+            points = line.points_before_correction
+            said = self.say("capped", rule_points=line.rule_points, points=points)
+            yield f"{indent}{said}"
+        if line.correction is not None:
+            yield f"{indent}{self.say('corrected', **vars(line.correction))}"
+
+    def _changes(self) -> Iterator[str]:
+        found = self.found
+        yield ""
+        if found.compared_with is None:
+            yield self.say("not_compared")
+            return
+        said = self.say("compared", revision=found.compared_with.replace("/", " "))
+        yield said + ("" if found.changes else self.say("unchanged"))
+        for change in found.changes:
+            before, after = (
+                self.texts.values["not_there"] if points is None else str(points)
+                for points in (change.before, change.after)
+            )
+            yield f"  {_padded(change.title)}{self.say('moved', before=f'{before:>8}', after=after)}"
+
+    def _services(self) -> Iterator[str]:
+        if self.found.services:
+            yield ""
+            yield self.say("services")
+        for service in self.found.services:
+            yield f"  {_padded(service.title)}  {self._state(service)}"
+
+    def _state(self, service: ServiceState) -> str:
+        if not service.reached:
+            return "；".join(service.lacking)
+        amount = service.monthly_amount
+        paid = "" if amount is None else self.say("amount", amount=f"{amount:f}")
+        return self.say("reached") + paid
 
 
 def _padded(title: str) -> str:

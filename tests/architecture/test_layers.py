@@ -32,6 +32,8 @@ LAYERS = (
     "reports.templating",
     "reports.html",
     "reports.findings",
+    "reports.published_rules",
+    "reports.statements",
     "reports.explain",
     "reports.catalogue",
     "reports.packages",

@@ -13,13 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from expectations.errors import ExitCode, JifenError
-from expectations.month import Month
 from flows.cli.app import app
-from flows.commands.explain import explain_person, load_published_rules
+from flows.commands.explain import explain_person, load_statement
 from flows.project import load_declared_sources
 from flows.settings import OWN_DECLARATIONS
-from reports.explain.compute import explain_row, find_person_row
-from reports.explain.text import format_explanation, to_json_data
+from reports.explain.compute import explain_row
+from reports.explain.text import format_lines, to_json_data
+from reports.published_rules import load_published_rules
+from reports.statements.read import RevisionFiles, compute_statement, find_person_row
 from tests.support.world import World, national_id
 from transforms.engine.session import open_engine
 from transforms.points.columns import points_column_name
@@ -71,11 +72,7 @@ def test_everybodys_explanation_matches_the_published_row_and_its_sums(
 ) -> None:
     world = synthetic_city
     revision = world.revision(month)
-    rules = load_published_rules(
-        revision.path / "policy",
-        revision.month.last_day,
-        load_declared_sources(world.settings),
-    )
+    sources = load_declared_sources(world.settings)
     eligible = {
         (r["resident_key"], r["service"])
         for r in world.table(month, "eligibility")
@@ -86,7 +83,8 @@ def test_everybodys_explanation_matches_the_published_row_and_its_sums(
         for score in world.table(month, "scores"):
             row = find_person_row(connection, revision.path, score["resident_key"])
             assert row is not None
-            found = explain_row(connection, rules, revision.path, revision.manifest, row)
+            statement = load_statement(connection, sources, revision, row)
+            found = explain_row(statement.row, statement.texts, statement.scores)
             assert found.discrepancies == []
             assert {
                 points_column_name(line.authority, line.code): line.points for line in found.lines
@@ -351,19 +349,14 @@ def test_the_command_takes_the_id_from_stdin_and_knows_what_is_published(world: 
     )
     assert (given.exit_code, "总分 26.00" in given.stdout) == (0, True)
     with pytest.raises(JifenError) as refused:
-        explain_person(
-            world.settings, PERSON, Month.parse("2021-11"), print, as_json=False, records=False
-        )
+        explain_person(world.settings, PERSON, "2021-11", print, as_json=False, records=False)
     assert (refused.value.code, refused.value.message) == (ExitCode.USAGE, "2021-11 没有发布")
 
 
 def test_a_published_number_that_contradicts_the_rules_is_reported(world: World) -> None:
     revision = world.revision("2021-10")
-    rules = load_published_rules(
-        revision.path / "policy",
-        revision.month.last_day,
-        load_declared_sources(world.settings),
-    )
+    sources = load_declared_sources(world.settings)
+    rules = load_published_rules(revision.path / "policy", revision.month.last_day, sources)
     key = world.score("2021-10", PERSON)["resident_key"]
     altered = rules.tables["city"].model_copy(deep=True)
     altered.versions[0].sections["base"].__dict__["cap"] = Decimal(29)
@@ -371,11 +364,15 @@ def test_a_published_number_that_contradicts_the_rules_is_reported(world: World)
     with open_engine(world.settings.engine_settings, world.root.tmp / "spill") as connection:
         row = find_person_row(connection, revision.path, key)
         assert row is not None
-        found = explain_row(connection, rules, revision.path, revision.manifest, row)
+        files = RevisionFiles(revision.path, revision.number, None)
+        statement = compute_statement(connection, files, row, rules, sources)
+        found = explain_row(statement.row, statement.texts, statement.scores)
     assert found.discrepancies == [
         "基础分：按规则应为 29.00 分，发布的是 30.00 分",
         "共性分：按规则应为 24.00 分，发布的是 25.00 分",
         "总分：按规则应为 25.00 分，发布的是 26.00 分",
     ]
-    assert any(line.startswith("！") for line in format_explanation(found, "2021-10"))
+    assert any(
+        line.startswith("！") for line in format_lines(found, statement.row, statement.texts)
+    )
     assert to_json_data(found)["total"] == "26.00"

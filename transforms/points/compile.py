@@ -54,6 +54,7 @@ def points_sql(
     *,
     corrected: Collection[str] = (),
     details: bool = False,
+    carried: Collection[str] = (),
 ) -> str:
     """Return the statement that scores everyone in the relation `facts` at once.
 
@@ -69,10 +70,13 @@ def points_sql(
 
     `details`: the result has the columns that explain the points, too (`list_detail_columns`): the
     same expressions, under a name before they are capped, closed or added up.
+
+    `carried`: columns of `facts` that the result has as well, after all others; those that the
+    tables read with their exact types.
     """
     lines = list_scored_indicators(city, districts)
     amended = [line for line in lines if line.target in set(corrected)]
-    steps = [("known", [*_key_columns(), *_facts_read(lines, facts)])]
+    steps = [("known", [*_key_columns(), *_facts_read(lines, facts, carried)])]
     limited = [
         f"{_limited_value(line)} AS {line.column}_value" for line in lines if line.indicator.at_most
     ]
@@ -86,7 +90,7 @@ def points_sql(
         rules = {column: f"{column}_exact" for column in rules}
         explained = [column for line in lines for column in _explaining_columns(line, facts)]
     scored = (_scored_column(line, rules[line.column], facts, line in amended) for line in lines)
-    steps.append(("scored", [*_key_columns()[:2], "corrections", *scored, *explained]))
+    steps.append(("scored", [*_key_columns()[:2], "corrections", *carried, *scored, *explained]))
     if amended:
         steps.append(("indicators", ["*", *map(_corrected_column, amended)]))
     authorities = [(CITY, city), *districts.items()]
@@ -105,17 +109,20 @@ def points_sql(
         result += [
             _explaining_result(name, districts) for name in list_detail_columns(city, districts)
         ]
-    return _format_chain(steps, result)
+    chain = _chain_sql(steps, [*result, *carried])
+    return chain if details else _format_sql(chain)
 
 
 def _key_columns() -> list[str]:
     return ["resident_key", "district", "corrections", "CAST($as_of AS DATE) AS as_of"]
 
 
-def _facts_read(lines: list[ScoredIndicator], facts: Mapping[str, Fact]) -> list[str]:
+def _facts_read(
+    lines: list[ScoredIndicator], facts: Mapping[str, Fact], carried: Collection[str]
+) -> list[str]:
     """Return every fact that some indicator reads, once, in declared order.
 
-    Awards and hours by year come last.
+    Awards and hours by year come after them, then what is carried beside.
     """
     names = {name for line in lines for name in _read_facts(line, facts)}
     plain = [_typed_fact(name, fact) for name, fact in facts.items() if name in names]
@@ -129,7 +136,7 @@ def _facts_read(lines: list[ScoredIndicator], facts: Mapping[str, Fact]) -> list
         if (per_year := line.indicator.rule.per_year) is not None:
             spans[line.indicator.fact] = max(spans[line.indicator.fact], per_year.years)
     years = [_year_sql(str(fact), ago) for fact, span in spans.items() for ago in range(span)]
-    return plain + awards + years
+    return plain + awards + years + [name for name in carried if name not in names & facts.keys()]
 
 
 def _read_facts(line: ScoredIndicator, facts: Mapping[str, Fact]) -> Iterator[str]:
@@ -376,15 +383,18 @@ def _corrections_applied(amended: list[ScoredIndicator]) -> str:
     return f"CAST({listed} AS {_CORRECTED_TYPE})"
 
 
-def _format_chain(steps: list[tuple[str, list[str]]], result: list[str]) -> str:
-    """Return the chain of steps as one statement, formatted; only what sqlglot can read."""
+def _chain_sql(steps: list[tuple[str, list[str]]], result: list[str]) -> str:
+    """Return the chain of steps as one statement, a step a line."""
     sources = ["facts", *(name for name, _ in steps)]
-    chain = ", ".join(
+    chain = ",\n".join(
         f"{name} AS (SELECT {', '.join(columns)} FROM {source})"
         for (name, columns), source in zip(steps, sources, strict=False)
     )
-    statement = sqlglot.parse_one(
-        f"WITH {chain} SELECT {', '.join(result)} FROM {sources[-1]}", dialect="duckdb"
-    )
+    return f"WITH {chain}\nSELECT {', '.join(result)}\nFROM {sources[-1]}\n"
+
+
+def _format_sql(chain: str) -> str:
+    """Return a statement formatted for readers; only what sqlglot can read."""
+    statement = sqlglot.parse_one(chain, dialect="duckdb")
     text = statement.sql(dialect="duckdb", pretty=True, indent=4, pad=4, max_text_width=110)
     return re.sub(r"\n +THEN ", " THEN ", text) + "\n"

@@ -60,7 +60,7 @@ def _row(code: str, version: ServiceVersion, names: Mapping[str, Kind]) -> str:
         open_in_district_sql(version),
         *(condition_sql(condition.when, names) for condition in version.conditions),
     ]
-    short, amount = points_short_sql(version, names), _amount(version, names)
+    short, amount = points_short_sql(version, names), amount_sql(version, names)
     row = f"{{'service': {sql_literal(code)}, 'short': {short}, 'amount': {amount}}}"
     return f"CASE WHEN {' AND '.join(need for need in needs if need) or 'TRUE'} THEN {row} END"
 
@@ -83,11 +83,11 @@ def condition_sql(when: str, names: Mapping[str, Kind]) -> str:
 
 def points_short_sql(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     """Return what the score lacks of the threshold, rounded up to cents: 0 only if reached."""
-    cents = f"CEIL(({threshold_sql(version)} - {_score(version, names)}) * 100)"
+    cents = f"CEIL(({threshold_sql(version)} - {score_sql(version, names)}) * 100)"
     return f"CAST(GREATEST({cents}, 0) * 0.01 AS {SHORT})"
 
 
-def _score(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
+def score_sql(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     """Return the score; points that somebody does not have, as another district's, are 0 in it."""
     score = parse_expression(version.points.score, names)
 
@@ -112,7 +112,7 @@ def threshold_sql(version: ServiceVersion) -> str:
     )
 
 
-def _amount(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
+def amount_sql(version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     """The cast to a decimal rounds halves away from zero."""
     if version.amount is None:
         return f"CAST(NULL AS {AMOUNT})"

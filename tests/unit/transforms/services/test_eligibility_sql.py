@@ -15,9 +15,7 @@ import sqlglot
 from tests.parity.reference.services import ScoredResident, decide_services
 from tests.support.services_town import (
     DATA,
-    FACTS,
     KNOWN,
-    REFERENCE,
     SERVICES,
     STANDING,
     TABLES,
@@ -27,16 +25,14 @@ from tests.support.services_town import (
     resident_key,
 )
 from transforms.engine.statements import Statement
-from transforms.expressions.namespace import build_service_names, list_points_columns_on
+from transforms.expressions.namespace import list_points_columns_on
 from transforms.points.scored import (
     list_points_columns_in_force,
     scored_of_district_sql,
     scored_statement,
 )
 from transforms.services.examples import check_reminder_examples, check_service_examples
-from transforms.services.load import select_services_in_force
 from transforms.services.models import PointsNeeded, Service
-from transforms.services.requirements_sql import requirements_sql
 
 OCTOBER = dt.date(2021, 10, 31)
 RENTER = {
@@ -154,35 +150,6 @@ def test_rows_are_sorted_by_district_resident_and_service(
     assert list(decide(connection, people[0])[0]) == [
         "month", "resident_key", "service", "district", "eligible", "points_short", "monthly_amount",
     ]  # fmt: skip
-
-
-@pytest.mark.promise("points-118", "Each condition has its Chinese sentence of what is lacking")
-@pytest.mark.proves("points-131")
-def test_lacking_names_every_requirement_with_its_truth(
-    connection: duckdb.DuckDBPyConnection,
-) -> None:
-    who = resident(1, "330203", "55.5", **RENTER | {"insured_now": None, "owns_home": True})
-    points = sorted(list_points_columns_on(TABLES, OCTOBER))
-    make_scored(connection, [who], points)
-    in_force = select_services_in_force(SERVICES, OCTOBER)
-    statement = requirements_sql(in_force, build_service_names(FACTS, points, REFERENCE.districts))
-    found = connection.execute(statement).fetchall()
-    subsidy = [
-        (place, holds, lacking)
-        for _, service, place, _, holds, lacking in found
-        if service == "rent_subsidy"
-    ]
-    assert subsidy == [
-        (0, False, "居住区县未开展此项服务"),
-        (1, True, "需租房居住"),
-        (2, True, "需办理租赁备案"),
-        (3, True, "需租住在鄞州区"),
-        (4, False, "需无自有住房"),
-        (5, None, "需正在缴纳养老保险"),
-        (6, True, "需无未修复的严重失信记录，且近 120 个月无犯罪记录"),
-        (7, False, "积分需达到 60 分，还差 4.5 分"),
-    ]
-    assert {service for _, service, *_ in found} == set(in_force)
 
 
 def test_facts_and_scores_of_different_residents_stop_the_run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +12,11 @@ from expectations.reference_tables import load_reference
 from expectations.source_model import Source
 from transforms.expressions.language import Kind
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
-from transforms.points.compile import points_sql
 from transforms.points.describe import Titles, collect_titles
 from transforms.points.load import load_tables
-from transforms.points.models import CITY, PointsTable, PointsVersion
+from transforms.points.models import PointsTable, PointsVersion
 from transforms.services.load import load_services, select_services_in_force
 from transforms.services.models import Service, ServiceVersion
-from transforms.services.requirements_sql import requirements_sql
 
 
 @dataclass(frozen=True)
@@ -46,22 +44,6 @@ class PublishedRules:
         return build_service_names(
             self.names.facts, list_points_columns_on(self.tables, self.as_of), self.districts
         )
-
-    @cached_property
-    def requirements(self) -> str:
-        """The statement of every requirement of every service, for the relation `scored`."""
-        return requirements_sql(self.services_in_force, self.kinds)
-
-    def explaining_sql(
-        self, versions: Mapping[str, PointsVersion], corrected: Collection[str]
-    ) -> str:
-        """Return the statement that scores the relation `facts`, with the columns that explain it.
-
-        `versions`: points tables by authority. `corrected`: the targets that some correction holds.
-        """
-        districts = dict(versions)
-        city = districts.pop(CITY)
-        return points_sql(city, districts, self.names.facts, corrected=corrected, details=True)
 
 
 def load_published_rules(
