@@ -149,6 +149,41 @@ def explain(
     explain_person(settings, given, month, print_line, as_json=as_json, records=records)
 
 
+@query_app.command()
+@with_options()
+def statement(
+    options: CommandOptions,
+    resident: Annotated[
+        str | None,
+        typer.Option(
+            "--resident",
+            metavar="ID",
+            help="公民身份号码；不写则提示输入，写 - 或用管道则读标准输入",
+        ),
+    ] = None,
+    month: Annotated[
+        str | None,
+        typer.Option(
+            "--month", metavar="YYYY-MM", help="月份，或其中一版 2021-10/r1；默认是最近发布的月份"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", readable=False, help="网页写到哪个文件；不写则输出到终端"),
+    ] = None,
+) -> None:
+    """一个人的积分单：一页 A4 网页，可打印，不需要网络。
+
+    每次使用都记入访问记录。
+
+    例：jifen statement --month 2021-10 --out statement.html
+    """
+    from flows.commands.statement import write_statement_page
+
+    settings, given = options.load_settings(), _read_id(resident)
+    write_statement_page(settings, given, month, out, print_line)
+
+
 def _read_id(resident: str | None) -> str:
     """Return the ID, where it leaves no trace: typed unseen, else the line of standard input."""
     if resident == "-" or (resident is None and not sys.stdin.isatty()):

@@ -96,7 +96,7 @@ def _facts_sql(
 ) -> str:
     facts = compiler.rules.facts
     columns = ",\n".join(
-        f"{_value_sql(fact, place, texts)} AS {name}"
+        f"{_value_sql(fact, place, district, texts)} AS {name}"
         for place, (name, fact) in enumerate(facts.items(), 1)
     )
     coded = "".join(
@@ -132,38 +132,39 @@ _LARGEST: Mapping[str, int] = {
 }  # fmt: skip
 
 
-def _value_sql(fact: Fact, place: int, texts: StatementTexts) -> str:
+def _value_sql(fact: Fact, place: int, district: str, texts: StatementTexts) -> str:
     """A fact's value of person `i`; `place`: of the fact, so that facts differ."""
     kind, turn = FACT_TYPES[fact.unit], f"(i * {place * 7 + 11} + {place})"
-    match fact.unit:
-        case unit if unit in COUNTED_UNITS:
-            value = f"{turn} % {_LARGEST[unit]}" + (" + 0.5" if "DECIMAL" in kind else "")
-        case "yes_no":
-            value = f"{turn} % 3 > 0"
-        case "level":
-            value = _pick(list_levels(fact), turn)
-        case "date":
-            value = f"DATE '2019-12-31' + CAST({turn} % 900 AS INTEGER)"
-        case "month":
-            value = f"make_date(2019 + {turn} % 5, 1 + {turn} % 12, 1)"
-        case "hours_by_year":
-            entry = (
-                f"{{'year': YEAR(CAST($as_of AS DATE)) - {turn} % 4, 'hours': {turn} % 90 + 0.5}}"
-            )
-            return f"CAST(CASE WHEN i % 3 > 0 THEN [{entry}] ELSE [] END AS {kind})"
-        case "points_by_key":
-            own = [one.fact or "" for one in texts.indicators]
-            keys = [fact.partition("/")[2] for fact in own if "/" in fact]
-            entries = ", ".join(
-                f"{{'key': {sql_literal(key)}, 'points': {turn} % {number + 9}}}"
-                for number, key in enumerate(keys)
-            )
-            return f"CAST(CASE WHEN i % 4 > 0 THEN [{entries}] ELSE [] END AS {kind})"
-        case "children":
-            return f"CAST([] AS {kind})"
-        case _:
-            value = "'示例'"
+    if kind.endswith("[]"):
+        entries = _list_entries(fact.unit, turn, texts)
+        return f"CAST(CASE WHEN i % 3 > 0 THEN [{entries}] ELSE [] END AS {kind})"
+    if fact.unit in COUNTED_UNITS:
+        value = f"{turn} % {_LARGEST[fact.unit]}" + (" + 0.5" if "DECIMAL" in kind else "")
+        if fact.unit == "count":  # most people have none of what is counted
+            value = f"CASE WHEN i % 3 = 0 THEN {value} ELSE 0 END"
+    elif fact.unit == "level":
+        value = _pick(list_levels(fact), turn)
+    else:
+        value = {
+            "yes_no": f"(i * {place * 36 + 1} // 7) % 2 = 0",
+            "area": _pick([*sorted(texts.districts)[-1:], district, district], turn),
+            "date": f"DATE '2019-12-31' + CAST({turn} % 900 AS INTEGER)",
+            "month": f"make_date(2019 + {turn} % 5, 1 + {turn} % 12, 1)",
+        }.get(fact.unit, "'示例'")
     return f"CAST(CASE WHEN {turn} % 13 > 0 THEN {value} END AS {kind})"
+
+
+def _list_entries(unit: str, turn: str, texts: StatementTexts) -> str:
+    """What a fact that is a list holds."""
+    if unit == "hours_by_year":
+        year = f"YEAR(CAST($as_of AS DATE)) - {turn} % 4"
+        return f"{{'year': {year}, 'hours': {turn} % 90 + 0.5}}"
+    own = [one.fact or "" for one in texts.indicators] if unit == "points_by_key" else []
+    keys = [fact.partition("/")[2] for fact in own if "/" in fact]
+    return ", ".join(
+        f"{{'key': {sql_literal(key)}, 'points': {turn} % {number + 9}}}"
+        for number, key in enumerate(keys)
+    )
 
 
 def _changes_sql(compiler: StatementCompiler) -> str:

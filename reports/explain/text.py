@@ -11,7 +11,13 @@ from typing import Any
 from rich.cells import cell_len
 
 from reports.explain.compute import explain_row
-from reports.explain.model import ExplainedIndicator, ExplainedSum, Explanation, ServiceState
+from reports.explain.model import (
+    ExplainedIndicator,
+    ExplainedSum,
+    Explanation,
+    ScoreChange,
+    ServiceState,
+)
 from reports.statements.model import StatementRow, StatementTexts
 from transforms.points.models import CITY
 from transforms.templates import fill_template, format_number
@@ -47,19 +53,23 @@ def format_explanation(row: StatementRow, texts: StatementTexts) -> list[str]:
 
 def format_lines(found: Explanation, row: StatementRow, texts: StatementTexts) -> list[str]:
     """Return the explanation of a statement as lines."""
-    return list(_Writer(found, row, texts).write_lines())
+    return list(StatementWriter(found, row, texts).write_lines())
 
 
 @dataclass(frozen=True)
-class _Writer:
+class StatementWriter:
+    """Writes what an explanation says, in the sentences of its month's texts."""
+
     found: Explanation
     row: StatementRow
     texts: StatementTexts
 
     def say(self, sentence: str, **values: object) -> str:
+        """Return a sentence of the texts, filled in."""
         return fill_template(self.texts.sentences[sentence], lambda name: str(values[name]))
 
     def write_lines(self) -> Iterator[str]:
+        """Yield the lines for a terminal."""
         found, row = self.found, self.row
         yield self.say(
             "heading",
@@ -73,12 +83,8 @@ class _Writer:
             yield self.say("version", **{**version, "begins": version["from"]})
         for discrepancy in found.discrepancies:
             yield f"！{discrepancy}；请运行 jifen verify 并报告"
-        for case in found.corrected_facts:
-            yield self.say(
-                "corrected_fact", title=case.title, value=case.after, case_id=case.case_id
-            )
-        for open_case in found.open_objections:
-            yield self.say("objection", **vars(open_case))
+        yield from self.write_corrected_facts()
+        yield from self.write_objections()
         for one in found.sums:
             if one.parent is None:
                 yield ""
@@ -94,6 +100,18 @@ class _Writer:
         yield from self._changes()
         yield from self._services()
 
+    def write_corrected_facts(self) -> Iterator[str]:
+        """Yield a sentence for every fact that a case has set."""
+        for case in self.found.corrected_facts:
+            yield self.say(
+                "corrected_fact", title=case.title, value=case.after, case_id=case.case_id
+            )
+
+    def write_objections(self) -> Iterator[str]:
+        """Yield a sentence for every open objection."""
+        for one in self.found.open_objections:
+            yield self.say("objection", **vars(one))
+
     def _terms(self) -> str:
         terms = " ".join(
             self.say("subtracted" if one.subtract else "added", title=one.title, points=one.points)
@@ -104,7 +122,7 @@ class _Writer:
 
     def _members(self, parent: ExplainedSum, indent: str) -> Iterator[str]:
         """A section or group with what stands in it."""
-        yield f"{indent}{_padded(parent.title)}{parent.points:>8}{self._sum_note(parent)}"
+        yield f"{indent}{_padded(parent.title)}{parent.points:>8}{self.describe_sum(parent)}"
         for line in self.found.lines:
             if (line.authority, line.parent) == (parent.authority, parent.code):
                 yield from (f"{indent}  {text}" for text in self._line(line))
@@ -112,7 +130,8 @@ class _Writer:
             if (one.authority, one.parent) == (parent.authority, parent.code):
                 yield from self._members(one, indent + "  ")
 
-    def _sum_note(self, one: ExplainedSum) -> str:
+    def describe_sum(self, one: ExplainedSum) -> str:
+        """Return how a sum is combined and capped."""
         note = self.say("highest") if one.combine == "highest" else ""
         if one.cap is not None:
             note += self.say("cap", cap=format_number(one.cap))
@@ -124,14 +143,17 @@ class _Writer:
         indent = " " * (TITLE_CELLS + 10)
         example = self.say("illustrative") if line.values == "illustrative" else ""
         yield f"{indent}{self.say('rule', rule=line.rule, basis=line.basis)}{example}"
+        yield from (f"{indent}{said}" for said in self.describe_limits(line))
+
+    def describe_limits(self, line: ExplainedIndicator) -> Iterator[str]:
+        """Yield what kept an indicator from the points of its rule."""
         if line.closed_by is not None:
-            yield f"{indent}{self.say('closed', reason=line.closed_by)}"
+            yield self.say("closed", reason=line.closed_by)
         elif line.capped:
             points = line.points_before_correction
-            said = self.say("capped", rule_points=line.rule_points, points=points)
-            yield f"{indent}{said}"
+            yield self.say("capped", rule_points=line.rule_points, points=points)
         if line.correction is not None:
-            yield f"{indent}{self.say('corrected', **vars(line.correction))}"
+            yield self.say("corrected", **vars(line.correction))
 
     def _changes(self) -> Iterator[str]:
         found = self.found
@@ -142,20 +164,25 @@ class _Writer:
         said = self.say("compared", revision=found.compared_with.replace("/", " "))
         yield said + ("" if found.changes else self.say("unchanged"))
         for change in found.changes:
-            before, after = (
-                self.texts.values["not_there"] if points is None else str(points)
-                for points in (change.before, change.after)
-            )
-            yield f"  {_padded(change.title)}{self.say('moved', before=f'{before:>8}', after=after)}"
+            yield f"  {_padded(change.title)}{self.describe_change(change, 8)}"
+
+    def describe_change(self, change: ScoreChange, width: int = 0) -> str:
+        """Return the points before, set right in a width, and now."""
+        before, after = (
+            self.texts.values["not_there"] if points is None else str(points)
+            for points in (change.before, change.after)
+        )
+        return self.say("moved", before=f"{before:>{width}}", after=after)
 
     def _services(self) -> Iterator[str]:
         if self.found.services:
             yield ""
             yield self.say("services")
         for service in self.found.services:
-            yield f"  {_padded(service.title)}  {self._state(service)}"
+            yield f"  {_padded(service.title)}  {self.describe_service(service)}"
 
-    def _state(self, service: ServiceState) -> str:
+    def describe_service(self, service: ServiceState) -> str:
+        """Return that a service is reached, or everything that lacks."""
         if not service.reached:
             return "；".join(service.lacking)
         amount = service.monthly_amount

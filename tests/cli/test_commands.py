@@ -106,6 +106,7 @@ def test_every_command_explains_itself_and_shows_an_example() -> None:
             "serve",
             "status",
             "explain",
+            "statement",
             "simulate",
             "diff",
             "sql",

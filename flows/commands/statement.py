@@ -1,0 +1,64 @@
+"""`jifen statement`: one person's statement as a page to print or hand over, and logged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from expectations.errors import ExitCode, JifenError, to_user_error
+from expectations.source_loader import find_spine
+from flows.commands.explain import explain_not_scored, load_statement, read_id
+from flows.project import load_declared_sources
+from flows.settings import Settings
+from flows.storage.revisions import find_named_revision
+from flows.storage.root import open_root
+from reports.explain.page import render_statement_page
+from reports.statements.read import find_person_row
+from transforms.engine.session import open_engine
+from transforms.facts.pseudonyms import compute_pseudonym
+
+
+def write_statement_page(
+    settings: Settings,
+    given: str,
+    month: str | None,
+    out: Path | None,
+    report_progress: Callable[[str], None],
+) -> None:
+    """Write a person's statement as one A4 page of HTML.
+
+    Args:
+        settings: The settings of the project.
+        given: The person's ID, written as departments write it.
+        month: The month or revision (`2024-03/r1`); None is the newest published month.
+        out: The file to write; None: the page is reported.
+        report_progress: Takes the page, or a line that says where it is.
+
+    Raises:
+        JifenError: Exit 2, `given` is no ID, the month is not published, or the person has no
+            points in it; exit 1, the file cannot be written.
+    """
+    root = open_root(settings)
+    revision = find_named_revision(root, month)
+    sources = load_declared_sources(settings)
+    with open_engine(settings.engine_settings, root.tmp / "spill") as session:
+        person, resident_id = read_id(session, given, revision.month)
+        resident_key = compute_pseudonym(root.key(), resident_id)
+        root.access_log("statement", resident_key=resident_key, month=str(revision.month))
+        place = find_person_row(session, revision.path, resident_key)
+        if place is None:
+            why = explain_not_scored(session, find_spine(sources), root, revision, person)
+            what = f"{revision.month} 第 {revision.number} 版没有此人的积分。{why}"
+            raise JifenError(ExitCode.USAGE, what, hint="核对号码和月份")
+        statement = load_statement(session, sources, revision, place)
+    page = render_statement_page(statement.row, statement.texts)
+    if out is None:
+        report_progress(page)
+        return
+    try:
+        out.write_text(page, encoding="utf-8")
+        out.chmod(0o600)
+    except OSError as error:
+        why = to_user_error(error).message
+        raise JifenError(ExitCode.OTHER, f"积分单写不进文件：{why}", where=str(out)) from None
+    report_progress(f"积分单：{out}")
