@@ -157,10 +157,10 @@ STATEMENTS = Output(
     "restricted/statements",
     (
         "个人积分单：每位新居民一行",
-        "What every resident sees: one row per resident, with words beside (statements.md)",
+        "What every resident sees: one row per resident, in the order of scores; words beside",
     ),
     key=("resident_id",),
-    order=RESIDENT_ORDER,
+    order=("district",),
     by_district=True,
 )
 REMINDERS = Output(

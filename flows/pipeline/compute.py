@@ -28,13 +28,13 @@ from flows.storage.revisions import (
     list_revisions,
     next_revision_number,
 )
+from reports.explain.examples import write_examples
 from reports.packages.build import (
     PackageContents,
     check_keys,
     list_package_districts,
     write_all_packages,
 )
-from reports.explain.examples import write_examples
 from reports.packages.lists import PackageTitles
 from reports.published_rules import PublishedRules
 from reports.statements.rows_sql import StatementCompiler

@@ -109,7 +109,12 @@ class ChangesResult(Record):
 
 
 class StatementsResult(Record):
-    """What writing the statements counted: rows, and the version of rows and texts."""
+    """What writing the statements counted.
+
+    Attributes:
+        statements: Rows written.
+        statement_schema: The version of rows and texts.
+    """
 
     statements: int
     statement_schema: int
@@ -180,6 +185,7 @@ class MonthFacts(Record):
         accounts: The row account of every delivery used.
         reminders_allowed: Whether new reminders could be added.
         sections: Points columns of the city's sections, `positive` and `subtracted`.
+        statements: Statements of residents written.
         statement_schema: The version of the statements' rows and texts; None without statements.
         code: Version and hash of the program.
         held: Why the drift check held the month.

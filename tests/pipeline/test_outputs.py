@@ -110,7 +110,12 @@ def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None
         ),
         *("manifest.json", ".mac"),
     }
-    assert names(revision / "restricted") == {"identities", "over_quota", "facts"}
+    assert names(revision / "restricted") == {
+        "identities",
+        "over_quota",
+        "facts",
+        "statements",
+    }
     for kind, name in (("clean", "00000"), ("quarantine", "rows"), ("defects", "rows")):
         assert (root / kind / "registry" / f"received={APRIL}" / "d1" / f"{name}.parquet").is_file()
     receipt = json.loads((root / "raw" / APRIL / "registry" / "d1" / "receipt.json").read_bytes())
