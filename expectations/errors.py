@@ -23,6 +23,11 @@ _REFUSALS = {
     errno.ENOTDIR: ("应是文件夹，却是文件", "改正路径"),
     errno.EIO: ("磁盘读写出错", "检查磁盘，用 jifen verify 核对"),
 }
+_SECRET_KEY = re.compile(
+    "AGE-(?:SECRET-KEY|PLUGIN)-[0-9A-Z-]*"
+    "|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
+    re.IGNORECASE | re.DOTALL,
+)
 _STATEMENT = "jifen statement: "  # begins the note of `attach_statement`
 
 
@@ -70,7 +75,8 @@ class Diagnostic:
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.key}：{self.found}；{self.expected}"
+        text = f"{self.file}:{self.line}: {self.key}：{self.found}；{self.expected}"
+        return _SECRET_KEY.sub("（私钥，不在此重复）", text)
 
 
 class DeclarationError(JifenError):

@@ -49,12 +49,18 @@ def _year(text: str) -> int:
     return int(_matching(r"[0-9]{4}", "应为四位年份")(text))
 
 
+def _recipient(text: str) -> str:
+    if "SECRET-KEY" in text.upper():
+        raise ValueError("这是私钥，不是公钥：请换一对密钥，只交公钥（以 age1 开头）")
+    return _matching(r"(age1[0-9a-z]+)?", "应为 age 公钥或留空")(text)
+
+
 # What a column holds: (reader, SQL type).
 _Column = tuple[Callable[[str], Any], str]
 _CODE: _Column = (_matching(r"[0-9]{6}", "应为六位区划代码"), "VARCHAR")
 _TEXT: _Column = (_matching(r"(?s).+", "不能为空"), "VARCHAR")
 _LEVEL: _Column = (_matching(r"primary|junior_middle", "应为 primary 或 junior_middle"), "VARCHAR")
-_RECIPIENT: _Column = (_matching(r"(age1[0-9a-z]+)?", "应为 age 公钥或留空"), "VARCHAR")
+_RECIPIENT: _Column = (_recipient, "VARCHAR")
 _MONTH: _Column = (_month, "INTEGER")
 _AMOUNT: _Column = (_amount, "DECIMAL(12,2)")
 _YEAR: _Column = (_year, "INTEGER")

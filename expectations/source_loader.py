@@ -8,6 +8,7 @@ from pathlib import Path
 
 from expectations.errors import DeclarationError, Diagnostic, did_you_mean
 from expectations.fact_validation import find_type_errors, find_unused_keys
+from expectations.naming import normalise_name
 from expectations.reference_tables import TABLES
 from expectations.source_model import Column, Fact, Source, Span
 from expectations.synthetic_model import ATTRIBUTES, Synthetic, Value
@@ -203,11 +204,16 @@ def _ends(span: Span) -> tuple[str, str]:
     return span.begins, span.ends
 
 
+def _header_names(name: str, column: Column) -> set[str]:
+    return {normalise_name(text) for text in (name, column.title, *column.headers)}
+
+
 def _check_column(file: YamlDocument, source: Source, name: str, column: Column) -> None:
     where: Path_ = ("columns", name)
-    headers = {name, column.title, *column.headers}
+    headers = _header_names(name, column)
     for other, another in source.columns.items():
-        for header in headers & {other, another.title, *another.headers} if other != name else ():
+        same = headers & _header_names(other, another) if other != name else set()
+        for header in sorted(same):
             file.add_error(where, header, f"{other} 列也用这个表头")
     if (column.type == "set") != bool(column.values):
         file.add_error((*where, "values"), column.type, "类型 set 须列出 values，其他类型不得有")

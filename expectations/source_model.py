@@ -309,14 +309,16 @@ class Source(ClosedModel):
     """`snapshot`: replaces the delivery before; `increment`: adds to all before."""
     person: str
     """ID column of the person whom a row is about."""
+    file_names: Texts = []
+    """Further names that its files in the inbox may have, besides its name and its title."""
     key: Texts = []
     """Columns that identify a row; of equal keys the row received last counts."""
     prefer: str | None = None
     """Of equal keys in one delivery, the row greatest in this column counts."""
     carry_forward: int = Field(default=0, ge=0)
     """Snapshots: for how many months the newest one stands in for a missing delivery."""
-    encoding: Literal["utf-8", "gb18030"] = "utf-8"
-    """Encoding of CSV files."""
+    encoding: Literal["utf-8", "gb18030"] | None = None
+    """The only encoding that text files may have; without it, it is found by itself."""
     spine: Spine | None = None
     """This source is the registry: its rows are the residents scored."""
     corrects: Corrects | None = None

@@ -150,6 +150,13 @@ class Notify(Closed):
         return webhook
 
 
+class InboxSettings(Closed):
+    """What lies in the inbox and is no delivery."""
+
+    ignore: list[Text] = []
+    """不是交付的文件或文件夹：名字或相对路径，可用 `*`、`?`。其余不认识的使运行停下，退出码 11。"""
+
+
 class SourceSettings(Closed):
     """Where one source comes from, and how this city's departments write it.
 
@@ -162,7 +169,7 @@ class SourceSettings(Closed):
     endpoint: Text | None = None
     """S3 兼容服务的地址。"""
     encoding: Literal["utf-8", "gb18030"] | None = None
-    """CSV 的编码。"""
+    """文本文件只准许的编码；不写则自动识别（UTF-8、带标记的 UTF-16、GB18030），已收的交付不受影响。"""
     table: Text | None = None
     """PostgreSQL 的表。"""
     query: Text | None = None
@@ -203,6 +210,8 @@ class Settings(Closed):
     """位置。相对路径以设置文件所在目录为准。"""
     engine: Engine = Engine()
     """可用的机器资源。"""
+    inbox: InboxSettings = InboxSettings()
+    """收件目录中不属于交付的东西。"""
     policy: Policy = Policy()
     """示例分值。"""
     gate: Gate = Gate()

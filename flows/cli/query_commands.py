@@ -53,6 +53,31 @@ def status(options: CommandOptions) -> None:
 
 @query_app.command()
 @with_options()
+def inspect(
+    options: CommandOptions,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="文件，或一份交付的文件夹")],
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="NAME", help="来源代码；不写则自动识别")
+    ] = None,
+    month: Annotated[
+        str | None, typer.Option("--month", metavar="YYYY-MM", help="交付哪个月的")
+    ] = None,
+) -> None:
+    """交付以前检查一个文件：来源、编码、表头、各类问题；不需要根目录，不保留任何内容。
+
+    不能读取的退出码为 11，不会通过入库检查的为 12。
+
+    例：jifen inspect 学历与职业技能_202112.xlsx
+    """
+    from flows.commands.inspect import InspectionRequest, inspect_file
+
+    chosen = parse_month(month) if month else None
+    for line in inspect_file(options.load_settings(), InspectionRequest(file, source, chosen)):
+        print_line(line)
+
+
+@query_app.command()
+@with_options()
 def verify(
     options: CommandOptions,
     month: Annotated[

@@ -7,11 +7,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from expectations.errors import JifenError
 from expectations.month import Month
 from flows.city_time import CITY_TIME
-from flows.extract.local import Inbox
-from flows.extract.pull import list_inbox_months
+from flows.extract.inbox import (
+    InboxContents,
+    build_inbox_rules,
+    explain_unknown,
+    scan_inbox,
+)
 from flows.orchestration.schedule import Schedule, load_schedule
 from flows.project import Project, load_project
 from flows.settings import Settings
@@ -58,21 +61,24 @@ def list_month_states(
     """
     root, project = open_root(settings), load_project(settings)
     today, schedule = today or dt.datetime.now(CITY_TIME).date(), load_schedule(root)
+    contents = scan_inbox(root.inbox, build_inbox_rules(project.sources, settings))
     stale = set(find_stale_months(root, list(project.sources)))
     done = list_published_months(root)
     coming = done[-1] + 1 if done else None
     for month in sorted(
-        {*done, *list_inbox_months(root), *list_months(root.raw), *([coming] if coming else [])}
+        {*done, *contents.months, *list_months(root.raw), *([coming] if coming else [])}
     ):
         revision, held, last = (
             find_published(root, month),
             load_hold(root, month),
             _last_run(root, month),
         )
+        wrong = _list_inbox_notes(project, root, contents, month)
         state = (
             "待运行" if revision is None else "已过期，需重新运行" if month in stale else "已发布"
         )
-        notes = [_missing(project, root, month, schedule, today) or "各来源齐全"]
+        missing = _missing(project, root, contents, month, schedule, today)
+        notes = [*wrong, missing] if missing else wrong or ["各来源齐全"]
         if last.get("state") in ENDED:
             state = (
                 f"{ENDED[last['state']]}（以前的版本仍有效）" if revision else ENDED[last["state"]]
@@ -90,6 +96,8 @@ def list_month_states(
         number = f"r{revision.number}" if revision else ""
         residents = f"{revision.manifest.residents:,}" if revision else ""
         yield str(month), state, number, residents, "；".join(notes)
+    if outside := _list_inbox_notes(project, root, contents, None):
+        yield "", "收件目录", "", "", "；".join(outside)
 
 
 def _last_run(root: Root, month: Month) -> dict[str, Any]:
@@ -98,7 +106,14 @@ def _last_run(root: Root, month: Month) -> dict[str, Any]:
     return dict(json.loads(newest.read_bytes())) if newest else {}
 
 
-def _missing(project: Project, root: Root, month: Month, schedule: Schedule, today: dt.date) -> str:
+def _missing(
+    project: Project,
+    root: Root,
+    contents: InboxContents,
+    month: Month,
+    schedule: Schedule,
+    today: dt.date,
+) -> str:
     """Return what was not received and is not in the inbox, where no origin is configured."""
     absent = [
         name
@@ -108,7 +123,9 @@ def _missing(project: Project, root: Root, month: Month, schedule: Schedule, tod
     fetched = [
         name for name in absent if (given := project.settings.sources.get(name)) and given.origin
     ]
-    lacking = [name for name in absent if name not in fetched and not _offered(root, name, month)]
+    lacking = [
+        name for name in absent if name not in fetched and (name, month) not in contents.offers
+    ]
     notes = []
     if lacking:
         due = schedule.due(month)
@@ -120,12 +137,18 @@ def _missing(project: Project, root: Root, month: Month, schedule: Schedule, tod
     return "；".join(notes)
 
 
-def _offered(root: Root, source: str, month: Month) -> bool:
-    """Whether a run would find something of the source in the inbox, be it good or not."""
-    try:
-        return Inbox(root.inbox, source).list_files(month) is not None
-    except JifenError:
-        return True
+def _list_inbox_notes(
+    project: Project, root: Root, contents: InboxContents, month: Month | None
+) -> list[str]:
+    """Return what is wrong in the inbox: in a month's folder, or (None) outside of them."""
+    several = [
+        f"{project.sources[name].title}有 {len(found)} 份文件，只能留一份"
+        for (name, of), found in sorted(contents.offers.items())
+        if of == month and len(found) > 1
+    ]
+    entries = [entry for entry in contents.unknown if entry.month == month]
+    unknown = explain_unknown(entries, root.inbox, project.sources)
+    return [*several, *(error.message for _, error in unknown)]
 
 
 def _titles(project: Project, names: list[str]) -> str:

@@ -8,18 +8,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.extract.base import Connector
+from flows.extract.inbox import InboxContents
 from flows.extract.local import Files, Inbox
 from flows.settings import SourceSettings
 from flows.storage.root import Root
 
 
-def open_connector(root: Root, source: str, given: SourceSettings | None) -> Connector:
-    """Open the origin of a source: that of `jifen.toml`, else the inbox.
+def open_connector(
+    root: Root, source: str, given: SourceSettings | None, inbox: InboxContents
+) -> Connector:
+    """Open the origin of a source: that of `jifen.toml`, else the inbox with what lies in it.
 
     Libraries that only some origins need are imported here.
     """
     if given is None or given.origin is None:
-        return Inbox(root.inbox, source)
+        return Inbox(root.inbox, inbox, source)
     if given.origin.startswith("postgresql://"):
         from flows.extract.postgres import Database
 

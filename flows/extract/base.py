@@ -6,13 +6,17 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Protocol
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-
-FORMATS = (".csv", ".parquet", ".xlsx")
+from transforms.clean.archives import (
+    ACCEPTED_SUFFIXES,
+    FileFormat,
+    is_dropping,
+    parse_file_name,
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def save_stream(chunks: Iterable[bytes], target: Path) -> str:
 
 def sort_files(parts: list[RemoteFile], where: str) -> list[RemoteFile]:
     """Parts in the byte order of their names. JifenError when they are not of one format."""
-    if len({file_suffix(part.name) for part in parts}) > 1:
+    if len({_format_of(part.name) for part in parts}) > 1:
         raise extract_error(where, "同一来源的文件格式不一", "同一次交付只用一种格式")
     return sorted(parts, key=lambda part: os.fsencode(part.name))
 
@@ -94,19 +98,25 @@ def check_format(name: str, where: str) -> None:
         raise extract_error(
             where.encode(errors="backslashreplace").decode(), "文件名不是 UTF-8 编码", hint
         ) from None
-    if file_suffix(name) not in FORMATS:
+    if parse_file_name(name) is None:
         raise extract_error(
-            where, "不认识的文件格式", f"应以 {'、'.join(FORMATS)} 结尾；不属于交付的文件请移走"
+            where,
+            "不认识的文件格式",
+            f"应以 {'、'.join(ACCEPTED_SUFFIXES)} 结尾；不属于交付的文件请移走",
         )
 
 
-def file_suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
+def _format_of(name: str) -> FileFormat | None:
+    parsed = parse_file_name(name)
+    return parsed and parsed[1]
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a part of a name starts with a dot: hidden, or leading out of its folder."""
-    return any(item.startswith(".") for item in name.split("/"))
+    """Return whether a part of a name is hidden, leads out of its folder, or is a by-product.
+
+    By-products are what desktops, Office and uploads under way leave behind.
+    """
+    return any(is_dropping(item) for item in name.split("/"))
 
 
 def extract_error(where: str | Path, what: str, hint: str) -> JifenError:

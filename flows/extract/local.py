@@ -11,7 +11,6 @@ from stat import S_ISREG
 from expectations.errors import JifenError
 from expectations.month import Month
 from flows.extract.base import (
-    FORMATS,
     Listing,
     RemoteFile,
     changed_while_read,
@@ -21,6 +20,7 @@ from flows.extract.base import (
     save_stream,
     sort_files,
 )
+from flows.extract.inbox import InboxContents, printable_name
 
 CHUNK = 1 << 20
 
@@ -61,41 +61,27 @@ class Files:
 
 
 class Inbox(Files):
-    """`<inbox>/<month>/<source>.<format>`, or a folder `<source>` of parts.
+    """What the inbox has for one source: a file, or a folder of parts, in its month's folder.
 
     Nobody wrote this path: links are refused.
     """
 
-    def __init__(self, inbox: Path, source: str) -> None:
+    def __init__(self, inbox: Path, contents: InboxContents, source: str) -> None:
         super().__init__(inbox)
-        self.source = source
+        self.contents, self.source = contents, source
 
     def _found(self, path: Path, month: Month) -> list[tuple[str, Path]]:
-        folder, source = path / str(month), self.source
-        offered = (
-            [item for item in folder.iterdir() if not is_hidden(item.name)]
-            if folder.is_dir()
-            else []
-        )
-        found = [item for item in offered if item.name == source or _is_file_of(item, source)]
+        found = self.contents.offers.get((self.source, month), ())
         if len(found) > 1:
-            names = "、".join(sorted(item.name for item in found))
+            names = "、".join(sorted(printable_name(item.relative_to(path)) for item in found))
             raise extract_error(
-                folder, f"来源 {source} 有多份：{names}", "只留一个文件，或一个文件夹"
+                path,
+                f"来源 {self.source} {month} 有多份：{names}",
+                "只留一个文件；一份交付分成几个文件的，放在以来源代码命名的一个文件夹里",
             )
-        if not found or found[0].name != source:
-            return [(item.name, item) for item in found]
-        if found[0].is_symlink() or not found[0].is_dir():
-            raise extract_error(
-                found[0],
-                "不是文件夹，也不是可识别的文件",
-                f"交付文件应以 {'、'.join(FORMATS)} 结尾",
-            )
-        return _in_folder(found[0])
-
-
-def _is_file_of(item: Path, source: str) -> bool:
-    return item.stem == source and item.suffix.lower() in FORMATS
+        if found and found[0].is_dir() and not found[0].is_symlink():
+            return _in_folder(found[0])
+        return [(item.name, item) for item in found]
 
 
 def _in_folder(folder: Path) -> list[tuple[str, Path]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 import adbc_driver_postgresql.dbapi as postgresql
+import asyncpg
 import pyarrow as pa
 
 from expectations.errors import JifenError
@@ -36,11 +38,8 @@ PASSING = (
     "57",
     "58",
 )  # classes of SQLSTATE: connection, conflict, resources, intervention, system
-# At connecting, and once rows flow, the driver gives no SQLSTATE.
-TURNED_AWAY = re.compile(
-    "authentication|no password|does not exist|pg_hba|permission", re.IGNORECASE
-)
-GIVEN_UP = re.compile(r"PGRES_FATAL_ERROR\]: (?!FATAL|ERROR:  cancel)")
+REFUSED = ("28", "3D", "42501")  # login, no such database, no right
+TLS_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 T = TypeVar("T")
 
@@ -62,9 +61,10 @@ class Database:
 
     def list_files(self, month: Month) -> Listing | None:
         address, statement = self.origin.replace("{month}", str(month)), self._statement(month)
-        where = f"{redact_address(address)} {statement}"
+        where = f"{redact_address(address)} {statement.strip()}"
+        question = _Question(address, statement, where)
         try:
-            [schema] = self._asked(where, lambda: self._described(address, statement))
+            [schema] = self._asked(question, lambda: self._described(address, statement))
         except _NoTableError:
             return None
         if len(set(schema.names)) < len(schema.names):
@@ -75,16 +75,12 @@ class Database:
             )
         return Listing(
             where,
-            [
-                RemoteFile(
-                    f"{self.source}.parquet", {}, partial(self._fetch, address, statement, where)
-                )
-            ],
+            [RemoteFile(f"{self.source}.parquet", {}, partial(self._fetch, question))],
         )
 
     def _statement(self, month: Month) -> str:
         if self.given.query is not None:
-            return self.given.query.replace("{month}", str(month)).strip().rstrip(";")
+            return self.given.query.replace("{month}", str(month)).strip().rstrip(";") + "\n"
         names = str(self.given.table).replace("{month}", str(month)).split(".")
         return "SELECT * FROM " + ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
@@ -107,9 +103,10 @@ class Database:
             yield reader.schema
             yield from reader
 
-    def _fetch(self, address: str, statement: str, where: str, target: Path) -> str:
+    def _fetch(self, question: _Question, target: Path) -> str:
         failures: list[JifenError] = []
-        answer = self._asked(where, lambda: self._answered(address, statement))
+        address, statement = question.address, question.statement
+        answer = self._asked(question, lambda: self._answered(address, statement))
         schema = next(answer)
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -146,48 +143,89 @@ class Database:
         fsync_path(target)
         return hash_file(target)
 
-    def _asked(self, where: str, items: Callable[[], Iterator[T]]) -> Iterator[T]:
+    def _asked(self, question: _Question, items: Callable[[], Iterator[T]]) -> Iterator[T]:
         """Yield what the database answers; its errors are reworded, for they quote values."""
         try:
             yield from iterate_with_timeout(items, PATIENCE_SECONDS)
             return
         except (postgresql.Error, OSError) as error:
-            reported, cause = self._reword_error(error, where)
+            reported, cause = self._reword_error(error, question)
         raise reported from cause
 
-    def _reword_error(self, error: Exception, where: str) -> tuple[JifenError, Exception | None]:
-        state = getattr(error, "sqlstate", None) or ""
+    def _reword_error(
+        self, error: Exception, question: _Question
+    ) -> tuple[JifenError, Exception | None]:
+        where = question.where
+        if isinstance(error, TimeoutError):
+            hint = "检查网络与数据库后再次运行"
+            return extract_error(where, "数据库迟迟没有应答", hint), TimeoutError()
+        state = getattr(error, "sqlstate", None) or self._find_sqlstate(question)
         if state == NO_TABLE:
             return _NoTableError(where), None
-        if isinstance(error, TimeoutError):
-            return extract_error(
-                where, "数据库迟迟没有应答", "检查网络与数据库后再次运行"
-            ), TimeoutError()
-        if (
-            state.startswith("28")
-            or state == "42501"
-            or (not state and TURNED_AWAY.search(str(error)))
-        ):
+        if state.startswith(REFUSED):
             hint = f"检查地址、用户名、JIFEN_{self.source.upper()}_PASSWORD，以及只读权限"
             return extract_error(where, "数据库拒绝登录，或没有权限", hint), None
-        if (state and not state.startswith(PASSING)) or GIVEN_UP.search(str(error)):
+        if state and not state.startswith(PASSING):
             hint = f"检查 jifen.toml [sources.{self.source}]，或请数据库管理员查看"
-            return extract_error(
-                where, f"数据库不能执行这个查询（SQLSTATE {state or '不详'}）", hint
-            ), None
-        return extract_error(
-            where, "连接不上数据库，或连接中断", "检查网络与数据库后再次运行"
-        ), ConnectionError()
+            what = f"数据库不能执行这个查询（SQLSTATE {state}）"
+            return extract_error(where, what, hint), None
+        hint = "检查网络与数据库后再次运行"
+        return extract_error(where, "连接不上数据库，或连接中断", hint), ConnectionError()
+
+    def _find_sqlstate(self, question: _Question) -> str:
+        """Return the SQLSTATE that the database answers a question with, whatever its language.
+
+        At connecting, and once rows flow, the driver gives none. So it is asked again by another
+        driver, and the rows stay where they are. Empty when the database does not answer, or all is
+        well now.
+        """
+        parts = urlsplit(self._with_password(question.address))
+        tls = {
+            name: value for name, value in _split_query(parts.query).items() if name in TLS_OPTIONS
+        }
+        address = urlunsplit(parts._replace(query=urlencode(tls, quote_via=quote)))
+
+        async def ask() -> None:
+            connection = await asyncpg.connect(address, timeout=CONNECT_SECONDS)
+            try:
+                await connection.execute(
+                    f"BEGIN READ ONLY; DECLARE asked CURSOR FOR {question.statement}; MOVE ALL asked",
+                    timeout=PATIENCE_SECONDS,
+                )
+            finally:
+                connection.terminate()
+
+        try:
+            asyncio.run(ask())
+        except asyncpg.PostgresError as error:
+            return str(error.sqlstate or "")
+        except (OSError, asyncpg.InterfaceError, ValueError):
+            return ""
+        return ""
 
     def _with_password(self, address: str) -> str:
         parts, secret = urlsplit(address), read_password(self.source)
         user, _, host = parts.netloc.rpartition("@")
         login = f"{user}:{quote(secret, safe='')}" if secret is not None else user
-        given = dict(parse_qsl(parts.query))
+        given = _split_query(parts.query)
         asked = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "UTF8", **given}
-        return urlunsplit(
-            parts._replace(netloc=f"{login}@{host}" if login else host, query=urlencode(asked))
-        )
+        query = urlencode(asked, quote_via=quote)  # for libpq a plus is a plus, no blank
+        return urlunsplit(parts._replace(netloc=f"{login}@{host}" if login else host, query=query))
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a database is asked: its address, a statement, and both for messages."""
+
+    address: str
+    statement: str
+    where: str
+
+
+def _split_query(query: str) -> dict[str, str]:
+    """Return the options of an address as libpq reads them."""
+    pairs = (item.partition("=") for item in query.split("&") if item)
+    return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 class _NoTableError(JifenError):

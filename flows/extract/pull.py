@@ -7,13 +7,16 @@ import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.city_time import city_now
 from flows.extract import open_connector
 from flows.extract.base import Connector, Listing, RemoteFile
+from flows.extract.inbox import InboxContents, InboxRules, scan_inbox
 from flows.settings import Settings
 from flows.storage.deliveries import (
     RECEIPT,
@@ -31,50 +34,95 @@ from flows.storage.files import (
     write_atomically,
 )
 from flows.storage.records import Receipt
-from flows.storage.root import Root, list_months
+from flows.storage.root import Root
 
 AT_ONCE = (
     4  # sources brought at the same time: hashing overlaps with waiting for disks and networks
 )
 
 
+@dataclass(frozen=True)
+class PullFailure:
+    """A delivery that could not be received: its source, its month, why."""
+
+    source: str
+    month: Month
+    error: JifenError
+
+
+class PullFailedError(JifenError):
+    """Some deliveries could not be received; worded as the first of them.
+
+    Attributes:
+        new: What was received all the same.
+        failures: One for each month of a source that could not.
+    """
+
+    def __init__(self, new: list[Delivery], failures: list[PullFailure]) -> None:
+        first = failures[0].error
+        super().__init__(first.code, first.message, where=first.where, hint=first.hint)
+        self.new, self.failures = new, failures
+
+
 def pull_up_to(
-    root: Root, settings: Settings, sources: Iterable[str], month: Month
+    root: Root,
+    settings: Settings,
+    sources: Iterable[str],
+    month: Month,
+    inbox: InboxContents | None = None,
 ) -> list[Delivery]:
     """Receive what is on offer for a month and all before it; return what is new, by month.
 
     The months looked for are the month itself, every month before it that has a folder in the
-    inbox, and of a source with an origin of its own every month since its first delivery.
+    inbox, and of a source with an origin of its own every month since its first delivery. All
+    sources are looked at, whatever is wrong with one.
+
+    Args:
+        root: Where deliveries are kept.
+        settings: Where sources come from.
+        sources: Their codes.
+        month: The last month.
+        inbox: What lies in the inbox; without it files are known by the sources' codes alone.
 
     Raises:
-        JifenError: Exit 11, an offer is ambiguous, unreadable, out of reach or still being written.
+        PullFailedError: Exit 11, an offer is ambiguous, unreadable, out of reach or still being
+            written; its cause is a ConnectionError or TimeoutError when trying again may help.
     """
-    waiting = {known for known in list_inbox_months(root) if known <= month} | {month}
+    names = list(sources)
+    contents = inbox or scan_inbox(root.inbox, InboxRules({name: [name] for name in names}))
+    waiting = {known for known in contents.months if known <= month} | {month}
 
     def asked_for(source: str) -> list[Month]:
-        given, received = (
-            settings.sources.get(source),
-            [delivery.month for delivery in list_deliveries(root, source)],
-        )
+        given = settings.sources.get(source)
+        received = [delivery.month for delivery in list_deliveries(root, source)]
         missing = Month.span(received[0], month) if given and given.origin and received else []
         return sorted(waiting.union(missing))
 
-    def receive(source: str) -> list[Delivery]:
-        origin = open_connector(root, source, settings.sources.get(source))
-        came = [
-            _receive(root, source, asked, origin, rehash=asked == month)
-            for asked in asked_for(source)
-        ]
-        return [delivery for delivery in came if delivery]
+    def receive(source: str) -> list[Delivery | PullFailure]:
+        origin = open_connector(root, source, settings.sources.get(source), contents)
+        came: list[Delivery | PullFailure] = []
+        for asked in asked_for(source):
+            try:
+                delivery = _receive(root, source, asked, origin, rehash=asked == month)
+            except JifenError as error:
+                if error.code != ExitCode.EXTRACT:
+                    raise
+                came.append(PullFailure(source, asked, error))
+                if error.__cause__:  # out of reach: it would be for the other months, too
+                    break
+            else:
+                came += [delivery] if delivery else []
+        return came
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        new = [delivery for came in pool.map(receive, sources) for delivery in came]
-    return sorted(new, key=lambda delivery: delivery.month)
-
-
-def list_inbox_months(root: Root) -> list[Month]:
-    """The months that have a folder in the inbox, ascending."""
-    return list_months(root.inbox)
+        outcomes = [one for came in pool.map(receive, names) for one in came]
+    new = [one for one in outcomes if isinstance(one, Delivery)]
+    new.sort(key=lambda delivery: delivery.month)
+    failures = [one for one in outcomes if isinstance(one, PullFailure)]
+    if failures:
+        causes = [one.error.__cause__ for one in failures if one.error.__cause__]
+        raise PullFailedError(new, failures) from (causes[0] if causes else None)
+    return new
 
 
 def _receive(
@@ -102,7 +150,11 @@ def _receive(
         shutil.rmtree(folder)
         # Noted, so that next time it is known by its size and times.
         if [part.name for part in receipt.parts] == [part.name for part in newest.receipt.parts]:
-            noted = {"origin": receipt.origin, "parts": receipt.parts}
+            parts = [
+                part.model_copy(update={"encoding": known.encoding})
+                for part, known in zip(receipt.parts, newest.receipt.parts, strict=True)
+            ]
+            noted = {"origin": receipt.origin, "parts": parts}
             same = newest.receipt.model_copy(update=noted)
             write_atomically(newest.folder / RECEIPT, same.to_json())
         return None

@@ -25,6 +25,7 @@ from flows.extract.base import (
     sort_files,
 )
 from flows.extract.credentials import find_key_file, read_password, redact_address
+from flows.extract.inbox import printable_name
 from flows.extract.timeouts import iterate_with_timeout
 from flows.settings import SourceSettings
 
@@ -111,7 +112,8 @@ class Remote:
         yield base.rstrip("/"), [info for name, info in found.items() if not name.endswith("/")]
 
     def _part(self, info: dict[str, Any], base: str, where: str) -> RemoteFile:
-        name = str(info["name"]).removeprefix(base).lstrip("/")
+        # A name that is no UTF-8 comes as it is on the server; it is kept as it reads.
+        name = printable_name(Path(str(info["name"]).removeprefix(base).lstrip("/")))
         if not is_hidden(name):
             if info["type"] != "file":
                 raise extract_error(
@@ -229,6 +231,7 @@ def _sftp(
         login_timeout=2 * CONNECT_SECONDS,
         keepalive_interval=CONNECT_SECONDS,
         skip_instance_cache=True,
+        sftp_client_kwargs={"path_errors": "surrogateescape"},
     )
 
 

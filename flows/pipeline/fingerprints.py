@@ -17,6 +17,7 @@ from transforms.clean.delivery import CleaningJob
 from transforms.facts.month_bitmaps import is_append_only
 
 CLEANING_CODE_PATHS = (
+    "expectations/naming.py",
     "expectations/source_model.py",
     "expectations/suite.py",
     "transforms/clean",
@@ -44,17 +45,17 @@ def _list_code_files(place: Path) -> list[Path]:
 def build_cleaning_job(project: Project, delivery: Delivery) -> CleaningJob:
     """Return how a delivery is cleaned, with the fingerprint of all that decides what comes out.
 
-    That is its content, the source's declaration, the districts, encoding, limit, and code.
+    That is its content, the source's declaration, the districts, limit, and code. Not the encoding
+    that the settings accept: a delivery that has been read stays as it was.
     """
     source = project.sources[delivery.source]
     given = project.settings.sources.get(delivery.source)
-    encoding = (given and given.encoding) or source.encoding
+    allowed = (given and given.encoding) or source.encoding
     fingerprint = _digest(
         [
             delivery.content,
-            source.model_dump_json(exclude={"synthetic", "facts"}),
+            source.model_dump_json(exclude={"synthetic", "facts", "encoding"}),
             ",".join(project.reference.districts),
-            encoding,
             str(project.settings.gate.quarantine_limit),
             code_fingerprint(*CLEANING_CODE_PATHS),
         ]
@@ -64,9 +65,10 @@ def build_cleaning_job(project: Project, delivery: Delivery) -> CleaningJob:
         delivery.month,
         delivery.number,
         delivery.parts,
-        encoding,
+        allowed,
         frozenset(project.reference.districts),
         fingerprint,
+        tuple(part.encoding or "" for part in delivery.receipt.parts),
     )
 
 

@@ -5,12 +5,22 @@ A run looks at every delivery there is before it stops: a missing one hides no b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from expectations import gate
 from expectations.errors import JifenError
-from flows.extract.pull import pull_up_to
+from expectations.findings import Finding, FindingKind
+from expectations.month import Month
+from flows.extract.inbox import (
+    InboxContents,
+    build_inbox_rules,
+    explain_unknown,
+    list_ignored_findings,
+    scan_inbox,
+)
+from flows.extract.pull import PullFailedError, PullFailure, pull_up_to
 from flows.pipeline.context import (
     DELIVERY_CODES,
     CleanResult,
@@ -28,6 +38,7 @@ from flows.pipeline.inputs import (
     reject_repeated_increment,
     select_inputs,
 )
+from flows.pipeline.rejections import combine_errors
 from flows.storage.build import open_build
 from flows.storage.deliveries import Delivery, list_deliveries, record_row_count
 from flows.storage.held_months import load_hold
@@ -52,23 +63,74 @@ def pull_deliveries(run: RunContext) -> PullResult:
     gate.preload()
     held = load_hold(run.root, run.month)
     options = restore_options(run, held)
-    new = pull_up_to(run.root, run.project.settings, run.project.sources, run.month)
+    sources, settings = run.project.sources, run.project.settings
+    contents = scan_inbox(run.root.inbox, build_inbox_rules(sources, settings))
+    findings, rejected = _find_unknown_files(run, contents)
+    cause: BaseException | None = None
+    try:
+        new = pull_up_to(run.root, settings, sources, run.month, contents)
+    except PullFailedError as error:
+        new, cause = error.new, error.__cause__
+        rejected += [
+            RejectedDelivery(one.source, one.error, None, one.month) for one in error.failures
+        ]
+        findings += [_describe_failure(one, contents) for one in error.failures]
+    failed = {one.source for one in rejected}
     for delivery in new:
         run.report_progress(f"收到 {delivery.month} {delivery.source} 第 {delivery.number} 次交付")
     inputs: dict[str, InputSet] = {}
-    rejected: list[RejectedDelivery] = []
-    for name, source in run.project.sources.items():
+    for name, source in sources.items():
         received = list_deliveries(run.root, name)
         chosen = select_inputs(source, received, run.month, options.allowed_missing)
         inputs[name] = chosen
-        error = find_missing_error(source, chosen, run.month)
-        if error:
-            rejected.append(RejectedDelivery(name, error, None))
+        missing = find_missing_error(source, chosen, run.month)
+        if missing and name not in failed:  # what is there but cannot be received is not missing
+            rejected.append(RejectedDelivery(name, missing, None))
     counts = {"deliveries": len(new)}
-    result = PullResult(counts, (), options, held, inputs, tuple(rejected))
+    result = PullResult(counts, tuple(findings), options, held, inputs, tuple(rejected))
     if rejected:
-        raise StageStoppedError(_combine_errors(rejected), result)
+        raise StageStoppedError(combine_errors([one.error for one in rejected]), result) from cause
     return result
+
+
+def _find_unknown_files(
+    run: RunContext, contents: InboxContents
+) -> tuple[list[Finding], list[RejectedDelivery]]:
+    """Return what is told of files that the inbox leaves aside, and those that stop the month."""
+    inbox, sources = run.root.inbox, run.project.sources
+    told = list(explain_unknown(contents.list_unknown(run.month), inbox, sources))
+    findings = [*list_ignored_findings(contents, inbox), *(finding for finding, _ in told)]
+    rejected = [
+        # A source whose own file is there lacks nothing.
+        RejectedDelivery("" if contents.has_offer(one.source) else one.source, error, None)
+        for one, error in told
+    ]
+    return findings, rejected
+
+
+def _describe_failure(failure: PullFailure, contents: InboxContents) -> Finding:
+    """Return the finding of a delivery that could not be received."""
+    several = contents.offers.get((failure.source, failure.month), ())
+    is_several = len(several) > 1
+    kind = FindingKind.SEVERAL_FILES if is_several else FindingKind.UNREADABLE
+    count, error = len(several) if is_several else 1, failure.error
+    return Finding(
+        kind, failure.source, str(failure.month), "", count, 0, error.message, error.hint
+    )
+
+
+def _find_encodings(
+    accounts: Mapping[str, Sequence[RowCounts]], month: Month
+) -> Iterator[Finding]:
+    """Yield the encodings of this month's text files that are not in UTF-8."""
+    for name, passed in accounts.items():
+        for account in passed:
+            found = Counter(one for one in account.encodings if one not in ("", "utf-8"))
+            if account.month == str(month):
+                for encoding, count in found.items():
+                    detail = encoding.upper()
+                    kind = FindingKind.ENCODING
+                    yield Finding(kind, name, account.month, count=count, detail=detail)
 
 
 def clean_deliveries(run: RunContext) -> CleanResult:
@@ -98,9 +160,11 @@ def clean_deliveries(run: RunContext) -> CleanResult:
             if len(passed) == len(chosen.deliveries):
                 accounts[name] = passed
     rows = sum(account.clean for passed in accounts.values() for account in passed)
-    result = CleanResult({"cleaned": cleaned, "rows": rows}, (), accounts, tuple(rejected))
-    if run.rejected or rejected:
-        raise StageStoppedError(_combine_errors([*run.rejected, *rejected]), result)
+    findings = tuple(_find_encodings(accounts, run.month))
+    result = CleanResult({"cleaned": cleaned, "rows": rows}, findings, accounts, tuple(rejected))
+    stopped = [one.error for one in (*run.rejected, *rejected)]
+    if stopped:
+        raise StageStoppedError(combine_errors(stopped), result)
     return replace(result, build=open_build(run.root, str(run.month), build_fingerprint(run)))
 
 
@@ -125,23 +189,10 @@ def _clean_or_reject(
         # The frames of both errors hold the engine's connections, which would be let go too late.
         error.__context__ = None
         return RejectedDelivery(delivery.source, error.with_traceback(None), counts, delivery.month)
-    if delivery.receipt.rows is None:
-        record_row_count(delivery, account.received)
+    known_encodings = [part.encoding or "" for part in delivery.receipt.parts]
+    if delivery.receipt.rows is None or (account.encodings or known_encodings) != known_encodings:
+        record_row_count(delivery, account.received, account.encodings)
     return account
-
-
-def _combine_errors(rejected: Sequence[RejectedDelivery]) -> JifenError:
-    """Return one error for all, each with its own way out.
-
-    What cannot be read decides the exit code (11): of that nobody knows yet whether it would pass.
-    """
-    errors = [one.error for one in rejected]
-    if len(errors) == 1:
-        return errors[0]
-    listed = "\n".join(f"  {error}".replace("\n", "\n  ") for error in errors)
-    what = f"{len(errors)} 份交付缺少或未通过：\n{listed}"
-    hint = "逐项处理（报告中也都列出）后再运行"
-    return JifenError(min(error.code for error in errors), what, hint=hint)
 
 
 def _clean_one(run: RunContext, session: Session, job: CleaningJob) -> RowCounts:

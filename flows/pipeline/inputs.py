@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Source
+from flows.pipeline.rejections import MissingMonthsError
 from flows.storage.deliveries import Delivery
 
 
@@ -64,13 +65,8 @@ def find_missing_error(source: Source, chosen: InputSet, month: Month) -> JifenE
     """Return the error (exit 11) of months that are missing and not allowed to be."""
     if not chosen.missing or chosen.reason is not None:
         return None
-    name, first = source.source, chosen.missing[0]
-    hint = f"请部门补交，放入收件目录 {first}/{name}.csv（或 .parquet、.xlsx、同名文件夹）后再运行"
-    if _may_miss(source, chosen.missing, month):
-        hint += f"；确实没有时用 --allow-missing {name}=原因"
-    months = "、".join(map(str, chosen.missing))
-    what = f"{source.title}（{name}）缺少 {months} 的数据"
-    return JifenError(ExitCode.EXTRACT, what, hint=hint)
+    may_miss = _may_miss(source, chosen.missing, month)
+    return MissingMonthsError(source.source, source.title, chosen.missing, may_miss)
 
 
 def reject_repeated_increment(received: Iterable[Delivery], delivery: Delivery, rows: int) -> None:

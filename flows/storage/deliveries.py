@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,17 @@ def find_newest_delivery(root: Root, source: str, month: Month) -> Delivery | No
     return read_delivery(received[-1][1]) if received else None
 
 
-def record_row_count(delivery: Delivery, rows: int) -> Delivery:
-    """Add the number of rows received to the receipt, once the rows have been counted."""
-    receipt = delivery.receipt.model_copy(update={"rows": rows})
+def record_row_count(delivery: Delivery, rows: int, encodings: Sequence[str] = ()) -> Delivery:
+    """Add to the receipt what reading has found: how many rows, and each part's encoding.
+
+    `encodings`: of the parts in their order, empty for what is no text file.
+    """
+    given = [*encodings, *[""] * len(delivery.receipt.parts)]
+    parts = [
+        part.model_copy(update={"encoding": encoding or None})
+        for part, encoding in zip(delivery.receipt.parts, given, strict=False)
+    ]
+    receipt = delivery.receipt.model_copy(update={"rows": rows, "parts": parts})
     write_atomically(delivery.folder / RECEIPT, receipt.to_json())
     return read_delivery(delivery.folder)
 

@@ -284,12 +284,13 @@ _BEFORE_VERSIONS: dict[str, Any] = {
 
 
 class ReceivedPart(BaseModel):
-    """A file of a delivery as it came; also what its origin states of its version.
+    """A file of a delivery as it came, with these and what its origin states of its version.
 
     Attributes:
-        name: Its name there.
+        name: Its name relative to the delivery.
         bytes: Its size.
         sha256: The hash of its content.
+        encoding: Of a text file, once it has been read.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -297,6 +298,7 @@ class ReceivedPart(BaseModel):
     name: str
     bytes: int
     sha256: str
+    encoding: str | None = None
 
 
 class Receipt(Record):

@@ -77,6 +77,8 @@ def build_catalogue(
             share(file)
         with file.open("rb") as written:
             os.fsync(written.fileno())
+        # Of a catalogue that somebody wrote into: it would be applied to the new one.
+        (root / f"{file.name}.wal").unlink(missing_ok=True)
         file.replace(root / file.name)
     shutil.rmtree(aside)
 

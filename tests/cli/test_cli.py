@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from expectations.errors import ExitCode
 from flows.settings import OWN_DECLARATIONS
 from tests.support.command import PERSON, RESIDENT, SETTINGS, delivered, jifen
+from tests.support.imports import PROJECT
 from tests.support.world import World
 
 
@@ -154,6 +156,39 @@ def test_a_terminal_that_cannot_write_chinese_gets_utf_8(
         )
         shown = getattr(done, stream).decode(expected_encoding)
         assert "还没有任何月份" in shown if line == "status" else "没有命令 nonsense" in shown
+
+
+def test_what_gbk_has_not_is_written_as_its_nearest(tmp_path: Path) -> None:
+    program = (
+        "from flows.cli.app import _prepare_streams; _prepare_streams(); print('积分−2.5 ✔ 𠮷')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONIOENCODING": "gbk"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout.decode("gbk")) == (0, "积分-2.5 √ ?\n")
+
+
+def test_a_chinese_path_is_found_under_a_locale_without_utf_8(tmp_path: Path) -> None:
+    folder = tmp_path / "积分 数据"
+    folder.mkdir()
+    delivered(folder)
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = jifen(folder, "run", "--month", "2021-10", **locale)
+    assert done.returncode == 0, done.stderr
+    done = jifen(folder, "catalogue", **locale)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_version_is_shown(tmp_path: Path) -> None:
+    assert jifen(tmp_path, "--version").stdout == f"jifen {importlib.metadata.version('jifen')}\n"
+
+
+def test_debug_is_taken_after_the_command_too(tmp_path: Path) -> None:
+    assert jifen(tmp_path, "status", "--debug").returncode == 0
 
 
 @pytest.mark.promise(

@@ -48,6 +48,9 @@ def test_several_bad_deliveries_end_in_sentences_and_nothing_else(invalid_folder
 
 def test_status_shows_the_whole_setting_for_one_bad_delivery(invalid_folder: Path) -> None:
     delivered(invalid_folder)
+    settings = invalid_folder / "jifen.toml"
+    text = settings.read_text(encoding="utf-8") + '[sources.education]\nencoding = "utf-8"\n'
+    settings.write_text(text, encoding="utf-8")
     (invalid_folder / "inbox" / "2021-10" / "education.csv").write_bytes(
         "证书编号,公民身份号码\n".encode("gb18030")
     )

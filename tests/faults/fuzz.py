@@ -20,11 +20,12 @@ import yaml
 
 from expectations.errors import DeclarationError, JifenError
 from expectations.month import Month
+from expectations.naming import normalise_name, strip_remarks
 from expectations.yaml_document import YamlDocument
 from flows.settings import OWN_DECLARATIONS
 from tests.support.world import SOURCES, national_id, no_key_twice
 from transforms.clean.delivery import CleaningJob, clean_delivery
-from transforms.clean.readers import open_part
+from transforms.clean.readers import open_part, prepare_file
 from transforms.engine.session import EngineSettings, open_engine
 
 SOURCE = SOURCES["patents"]
@@ -162,7 +163,7 @@ def _whole_csv(folder: Path) -> Iterator[bytes]:
     rows = [f"P{n},{PERSON},design,2020-01-{n:02d},valid" for n in range(1, 6)]
     yield "\n".join([header, *rows, ""]).encode()
     yield "\r\n".join([header, *rows]).encode("utf-8-sig")
-    quoted = [f'"P,""{n}""\n二",{PERSON}, "design" ,20200105,"valid"' for n in range(3)]
+    quoted = [f'"P,""{n}""\n二",{PERSON},"design",20200105,"valid"' for n in range(3)]
     yield "\n".join([f'"{header.replace(",", chr(34) + "," + chr(34))}"', *quoted, ""]).encode(
         "utf-8-sig"
     )
@@ -178,8 +179,9 @@ def _csv(connection: duckdb.DuckDBPyConnection, folder: Path, content: bytes, nu
     rows = _texts(connection, folder, path)
     if number % CLEANED == 0 and _clean(connection, folder, path) != len(rows):
         raise Wrong("cleaned other rows than were read")
-    plain = [row for row in csv.reader(path.open(encoding="utf-8-sig", newline="")) if row]
-    wanted = [tuple(row[i] for i in _places(plain[0])) for row in plain[1:]]
+    plain = [row for row in csv.reader(path.open(encoding="utf-8-sig", newline="")) if any(row)]
+    header = max(n for n, row in enumerate(plain[:10]) if _is_header(row))
+    wanted = [tuple(row[i] for i in _places(plain[header])) for row in plain[header + 1 :]]
     if rows != wanted:
         raise Wrong("read otherwise than by Python")
 
@@ -191,17 +193,23 @@ def _places(headers: Sequence[str]) -> list[int]:
         for alias in (name, column.title, *column.headers)
     }
     found = {
-        known.get(header.strip(" \t\ufeff\u2028\x85\r\n\x0b\x0c")): i
-        for i, header in enumerate(headers)
+        known.get(strip_remarks(normalise_name(header))): i for i, header in enumerate(headers)
     }
     return [found[name] for name in SOURCE.columns if name in found]
+
+
+def _is_header(row: Sequence[str]) -> bool:
+    """Whether a line names all columns that are required: of this source, all."""
+    return len(_places(row)) == len(SOURCE.columns)
 
 
 def _texts(
     connection: duckdb.DuckDBPyConnection, folder: Path, path: Path
 ) -> list[tuple[object, ...]]:
     """What the reader reads of a file, in the order of the source's columns. What it cannot read, cleaning must refuse."""
-    part = open_part(connection, SOURCE, path, "utf-8")
+    part = open_part(
+        connection, SOURCE, prepare_file(SOURCE, path, folder / "unpacked", allowed="utf-8")
+    )
     columns = ", ".join(part.texts[name] for name in SOURCE.columns if name in part.texts)
     try:
         return connection.execute(

@@ -14,6 +14,7 @@ import pytest
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
+from flows.extract import postgres as postgres_origin
 from flows.extract.pull import pull_up_to
 from flows.settings import Settings, SourceSettings
 from flows.storage.deliveries import Delivery, list_deliveries, record_row_count
@@ -235,3 +236,47 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, rou
     assert pq.read_metadata(delivery.parts[0]).num_rows == ROWS
     assert int(grown) < 900
     assert not (root.tmp / "sort" / "credit").exists()
+
+
+def test_why_it_is_refused_does_not_depend_on_the_databases_language(
+    root: Root, database: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver's words are put into another language: only SQLSTATE is left to go by."""
+
+    def in_chinese(error: BaseException) -> BaseException:
+        error.args = ('IO: [libpq] 致命错误:  用户 "reader" Password 认证失败',)
+        return error
+
+    connect = postgres_origin.postgresql.connect
+
+    def connect_in_chinese(*given: object, **more: object) -> object:
+        try:
+            return connect(*given, **more)
+        except postgres_origin.postgresql.Error as error:
+            raise in_chinese(error) from None
+
+    monkeypatch.setattr(postgres_origin.postgresql, "connect", connect_in_chinese)
+    monkeypatch.setenv("JIFEN_CREDIT_PASSWORD", "wr0ng")
+    assert "拒绝登录" in refused(root, database).message
+    monkeypatch.setenv("JIFEN_CREDIT_PASSWORD", "s3cret/@:")
+    for address in (
+        database.uri("reader").removesuffix("postgres") + "no_such_database",
+        database.uri("nobody_there"),
+    ):
+        given = settings_of(root, credit=SourceSettings(origin=address, table="out.c_{month}"))
+        with pytest.raises(JifenError) as caught:
+            pull_up_to(root, given, ["credit"], OCTOBER)
+        assert caught.value.__cause__ is None and "拒绝登录" in caught.value.message
+
+
+def test_options_and_blanks_in_an_address_reach_the_database(
+    root: Root, database: Postgres
+) -> None:
+    address = (
+        f"{database.uri('reader')}?options=-c%20search_path%3Dout%20-c%20TimeZone%3DEtc%2FGMT%2B3"
+    )
+    query = "SELECT current_setting('search_path') AS path, current_setting('TimeZone') AS zone, '{month}' AS month -- comment"
+    given = settings_of(root, credit=SourceSettings(origin=address, query=query))
+    [delivery] = pull_up_to(root, given, ["credit"], OCTOBER)
+    [row] = pq.read_table(delivery.parts[0]).to_pylist()
+    assert (row["path"], row["zone"]) == ("out", "Etc/GMT+3")

@@ -18,6 +18,7 @@ import pytest
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.extract import open_connector
+from flows.extract.inbox import InboxContents
 from flows.extract.pull import pull_up_to
 from flows.extract.remote import Remote
 from flows.settings import Settings, SourceSettings
@@ -114,10 +115,23 @@ def test_what_is_not_there_has_not_come(far: Far) -> None:
 
 
 def test_a_file_of_another_format_is_not_passed_over(far: Far) -> None:
-    far.put("2021-10/c.csv.gz", b"x")
+    far.put("2021-10/c.xls", b"x")
     with pytest.raises(JifenError) as caught:
         far.pull("{month}")
-    assert caught.value.code == ExitCode.EXTRACT and "c.csv.gz" in caught.value.where
+    assert caught.value.code == ExitCode.EXTRACT and "c.xls" in caught.value.where
+
+
+@pytest.mark.parametrize("far", ["sftp"], indirect=True)
+def test_names_in_gbk_are_read_as_they_are_meant(far: Far) -> None:
+    assert isinstance(far.server, Sftp)
+    for folder in ("2021-10", "2021-11"):
+        far.put(f"{folder}/c.csv", b"1")
+        place = os.fsencode(far.server.files / "out" / folder)
+        Path(os.fsdecode(place + b"/" + "社保.csv".encode("gbk"))).write_bytes(b"2")
+    [delivery] = far.pull("{month}")
+    assert names(delivery) == ["c.csv", "社保.csv"] and delivery.parts[1].read_bytes() == b"2"
+    [delivery] = far.pull("{month}/c*.csv", NOVEMBER)
+    assert names(delivery) == ["c.csv"]
 
 
 def test_an_unchanged_file_is_not_fetched_again_and_a_changed_one_is_the_next_delivery(
@@ -281,4 +295,4 @@ def test_the_libraries_of_other_origins_are_not_loaded_for_the_inbox(root: Root)
         ).stdout
         == "[]\n"
     )
-    assert open_connector(root, "credit", None).list_files(OCTOBER) is None
+    assert open_connector(root, "credit", None, InboxContents()).list_files(OCTOBER) is None

@@ -121,7 +121,7 @@ def own_declarations(folder: Path, source: str, *changes: tuple[str, str]) -> Pa
 
 
 @pytest.mark.promise("sources-4", "a declaration may add header aliases and value aliases")
-@pytest.mark.promise("sources-21", "GB18030 by the declaration or by `jifen.toml`, which wins")
+@pytest.mark.promise("sources-21", "the declaration or `jifen.toml`, which wins, may forbid others")
 def test_header_aliases_value_aliases_and_the_encoding_of_a_declaration_are_read(
     tmp_path: Path,
 ) -> None:
@@ -142,10 +142,11 @@ def test_header_aliases_value_aliases_and_the_encoding_of_a_declaration_are_read
     world.run(OCTOBER)
     assert [known["degree"] for known in facts(world).values()] == ["bachelor", "bachelor"]
     settings = world.settings.model_dump() | {"sources": {"education": {"encoding": "utf-8"}}}
-    world.settings = type(world.settings).model_validate(
-        settings
-    )  # jifen.toml wins over the declaration
-    assert "gb18030" in str(blocked(world, OCTOBER))
+    world.settings = type(world.settings).model_validate(settings)
+    world.run(OCTOBER)  # what has been read stays read
+    other = rows.replace("A1", "A3")
+    (world.inbox / OCTOBER / "education.csv").write_bytes(other.encode("gb18030"))
+    assert "只准许 utf-8" in str(blocked(world, OCTOBER))  # jifen.toml wins over the declaration
 
 
 @pytest.mark.proves("sources-5")

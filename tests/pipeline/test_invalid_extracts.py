@@ -184,7 +184,8 @@ NO_GOOD: dict[str, tuple[str, bytes, int]] = {
     "broken quote": ("csv", GOOD.replace(ROWS[50], '"' + ROWS[50]).encode(), ExitCode.EXTRACT),
     "NUL bytes": ("csv", GOOD.replace("garten", "gar\0en").encode(), ExitCode.GATE),
     "field of ten megabytes": ("csv", f"{GOOD}{'长' * 3_500_000}\n".encode(), ExitCode.EXTRACT),
-    "wrong encoding": ("csv", GOOD.replace("kindergarten", "幼儿园").encode("gb18030"), ExitCode.EXTRACT),
+    "unmarked UTF-16": ("csv", GOOD.encode("utf-16-le"), ExitCode.EXTRACT),
+    "two encodings": ("csv", f"{GOOD}{'幼儿园' * 9}\n".encode() + "幼儿园,,\n".encode("gb18030"), ExitCode.EXTRACT),
     "only a header": ("csv", f"{HEADER}\n".encode(), ExitCode.GATE),
     "nothing": ("csv", b"", ExitCode.EXTRACT),
     "no header": ("csv", "\n".join(ROWS).encode(), ExitCode.GATE),
@@ -197,6 +198,8 @@ READ_ALL_THE_SAME = {
     "mixed line ends": "\r\n".join([HEADER, *ROWS[:30]]).encode() + b"\n" + "\n".join(ROWS[30:70]).encode() + b"\r"
     + "\r".join(ROWS[70:]).encode(),
     "byte order mark": GOOD.encode("utf-8-sig"),
+    "GB18030": GOOD.replace("kindergarten", "幼儿园").encode("gb18030"),
+    "UTF-16": GOOD.encode("utf-16"),
     "twice the same rows": "\n".join([HEADER, *ROWS, *ROWS]).encode(),
 }  # fmt: skip
 
@@ -269,8 +272,8 @@ def test_after_all_that_good_files_of_every_shape_make_the_same_month(town: Worl
             for file in sorted((base / name).iterdir())
         ]
         made.append([hash_file(file) for file in files])
-    assert len(made) == 4 and all(one == made[0] for one in made)
-    assert town.revision("2021-11").number == 4
+    assert len(made) == 6 and all(one == made[0] for one in made)
+    assert town.revision("2021-11").number == 6
     assert verify_root(town.root, town.root.key()) == []
 
 

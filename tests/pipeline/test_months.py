@@ -245,19 +245,22 @@ def test_a_void_event_takes_back_what_an_earlier_month_gave(tmp_path: Path) -> N
 
 
 @pytest.mark.promise("sources-3", "the agreed column names and the Chinese ones are headers")
-@pytest.mark.promise("sources-22", "what is not UTF-8 is refused with that hint")
+@pytest.mark.promise("sources-22", "a setting that forbids a file's encoding is named")
 @pytest.mark.proves("sources-21", "outputs-154")
-def test_the_gb18030_extract_with_chinese_headers_is_read_as_declared(tmp_path: Path) -> None:
+def test_a_gb18030_extract_with_chinese_headers_is_read_unless_forbidden(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry",))
     world.deliver("2021-10", registry=[person()])
     path = world.inbox / "2021-10" / "registry.csv"
     text = f"状态,公民身份号码,居住区县,姓名\n在住,{PERSON},330203,㐂𠮷\n"
     path.write_bytes(text.encode("gb18030"))
-    error = blocked(world, "2021-10")
-    assert (error.code, "gb18030" in str(error)) == (ExitCode.EXTRACT, True)
     settings = world.settings.model_dump()
-    settings["sources"] = {"registry": {"encoding": "gb18030"}}
+    settings["sources"] = {"registry": {"encoding": "utf-8"}}
     world.settings = type(world.settings).model_validate(settings)
+    error = blocked(world, "2021-10")
+    assert error.code == ExitCode.EXTRACT
+    assert "编码是 gb18030，而设置只准许 utf-8" in error.message
+    assert "[sources.registry] encoding" in error.hint
+    world.settings = type(world.settings).model_validate(settings | {"sources": {}})
     world.run("2021-10")
     assert [row["name"] for row in world.table("2021-10", "restricted/identities")] == ["㐂𠮷"]
 

@@ -6,18 +6,21 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Source
+from transforms.clean.examples import find_examples
 from transforms.clean.headers import unreadable_error
 from transforms.clean.readers import (
+    DataFile,
     OpenPart,
     explain_read_failure,
     is_readable_parquet,
     open_part,
+    prepare_file,
 )
 from transforms.clean.staging_sql import reread_rows_sql, valid_rows_sql
 from transforms.clean.types import ValidationContext
@@ -47,18 +50,20 @@ class CleaningJob:
         received: The month that it was delivered for.
         number: Its number among those of its source and month.
         parts: The raw parts, in order.
-        encoding: The encoding of CSV parts.
+        allowed_encoding: The only encoding of text files that is accepted; None for any.
         districts: The codes that a district may have.
         inputs: The fingerprint of what the cleaning depends on.
+        known_encodings: Of the parts that are text files and were read before, in order.
     """
 
     source: Source
     received: Month
     number: int
     parts: tuple[Path, ...]
-    encoding: str
+    allowed_encoding: str | None
     districts: frozenset[str]
     inputs: str
+    known_encodings: tuple[str, ...] = ()
 
     def folder(self, root: Path, kind: str) -> Path:
         """Where the delivery's rows of a kind (clean, quarantine, defects) are."""
@@ -73,7 +78,16 @@ class CleaningJob:
 
 @dataclass(frozen=True)
 class RowCounts:
-    """Where a delivery's rows went: received = clean + quarantined + superseded."""
+    """Where a delivery's rows went: received = clean + quarantined + superseded.
+
+    Attributes:
+        reasons: `column:code` -> refused rows with this reason.
+        defects: `column:code` -> values that became null or were changed.
+        undeclared: Columns that nobody declared, as they are written.
+        inputs: The fingerprint of what the cleaning depended on.
+        ignored_sheets: How many visible sheets with content were no data.
+        encodings: Of the parts in order; empty for what is no text file.
+    """
 
     source: str
     month: str
@@ -87,6 +101,7 @@ class RowCounts:
     undeclared: list[str]
     inputs: str
     ignored_sheets: int = 0
+    encodings: list[str] = field(default_factory=list)
 
 
 def read_account(job: CleaningJob, root: Path) -> RowCounts | None:
@@ -114,7 +129,7 @@ def clean_delivery(
     shutil.rmtree(work, ignore_errors=True)
     for kind in (*OUTPUT_KINDS, REREAD):
         (work / kind).mkdir(parents=True)
-    undeclared, sheets = _stage(session, job, work)
+    files = _stage(session, job, work)
     failures = judge("staged")
     if failures and _mark_superseded(
         session, job.source
@@ -128,7 +143,7 @@ def clean_delivery(
             where=f"raw/{job.received}/{job.source.source}/d{job.number}",
             hint="请部门核对后重新提供，放入收件目录再运行；原始交付已保留",
         )
-    account = replace(_split_rows(session, job, work, undeclared), ignored_sheets=sheets)
+    account = _split_rows(session, job, work, files)
     (work / "clean" / "account.json").write_text(
         json.dumps(asdict(account), ensure_ascii=False, indent=1), encoding="utf-8"
     )
@@ -136,6 +151,39 @@ def clean_delivery(
         _install(work / kind, job.folder(root, kind))
     shutil.rmtree(work)
     return account
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What becomes of a delivery that is only looked at.
+
+    Attributes:
+        files: How each file was read.
+        counts: Where its rows would go.
+        failures: What the gate has against it.
+        examples: `column:code` -> a refused or emptied value that is no person's.
+    """
+
+    files: list[DataFile]
+    counts: RowCounts
+    failures: list[str]
+    examples: dict[str, str]
+
+
+def inspect_delivery(session: Session, job: CleaningJob, work: Path, judge: Judge) -> Inspection:
+    """Clean a delivery under `work`, whether or not it passes, and keep nothing of it.
+
+    Raises:
+        JifenError: Exit 11 or 12, it cannot be read.
+    """
+    for kind in (*OUTPUT_KINDS, REREAD):
+        (work / kind).mkdir(parents=True)
+    files = _stage(session, job, work)
+    failures = judge("staged")
+    if _mark_superseded(session, job.source) and failures:
+        failures = judge("staged")
+    examples = find_examples(session, job.source)
+    return Inspection(files, _split_rows(session, job, work, files), failures, examples)
 
 
 def find_staged_rows(work: Path) -> str | None:
@@ -156,22 +204,24 @@ def find_staged_rows(work: Path) -> str | None:
     return f"({rows})"
 
 
-def _stage(session: Session, job: CleaningJob, work: Path) -> tuple[list[str], int]:
+def _stage(session: Session, job: CleaningJob, work: Path) -> list[DataFile]:
     """Write the rows that are clean as they are, and all others to a folder of their own.
 
-    Returns the columns that nobody declared, and how many sheets of workbooks were ignored.
-
-    The view `staged` has both, one row per delivered row; none is `superseded` yet.
+    Returns the files as they were read. The view `staged` has all rows, one per delivered row; none
+    is `superseded` yet.
     """
-    undeclared: set[str] = set()
-    ignored_sheets = 0
+    files = []
+    known_encodings = dict(enumerate(job.known_encodings))
     for index, path in enumerate(job.parts):
-        part = _stage_part(session, job, index, path, work)
-        undeclared.update(part.undeclared)
-        ignored_sheets += len(part.ignored_sheets)
+        unpacked = work / "unpacked"
+        known, allowed = known_encodings.get(index, ""), job.allowed_encoding
+        file = prepare_file(job.source, path, unpacked, allowed=allowed, known=known)
+        _stage_file(session, job, index, file, work)
+        shutil.rmtree(unpacked, ignore_errors=True)
+        files.append(file)
     session.execute(f"CREATE OR REPLACE VIEW staged_parts AS FROM {find_staged_rows(work)}")
     _view_staged(session, "false")
-    return sorted(undeclared), ignored_sheets
+    return files
 
 
 def _view_staged(session: Session, superseded: str) -> None:
@@ -181,32 +231,31 @@ def _view_staged(session: Session, superseded: str) -> None:
     )
 
 
-def _stage_part(session: Session, job: CleaningJob, index: int, path: Path, work: Path) -> OpenPart:
+def _stage_file(session: Session, job: CleaningJob, index: int, file: DataFile, work: Path) -> None:
     """Type one raw part: all of it, and again the few rows with an unusual spelling or a fault.
 
     So valid rows are written once, as they stay
     (docs/developing/decisions/0010-valid-rows-written-once.md).
     """
     valid, reread = (work / kind / f"{index:05d}.parquet" for kind in ("clean", REREAD))
-    part = _write_rows(session, job, index, path, valid)
+    part = _write_rows(session, job, index, file, valid)
     rows = session.scalar(f"SELECT count(*) FROM {read_parquet_sql(valid)}")
     if rows < part.rows:
         session.execute(f"""
             CREATE OR REPLACE TABLE reread AS
             SELECT range AS record
             FROM range(1, {part.last + 1}) ANTI JOIN {read_parquet_sql(valid)} ON record = range""")
-        _write_rows(session, job, index, path, reread, among="reread")
+        _write_rows(session, job, index, file, reread, among="reread")
         rows += session.scalar(f"SELECT count(*) FROM {read_parquet_sql(reread)}")
     if rows != part.rows:
         raise RuntimeError(f"{part.rows} rows were delivered, {rows} staged")
-    return part
 
 
 def _write_rows(
     session: Session,
     job: CleaningJob,
     index: int,
-    path: Path,
+    file: DataFile,
     target: Path,
     among: str | None = None,
 ) -> OpenPart:
@@ -214,7 +263,7 @@ def _write_rows(
 
     The engine's errors quote values: they are mapped, never passed on.
     """
-    part = open_part(session, job.source, path, job.encoding, among)
+    part = open_part(session, job.source, file, among)
     select, form = (reread_rows_sql, INTERMEDIATE_PARQUET) if among else (valid_rows_sql, PARQUET)
     statement = select(
         job.source, part.relation, part.texts, index, ValidationContext(job.received, job.districts)
@@ -224,9 +273,9 @@ def _write_rows(
             session.execute(f"COPY ({statement}) TO {sql_literal(target)} ({form})")
     except EngineError:
         if part.failure:
-            raise explain_read_failure(job.source, path, part.failure[0], job.encoding) from None
-        if not part.stream and not is_readable_parquet(path):
-            raise unreadable_error(job.source, path, "文件内容损坏") from None
+            raise explain_read_failure(job.source, file.name, part.failure[0]) from None
+        if not part.stream and not is_readable_parquet(file.path):
+            raise unreadable_error(job.source, file.name, "文件内容损坏") from None
         raise
     finally:
         if part.stream:
@@ -262,7 +311,7 @@ def _mark_superseded(session: Session, source: Source) -> bool:
     return bool(session.scalar("SELECT count(*) FROM superseded"))
 
 
-def _split_rows(session: Session, job: CleaningJob, work: Path, undeclared: list[str]) -> RowCounts:
+def _split_rows(session: Session, job: CleaningJob, work: Path, files: list[DataFile]) -> RowCounts:
     """Write each kind of staged rows where it belongs, and leave out superseded ones.
 
     Of the reread rows those that are kept join the clean ones.
@@ -298,8 +347,10 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, undeclared: list
         superseded=replaced,
         reasons=reasons,
         defects=defects,
-        undeclared=undeclared,
+        undeclared=sorted({title for file in files for title in file.undeclared}),
         inputs=job.inputs,
+        ignored_sheets=sum(len(file.ignored_sheets) for file in files),
+        encodings=[file.encoding for file in files],
     )
 
 

@@ -1,25 +1,43 @@
-"""Raw parts as relations of texts: CSV through pyarrow, Parquet through DuckDB, and xlsx."""
+"""Delivered files as relations of texts: CSV, Parquet and xlsx in any wrapping."""
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from expectations.errors import JifenError
 from expectations.source_model import Source
+from transforms.clean.archives import ArchiveError, unpack_file
+from transforms.clean.csv_reader import (
+    DELIMITERS,
+    CsvError,
+    CsvLayout,
+    CsvReader,
+    parse_head,
+    read_head,
+)
+from transforms.clean.encodings import (
+    AmbiguousEncodingError,
+    EncodingError,
+    ForbiddenEncodingError,
+    find_encoding,
+    find_undecodable_line,
+    refuse_mojibake,
+)
 from transforms.clean.headers import (
     HEADER_LINES,
+    Header,
+    HeaderError,
+    count_known_columns,
     find_header,
-    match_headers,
+    rejected_error,
     unreadable_error,
 )
 from transforms.clean.xlsx_reader import (
@@ -32,12 +50,64 @@ from transforms.clean.xlsx_reader import (
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import EngineError, EngineSettings, Session, open_engine
 
-_BLOCK = (
-    32 << 20
-)  # a block must hold one whole record: larger than any field that a sane department sends
 _BUFFER = 1 << 20  # of each column of a Parquet file: its row groups may be larger than memory
-_ROWS = 10_000  # at a time
+_ROWS = 10_000  # of a sheet at a time
+_SAMPLE = 2_000  # rows whose texts are looked at for mojibake
 ROW_NUMBER = "file_row_number"  # what the engine calls it
+# What goes wrong while a file is read, its message for people.
+READ_ERRORS = (ArchiveError, CsvError, EncodingError, WorkbookError, UnicodeDecodeError)
+
+
+@dataclass(frozen=True)
+class DataSheet:
+    """A sheet with its header: `columns` are the declared ones, with their places."""
+
+    sheet: Sheet
+    header_row: int
+    columns: Mapping[str, int]
+    undeclared: list[str]
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A delivered file, unpacked, with its header found.
+
+    Attributes:
+        path: The file, unpacked.
+        name: What people call it.
+        format: One of csv, tsv, parquet, xlsx.
+        header: Where its columns are; of a workbook that of its first sheet with data.
+        layout: How a text file is read.
+        sheets: Of a workbook those that have the header.
+        ignored_sheets: The numbers of the other visible sheets with content.
+    """
+
+    path: Path
+    name: str
+    format: str
+    header: Header
+    layout: CsvLayout | None = None
+    sheets: Sequence[DataSheet] = ()
+    ignored_sheets: Sequence[int] = ()
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of a text file, else empty."""
+        return self.layout.encoding if self.layout else ""
+
+    @property
+    def found(self) -> set[str]:
+        """The declared columns that it has."""
+        if self.sheets:
+            return {name for sheet in self.sheets for name in sheet.columns}
+        return set(self.header.columns)
+
+    @property
+    def undeclared(self) -> list[str]:
+        """The titles of columns that nobody declared."""
+        if self.sheets:
+            return sorted({title for sheet in self.sheets for title in sheet.undeclared})
+        return self.header.undeclared
 
 
 @dataclass
@@ -47,67 +117,116 @@ class OpenPart:
     Attributes:
         relation: A relation with `record` (1-based).
         texts: The text expression of each column.
-        undeclared: The titles of columns that nobody declared.
         stream: The name under which a stream of batches is registered with the session, if the
             relation reads one; it can be read once.
         rows: How many rows it has; of a stream known when it has been read.
         last: Its last record (a sheet may have gaps); of a stream known when it has been read.
+        failure: What went wrong while the stream was read.
     """
 
     relation: str
     texts: dict[str, str]
-    undeclared: list[str]
     stream: str = ""
     rows: int = 0
     last: int = 0
-    ignored_sheets: list[int] = field(default_factory=list)
     failure: list[Exception] = field(default_factory=list)
 
 
+def prepare_file(
+    source: Source, path: Path, folder: Path, *, allowed: str | None = None, known: str = ""
+) -> DataFile:
+    """Unpack a delivered file, find its encoding and its header.
+
+    Args:
+        source: Whose file it is.
+        path: The file as it was received.
+        folder: Where a compressed one is unpacked.
+        allowed: The only encoding that the settings accept.
+        known: The encoding that was found when it was read before.
+
+    Raises:
+        JifenError: Exit 11 if it cannot be read, 12 if columns are missing.
+    """
+    try:
+        plain, file_format = unpack_file(path, folder)
+        if file_format == "parquet":
+            return _prepare_parquet(source, plain, path.name)
+        if file_format == "xlsx":
+            return _prepare_workbook(source, plain, path.name)
+        return _prepare_text(source, plain, path.name, known=known, allowed=allowed)
+    except HeaderError as error:
+        raise rejected_error(source, path.name, error) from None
+    except READ_ERRORS as error:
+        raise explain_read_failure(source, path.name, error) from None
+
+
 def open_part(
-    session: Session,
-    source: Source,
-    path: Path,
-    encoding: str,
-    among: str | None = None,
+    session: Session, source: Source, file: DataFile, among: str | None = None
 ) -> OpenPart:
-    """Make one raw file a relation of the session.
+    """Make one file a relation of the session.
 
     `among`: a table of records (`record`); the relation holds these alone, of a file that has been
     read before.
 
     Raises:
-        JifenError: Exit 11, the file cannot be read; exit 12, a column is missing.
+        JifenError: Exit 11, the file cannot be read.
     """
-    match path.suffix.lower():
-        case ".parquet":
-            return _parquet(session, source, path, among)
-        case ".xlsx":
-            part = _xlsx(session, source, path)
-        case _:
-            part = _csv(session, source, path, encoding)
+    if file.format == "parquet":
+        return _open_parquet(session, source, file, among)
+    names = list(dict.fromkeys(name for sheet in file.sheets for name in sheet.columns))
+    width = len(names) if file.sheets else file.header.width
+    found = {name: i for i, name in enumerate(names)} if names else file.header.columns
+    stream = f"part_{abs(hash(file.path))}"
+    part = OpenPart(stream, {name: f"c{i}" for name, i in found.items()}, stream=stream)
+    schema = pa.schema([("record", pa.int64()), *((f"c{i}", pa.string()) for i in range(width))])
+    batches = (
+        _sheet_batches(file.sheets, names, schema, part)
+        if file.sheets
+        else _text_batches(file, schema, part)
+    )
+    kept = _keep_failure(batches, part)
+    session.register(stream, pa.RecordBatchReader.from_batches(schema, kept))
     if among:
-        part.relation = f"(FROM {part.stream} WHERE record IN (SELECT record FROM {among}))"
+        part.relation = f"(FROM {stream} WHERE record IN (SELECT record FROM {among}))"
     return part
 
 
-def _parquet(session: Session, source: Source, path: Path, among: str | None) -> OpenPart:
-    relation = _parquet_relation(path)
+def _prepare_parquet(source: Source, path: Path, name: str) -> DataFile:
     try:
-        metadata = pq.read_metadata(path)
-        headers = (
-            metadata.schema.to_arrow_schema().names
-        )  # the engine renames a title that stands twice
-        if ROW_NUMBER in map(str.lower, headers):
-            raise unreadable_error(
-                source, path, f"列名 {ROW_NUMBER} 是读取程序自用的", "请部门改名或去掉这一列"
-            )
+        with pq.ParquetFile(path) as file:
+            titles = file.schema_arrow.names  # the engine renames a title that stands twice
+            sample = next(file.iter_batches(batch_size=_SAMPLE), None)
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        raise unreadable_error(source, name, "不是完整的 Parquet 文件") from None
+    if ROW_NUMBER in map(str.lower, titles):
+        raise unreadable_error(
+            source, name, f"列名 {ROW_NUMBER} 是读取程序自用的", "请部门改名或去掉这一列"
+        )
+    refuse_mojibake(_sample_texts(sample))
+    return DataFile(path, name, "parquet", find_header(source, [titles]))
+
+
+def _sample_texts(batch: pa.RecordBatch | None) -> Iterator[str]:
+    """Yield the texts of a batch; those that are not UTF-8 the engine refuses."""
+    for column in batch.columns if batch else ():
+        if pa.types.is_string(column.type):
+            try:
+                yield from (text for text in column.to_pylist() if text)
+            except UnicodeDecodeError:
+                continue
+
+
+def _open_parquet(session: Session, source: Source, file: DataFile, among: str | None) -> OpenPart:
+    relation = _parquet_relation(file.path)
+    found = file.header.columns
+    try:
+        metadata = pq.read_metadata(file.path)
+        titles = metadata.schema.to_arrow_schema().names
         described = session.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-        found, undeclared = match_headers(source, path, headers)
         if not among:
-            verify_parquet_pages(path, [headers[i] for i in found.values()])
+            verify_parquet_pages(file.path, [titles[i] for i in found.values()])
     except (EngineError, pa.ArrowException, OSError, UnicodeDecodeError):
-        raise unreadable_error(source, path, "不是完整的 Parquet 文件") from None
+        raise unreadable_error(source, file.name, "不是完整的 Parquet 文件") from None
     columns = {
         i: (str(described[i][0]).replace('"', '""'), str(described[i][1])) for i in found.values()
     }
@@ -117,13 +236,8 @@ def _parquet(session: Session, source: Source, path: Path, among: str | None) ->
     if among:  # asked of the engine's own number, so that it unpacks no other rows
         relation += f" WHERE {ROW_NUMBER} IN (SELECT record - 1 FROM {among})"
     rows = f"(SELECT {texts}{ROW_NUMBER} + 1 AS record FROM {relation})"
-    return OpenPart(
-        rows,
-        {name: f"c{i}" for name, i in found.items()},
-        undeclared,
-        rows=metadata.num_rows,
-        last=metadata.num_rows,
-    )
+    count = metadata.num_rows
+    return OpenPart(rows, {name: f"c{i}" for name, i in found.items()}, rows=count, last=count)
 
 
 def verify_parquet_pages(path: Path, columns: list[str]) -> None:
@@ -190,150 +304,118 @@ def to_text_sql(value: str, kind: str) -> str:
     return f"CAST({value} AS VARCHAR)"
 
 
-def _csv(session: Session, source: Source, path: Path, encoding: str) -> OpenPart:
-    headers = _csv_headers(source, path, encoding)
-    found, undeclared = match_headers(source, path, headers)
-    try:
-        reader = pacsv.open_csv(
-            path,
-            read_options=pacsv.ReadOptions(encoding=encoding, block_size=_BLOCK),
-            parse_options=pacsv.ParseOptions(newlines_in_values=True),
-            convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(headers, pa.string()), strings_can_be_null=False
-            ),
-        )
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise explain_read_failure(source, path, error, encoding) from None
-    part, schema = _streamed(path, len(headers), found, undeclared)
-    batches = _number_rows(reader, schema, part)
-    session.register(part.stream, pa.RecordBatchReader.from_batches(schema, batches))
-    return part
+def _prepare_text(
+    source: Source, path: Path, name: str, *, known: str, allowed: str | None
+) -> DataFile:
+    file_format = path.suffix.lower().removeprefix(".")
+    delimiter = DELIMITERS[file_format]
+
+    def has_known_columns(text: str) -> bool:
+        try:
+            lines = parse_head(text, delimiter)[0]
+        except (CsvError, UnicodeError):
+            lines = [line.split(delimiter) for line in text.splitlines()[:HEADER_LINES]]
+        return count_known_columns(source, lines) > 0
+
+    encoding = known or find_encoding(path, has_known_columns, allowed)
+    text = read_head(path, encoding)
+    records, ends = parse_head(text, delimiter)
+    if not any(any(cells) for cells in records):
+        raise CsvError("空文件，没有表头")
+    refuse_mojibake(text.splitlines())
+    header = find_header(source, records)
+    layout = CsvLayout(encoding, delimiter, header.width, ends[header.line])
+    return DataFile(path, name, file_format, header, layout)
 
 
-def _streamed(
-    path: Path, width: int, found: dict[str, int], undeclared: list[str]
-) -> tuple[OpenPart, pa.Schema]:
-    """Return a part read from a stream, and its schema: `record`, then the columns by place."""
-    stream = f"part_{abs(hash(path))}"
-    part = OpenPart(stream, {name: f"c{i}" for name, i in found.items()}, undeclared, stream=stream)
-    return part, pa.schema(
-        [("record", pa.int64()), *((f"c{i}", pa.string()) for i in range(width))]
-    )
-
-
-def _number_rows(
-    reader: pacsv.CSVStreamingReader, schema: pa.Schema, part: OpenPart
-) -> Iterator[pa.RecordBatch]:
-    """Yield batches with record numbers.
-
-    An error is kept in the part: the engine's own message would quote people's data.
-    """
+def _text_batches(file: DataFile, schema: pa.Schema, part: OpenPart) -> Iterator[pa.RecordBatch]:
+    """Yield the records of a text file with their numbers."""
+    assert file.layout
     start = 1
     try:
-        for batch in reader:
-            numbers = pa.array(range(start, start + len(batch)), pa.int64())
+        for batch in CsvReader(file.path, file.layout).read_batches():
+            numbers = pa.array(np.arange(start, start + len(batch)))
             yield pa.RecordBatch.from_arrays([numbers, *batch.columns], schema=schema)
             start += len(batch)
             part.rows = part.last = start - 1
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        line = find_undecodable_line(file.path, file.layout.encoding) or 1
+        raise EncodingError(f"第 {line:,} 行起有 {file.layout.encoding} 中没有的字节") from None
+
+
+def _keep_failure(batches: Iterator[pa.RecordBatch], part: OpenPart) -> Iterator[pa.RecordBatch]:
+    """Yield batches; an error is kept: the engine's own message would quote people's data."""
+    try:
+        yield from batches
+    except (*READ_ERRORS, pa.ArrowException) as error:
         part.failure.append(error)
         raise
 
 
-def _csv_headers(source: Source, path: Path, encoding: str) -> list[str]:
-    try:
-        with path.open(encoding=encoding, newline="") as text:
-            if (
-                text.read(1) != "\ufeff"
-            ):  # before a quote it would make the quote a part of the header
-                text.seek(0)
-            headers = next(csv.reader(text), None)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise explain_read_failure(source, path, error, encoding) from None
-    if not headers:
-        raise unreadable_error(source, path, "空文件，没有表头")
-    return headers
-
-
-def explain_read_failure(source: Source, path: Path, error: Exception, encoding: str) -> JifenError:
-    """What pyarrow says, without the row that it quotes; or the reader of workbooks."""
-    message = str(error)
+def explain_read_failure(source: Source, name: str, error: Exception) -> JifenError:
+    """Return what went wrong while a file was read, without what the library quotes."""
     if isinstance(error, WorkbookError):
-        return unreadable_error(source, path, message, "请部门另存为不带密码的 .xlsx，或导出 CSV")
-    if isinstance(error, UnicodeDecodeError) or "UTF8" in message or "UTF-8" in message:
-        hint = f'若为 GB18030 编码，请在 jifen.toml 的 [sources.{source.source}] 写 encoding = "gb18030"'
-        return unreadable_error(source, path, f"不是 {encoding} 编码", hint)
-    columns = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", message)
-    if columns:
-        row = f"第 {columns[1]} 行" if columns[1] else "有一行"
-        return unreadable_error(
-            source, path, f"{row}应有 {columns[2]} 列，实有 {columns[3]} 列（引号或逗号错位？）"
-        )
-    if "straddling" in message:
-        return unreadable_error(source, path, "有一条记录超过 32 MB（引号没有闭合？）")
-    return unreadable_error(source, path, "CSV 格式有误（引号没有闭合？）")
+        hint = "请部门另存为不带密码的 .xlsx，或导出 CSV"
+        return unreadable_error(source, name, str(error), hint)
+    if isinstance(error, AmbiguousEncodingError):
+        hint = f'请在 jifen.toml 的 [sources.{source.source}] 写 encoding = "gb18030" 或 "utf-8"'
+        return unreadable_error(source, name, str(error), hint)
+    if isinstance(error, ForbiddenEncodingError):
+        hint = f"jifen.toml 的 [sources.{source.source}] encoding 不写即自动识别；或请部门按设置的编码导出"
+        return unreadable_error(source, name, str(error), hint)
+    if isinstance(error, UnicodeDecodeError):
+        what = f"不是 {error.encoding} 编码"
+        return unreadable_error(source, name, what, "请部门以 UTF-8 编码重新导出")
+    if isinstance(error, EncodingError):
+        return unreadable_error(source, name, str(error), "请部门从系统以 UTF-8 编码重新导出")
+    if isinstance(error, CsvError):
+        hint = "请部门由系统按 RFC 4180 重新导出，或交 .xlsx"
+        return unreadable_error(source, name, f"不是合格的 CSV：{error}", hint)
+    return unreadable_error(source, name, str(error))
 
 
-def _xlsx(session: Session, source: Source, path: Path) -> OpenPart:
-    """Open a workbook: every visible sheet that has the header is read, one after the other."""
-    try:
-        sheets = [sheet for sheet in read_workbook(path) if sheet.head(1)]
-    except WorkbookError as error:
-        raise explain_read_failure(source, path, error, "") from None
-    if not sheets:
-        raise unreadable_error(source, path, "没有可见的、有内容的工作表")
-    read, ignored = _choose_sheets(source, path, sheets)
-    names = list(dict.fromkeys(name for sheet in read for name in sheet.columns))
-    found = {name: place for place, name in enumerate(names)}
-    undeclared = sorted({name for sheet in read for name in sheet.undeclared})
-    part, schema = _streamed(path, len(names), found, undeclared)
-    part.ignored_sheets = ignored
-    session.register(
-        part.stream,
-        pa.RecordBatchReader.from_batches(schema, _batches(read, names, schema, part)),
-    )
-    return part
-
-
-@dataclass(frozen=True)
-class _DataSheet:
-    """A sheet with its header: `columns` are the declared ones, with their places."""
-
-    sheet: Sheet
-    header_row: int
-    columns: dict[str, int]
-    undeclared: list[str]
-
-
-def _choose_sheets(
-    source: Source, path: Path, sheets: list[Sheet]
-) -> tuple[list[_DataSheet], list[int]]:
-    """Return the sheets that have the header, and the numbers of those that are left aside.
+def _prepare_workbook(source: Source, path: Path, name: str) -> DataFile:
+    """Open a workbook: every visible sheet that has the header is data.
 
     Raises:
-        JifenError: Exit 12, no sheet has the header; exit 11, a cell cannot be trusted.
+        HeaderError: No sheet has the header.
+        WorkbookError: A cell cannot be trusted.
     """
-    read, ignored, errors = [], [], []
+    sheets = [sheet for sheet in read_workbook(path) if sheet.head(1)]
+    if not sheets:
+        raise WorkbookError("没有可见的、有内容的工作表")
+    read: list[DataSheet] = []
+    headers: list[Header] = []
+    errors: dict[int, HeaderError] = {}
     for sheet in sheets:
+        lines = sheet.head(HEADER_LINES)
         try:
-            row, found, undeclared = find_header(source, path, sheet.head(HEADER_LINES))
-        except JifenError as error:
-            ignored.append(sheet.number)
-            errors.append(error)
+            header = find_header(source, [_strip_end(texts) for _, texts in lines])
+        except HeaderError as error:
+            errors[sheet.number] = error
             continue
-        titles = {place: source.columns[name].title for name, place in found.items()}
-        try:
-            sheet.refuse_untrusted_cells(row, titles)
-        except WorkbookError as error:
-            raise explain_read_failure(source, path, error, "") from None
-        read.append(_DataSheet(sheet, row, found, undeclared))
+        row = lines[header.line][0]
+        titles = {place: source.columns[name].title for name, place in header.columns.items()}
+        sheet.refuse_untrusted_cells(row, titles)
+        sample = islice(sheet.rows(), _SAMPLE)
+        refuse_mojibake(text for _, texts in sample for text in texts if text)
+        read.append(DataSheet(sheet, row, header.columns, header.undeclared))
+        headers.append(header)
     if not read:
-        raise errors[0]
-    return read, ignored
+        number, first = next(iter(errors.items()))
+        place = f"第 {number} 张工作表：" if len(errors) > 1 else ""
+        raise HeaderError(f"{place}{first.message}", first.hint)
+    return DataFile(path, name, "xlsx", headers[0], sheets=read, ignored_sheets=list(errors))
 
 
-def _batches(
-    sheets: list[_DataSheet], names: list[str], schema: pa.Schema, part: OpenPart
+def _strip_end(row: Row) -> Row:
+    """Return a row without the empty cells at its end."""
+    width = max((place for place, text in enumerate(row, start=1) if text), default=0)
+    return row[:width]
+
+
+def _sheet_batches(
+    sheets: Sequence[DataSheet], names: list[str], schema: pa.Schema, part: OpenPart
 ) -> Iterator[pa.RecordBatch]:
     """Yield the sheets' rows; `record` counts from the header, plus 2^20 for each further sheet."""
     for index, data in enumerate(sheets):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from expectations.errors import DeclarationError
@@ -47,6 +49,22 @@ def test_mistakes_in_reference_tables_are_refused_at_their_line(
         load_reference(tmp_path / "reference")
     (problem,) = caught.value.problems
     assert (problem.file, problem.line, problem.key) == (path, 2 + row.count("\n"), key)
+
+
+@pytest.mark.parametrize("spelling", [str, str.lower, lambda key: f" {key}", lambda key: key + "x"])
+def test_a_secret_key_where_a_public_one_belongs_is_not_repeated(
+    tmp_path: Path, spelling: Callable[[str], str]
+) -> None:
+    shutil.copytree(OWN_DECLARATIONS / "reference", tmp_path / "reference")
+    secret = str(pyrage.x25519.Identity.generate())
+    path = tmp_path / "reference" / "districts.csv"
+    header = path.read_text(encoding="utf-8").splitlines()[0]
+    path.write_text(f"{header}\n330203,海曙区,Haishu,{spelling(secret)}\n", encoding="utf-8")
+    with pytest.raises(DeclarationError) as caught:
+        load_reference(tmp_path / "reference")
+    message = str(caught.value)
+    assert "这是私钥" in message and "districts.csv:2" in message
+    assert secret[20:40].lower() not in message.lower()
 
 
 @pytest.mark.proves("sources-138")

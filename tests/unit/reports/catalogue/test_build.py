@@ -225,6 +225,22 @@ def test_a_root_without_published_months_has_a_dictionary(tmp_path: Path) -> Non
         assert catalogue.execute("FROM dictionary").fetchall() == []
 
 
+def test_the_log_of_an_older_catalogue_goes_with_it(root: Path, tmp_path: Path) -> None:
+    """A session that changed the catalogue was killed: its log would be applied to the new one."""
+    build_catalogue(root, in_force(root), ROWS)
+    script = (
+        "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); "
+        "c.execute(\"CREATE OR REPLACE VIEW latest_scores AS SELECT 'old' AS resident_key\"); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(root / "catalogue.duckdb")], check=True)
+    assert (root / "catalogue.duckdb.wal").exists()
+    build_catalogue(root, in_force(root), ROWS)
+    with opened(root / "catalogue.duckdb") as connection:
+        assert connection.execute(
+            "SELECT DISTINCT resident_key FROM latest_scores ORDER BY 1"
+        ).fetchall() == [("ab",), ("cd",)]
+
+
 def test_files_get_their_readers_before_they_are_seen(root: Path) -> None:
     shared: list[tuple[str, bool]] = []
     build_catalogue(

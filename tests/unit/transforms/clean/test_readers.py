@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
+import zipfile
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,7 +30,7 @@ def clean(
     folder: Path,
     path: Path,
     source: Source = SOURCES["patents"],
-    encoding: str = "utf-8",
+    encoding: str | None = "utf-8",
 ) -> tuple[RowCounts, list[dict[str, object]]]:
     job = CleaningJob(
         source, Month.parse("2021-10"), 1, (path,), encoding, frozenset({"330203"}), "inputs"
@@ -72,7 +75,19 @@ def refused(
             "another encoding in the header",
             "专利号,resident_id,kind,granted_on,status\n".encode("gb18030"),
         ),
-        ("UTF-16", (HEADER + ROW).encode("utf-16")),
+        ("UTF-16 where only UTF-8 is accepted", (HEADER + ROW).encode("utf-16")),
+        (
+            "text after a closing quote",
+            (HEADER + f'"P1"x,{PERSON},design,2020-01-05,valid\n').encode(),
+        ),
+        (
+            "two lone quotes that swallow a line",
+            (
+                HEADER
+                + f'"P1,{PERSON},design,2020-01-05,valid\n'
+                + f'P2",{PERSON},design,2020-01-05,valid\n'
+            ).encode(),
+        ),
     ],
 )
 def test_an_invalid_csv_ends_the_run(
@@ -130,13 +145,61 @@ def test_a_bom_before_a_quoted_header_changes_no_value(
     assert row["patent_no"] == "007"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+@pytest.mark.parametrize("name", ["patents.csv", "patents.TSV", "patents.csv.gz", "patents.zip"])
+def test_every_encoding_and_wrapping_gives_the_same_rows(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, encoding: str, name: str
+) -> None:
+    text = "专利统计表\n专利号（编号）," + HEADER.partition(",")[2] + ROW.replace("P1", "甲乙丙")
+    if ".tsv" in name.lower():
+        text = text.replace(",", "\t")
+    content, path = text.encode(encoding), tmp_path / name
+    if name.endswith(".gz"):
+        content = gzip.compress(content)
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("表.csv", content)
+    else:
+        path.write_bytes(content)
+    account, (row,) = clean(connection, tmp_path, path, encoding=None)
+    assert (row["patent_no"], account.clean) == ("甲乙丙", 1)
+    assert account.encodings == [encoding.removesuffix("-sig")]
+
+
+def test_a_known_encoding_is_kept_whatever_the_settings_accept(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    path = tmp_path / "patents.csv"
+    path.write_bytes((HEADER + ROW.replace("P1", "甲乙丙")).encode("gb18030"))
+    job = CleaningJob(
+        SOURCES["patents"], Month.parse("2021-10"), 1, (path,), "utf-8", frozenset(), "x"
+    )
+    judge = no_key_twice(connection, job.source)
+    with pytest.raises(JifenError, match="编码是 gb18030，而设置只准许 utf-8"):
+        clean_delivery(connection, job, tmp_path / "root", tmp_path / "work", judge)
+    known = replace(job, known_encodings=("gb18030",))
+    account = clean_delivery(connection, known, tmp_path / "root", tmp_path / "work", judge)
+    assert (account.clean, account.encodings) == (1, ["gb18030"])
+
+
+def test_rows_stay_in_order_where_some_are_superseded(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    path = tmp_path / "patents.csv"
+    numbers = [*range(40_000), *range(0, 40_000, 7)]
+    path.write_text(HEADER + "".join(ROW.replace("P1", f"P{n}") for n in numbers), encoding="utf-8")
+    account, rows = clean(connection, tmp_path, path)
+    records = [row["record"] for row in rows]
+    assert account.superseded == 5715 and records == sorted(records)
+
+
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_a_header_with_a_stray_quote_is_unknown(
+def test_a_header_with_a_stray_quote_is_refused(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, mark: str
 ) -> None:
     assert (
         refused(connection, tmp_path, (mark + HEADER.replace(",", '",', 1) + ROW).encode()).code
-        == ExitCode.GATE
+        == ExitCode.EXTRACT
     )
 
 

@@ -1,0 +1,51 @@
+"""Examples of refused values that are no person's, for those who have to mend the file."""
+
+from __future__ import annotations
+
+import re
+
+from expectations.source_model import Source
+from transforms.engine.session import Session
+
+_WRITTEN = re.compile(r"[0-9０-９年月日号时分秒/／.．:：\-+T ,E]{1,30}", re.IGNORECASE)
+_PERSONAL = re.compile(r"[0-9]{9,}|(?<![0-9])1[3-9][0-9]{9}")
+_MIN_ROWS = 3  # of a word: a name that slipped into the column stands in fewer
+_MAX_WORDS = 20  # of a column: more of them are no vocabulary, and may be names
+_MAX_LENGTH = 20
+_NUMERIC = ("date", "month", "amount", "integer")
+_WORDS = ("set", "yes_no", "district", "area")
+
+
+def find_examples(session: Session, source: Source) -> dict[str, str]:
+    """Return `column:code` -> the most frequent refused or emptied value, of the view `staged`.
+
+    Only of columns of dates, numbers and declared values; nothing that looks like an ID or a phone,
+    and no word that may be a name in the wrong column.
+    """
+    rows = session.execute("""
+        WITH noted AS (
+            SELECT unnest(list_concat(coalesce(reasons, []), coalesce(defects, []))) AS note, raw
+            FROM staged WHERE reasons IS NOT NULL OR defects IS NOT NULL
+        ),
+        counted AS (
+            SELECT note, trim(raw ->> ('$.' || split_part(note, ':', 1))) AS delivered,
+                count(*) AS rows
+            FROM noted GROUP BY ALL
+        )
+        SELECT note, arg_max(delivered, (rows, delivered)), max(rows), count(*)
+        FROM counted WHERE delivered <> '' GROUP BY note ORDER BY note""").fetchall()
+    return {
+        str(note): str(value)
+        for note, value, count, words in rows
+        if _may_show(source, str(note), str(value), int(count), int(words))
+    }
+
+
+def _may_show(source: Source, note: str, value: str, count: int, words: int) -> bool:
+    column = source.columns.get(note.partition(":")[0])
+    if column is None or len(value) > _MAX_LENGTH or _PERSONAL.search(value):
+        return False
+    if column.type in _NUMERIC and _WRITTEN.fullmatch(value):
+        return True
+    is_word = column.type in (*_NUMERIC, *_WORDS)
+    return is_word and count >= _MIN_ROWS and words <= _MAX_WORDS
