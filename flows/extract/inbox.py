@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from expectations.errors import ExitCode, JifenError
+from expectations.errors import JifenError
 from expectations.findings import Finding, FindingKind
 from expectations.month import Month
 from expectations.naming import normalise_name
 from expectations.source_model import Source
+from flows.extract.base import extract_error
 from flows.settings import Settings
 from transforms.clean.archives import ACCEPTED_SUFFIXES, is_dropping, parse_file_name
 from transforms.clean.recognise import recognise_source
@@ -112,7 +113,20 @@ def list_inbox_months(inbox: Path) -> list[Month]:
 
 
 def scan_inbox(inbox: Path, rules: InboxRules) -> InboxContents:
-    """Return what lies in the inbox, by source and month; nothing is read."""
+    """Return what lies in the inbox, by source and month; no file is read.
+
+    Raises:
+        JifenError: Exit 11, a folder of it cannot be read.
+    """
+    try:
+        return _scan(inbox, rules)
+    except OSError as error:
+        what = f"收件目录无法读取（{error.strerror}）"
+        where = str(error.filename or inbox)
+        raise extract_error(where, what, "检查权限与存储后再运行") from None
+
+
+def _scan(inbox: Path, rules: InboxRules) -> InboxContents:
     offers: dict[tuple[str, Month], list[Path]] = {}
     unknown: list[UnknownEntry] = []
     ignored: list[Path] = []
@@ -151,9 +165,9 @@ def explain_unknown(
         if likely:
             source = sources[likely]
             what += f"；像是{source.title}（{likely}），{'列' if looks_like else '名字'}相近"
-            month = entry.month or "月份，如 2021-12"
-            hint = f"如是{source.title}，请命名为 {month}/{likely}{''.join(_suffixes(entry.path))}；{hint}"
-        error = JifenError(ExitCode.EXTRACT, what, where=printable_name(entry.path), hint=hint)
+            place = f"{entry.month or 'YYYY-MM'}/{likely}{''.join(_suffixes(entry.path))}"
+            hint = f"如是{source.title}，请命名为 {place}；{hint}"
+        error = extract_error(printable_name(entry.path), what, hint)
         month = str(entry.month or "")
         yield (
             Finding(FindingKind.UNKNOWN_FILE, likely, month, count=1, detail=name, hint=hint),
