@@ -21,8 +21,8 @@ from flows.project import Project, load_project
 from flows.settings import Settings
 from reports.explain.records import REASONS
 from transforms.clean.archives import ACCEPTED_SUFFIXES, parse_file_name
+from transforms.clean.data_file import DataFile
 from transforms.clean.delivery import CleaningJob, Inspection, inspect_delivery
-from transforms.clean.readers import DataFile
 from transforms.clean.recognise import recognise_source
 from transforms.engine.session import open_engine
 

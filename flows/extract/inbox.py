@@ -155,7 +155,7 @@ def find_named_source(path: Path, rules: InboxRules) -> str:
 def explain_unknown(
     entries: Sequence[UnknownEntry], inbox: Path, sources: Mapping[str, Source]
 ) -> Iterator[tuple[Finding, JifenError]]:
-    """Yield for each entry that is nobody's what is told of it; readable files are looked into."""
+    """Yield for each entry that is nobody's its finding and error; readable files are looked into."""
     for entry in entries:
         looks_like = recognise_source(entry.path, sources) if entry.path.is_file() else ""
         likely = looks_like or entry.source
@@ -176,7 +176,7 @@ def explain_unknown(
 
 
 def list_ignored_findings(contents: InboxContents, inbox: Path) -> list[Finding]:
-    """Return what is to be told of files that the patterns leave aside."""
+    """Return the findings of files that the patterns leave aside."""
     names = [printable_name(path.relative_to(inbox)) for path in contents.ignored]
     listed = "、".join(names[:_SHOWN]) + (" 等" if len(names) > _SHOWN else "")
     return [Finding(FindingKind.IGNORED_FILE, count=len(names), detail=listed)] if names else []

@@ -22,7 +22,7 @@ from flows.extract.credentials import read_password, redact_address
 from flows.extract.timeouts import iterate_with_timeout
 from flows.settings import SourceSettings
 from flows.storage.files import fsync_path, hash_file
-from transforms.clean.readers import to_text_sql
+from transforms.clean.parquet_reader import to_text_sql
 from transforms.engine.parquet import PARQUET
 from transforms.engine.session import EngineError, EngineSettings, Session, open_engine
 from transforms.engine.sql import sql_literal

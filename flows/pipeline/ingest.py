@@ -96,14 +96,14 @@ def pull_deliveries(run: RunContext) -> PullResult:
 def _find_unknown_files(
     run: RunContext, contents: InboxContents
 ) -> tuple[list[Finding], list[RejectedDelivery]]:
-    """Return what is told of files that the inbox leaves aside, and those that stop the month."""
+    """Return the findings of files that are no delivery, and those that stop the month."""
     inbox, sources = run.root.inbox, run.project.sources
-    told = list(explain_unknown(contents.list_unknown(run.month), inbox, sources))
-    findings = [*list_ignored_findings(contents, inbox), *(finding for finding, _ in told)]
+    unknown = list(explain_unknown(contents.list_unknown(run.month), inbox, sources))
+    findings = [*list_ignored_findings(contents, inbox), *(finding for finding, _ in unknown)]
     rejected = [
         # A source whose own file is there lacks nothing.
         RejectedDelivery("" if contents.has_offer(one.source) else one.source, error, None)
-        for one, error in told
+        for one, error in unknown
     ]
     return findings, rejected
 
@@ -119,9 +119,7 @@ def _describe_failure(failure: PullFailure, contents: InboxContents) -> Finding:
     )
 
 
-def _find_encodings(
-    accounts: Mapping[str, Sequence[RowCounts]], month: Month
-) -> Iterator[Finding]:
+def _find_encodings(accounts: Mapping[str, Sequence[RowCounts]], month: Month) -> Iterator[Finding]:
     """Yield the encodings of this month's text files that are not in UTF-8."""
     for name, passed in accounts.items():
         for account in passed:

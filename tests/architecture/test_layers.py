@@ -70,7 +70,7 @@ LIBRARIES = {
     "fsspec": {"flows.extract"},
     "great_expectations": {"expectations.gx_adapter", "expectations.suite"},
     "jinja2": {"reports.templating"},
-    "numpy": set(),
+    "numpy": {"transforms.clean.csv_reader"},  # looks at the neighbours of every quote
     "pandas": set(),
     "polars": set(),
     "prefect": {"flows.orchestration"},

@@ -24,8 +24,8 @@ def rows(level: str = "本科", day: str = "2010-06-30", count: int = 12) -> str
 
 def inspect(path: Path, **given: object) -> tuple[list[str], JifenError | None]:
     """Inspect a file without a root; nobody's ID or name is shown."""
-    nowhere = path.parent / "no" / "root"
-    settings = Settings(paths=Paths(root=nowhere, inbox=nowhere / "inbox"))
+    absent = path.parent / "no" / "root"
+    settings = Settings(paths=Paths(root=absent, inbox=absent / "inbox"))
     request = InspectionRequest(path, month=DECEMBER, **given)  # type: ignore[arg-type]
     lines, failure = [], None
     try:
@@ -35,11 +35,11 @@ def inspect(path: Path, **given: object) -> tuple[list[str], JifenError | None]:
         failure = error
     shown = "\n".join(lines) + str(failure)
     assert not [one for one in IDS if one in shown] and "某人" not in shown
-    assert not nowhere.exists()
+    assert not absent.exists()
     return lines, failure
 
 
-def test_a_sound_file_passes_and_says_how_it_was_read(tmp_path: Path) -> None:
+def test_a_valid_file_passes_and_says_how_it_was_read(tmp_path: Path) -> None:
     path = tmp_path / "某局导出.csv"
     path.write_text("学历统计表\n" + HEADER + rows(), encoding="gb18030")
     lines, failure = inspect(path)
@@ -73,7 +73,7 @@ def test_a_refused_value_comes_with_example_form_and_cause(tmp_path: Path, value
 
 
 def test_a_value_that_may_be_a_persons_is_no_example(tmp_path: Path) -> None:
-    """Columns have slipped: names stand where levels do, IDs and phones where dates do."""
+    """Columns are shifted: names stand where levels do, IDs and phones where dates do."""
     path = tmp_path / "education.csv"
     lines = [
         f"A{n},{IDS[n]},学历,{name},{place},某人\n"

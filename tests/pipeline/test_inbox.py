@@ -175,7 +175,7 @@ def test_patterns_of_the_settings_leave_files_aside(tmp_path: Path) -> None:
     assert world.run(OCTOBER).published
 
 
-def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
+def test_everything_wrong_is_reported_at_once(tmp_path: Path) -> None:
     world = World(tmp_path, only=("registry", "education", "patents", "credit"))
     world.deliver(OCTOBER, registry=[person()], education=education(PERSON))
     folder = world.inbox / OCTOBER

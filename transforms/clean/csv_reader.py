@@ -178,7 +178,7 @@ class CsvReader:
     def _check_multiline(self, data: bytes, buffer: Bytes, quotes: Places, within: Places) -> None:
         """Raise CsvError for a value that has swallowed whole lines.
 
-        Two lone quotes lines apart make one value of all between them; when both stand in one
+        Two lone quotes on different lines make one value of all between them; when both stand in one
         column the number of fields is right again. Such a value has as many delimiters as its
         lines, or somebody's ID between some.
         """

@@ -12,16 +12,11 @@ from pathlib import Path
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Source
+from transforms.clean.data_file import DataFile, OpenPart
 from transforms.clean.examples import find_examples
 from transforms.clean.headers import unreadable_error
-from transforms.clean.readers import (
-    DataFile,
-    OpenPart,
-    explain_read_failure,
-    is_readable_parquet,
-    open_part,
-    prepare_file,
-)
+from transforms.clean.parquet_reader import is_readable_parquet
+from transforms.clean.readers import explain_read_failure, open_part, prepare_file
 from transforms.clean.staging_sql import reread_rows_sql, valid_rows_sql
 from transforms.clean.types import ValidationContext
 from transforms.engine.parquet import (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 ENCODINGS = ("utf-8", "utf-16", "gb18030")
@@ -59,7 +59,7 @@ def find_encoding(
 ) -> str:
     """Return the one of ENCODINGS that a text file is in.
 
-    The beginning tells, unless it is plain ASCII. That a file can be decoded to its end shows when
+    The beginning shows it, unless it is plain ASCII. That a file can be decoded to its end shows when
     it is read.
 
     Args:
@@ -121,7 +121,7 @@ def _whole_characters(data: bytes) -> int:
 
 def _is_utf8(data: bytes) -> bool:
     """Return whether bytes are UTF-8, which Arrow checks several times as fast as Python decodes."""
-    offsets = pa.py_buffer(np.array([0, len(data)], np.int64))
+    offsets = pa.py_buffer(struct.pack("=qq", 0, len(data)))
     try:
         pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(data)]).validate(
             full=True

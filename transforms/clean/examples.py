@@ -9,7 +9,7 @@ from transforms.engine.session import Session
 
 _WRITTEN = re.compile(r"[0-9０-９年月日号时分秒/／.．:：\-+T ,E]{1,30}", re.IGNORECASE)
 _PERSONAL = re.compile(r"[0-9]{9,}|(?<![0-9])1[3-9][0-9]{9}")
-_MIN_ROWS = 3  # of a word: a name that slipped into the column stands in fewer
+_MIN_ROWS = 3  # of a word: a name in the wrong column stands in fewer
 _MAX_WORDS = 20  # of a column: more of them are no vocabulary, and may be names
 _MAX_LENGTH = 20
 _NUMERIC = ("date", "month", "amount", "integer")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from expectations.errors import JifenError
 from expectations.source_model import Source
@@ -23,6 +19,7 @@ from transforms.clean.csv_reader import (
     parse_head,
     read_head,
 )
+from transforms.clean.data_file import DataFile, DataSheet, OpenPart
 from transforms.clean.encodings import (
     AmbiguousEncodingError,
     EncodingError,
@@ -40,96 +37,19 @@ from transforms.clean.headers import (
     rejected_error,
     unreadable_error,
 )
+from transforms.clean.parquet_reader import open_parquet, prepare_parquet
 from transforms.clean.xlsx_reader import (
     MAX_ROWS,
     Row,
-    Sheet,
     WorkbookError,
     read_workbook,
 )
-from transforms.engine.parquet import read_parquet_sql
-from transforms.engine.session import EngineError, EngineSettings, Session, open_engine
+from transforms.engine.session import Session
 
-_BUFFER = 1 << 20  # of each column of a Parquet file: its row groups may be larger than memory
 _ROWS = 10_000  # of a sheet at a time
 _SAMPLE = 2_000  # rows whose texts are looked at for mojibake
-ROW_NUMBER = "file_row_number"  # what the engine calls it
 # What goes wrong while a file is read, its message for people.
 READ_ERRORS = (ArchiveError, CsvError, EncodingError, WorkbookError, UnicodeDecodeError)
-
-
-@dataclass(frozen=True)
-class DataSheet:
-    """A sheet with its header: `columns` are the declared ones, with their places."""
-
-    sheet: Sheet
-    header_row: int
-    columns: Mapping[str, int]
-    undeclared: list[str]
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A delivered file, unpacked, with its header found.
-
-    Attributes:
-        path: The file, unpacked.
-        name: What people call it.
-        format: One of csv, tsv, parquet, xlsx.
-        header: Where its columns are; of a workbook that of its first sheet with data.
-        layout: How a text file is read.
-        sheets: Of a workbook those that have the header.
-        ignored_sheets: The numbers of the other visible sheets with content.
-    """
-
-    path: Path
-    name: str
-    format: str
-    header: Header
-    layout: CsvLayout | None = None
-    sheets: Sequence[DataSheet] = ()
-    ignored_sheets: Sequence[int] = ()
-
-    @property
-    def encoding(self) -> str:
-        """The encoding of a text file, else empty."""
-        return self.layout.encoding if self.layout else ""
-
-    @property
-    def found(self) -> set[str]:
-        """The declared columns that it has."""
-        if self.sheets:
-            return {name for sheet in self.sheets for name in sheet.columns}
-        return set(self.header.columns)
-
-    @property
-    def undeclared(self) -> list[str]:
-        """The titles of columns that nobody declared."""
-        if self.sheets:
-            return sorted({title for sheet in self.sheets for title in sheet.undeclared})
-        return self.header.undeclared
-
-
-@dataclass
-class OpenPart:
-    """One readable part of a delivery.
-
-    Attributes:
-        relation: A relation with `record` (1-based).
-        texts: The text expression of each column.
-        stream: The name under which a stream of batches is registered with the session, if the
-            relation reads one; it can be read once.
-        rows: How many rows it has; of a stream known when it has been read.
-        last: Its last record (a sheet may have gaps); of a stream known when it has been read.
-        failure: What went wrong while the stream was read.
-    """
-
-    relation: str
-    texts: dict[str, str]
-    stream: str = ""
-    rows: int = 0
-    last: int = 0
-    failure: list[Exception] = field(default_factory=list)
 
 
 def prepare_file(
@@ -150,7 +70,7 @@ def prepare_file(
     try:
         plain, file_format = unpack_file(path, folder)
         if file_format == "parquet":
-            return _prepare_parquet(source, plain, path.name)
+            return prepare_parquet(source, plain, path.name)
         if file_format == "xlsx":
             return _prepare_workbook(source, plain, path.name)
         return _prepare_text(source, plain, path.name, known=known, allowed=allowed)
@@ -172,7 +92,7 @@ def open_part(
         JifenError: Exit 11, the file cannot be read.
     """
     if file.format == "parquet":
-        return _open_parquet(session, source, file, among)
+        return open_parquet(session, source, file, among)
     names = list(dict.fromkeys(name for sheet in file.sheets for name in sheet.columns))
     width = len(names) if file.sheets else file.header.width
     found = {name: i for i, name in enumerate(names)} if names else file.header.columns
@@ -189,119 +109,6 @@ def open_part(
     if among:
         part.relation = f"(FROM {stream} WHERE record IN (SELECT record FROM {among}))"
     return part
-
-
-def _prepare_parquet(source: Source, path: Path, name: str) -> DataFile:
-    try:
-        with pq.ParquetFile(path) as file:
-            titles = file.schema_arrow.names  # the engine renames a title that stands twice
-            sample = next(file.iter_batches(batch_size=_SAMPLE), None)
-    except (pa.ArrowException, OSError, UnicodeDecodeError):
-        raise unreadable_error(source, name, "不是完整的 Parquet 文件") from None
-    if ROW_NUMBER in map(str.lower, titles):
-        raise unreadable_error(
-            source, name, f"列名 {ROW_NUMBER} 是读取程序自用的", "请部门改名或去掉这一列"
-        )
-    refuse_mojibake(_sample_texts(sample))
-    return DataFile(path, name, "parquet", find_header(source, [titles]))
-
-
-def _sample_texts(batch: pa.RecordBatch | None) -> Iterator[str]:
-    """Yield the texts of a batch; those that are not UTF-8 the engine refuses."""
-    for column in batch.columns if batch else ():
-        if pa.types.is_string(column.type):
-            try:
-                yield from (text for text in column.to_pylist() if text)
-            except UnicodeDecodeError:
-                continue
-
-
-def _open_parquet(session: Session, source: Source, file: DataFile, among: str | None) -> OpenPart:
-    relation = _parquet_relation(file.path)
-    found = file.header.columns
-    try:
-        metadata = pq.read_metadata(file.path)
-        titles = metadata.schema.to_arrow_schema().names
-        described = session.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-        if not among:
-            verify_parquet_pages(file.path, [titles[i] for i in found.values()])
-    except (EngineError, pa.ArrowException, OSError, UnicodeDecodeError):
-        raise unreadable_error(source, file.name, "不是完整的 Parquet 文件") from None
-    columns = {
-        i: (str(described[i][0]).replace('"', '""'), str(described[i][1])) for i in found.values()
-    }
-    texts = "".join(
-        f"""{to_text_sql(f'"{name}"', kind)} AS c{i}, """ for i, (name, kind) in columns.items()
-    )
-    if among:  # asked of the engine's own number, so that it unpacks no other rows
-        relation += f" WHERE {ROW_NUMBER} IN (SELECT record - 1 FROM {among})"
-    rows = f"(SELECT {texts}{ROW_NUMBER} + 1 AS record FROM {relation})"
-    count = metadata.num_rows
-    return OpenPart(rows, {name: f"c{i}" for name, i in found.items()}, rows=count, last=count)
-
-
-def verify_parquet_pages(path: Path, columns: list[str]) -> None:
-    """Read every page of these columns once, to compare its size and its checksum.
-
-    The engine looks at neither: a page that unpacks to less than it should is filled up with what
-    was read before it. Texts are read as bytes of any length, which is less work: whether they are
-    UTF-8 the engine does check.
-
-    Raises:
-        pa.ArrowException: The file is damaged; so does OSError.
-    """
-    checked = {"page_checksum_verification": True, "binary_type": pa.large_binary()}
-    with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER, **checked) as file:
-        for _ in file.iter_batches(columns=columns):
-            pass
-
-
-def _parquet_relation(path: Path) -> str:
-    return read_parquet_sql(path, binary_as_string="true", **{ROW_NUMBER: "true"})
-
-
-def is_readable_parquet(path: Path) -> bool:
-    """Return whether the engine can read every value of a Parquet file.
-
-    So a damaged file differs from a full disk or too little memory.
-    """
-    with TemporaryDirectory() as aside, open_engine(EngineSettings(), Path(aside)) as session:
-        try:
-            session.execute(
-                f"SELECT max(hash(COLUMNS(*))) FROM {_parquet_relation(path)}"
-            ).fetchall()
-        except EngineError:
-            return False
-    return True
-
-
-def to_text_sql(value: str, kind: str) -> str:
-    """Return SQL of the text that a typed value would have had.
-
-    Dates and timestamps at 00:00 as dates, decimals without idle zeros, whole numbers held as
-    DOUBLE as integers. A DOUBLE from 2^53 on has lost its last digits: it becomes scientific
-    notation, which no type takes. A timestamp with a time zone keeps it, and is no date.
-    """
-    if kind == "VARCHAR":
-        return value
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"CAST({value} AS VARCHAR)"
-    if kind.startswith("TIMESTAMP"):
-        day = f"CAST(CAST({value} AS DATE) AS VARCHAR)"
-        midnight = f"{value} = date_trunc('day', {value})"
-        return f"CASE WHEN {midnight} THEN {day} ELSE CAST({value} AS VARCHAR) END"
-    if kind.startswith("DECIMAL"):
-        idle = f"regexp_replace(CAST({value} AS VARCHAR), '(\\.[0-9]*?)0+$', '\\1')"
-        return f"regexp_replace({idle}, '\\.$', '')"
-    if kind in ("DOUBLE", "FLOAT"):
-        whole = f"CAST(CAST({value} AS BIGINT) AS VARCHAR)"
-        cut = f"format('{{:.14E}}', CAST({value} AS DOUBLE))"
-        exact = f"abs({value}) < {2**53} AND {value} = trunc({value})"
-        return (
-            f"CASE WHEN isnan({value}) THEN NULL WHEN {exact} THEN {whole}"
-            f" WHEN abs({value}) >= {2**53} THEN {cut} ELSE CAST({value} AS VARCHAR) END"
-        )
-    return f"CAST({value} AS VARCHAR)"
 
 
 def _prepare_text(
@@ -334,7 +141,7 @@ def _text_batches(file: DataFile, schema: pa.Schema, part: OpenPart) -> Iterator
     start = 1
     try:
         for batch in CsvReader(file.path, file.layout).read_batches():
-            numbers = pa.array(np.arange(start, start + len(batch)))
+            numbers = pa.arange(start, start + len(batch))
             yield pa.RecordBatch.from_arrays([numbers, *batch.columns], schema=schema)
             start += len(batch)
             part.rows = part.last = start - 1

@@ -119,7 +119,7 @@ def test_what_programs_leave_behind_is_passed_over(tmp_path: Path, folder: str, 
     assert not contents.unknown and not contents.ignored
 
 
-def test_patterns_leave_files_aside_and_are_told(tmp_path: Path) -> None:
+def test_patterns_leave_files_aside_and_are_reported(tmp_path: Path) -> None:
     rules = rules_of(["*.docx", "2021-12/旧*", "往年"])
     contents = scan(
         tmp_path,
@@ -147,7 +147,7 @@ def test_a_file_of_a_source_that_comes_from_elsewhere_is_unknown(tmp_path: Path)
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_the_source_is_told_by_its_columns(tmp_path: Path, source: str) -> None:
+def test_the_source_is_found_by_its_columns(tmp_path: Path, source: str) -> None:
     put(tmp_path, "2021-12/x.csv")
     titles = [column.title for column in SOURCES[source].columns.values()]
     (tmp_path / "2021-12" / "x.csv").write_text(f"统计表\n{','.join(titles)}\n", encoding="gb18030")

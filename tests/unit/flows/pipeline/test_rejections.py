@@ -1,4 +1,4 @@
-"""Equal reasons are told once: months as ranges, sources and places together."""
+"""Equal reasons are given once: months as ranges, sources and places together."""
 
 from __future__ import annotations
 
