@@ -102,14 +102,14 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     ),
     FindingKind.CARRIED: KindText("本月未交，沿用以前月份的数据", "个月", _A, "请催交"),
     FindingKind.ALLOWED_MISSING: KindText("缺报，操作员准许", "个月", _A, "请催交，补交后重新运行"),
-    FindingKind.ALLOWED_SAME: KindText("内容与以前月份的相同，操作员准许", "行", _A, "请核对原因"),
+    FindingKind.ALLOWED_SAME: KindText("内容与以前月份的相同，未拦截", "行", _A, "请核对原因"),
     FindingKind.REDELIVERED: KindText("重新交付，取代以前的交付", "行", _N),
     FindingKind.IGNORED_FILE: KindText("按规则忽略的文件", "个", _N),
     FindingKind.IGNORED_SHEET: KindText("工作表未使用", "张", _A, "请核对其中是否有应交的数据"),
     FindingKind.UNDECLARED_COLUMN: KindText("没有声明过的列，未使用", "列", _A, "请核对是否需要"),
     FindingKind.ENCODING: KindText("文字编码", "份", _N),
     FindingKind.REFUSED_ROWS: KindText("整行退回", "行", _A, "请部门按退回清单更正"),
-    FindingKind.REFUSED_CASES: KindText("异议处理结果退回，未生效", "件", _A, "请逐件更正后补交"),
+    FindingKind.REFUSED_CASES: KindText("逐件登记的记录退回，未生效", "件", _A, "请逐件更正后补交"),
     FindingKind.EMPTIED_VALUES: KindText("舍去的值", "个", _A, "请部门更正"),
     FindingKind.PLACEHOLDERS: KindText("占位值，按空值处理", "个", _N),
     FindingKind.CLEANED_TEXTS: KindText("文字中的控制字符，已去除", "个", _N),
@@ -212,6 +212,11 @@ def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings without repetitions, the heaviest level first, then by kind and count."""
     order = {kind: place for place, kind in enumerate(FindingKind)}
     return sorted(dict.fromkeys(findings), key=lambda one: (one.level, order[one.kind], -one.count))
+
+
+def is_blocking(finding: Finding) -> bool:
+    """Return whether the month is not published because of it."""
+    return finding.level == FindingLevel.BLOCKING
 
 
 def is_action_needed(findings: Iterable[Finding]) -> bool:

@@ -90,6 +90,7 @@ def _check_source(file: YamlDocument, source: Source) -> None:
         file.add_error(
             ("carry_forward",), str(source.carry_forward), "只有全量（snapshot）可以沿用"
         )
+    _check_bounds(file, source)
     for where, of, values in _named_values(source):
         _check_values(file, source, where, of, values)
     _check_tables(file, source)
@@ -99,6 +100,12 @@ def _check_source(file: YamlDocument, source: Source) -> None:
         _check_fact(file, source, name, fact)
     if source.synthetic:
         _check_synthetic(file, source.columns, source.synthetic)
+
+
+def _check_bounds(file: YamlDocument, source: Source) -> None:
+    named = source.columns.get(source.key[0]) if source.key else None
+    if source.bounds.name_refused and (named is None or named.type != "text"):
+        file.add_error(("bounds", "name_refused"), "true", "key 的第一列须是文本：退回的行以它指称")
 
 
 def _named_columns(source: Source) -> Iterator[tuple[Path_, Iterable[str | None]]]:

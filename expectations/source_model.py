@@ -296,6 +296,38 @@ class Corrects(ClosedModel):
     """Date column of the decision; the newest counts."""
 
 
+Share = Annotated[Decimal, Field(ge=0, le=1)]
+Rows = Annotated[int, Field(ge=0)]
+
+
+class Bounds(ClosedModel):
+    """How much of one delivery may be bad before the gate blocks it.
+
+    A bound with a share and a number of rows is broken when both are exceeded.
+    """
+
+    refused: Share | None = None
+    """Share of refused rows; without it `[gate] quarantine_limit` of the settings."""
+    refused_rows: Rows = 20
+    """Refused rows that never block by their share, however small the delivery."""
+    refused_most: Share = Decimal("0.5")
+    """Share of refused rows that blocks a delivery of any size."""
+    emptied: Share = Decimal("0.02")
+    """Share of a column's values that are bad and were emptied."""
+    emptied_rows: Rows = 20
+    """Emptied values of a column that never block."""
+    other_person: Share = Decimal("0.001")
+    """Share of rows replaced by a row with the same key about another person."""
+    other_person_rows: Rows = 5
+    """Rows replaced by another person's that never block."""
+    placeholders: Share | None = None
+    """Share of a column's values that are placeholders or stand-in dates; none: no bound."""
+    placeholder_rows: Rows = 20
+    """Placeholders of a column that never block."""
+    name_refused: Switch = False
+    """Every refused row is named in the report by the first column of the key."""
+
+
 class Source(ClosedModel):
     """One department's extract: how it is delivered, its key, columns, facts, which rows count."""
 
@@ -329,6 +361,8 @@ class Source(ClosedModel):
     """This source holds postings, of which the newest decides."""
     quota: Quota | None = None
     """Rows count only within a yearly quota."""
+    bounds: Bounds = Bounds()
+    """How much of a delivery may be bad before the gate blocks it."""
     columns: dict[Name, Column]
     """The columns, by name."""
     facts: dict[Name, Fact] = {}

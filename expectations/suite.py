@@ -16,9 +16,16 @@ import great_expectations.expectations as gxe
 
 from expectations.gx_adapter import ExpectAtMostFailingRows
 from expectations.month import Month
-from expectations.source_model import Check, Column, Source
+from expectations.refusals import (
+    count_notes_sql,
+    count_values_sql,
+    emptied_sql,
+    may_be_emptied,
+    placeholder_sql,
+)
+from expectations.source_model import Bounds, Check, Column, Source
 
-SMALL = 20  # up to so many refused rows or nulls never block: a share of few rows says nothing
+SMALL = 20  # up to so many nulls never block: a share of few rows says nothing
 VALID = "reasons IS NULL"
 
 
@@ -41,7 +48,8 @@ def build_suite(
     Each says what it asks, in Chinese, in `meta["what"]`. `quarantine_limit`: the share of refused
     rows (0 to 1) over which a delivery is blocked.
     """
-    asked = [_columns(source), _refused(quarantine_limit)]
+    bounds = source.bounds
+    asked = [_columns(source), *_refused(bounds, quarantine_limit)]
     if source.delivery == "snapshot":
         asked.append(
             gxe.ExpectTableRowCountToBeBetween(min_value=1, meta={"what": "全量数据不得为空"})
@@ -50,8 +58,14 @@ def build_suite(
         asked.extend(_never(what, broken) for what, broken in _broken(name, column, received))
         if column.max_null_share is not None:
             asked.append(_nulls(name, column))
+        if may_be_emptied(name, source):
+            asked.append(_emptied(name, column, bounds))
+        if bounds.placeholders is not None:
+            asked.append(_placeholders(name, column, bounds))
     if source.key:
         asked.append(_unique(source))
+    if source.key and source.person not in source.key:
+        asked.append(_other_person(source))
     return gx.ExpectationSuite(name=f"{source.source} {received}", expectations=asked)
 
 
@@ -61,12 +75,54 @@ def _columns(source: Source) -> Any:
     )
 
 
-def _refused(limit: Decimal | float) -> ExpectAtMostFailingRows:
-    what = f"退回的行不得超过 {float(limit):.2%}（且多于 {SMALL} 行）"
+def _refused(bounds: Bounds, limit: Decimal | float) -> list[ExpectAtMostFailingRows]:
+    """Return the bounds of refused rows: their share, and that of a small delivery."""
+    share = float(limit if bounds.refused is None else bounds.refused)
+    most, counted = float(bounds.refused_most), _count("reasons IS NOT NULL")
+    return [
+        ExpectAtMostFailingRows(
+            counted=counted,
+            tolerated=bounds.refused_rows,
+            share=share,
+            meta={"what": f"退回的行不得超过 {share:.2%}（且多于 {bounds.refused_rows} 行）"},
+        ),
+        ExpectAtMostFailingRows(
+            counted=counted, share=most, meta={"what": f"退回的行不得超过 {most:.0%}"}
+        ),
+    ]
+
+
+def _emptied(name: str, column: Column, bounds: Bounds) -> ExpectAtMostFailingRows:
+    share, rows = float(bounds.emptied), bounds.emptied_rows
     return ExpectAtMostFailingRows(
-        counted=_count("reasons IS NOT NULL"),
-        tolerated=SMALL,
-        share=float(limit),
+        counted=count_notes_sql(emptied_sql(name)),
+        among=count_values_sql(name),
+        tolerated=rows,
+        share=share,
+        meta={"what": f"{column.title}：舍去的值不得超过 {share:.2%}（且多于 {rows} 个）"},
+    )
+
+
+def _placeholders(name: str, column: Column, bounds: Bounds) -> ExpectAtMostFailingRows:
+    share, rows = float(bounds.placeholders or 0), bounds.placeholder_rows
+    return ExpectAtMostFailingRows(
+        counted=count_notes_sql(placeholder_sql(name)),
+        among=VALID_ROWS,
+        tolerated=rows,
+        share=share,
+        meta={"what": f"{column.title}：占位值不得超过 {share:.2%}（且多于 {rows} 个）"},
+    )
+
+
+def _other_person(source: Source) -> ExpectAtMostFailingRows:
+    share, rows = float(source.bounds.other_person), source.bounds.other_person_rows
+    titles = "、".join(source.columns[name].title for name in source.key)
+    what = f"{titles}：被另一个人的同号记录取代的行不得超过 {share:.2%}（且多于 {rows} 行）"
+    return ExpectAtMostFailingRows(
+        counted=_count(f"{VALID} AND other_person"),
+        among=VALID_ROWS,
+        tolerated=rows,
+        share=share,
         meta={"what": what},
     )
 

@@ -96,7 +96,11 @@ class Gate(Closed):
 
 
 class Drift(Closed):
-    """A month is held when a change is over the relative and over the absolute limit (`_min`)."""
+    """A month is held when a change is over the relative limit, the absolute one (`_min`) and noise.
+
+    Noise is so many standard errors of an ordinary month's movement: it grows as the root of a
+    city's size, so that the same limits fit a county and a province.
+    """
 
     residents: Share = 0.05
     """全市和各区县计分人数的变化比例。"""
@@ -106,14 +110,16 @@ class Drift(Closed):
     """各区县、各指标平均分的变化比例。"""
     eligible: Share = 0.20
     """各服务已达标人数的变化比例。"""
-    residents_min: Count = 500
+    residents_min: Count = 20
     """人；平均分也只比较两个月都不少于这么多人的。"""
-    rows_min: Count = 1000
+    rows_min: Count = 20
     """行。"""
     mean_points_min: Annotated[float, Field(ge=0)] = 0.5
     """分。"""
-    eligible_min: Count = 500
+    eligible_min: Count = 20
     """人。"""
+    standard_errors: Annotated[float, Field(ge=0)] = 3.0
+    """平常一个月的变动（标准误）的几倍以内不算超出：限度随城市大小而变。"""
 
 
 class Exports(Closed):
@@ -121,6 +127,13 @@ class Exports(Closed):
 
     require_encryption: bool = False
     """有区县没有加密公钥即不运行，退出码 10。"""
+
+
+class ScheduleSettings(Closed):
+    """When operators are reminded of sources that are not here yet."""
+
+    remind_days: list[Annotated[int, Field(ge=1, le=27)]] = [3, 1]
+    """由 `jifen serve` 运行时，在截止前几天通知尚缺的来源；`[]` 不通知。"""
 
 
 class Notify(Closed):
@@ -217,9 +230,11 @@ class Settings(Closed):
     gate: Gate = Gate()
     """入库检查。"""
     drift: Drift = Drift()
-    """与上月相差超过比例、并且超过数量（`_min`）的，待核，退出码 14。"""
+    """与上月相差超过比例、超过数量（`_min`）、并且超过平常变动的，待核，退出码 14。"""
     exports: Exports = Exports()
     """区县导出包。"""
+    schedule: ScheduleSettings = ScheduleSettings()
+    """截止前的提醒。"""
     notify: Notify = Notify()
     """运行结束时的通知，见[每月运行流程](../guides/operators/monthly-run.md#通知)。"""
     sources: dict[str, SourceSettings] = {}

@@ -31,6 +31,7 @@ def compare_revisions(
         "people": _people(session, then, now),
         "points": _points(session, then, now),
         "policy": list(_changed_keys(then_says["policy"], now_says["policy"])),
+        "services": list(_changed_keys(then_says["services"], now_says["services"])),
         "deliveries": list(_deliveries(then_says, now_says)),
         "code": {"before": then_says["code"]["version"], "after": now_says["code"]["version"]}
         | {"changed": then_says["code"]["hash"] != now_says["code"]["hash"]},
@@ -105,7 +106,15 @@ def _changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterat
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):
             old, new = before.get(name, {}), after.get(name, {})
-            yield {"authority": name, "before": old.get("from"), "after": new.get("from")}
+            amended = bool(old) and old.get("from") == new.get("from")
+            reason = new.get("amends") if amended else None
+            yield {
+                "authority": name,
+                "before": old.get("from"),
+                "after": new.get("from"),
+                "amended": amended,
+                "amends": reason,
+            }
 
 
 def _deliveries(then: Manifest, now: Manifest) -> Iterator[dict[str, Any]]:
@@ -148,10 +157,10 @@ def format_tables(
         if changed
         else "积分没有变化"
     )
-    policy = [
-        (line["authority"], line["before"] or "—", line["after"] or "—") for line in found["policy"]
-    ]
-    yield _table("积分表版本", ("积分表", "原", "现"), policy) if policy else "积分表没有变化"
+    for group, title in (("policy", "积分表"), ("services", "服务")):
+        versions = [_describe_version(line) for line in found[group]]
+        head = (title, "原", "现", "内容")
+        yield _table(f"{title}版本", head, versions) if versions else f"{title}没有变化"
     sides = {"before": "只用于前者", "after": "只用于后者"}
     used = [
         (d["source"], d["month"], f"d{d['number']}", sides[d["only_in"]])
@@ -160,6 +169,13 @@ def format_tables(
     yield _table("交付", ("来源", "月份", "次", ""), used) if used else "所用的交付相同"
     if found["code"]["changed"]:
         yield f"程序有改动（{found['code']['before']} → {found['code']['after']}）"
+
+
+def _describe_version(line: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Return a table or service whose version changed, and whether the version was amended."""
+    reason = f"，原因：{line['amends']}" if line["amends"] else ""
+    content = f"经更正{reason}" if line["amended"] else "换了版本"
+    return line["authority"], line["before"] or "—", line["after"] or "—", content
 
 
 def _counts(numbers: Sequence[int]) -> list[str]:

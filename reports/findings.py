@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from expectations.findings import KIND_TEXTS, Finding, is_action_needed, sort_findings
 from expectations.source_model import Source
 
 NOTHING_TO_DO = "没有必须处理的事"
+ACTIONS, NOTICES = "须处理", "供了解"
 
 
-def describe_findings(findings: Iterable[Finding], sources: Mapping[str, Source]) -> list[str]:
-    """Return one sentence per finding, the heaviest first."""
-    return [describe_finding(finding, sources) for finding in sort_findings(findings)]
+@dataclass(frozen=True)
+class Findings:
+    """The findings of a run in words: what somebody has to do, and what is only to be known."""
+
+    actions: Sequence[str]
+    notices: Sequence[str]
+
+    @property
+    def lines(self) -> list[str]:
+        """Return everything as lines, with a heading over each group."""
+        lines = []
+        for title, group in ((ACTIONS, self.actions), (NOTICES, self.notices)):
+            if group:
+                lines += [f"{title}（{len(group)} 项）：", *(f"  - {one}" for one in group)]
+        return lines if self.actions else [f"{NOTHING_TO_DO}。", *lines]
+
+
+NO_FINDINGS = Findings((), ())
+
+
+def split_findings(findings: Iterable[Finding], sources: Mapping[str, Source]) -> Findings:
+    """Return the sentences of all findings, the heaviest first."""
+    ordered = sort_findings(findings)
+    actions = [one for one in ordered if is_action_needed([one])]
+    notices = [one for one in ordered if not is_action_needed([one])]
+    return Findings(
+        [describe_finding(one, sources) for one in actions],
+        [describe_finding(one, sources) for one in notices],
+    )
 
 
 def describe_finding(finding: Finding, sources: Mapping[str, Source]) -> str:
@@ -25,11 +53,6 @@ def describe_finding(finding: Finding, sources: Mapping[str, Source]) -> str:
     what = f"{text.title}{number}{share}"
     sentence = "：".join(filter(None, [subject, column, what, finding.detail]))
     return f"{sentence}。{finding.way_out}。" if finding.way_out else f"{sentence}。"
-
-
-def state_duty(findings: Iterable[Finding]) -> str:
-    """Return whether there is anything to do, in one phrase."""
-    return "须处理的事见下" if is_action_needed(findings) else NOTHING_TO_DO
 
 
 def _source_title(finding: Finding, sources: Mapping[str, Source]) -> str:

@@ -47,7 +47,9 @@ def plan_faults(source: Source, received: Month, sample: list[Row]) -> list[Faul
     if not sample:
         return []
     refused = list(_refused(source, received, sample))
-    capacity = min(len(refused), max(ALWAYS_ALLOWED, int(len(sample) * SHARE)))
+    # The gate turns down a delivery that is refused for the greater part.
+    few = min(ALWAYS_ALLOWED, len(sample))
+    capacity = min(len(refused), max(few, int(len(sample) * SHARE)))
     start = received.ordinal * ALWAYS_ALLOWED % len(refused)
     return [*(refused[start:] + refused[:start])[:capacity], *_other(source, received, sample)]
 

@@ -42,6 +42,15 @@ AllowOption = Annotated[
     ),
 ]
 
+SameOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--same",
+        metavar="SOURCE=REASON",
+        help="准许某来源的内容与以前月份相同，须写明原因；可重复",
+    ),
+]
+
 
 @dataclass
 class CommandOptions:

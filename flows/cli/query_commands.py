@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
 from flows.cli.options import CommandOptions, parse_month, print_line, with_options
 from flows.cli.progress import show_progress
@@ -38,17 +36,12 @@ def status(options: CommandOptions) -> None:
 
     例：jifen status
     """
-    from flows.commands.status import list_month_states
+    from flows.commands.status import format_month_states, list_month_states
 
-    # Chinese has no spaces to break at.
-    table = Table("月份", "状态", "版本", "人数", Column("说明", overflow="fold"))
     settings = options.load_settings()
-    for line in list_month_states(settings):
-        table.add_row(*line)
-    if table.row_count:  # a reason may hold [brackets]
-        Console(markup=False, emoji=False, highlight=False).print(table)
-    else:
-        print_line(f"还没有任何月份（根目录 {settings.paths.root}）")
+    lines = list(format_month_states(list_month_states(settings)))
+    for line in lines or [f"还没有任何月份（根目录 {settings.paths.root}）"]:
+        print_line(line)
 
 
 @query_app.command()

@@ -12,6 +12,7 @@ from flows.cli.options import (
     CommandOptions,
     DebugOption,
     MonthOption,
+    SameOption,
     SpanOption,
     parse_accept_reason,
     parse_month,
@@ -32,6 +33,7 @@ def run(
     options: CommandOptions,
     month: MonthOption,
     allow_missing: AllowOption = None,
+    same: SameOption = None,
     send: Annotated[bool, typer.Option("--send", help="不是最新月份也产生新的提醒")] = False,
     accept: Annotated[
         str | None,
@@ -51,6 +53,7 @@ def run(
 
     given = RunOptions(
         allowed_missing=parse_reasons("--allow-missing", allow_missing),
+        allowed_same=parse_reasons("--same", same),
         send_reminders=send,
         accept=parse_accept_reason(accept),
     )
@@ -62,7 +65,10 @@ def run(
 @run_app.command()
 @with_options("inbox")
 def backfill(
-    options: CommandOptions, months: SpanOption, allow_missing: AllowOption = None
+    options: CommandOptions,
+    months: SpanOption,
+    allow_missing: AllowOption = None,
+    same: SameOption = None,
 ) -> None:
     """依次计算多个月，最早的在先。
 
@@ -71,7 +77,10 @@ def backfill(
     from flows.commands.run import run_months
     from flows.pipeline.context import RunOptions
 
-    given = RunOptions(allowed_missing=parse_reasons("--allow-missing", allow_missing))
+    given = RunOptions(
+        allowed_missing=parse_reasons("--allow-missing", allow_missing),
+        allowed_same=parse_reasons("--same", same),
+    )
     span = parse_span(months)
     with show_progress("准备") as advance:
         run_months(options.load_settings(), span, given, print_line, advance)

@@ -80,6 +80,9 @@ def explain_person(
         if records:
             data["records"], more = _records(session, root, sources, revision, person)
             lines += more
+        elif refused := _count_refused(session, root, sources, revision, person):
+            data["refused_records"] = refused
+            lines.append(f"另有 {refused} 条记录被退回，未计入；加 --records 查看")
     if as_json:
         report_progress(json.dumps(data, ensure_ascii=False, indent=1))
     else:
@@ -184,6 +187,21 @@ def explain_not_scored(
             f"{registry.title}中的记录被退回：{'、'.join(reasons)}（{refused[-1].received} 的数据）"
         )
     return f"{registry.title}中没有此人"
+
+
+def _count_refused(
+    session: Session,
+    root: Root,
+    sources: Mapping[str, Source],
+    revision: Revision,
+    person: int,
+) -> int:
+    """Return how many rows of the person stand in quarantine."""
+    folders = find_clean_folders(root.quarantine, revision)
+    return sum(
+        len(load_refused_records(session, source, folders.get(name, []), person))
+        for name, source in sources.items()
+    )
 
 
 def _records(

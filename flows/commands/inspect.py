@@ -13,13 +13,13 @@ from expectations import gate
 from expectations.causes import CAUSES, describe_wanted_form
 from expectations.errors import ExitCode, JifenError, did_you_mean
 from expectations.month import Month
+from expectations.refusals import REASON_TEXTS
 from expectations.source_model import Source
 from flows.city_time import CITY_TIME
 from flows.extract.base import is_hidden
 from flows.extract.inbox import build_inbox_rules, find_named_source, parse_month_folder
 from flows.project import Project, load_project
 from flows.settings import Settings
-from reports.explain.records import REASONS
 from transforms.clean.archives import ACCEPTED_SUFFIXES, parse_file_name
 from transforms.clean.data_file import DataFile
 from transforms.clean.delivery import CleaningJob, Inspection, inspect_delivery
@@ -182,5 +182,5 @@ def _describe_note(source: Source, note: str, count: int, example: str) -> str:
     shown = f"，例如 {example}" if example else ""
     cause = f"；{CAUSES[code]}" if code in CAUSES else ""
     form = describe_wanted_form(source.columns[column])
-    reason = f"{source.columns[column].title}：{REASONS.get(code, code)}"
+    reason = f"{source.columns[column].title}：{REASON_TEXTS.get(code, code)}"
     return f"{reason} {count:,} 行{shown}；应为{form}{cause}"

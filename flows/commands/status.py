@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from expectations.findings import read_findings
 from expectations.month import Month
 from flows.city_time import CITY_TIME
 from flows.extract.inbox import (
@@ -16,44 +18,34 @@ from flows.extract.inbox import (
     scan_inbox,
 )
 from flows.orchestration.schedule import Schedule, load_schedule
+from flows.pipeline.inputs import list_allowed_gaps
+from flows.pipeline.staleness import explain_stale_months
 from flows.project import Project, load_project
 from flows.settings import Settings
 from flows.storage.build import find_build_folder
-from flows.storage.deliveries import delivery_key, list_deliveries
+from flows.storage.deliveries import list_deliveries
 from flows.storage.held_months import load_hold
-from flows.storage.revisions import find_published, is_stale, list_published_months
+from flows.storage.revisions import find_published, list_published_months
 from flows.storage.root import Root, list_months, open_root
+from reports.findings import NO_FINDINGS, Findings, split_findings
 
 ENDED = {"blocked": "数据未通过", "failed": "未完成"}
 
 
-def find_stale_months(root: Root, sources: list[str]) -> list[Month]:
-    """Return the published months whose deliveries, or those of months before, have changed.
+@dataclass(frozen=True)
+class MonthState:
+    """A month as `jifen status` shows it; `notes`: what to do; `findings`: those of its last run."""
 
-    A month is stale, too, when the month before was published again.
-    """
-    known = [
-        delivery_key(delivery) for source in sources for delivery in list_deliveries(root, source)
-    ]
-    stale = []
-    for month in list_published_months(root):
-        revision = find_published(root, month)
-        upto = [delivery for delivery in known if Month.parse(delivery["month"]) <= month]
-        if revision and (
-            _content(revision.manifest.received) != _content(upto) or is_stale(root, revision)
-        ):
-            stale.append(month)
-    return stale
+    month: str
+    state: str
+    revision: str
+    residents: str
+    notes: list[str]
+    findings: Findings
 
 
-def _content(named: list[dict[str, object]]) -> set[tuple[object, ...]]:
-    return {(item["source"], item["month"], item["content"]) for item in named}
-
-
-def list_month_states(
-    settings: Settings, today: dt.date | None = None
-) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yield month, state, revision, residents and what to do, of every month and the next.
+def list_month_states(settings: Settings, today: dt.date | None = None) -> Iterator[MonthState]:
+    """Yield every month and the next.
 
     The next month is the one after the newest published. A month is due on the day of `jifen serve`
     (the 5th of the month after, unless another was given); what has not come by then is late on
@@ -62,7 +54,7 @@ def list_month_states(
     root, project = open_root(settings), load_project(settings)
     today, schedule = today or dt.datetime.now(CITY_TIME).date(), load_schedule(root)
     contents = scan_inbox(root.inbox, build_inbox_rules(project.sources, settings))
-    stale = set(find_stale_months(root, list(project.sources)))
+    stale = explain_stale_months(root, project)
     done = list_published_months(root)
     coming = done[-1] + 1 if done else None
     for month in sorted(
@@ -77,7 +69,7 @@ def list_month_states(
         state = (
             "待运行" if revision is None else "已过期，需重新运行" if month in stale else "已发布"
         )
-        missing = _missing(project, root, contents, month, schedule, today)
+        missing = describe_missing_sources(project, root, month, schedule, today)
         notes = [*wrong, missing] if missing else wrong or ["各来源齐全"]
         if last.get("state") in ENDED:
             state = (
@@ -88,6 +80,8 @@ def list_month_states(
             report = f"，报告 {last['report']}" if last["report"] else ""
             what = last["reason"].splitlines()[0].removesuffix("：")
             notes.insert(0, f"{what}（退出码 {last['exit_code']}），{last['todo']}{report}")
+        if month in stale and revision:
+            notes.insert(0, stale[month])
         if held and find_build_folder(root, str(month), held.build).is_dir():
             state = "待核（以前的版本仍有效）" if revision else "待核"
             notes.insert(0, f"{len(held.hold_reasons)} 项与上月相差超出限度，报告 {held.report}")
@@ -95,9 +89,32 @@ def list_month_states(
             notes.append(f"此后到 {newest} 各月也已到期")
         number = f"r{revision.number}" if revision else ""
         residents = f"{revision.manifest.residents:,}" if revision else ""
-        yield str(month), state, number, residents, "；".join(notes)
+        records = last.get("findings") if last.get("state") in (*ENDED, "held") else None
+        if records is None:
+            records = (revision.manifest.findings if revision else None) or ()
+        findings = split_findings(read_findings(records), project.sources)
+        yield MonthState(str(month), state, number, residents, notes, findings)
     if outside := _list_inbox_notes(project, root, contents, None):
-        yield "", "收件目录", "", "", "；".join(outside)
+        yield MonthState("", "收件目录", "", "", outside, NO_FINDINGS)
+
+
+def format_month_states(states: Iterable[MonthState]) -> Iterator[str]:
+    """Yield the states as lines; a place is never broken, so that it can be copied.
+
+    All findings are shown of the newest published month and of months that wait for somebody; of
+    the others, how many there are.
+    """
+    listed = list(states)
+    published = [one.month for one in listed if one.revision]
+    for one in listed:
+        people = f"{one.residents} 人" if one.residents else ""
+        yield "  ".join(filter(None, [one.month, one.state, one.revision, people]))
+        yield from (f"    {note}" for note in one.notes)
+        if one.state == "已发布" and one.month != max(published):
+            if one.findings.actions:
+                yield f"    须处理 {len(one.findings.actions)} 项，见报告"
+        elif one.findings.actions or one.findings.notices:
+            yield from (f"    {line}" for line in one.findings.lines)
 
 
 def _last_run(root: Root, month: Month) -> dict[str, Any]:
@@ -106,34 +123,19 @@ def _last_run(root: Root, month: Month) -> dict[str, Any]:
     return dict(json.loads(newest.read_bytes())) if newest else {}
 
 
-def _missing(
-    project: Project,
-    root: Root,
-    contents: InboxContents,
-    month: Month,
-    schedule: Schedule,
-    today: dt.date,
+def describe_missing_sources(
+    project: Project, root: Root, month: Month, schedule: Schedule, today: dt.date
 ) -> str:
-    """Return what was not received and is not in the inbox, where no origin is configured."""
-    absent = [
-        name
-        for name in project.sources
-        if all(known.month != month for known in list_deliveries(root, name))
-    ]
-    fetched = [
-        name for name in absent if (given := project.settings.sources.get(name)) and given.origin
-    ]
-    lacking = [
-        name for name in absent if name not in fetched and (name, month) not in contents.offers
-    ]
+    """Return which sources a month still lacks, until when, and which a run fetches itself."""
+    lacking, fetched = find_missing_sources(project, root, month)
     notes = []
     if lacking:
         due = schedule.due(month)
         late = (today - due.date()).days
         when = f"逾期 {late} 天" if late > 0 else f"应于 {due:%Y-%m-%d %H:%M} 前交齐"
-        notes.append(f"{when}，缺少：{_titles(project, lacking)}")
+        notes.append(f"{when}，缺少：{list_source_titles(project, lacking)}")
     if fetched:
-        notes.append(f"运行时自行取数：{_titles(project, fetched)}")
+        notes.append(f"运行时自行取数：{list_source_titles(project, fetched)}")
     return "；".join(notes)
 
 
@@ -151,5 +153,28 @@ def _list_inbox_notes(
     return [*several, *(error.message for _, error in unknown)]
 
 
-def _titles(project: Project, names: list[str]) -> str:
+def find_missing_sources(project: Project, root: Root, month: Month) -> tuple[list[str], list[str]]:
+    """Return the sources not received, not in the inbox and not allowed to be missing.
+
+    And beside them those that have an origin of their own, which only a run asks.
+    """
+    allowed = list_allowed_gaps(root)
+    contents = scan_inbox(root.inbox, build_inbox_rules(project.sources, project.settings))
+    absent = [
+        name
+        for name in project.sources
+        if month not in allowed.get(name, {})
+        and all(known.month != month for known in list_deliveries(root, name))
+    ]
+    fetched = [
+        name for name in absent if (given := project.settings.sources.get(name)) and given.origin
+    ]
+    lacking = [
+        name for name in absent if name not in fetched and (name, month) not in contents.offers
+    ]
+    return lacking, fetched
+
+
+def list_source_titles(project: Project, names: list[str]) -> str:
+    """Return the titles of sources in one line."""
     return "、".join(project.sources[name].title for name in names)

@@ -7,23 +7,38 @@ of counts; parameters, results and errors never reach it.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
 from uuid import UUID
 
 from prefect import Flow, State, flow, get_client, runtime, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
 from prefect.client.schemas.objects import (
     ConcurrencyLimitConfig,
     ConcurrencyLimitStrategy,
     FlowRun,
+    StateType,
 )
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound, TerminationSignal
+from prefect.runner import Runner
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from prefect.states import Failed
+from prefect.states import Crashed, Failed
 
 from expectations.errors import ExitCode, JifenError, to_user_error
 from expectations.month import Month
@@ -34,6 +49,7 @@ from flows.pipeline.stages import Stage, StageRunner
 PULL = "pull"
 PULL_RETRY_SECONDS = (5.0, 30.0)
 RECORD_SECONDS = 10.0
+LOST = "运行中断，没有完成"
 
 MonthRun = Callable[[Month, StageRunner], RunResult]
 OnFinished = Callable[[RunResult], None]
@@ -72,12 +88,21 @@ def run_with_prefect(work: MonthRun, month: Month, on_finished: OnFinished) -> R
     return results.pop()
 
 
+@dataclass(frozen=True)
+class ServedTimes:
+    """When runs are due, and when the daily reminder is, as cron has it, in a time zone."""
+
+    monthly: str
+    daily: str
+    timezone: str
+
+
 def serve_months(
     work: MonthRun,
     month_at: Callable[[dt.datetime], Month],
     on_finished: OnFinished,
-    cron: str,
-    timezone: str,
+    times: ServedTimes,
+    remind: Callable[[], object] | None = None,
 ) -> None:
     """Register the month's flow as the deployment monthly/jifen, and run it when due.
 
@@ -88,18 +113,80 @@ def serve_months(
         work: As for `run_with_prefect`.
         month_at: The month to run, of the moment it was scheduled for, however late it starts.
         on_finished: Called once a flow run has ended.
-        cron: When runs are due.
-        timezone: Of `cron`.
+        times: When runs are due.
+        remind: What is done daily, as the deployment reminder/jifen.
     """
-    _month_flow(work, month_at, on_finished, []).serve(
-        name="jifen",
-        schedule=Cron(cron, timezone=timezone),
-        global_limit=ConcurrencyLimitConfig(
-            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
-        ),
-        pause_on_shutdown=False,  # a run that becomes due meanwhile is late, not lost
-        print_starting_message=False,
+    # Not paused at a shutdown: a run that becomes due meanwhile is late, not lost.
+    runner = Runner(name="jifen", pause_on_shutdown=False)
+    limit = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+    monthly = _month_flow(work, month_at, on_finished, [])
+    due = Cron(times.monthly, timezone=times.timezone)
+    runner.add_flow(monthly, name="jifen", schedule=due, concurrency_limit=limit)
+    if remind:
+        daily = Cron(times.daily, timezone=times.timezone)
+        runner.add_flow(_reminder_flow(remind), name="jifen", schedule=daily)
+    with suppress(KeyboardInterrupt, TerminationSignal):
+        asyncio.run(runner.start())
+
+
+def _reminder_flow(work: Callable[[], object]) -> Flow[[], None]:
+    @flow(name="reminder", validate_parameters=False, persist_result=False)
+    def remind() -> None:
+        work()
+
+    return remind
+
+
+def find_lost_runs() -> list[UUID]:
+    """Return the runs of months that have begun and not ended, as the server knows them.
+
+    Called before this process runs any: whoever ran them is gone, or about to end them.
+    """
+    with get_client(sync_client=True) as client:
+        return [run.id for run in _list_begun_runs(client)]
+
+
+def end_lost_runs(
+    lost: Collection[UUID], month_at: Callable[[dt.datetime], Month], on_finished: OnFinished
+) -> None:
+    """End runs whose process is gone, so that they hold no slot; report each.
+
+    A power cut leaves them running on the server, where they would keep the next one waiting. The
+    slot itself is freed too: its lease may be gone with the server's memory.
+    """
+    with get_client(sync_client=True) as client:
+        for run in _list_begun_runs(client):
+            if run.id in lost:
+                client.set_flow_run_state(run.id, Crashed(message=LOST), force=True)
+                due = run.expected_start_time or dt.datetime.now(dt.UTC)
+                stopped = JifenError(ExitCode.OTHER, LOST, hint="查看系统日志后再次运行")
+                on_finished(failed(month_at(due), stopped))
+        deployment = _find_deployment(client)
+        limit = deployment.global_concurrency_limit if deployment else None
+        if limit and limit.active_slots and not list(_list_begun_runs(client)):
+            free = GlobalConcurrencyLimitUpdate(active_slots=0)
+            client.update_global_concurrency_limit(name=limit.name, concurrency_limit=free)
+
+
+def _list_begun_runs(client: SyncPrefectClient) -> list[FlowRun]:
+    deployment = _find_deployment(client)
+    if deployment is None:
+        return []
+    begun = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+    return client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=begun)),
+        )
     )
+
+
+def _find_deployment(client: SyncPrefectClient) -> DeploymentResponse | None:
+    """Return the deployment of the months; None before the first `jifen serve`."""
+    try:
+        return client.read_deployment_by_name("monthly/jifen")
+    except ObjectNotFound:
+        return None
 
 
 def _month_flow(
@@ -117,8 +204,7 @@ def _month_flow(
         if results:
             on_finished(results[-1])
         else:  # killed: this is the process that served it
-            what = "运行中断，没有完成"
-            stopped = JifenError(ExitCode.OTHER, what, hint="查看系统日志后再次运行")
+            stopped = JifenError(ExitCode.OTHER, LOST, hint="查看系统日志后再次运行")
             due = flow_run.expected_start_time or dt.datetime.now(dt.UTC)
             on_finished(failed(month_at(due), stopped))
 

@@ -26,6 +26,12 @@ class Schedule(Record):
         hour, minute = map(int, self.time.split(":"))
         return f"{minute} {hour} {self.day} * *"
 
+    @property
+    def daily_cron(self) -> str:
+        """The time of day as cron has it, for what is done every day."""
+        hour, minute = map(int, self.time.split(":"))
+        return f"{minute} {hour} * * *"
+
     def due(self, month: Month) -> dt.datetime:
         """Return when a month is run, and all of its extracts have to be there."""
         day = (month + 1).first_day.replace(day=self.day)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.pipeline.context import RunContext, StageResult
+from flows.pipeline.findings import find_fact_findings
 from flows.pipeline.fingerprints import build_cleaning_job, state_fingerprint
 from flows.project import split_city
 from flows.storage.files import recreate_folder
@@ -82,7 +83,9 @@ from transforms.services.eligibility_sql import eligibility_sql
 
 def compute_facts(run: RunContext) -> StageResult:
     """Make the fact table, and write what is published of it."""
-    return _counted(run.build.run_once("facts", FactsResult, lambda: _facts(run)))
+    result = run.build.run_once("facts", FactsResult, lambda: _facts(run))
+    corrections = [name for name, source in run.project.sources.items() if source.corrects]
+    return StageResult(result.to_values(), tuple(find_fact_findings(result, corrections)))
 
 
 def _facts(run: RunContext) -> FactsResult:
@@ -128,6 +131,7 @@ def _facts(run: RunContext) -> FactsResult:
         unknown_keys=unknown,
         corrected=sorted(made.corrected.indicators),
         corrections_without_target=made.corrected.without_target,
+        ineffective_corrections=list(made.corrected.ineffective),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from expectations.errors import ExitCode, JifenError
-from expectations.findings import Finding
+from expectations.findings import Finding, sort_findings
 from expectations.month import Month
 from flows.city_time import city_now
 from flows.pipeline.inputs import InputSet
@@ -20,7 +20,7 @@ from flows.storage.files import write_atomically
 from flows.storage.records import HeldMonth
 from flows.storage.revisions import Revision
 from flows.storage.root import Root
-from transforms.clean.delivery import RowCounts
+from transforms.clean.accounts import RowCounts
 from transforms.comparison.drift import DriftChange
 from transforms.engine.session import Session, open_engine
 
@@ -95,11 +95,13 @@ class CleanResult(StageResult):
     Attributes:
         accounts: By source, the row accounts of the deliveries that serve the month.
         rejected: Deliveries that could not be read or did not pass.
+        allowed_repeats: Source -> months whose delivery holds an earlier one's rows, and why.
         build: Where the month is built; None while deliveries are rejected.
     """
 
     accounts: Mapping[str, Sequence[RowCounts]] = field(default_factory=dict)
     rejected: tuple[RejectedDelivery, ...] = ()
+    allowed_repeats: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     build: Build | None = None
 
 
@@ -198,6 +200,16 @@ class RunContext:
     def accounts(self) -> Mapping[str, Sequence[RowCounts]]:
         """By source, the row accounts of those deliveries."""
         return self._result(CleanResult).accounts
+
+    @property
+    def allowed_repeats(self) -> dict[str, Any]:
+        """Source -> months whose delivery holds an earlier one's rows, and why it may."""
+        return dict(self._result(CleanResult).allowed_repeats)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Everything that the stages done so far found, the heaviest first."""
+        return sort_findings(finding for one in self.results for finding in one.findings)
 
     @property
     def rejected(self) -> tuple[RejectedDelivery, ...]:

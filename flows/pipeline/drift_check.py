@@ -2,26 +2,127 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from expectations.findings import Finding, FindingKind
 from flows.pipeline.context import DriftResult, RunContext
 from flows.pipeline.manifest import build_month_facts
-from flows.pipeline.report import build_report_names, find_previous_month
+from flows.pipeline.report import (
+    build_report_context,
+    build_report_names,
+    find_previous_month,
+)
+from flows.pipeline.staleness import explain_stale_months
 from flows.project import split_city
 from flows.settings import Drift
+from flows.storage.deliveries import Delivery, read_delivery
 from flows.storage.records import MetricsResult
+from flows.storage.revisions import find_published
+from reports.findings import describe_finding
+from reports.run_report.comparison_findings import find_drift_findings, find_month_findings
 from reports.run_report.drift_text import describe_changes
-from transforms.comparison.drift import ComparedItems, Limit, Limits, find_blocking, find_changes
+from transforms.comparison.drift import (
+    ComparedItems,
+    DriftChange,
+    Limit,
+    Limits,
+    find_blocking,
+    find_changes,
+)
 from transforms.comparison.metrics import compute_metrics, hash_schema
 from transforms.engine.parquet import read_folder_sql
 from transforms.outputs import VIEWS
 from transforms.points.columns import list_scored_indicators, strip_points_suffix
 
+FEW_ROWS = 5
+"""An increment may be redelivered with so many rows less, however few it has."""
+
 
 def check_drift(run: RunContext) -> DriftResult:
     """Measure the month, and compare it with the previous month as published."""
     run.build.run_once("metrics", MetricsResult, lambda: _compute_metrics(run))
-    before = find_previous_month(run)
-    if before is None:
-        return DriftResult({"compared": 0, "held": 0})
+    before, current = find_previous_month(run), build_month_facts(run).to_values()
+    names = build_report_names(run)
+    changes = _compare(run, before.manifest.to_values(), current) if before else []
+    accepted = run.options.accept if run.is_accepted else None
+    smaller = find_smaller_redeliveries(run)
+    reasons = describe_changes(find_blocking(changes), names)
+    reasons += [describe_finding(one, run.project.sources) for one in smaller]
+    findings = [
+        *find_drift_findings(changes, names, accepted),
+        *(_accept(smaller, accepted) if accepted else smaller),
+        *find_month_findings(
+            current,
+            before.manifest.to_values() if before else None,
+            run.published.manifest.to_values() if run.published else None,
+            names,
+            build_report_context(run),
+        ),
+        *_find_stale(run),
+    ]
+    counts = {"compared": len(changes), "held": len(reasons)}
+    return DriftResult(counts, tuple(findings), tuple(changes), tuple(reasons))
+
+
+def _find_stale(run: RunContext) -> Iterator[Finding]:
+    """Yield the other published months that have to be run again, that after this one included."""
+    stale = explain_stale_months(run.root, run.project)
+    if find_published(run.root, run.month + 1):
+        stale.setdefault(run.month + 1, f"{run.month} 重新发布以后须重新计算")
+    for month, reason in sorted(stale.items()):
+        if month != run.month:
+            yield Finding(FindingKind.STALE_MONTH, month=str(month), detail=reason)
+
+
+def _accept(smaller: Sequence[Finding], accepted: str) -> list[Finding]:
+    """Return findings that hold a month as those of a month that is accepted."""
+    return [
+        Finding(
+            FindingKind.ACCEPTED, one.source, one.month, detail=f"理由：{accepted}。{one.detail}"
+        )
+        for one in smaller
+    ]
+
+
+def find_smaller_redeliveries(run: RunContext) -> list[Finding]:
+    """Return the increments that were delivered again with much fewer rows than before.
+
+    Those that the month, or the month before, was published with are not looked at again.
+    """
+    published = [find_published(run.root, month) for month in (run.month, run.month - 1)]
+    known = {
+        (used["source"], used["month"], used["number"])
+        for revision in published
+        if revision
+        for used in revision.manifest.deliveries
+    }
+    return [
+        finding
+        for name, chosen in run.inputs.items()
+        if run.project.sources[name].delivery == "increment"
+        for delivery in chosen.deliveries
+        if delivery.number > 1
+        and (name, str(delivery.month), delivery.number) not in known
+        and (finding := _compare_with_replaced(delivery))
+    ]
+
+
+def _compare_with_replaced(delivery: Delivery) -> Finding | None:
+    """Return the finding of a delivery with less than half the rows of the one it replaces."""
+    numbers = range(delivery.number - 1, 0, -1)
+    earlier = (read_delivery(delivery.folder.parent / f"d{number}") for number in numbers)
+    before = next((one.receipt.rows for one in earlier if one.receipt.rows is not None), 0)
+    rows = read_delivery(delivery.folder).receipt.rows or 0
+    if before - rows <= FEW_ROWS or rows * 2 >= before:
+        return None
+    detail = f"第 {delivery.number} 次交付 {rows:,} 行，所取代的有 {before:,} 行"
+    where = (delivery.source, str(delivery.month))
+    return Finding(FindingKind.SMALLER_REDELIVERY, *where, count=rows, total=before, detail=detail)
+
+
+def _compare(run: RunContext, before: dict[str, Any], current: dict[str, Any]) -> list[DriftChange]:
+    """Return every figure of the month against that of the month before."""
     city, districts = split_city(run.project.in_force(run.month))
     compared = ComparedItems(
         {name: source.delivery for name, source in run.project.sources.items()},
@@ -30,12 +131,7 @@ def check_drift(run: RunContext) -> DriftResult:
             for line in list_scored_indicators(city, districts)
         },
     )
-    limits = _read_limits(run.project.settings.drift)
-    current = build_month_facts(run).to_values()
-    changes = find_changes(before.manifest.to_values(), current, compared, limits)
-    reasons = describe_changes(find_blocking(changes), build_report_names(run))
-    counts = {"compared": len(changes), "held": len(reasons)}
-    return DriftResult(counts, (), tuple(changes), tuple(reasons))
+    return find_changes(before, current, compared, _read_limits(run.project.settings.drift))
 
 
 def _compute_metrics(run: RunContext) -> MetricsResult:
@@ -58,9 +154,10 @@ def _compute_metrics(run: RunContext) -> MetricsResult:
 
 
 def _read_limits(given: Drift) -> Limits:
+    errors = given.standard_errors
     return Limits(
-        residents=Limit(given.residents, given.residents_min),
-        rows=Limit(given.rows, given.rows_min),
-        mean_points=Limit(given.mean_points, given.mean_points_min),
-        eligible=Limit(given.eligible, given.eligible_min),
+        residents=Limit(given.residents, given.residents_min, errors),
+        rows=Limit(given.rows, given.rows_min, errors),
+        mean_points=Limit(given.mean_points, given.mean_points_min, errors),
+        eligible=Limit(given.eligible, given.eligible_min, errors),
     )

@@ -25,21 +25,28 @@ SHOWN = 12  # reasons that the error itself lists; the report has all
 def restore_options(run: RunContext, held: HeldMonth | None) -> RunOptions:
     """Return the operator's options with what they said when the month was published or held.
 
-    That is what may be missing; and, if it is accepted as it was held, how it was built (a held
+    That is what may be missing or the same as before; and, if it is accepted as it was held, how it was built (a held
     backfill is accepted by `jifen run`). What they say now goes before it.
     """
     options = run.given
     published = find_published(run.root, run.month)
-    missing = published.manifest.missing if published else {}
+    manifest = published.manifest if published else None
+    missing = manifest.missing if manifest else {}
     allowed = {name: str(noted["reason"]) for name, noted in missing.items()}
+    same: dict[str, str] = {}
     if held and options.accept:
         allowed |= held.allowed_missing
+        same = held.allowed_same
         options = replace(
             options,
             send_reminders=options.send_reminders or held.send_reminders,
             is_last_of_run=held.is_last_of_run,
         )
-    return replace(options, allowed_missing={**allowed, **options.allowed_missing})
+    return replace(
+        options,
+        allowed_missing={**allowed, **options.allowed_missing},
+        allowed_same={**same, **options.allowed_same},
+    )
 
 
 def find_changed_inputs(run: RunContext) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from expectations import gate
-from expectations.errors import JifenError
+from expectations.errors import ExitCode, JifenError
 from expectations.findings import Finding, FindingKind
 from expectations.month import Month
 from flows.extract.inbox import (
@@ -30,26 +30,36 @@ from flows.pipeline.context import (
     RunContext,
     StageStoppedError,
 )
+from flows.pipeline.findings import (
+    describe_missing,
+    describe_rejection,
+    find_input_findings,
+    find_row_findings,
+    select_new_accounts,
+)
 from flows.pipeline.fingerprints import build_cleaning_job, build_fingerprint, input_fingerprint
 from flows.pipeline.hold import find_changed_inputs, restore_options
-from flows.pipeline.inputs import (
-    InputSet,
-    find_missing_error,
-    reject_repeated_increment,
-    select_inputs,
-)
+from flows.pipeline.inputs import InputSet, find_missing_error, list_allowed_gaps, select_inputs
 from flows.pipeline.rejections import combine_errors
+from flows.pipeline.repeats import (
+    DeliveryHistory,
+    Repeat,
+    describe_repeat,
+    find_repeat_findings,
+    list_allowed_repeats,
+)
 from flows.storage.build import open_build
 from flows.storage.deliveries import Delivery, list_deliveries, record_row_count
 from flows.storage.held_months import load_hold
 from flows.storage.revisions import find_published, is_stale
+from transforms.clean.accounts import RowCounts
 from transforms.clean.delivery import (
     CleaningJob,
-    RowCounts,
     clean_delivery,
     find_staged_rows,
     read_account,
 )
+from transforms.clean.keys import count_replaced_persons
 from transforms.comparison.metrics import count_refused
 from transforms.engine.session import Session
 
@@ -79,13 +89,16 @@ def pull_deliveries(run: RunContext) -> PullResult:
     for delivery in new:
         run.report_progress(f"收到 {delivery.month} {delivery.source} 第 {delivery.number} 次交付")
     inputs: dict[str, InputSet] = {}
+    gaps = list_allowed_gaps(run.root, before=run.month)
     for name, source in sources.items():
-        received = list_deliveries(run.root, name)
-        chosen = select_inputs(source, received, run.month, options.allowed_missing)
+        received, known = list_deliveries(run.root, name), gaps.get(name)
+        chosen = select_inputs(source, received, run.month, options.allowed_missing, known)
         inputs[name] = chosen
         missing = find_missing_error(source, chosen, run.month)
         if missing and name not in failed:  # what is there but cannot be received is not missing
             rejected.append(RejectedDelivery(name, missing, None))
+            findings.append(describe_missing(name, chosen, missing))
+    findings += find_input_findings(inputs, run.month)
     counts = {"deliveries": len(new)}
     result = PullResult(counts, tuple(findings), options, held, inputs, tuple(rejected))
     if rejected:
@@ -142,24 +155,39 @@ def clean_deliveries(run: RunContext) -> CleanResult:
     """
     accounts: dict[str, list[RowCounts]] = {}
     rejected: list[RejectedDelivery] = []
+    repeats: dict[str, list[Repeat]] = {}
+    findings: list[Finding] = []
     cleaned = 0
     with run.engine() as session:
         for name, chosen in run.inputs.items():
             passed: list[RowCounts] = []
+            history = DeliveryHistory(run, session, run.project.sources[name])
             for delivery in chosen.deliveries:
-                job = build_cleaning_job(run.project, delivery)
-                known = read_account(job, run.root.path)
-                outcome = _clean_or_reject(run, session, job, delivery, known)
+                known = read_account(build_cleaning_job(run.project, delivery), run.root.path)
+                outcome, repeat = _clean_or_reject(history, delivery, known)
                 if isinstance(outcome, RejectedDelivery):
                     rejected.append(outcome)
-                else:
-                    cleaned += known is None
-                    passed.append(outcome)
+                    findings.append(_describe_rejection(outcome, repeat))
+                    continue
+                cleaned += known is None
+                passed.append(outcome)
+                if repeat:
+                    repeats.setdefault(name, []).append(repeat)
             if len(passed) == len(chosen.deliveries):
                 accounts[name] = passed
+    before = find_published(run.root, run.month - 1)
+    new = select_new_accounts(accounts, run.month, before.manifest if before else None)
+    findings += find_row_findings(run.project.sources, new)
+    findings += find_repeat_findings(repeats, new)
     rows = sum(account.clean for passed in accounts.values() for account in passed)
-    findings = tuple(_find_encodings(accounts, run.month))
-    result = CleanResult({"cleaned": cleaned, "rows": rows}, findings, accounts, tuple(rejected))
+    findings += _find_encodings(accounts, run.month)
+    result = CleanResult(
+        {"cleaned": cleaned, "rows": rows},
+        tuple(findings),
+        accounts,
+        tuple(rejected),
+        list_allowed_repeats(repeats),
+    )
     stopped = [one.error for one in (*run.rejected, *rejected)]
     if stopped:
         raise StageStoppedError(combine_errors(stopped), result)
@@ -167,17 +195,24 @@ def clean_deliveries(run: RunContext) -> CleanResult:
 
 
 def _clean_or_reject(
-    run: RunContext, session: Session, job: CleaningJob, delivery: Delivery, known: RowCounts | None
-) -> RowCounts | RejectedDelivery:
-    """Return the account of a delivery, `known` if it was clean before, or why it is no good."""
+    history: DeliveryHistory, delivery: Delivery, known: RowCounts | None
+) -> tuple[RowCounts | RejectedDelivery, Repeat | None]:
+    """Return the account of a delivery, `known` if it was clean before, or why it is no good.
+
+    And the earlier month's delivery that it repeats: asked each time, since that may have been
+    delivered anew.
+    """
+    run, session, repeat = history.run, history.session, None
+    job = build_cleaning_job(run.project, delivery)
     if known is None:
         run.report_progress(f"清洗 {delivery.month} {delivery.source}")
     try:
         account = known or _clean_one(run, session, job)
-        # Asked each time: an earlier month may have been delivered anew since.
-        if job.source.delivery == "increment":
-            received = run.inputs[delivery.source].deliveries
-            reject_repeated_increment(received, delivery, account.received)
+        repeat = history.find_repeat(delivery, account)
+        if repeat and repeat.reason is None:
+            raise describe_repeat(job.source, repeat, str(delivery.folder))
+        if repeat is None:
+            account = _count_replaced(run, session, job, account)
     except JifenError as error:
         if error.code not in DELIVERY_CODES:
             raise
@@ -186,11 +221,51 @@ def _clean_or_reject(
         counts = count_refused(session, rows) if rows else None
         # The frames of both errors hold the engine's connections, which would be let go too late.
         error.__context__ = None
-        return RejectedDelivery(delivery.source, error.with_traceback(None), counts, delivery.month)
+        rejected = RejectedDelivery(
+            delivery.source, error.with_traceback(None), counts, delivery.month
+        )
+        return rejected, repeat
     known_encodings = [part.encoding or "" for part in delivery.receipt.parts]
     if delivery.receipt.rows is None or (account.encodings or known_encodings) != known_encodings:
         record_row_count(delivery, account.received, account.encodings)
-    return account
+    return account, repeat
+
+
+def _count_replaced(
+    run: RunContext, session: Session, job: CleaningJob, account: RowCounts
+) -> RowCounts:
+    """Return the account of the month's own increment with the rows of others that it replaces.
+
+    Raises:
+        JifenError: Exit 12, they are more than the source's bounds allow.
+    """
+    source, bounds = job.source, job.source.bounds
+    if job.received != run.month:
+        return account
+    jobs = [build_cleaning_job(run.project, one) for one in run.inputs[source.source].deliveries]
+    earlier = [one.folder(run.root.path, "clean") for one in jobs if one.received < job.received]
+    folder = job.folder(run.root.path, "clean")
+    rows = count_replaced_persons(session, source, folder, [one for one in earlier if one.is_dir()])
+    if rows > bounds.other_person_rows and rows > bounds.other_person * account.clean:
+        titles = "、".join(source.columns[name].title for name in source.key)
+        what = (
+            f"{source.title}（{source.source}）{job.received} 未通过检查："
+            f"{account.clean:,} 行中有 {rows:,} 行的{titles}与以前月份另一个人的相同，会取代那些记录"
+        )
+        hint = f"请部门核对{titles}是否每月重新编号或被截断，重新提供后再运行"
+        where = f"raw/{job.received}/{source.source}/d{job.number}"
+        raise JifenError(ExitCode.GATE, what, where=where, hint=hint)
+    return replace(account, replaced_earlier=rows)
+
+
+def _describe_rejection(rejected: RejectedDelivery, repeat: Repeat | None) -> Finding:
+    assert rejected.month is not None
+    if repeat is None:
+        return describe_rejection(rejected.source, rejected.month, rejected.error)
+    detail = f"与 {repeat.earlier} 的相同"
+    hint = rejected.error.hint
+    kind = FindingKind.SAME_CONTENT
+    return Finding(kind, rejected.source, str(repeat.month), detail=detail, hint=hint)
 
 
 def _clean_one(run: RunContext, session: Session, job: CleaningJob) -> RowCounts:

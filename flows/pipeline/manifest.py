@@ -16,7 +16,7 @@ from flows.pipeline.fingerprints import (
 from flows.project import split_city
 from flows.storage.deliveries import delivery_key
 from flows.storage.records import MonthFacts
-from transforms.clean.delivery import RowCounts
+from transforms.clean.accounts import RowCounts
 from transforms.points.columns import points_column_name
 from transforms.points.models import CITY, PointsVersion
 from transforms.services.models import ServiceVersion
@@ -45,6 +45,7 @@ def build_month_facts(run: RunContext) -> MonthFacts:
             for name, one in inputs.items()
             if one.missing
         },
+        same=run.allowed_repeats,
         accounts=[format_account(one) for passed in run.accounts.values() for one in passed],
         residents=done.facts.residents,
         unmatched=done.facts.unmatched,
@@ -70,6 +71,7 @@ def build_month_facts(run: RunContext) -> MonthFacts:
         code={"version": metadata.version("jifen"), "hash": code_fingerprint(*CODE_PATHS)},
         held=list(run.hold_reasons),
         accepted=run.options.accept if run.hold_reasons and run.is_accepted else None,
+        findings=[finding.to_record() for finding in run.findings],
     )
 
 

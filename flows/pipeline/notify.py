@@ -36,7 +36,7 @@ def notify(settings: Settings, report_progress: Callable[[str], None], outcome: 
             command,
             body,
             {
-                f"JIFEN_{name.upper()}": str(fact)
+                f"JIFEN_{name.upper()}": "\n".join(fact) if isinstance(fact, list) else str(fact)
                 for name, fact in facts.items()
                 if fact is not None
             },

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from expectations.errors import JifenError
+from expectations.errors import ExitCode, JifenError
+from expectations.findings import Finding, FindingKind, is_blocking, read_findings
 from flows.pipeline.context import DELIVERY_CODES, RunContext, StageResult
 from flows.pipeline.manifest import build_month_facts, format_account
 from flows.pipeline.titles import STAGE_TITLES
 from flows.project import split_city
 from flows.storage.deliveries import list_deliveries
-from flows.storage.revisions import Revision, find_published
+from flows.storage.revisions import Revision, find_published, next_revision_number
+from reports.run_report.comparison_findings import ReportContext
 from reports.run_report.drift_text import ReportNames
-from reports.run_report.notices import ReportContext
-from reports.run_report.page import SourceProgress, render_blocked_page, render_month_page
+from reports.run_report.page import (
+    BlockedMonth,
+    SourceProgress,
+    render_blocked_page,
+    render_month_page,
+)
 from reports.titles import collect_item_titles
 from transforms.points.columns import list_scored_indicators, strip_points_suffix
 
@@ -26,22 +32,29 @@ def write_report(run: RunContext) -> StageResult:
     target = run.build.revision / "report" / "index.html"
     target.parent.mkdir(exist_ok=True)
     before = find_previous_month(run)
-    context = ReportContext(
-        illustrative=list(_list_illustrative(run)),
-        not_modelled=list(_list_not_modelled(run)),
-        outdated=run.changed_inputs,
-        timings={STAGE_TITLES[name]: seconds for name, seconds in run.timings.items()},
-        alone=_explain_no_comparison(run),
-    )
     page = render_month_page(
         build_month_facts(run).to_values(),
         before.manifest.to_values() if before else None,
         build_report_names(run),
         run.drift,
-        context,
+        build_report_context(run),
     )
     target.write_text(page, encoding="utf-8")
     return StageResult({"bytes": len(page.encode())})
+
+
+def build_report_context(run: RunContext) -> ReportContext:
+    """Return what the page states beside the numbers."""
+    return ReportContext(
+        illustrative=list(_list_illustrative(run)),
+        not_modelled=list(_list_not_modelled(run)),
+        outdated=run.changed_inputs,
+        timings={STAGE_TITLES[name]: seconds for name, seconds in run.timings.items()},
+        alone=_explain_no_comparison(run),
+        made_at=run.started,
+        revision=next_revision_number(run.root, run.month),
+        published=run.published.number if run.published else None,
+    )
 
 
 def find_previous_month(run: RunContext) -> Revision | None:
@@ -64,12 +77,32 @@ def write_blocked_report(run: RunContext, error: JifenError) -> Path | None:
     """Keep the page of a month that stopped at what came in; None for errors about other things."""
     if error.code not in DELIVERY_CODES:
         return None
-    stopped = [rejected.error for rejected in run.rejected] or [error]
-    reasons = [one.message + (f"；位置：{one.where}" if one.where else "") for one in stopped]
-    steps = list(dict.fromkeys(one.hint for one in stopped))
-    waiting = list(_list_progress(run))
-    names = build_report_names(run)
-    return run.write_report(render_blocked_page(str(run.month), reasons, steps, waiting, names))
+    published = find_published(run.root, run.month)
+    found = BlockedMonth(
+        str(run.month),
+        run.started,
+        list_findings(run, error),
+        list(_list_progress(run)),
+        published.number if published else None,
+    )
+    return run.write_report(render_blocked_page(found, build_report_names(run)))
+
+
+def list_findings(run: RunContext, error: Exception | None = None) -> list[Finding]:
+    """Return everything that people must know of a run, as far as it came.
+
+    An unchanged month has the findings of its published revision; an error about deliveries that
+    no stage has a finding of is one itself.
+    """
+    if run.unchanged and run.published:
+        return read_findings(run.published.manifest.findings or ())
+    found = run.findings
+    is_named = any(map(is_blocking, found))
+    if isinstance(error, JifenError) and error.code in DELIVERY_CODES and not is_named:
+        where = f"；位置：{error.where}" if error.where else ""
+        kind = FindingKind.UNREADABLE if error.code == ExitCode.EXTRACT else FindingKind.REJECTED
+        found = [Finding(kind, detail=error.message + where, hint=error.hint), *found]
+    return found
 
 
 def build_report_names(run: RunContext) -> ReportNames:

@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from expectations.errors import ExitCode, to_user_error
+from expectations.findings import Finding
 from expectations.month import Month
 from flows.pipeline.context import DELIVERY_CODES, RunContext
+from flows.pipeline.report import list_findings
 from flows.storage.records import RunRecord
-from transforms.clean.delivery import RowCounts
+from reports.findings import ACTIONS, NO_FINDINGS, NOTICES, Findings, split_findings
+from transforms.clean.accounts import RowCounts
 
-State = Literal["published", "unchanged", "held", "blocked", "failed"]
+State = Literal["published", "unchanged", "held", "blocked", "failed", "due"]
 STATE_TITLES: dict[State, str] = {
     "published": "✔ 已发布",
     "unchanged": "✔ 没有变化，已发布的版本仍然有效",
     "held": "‖ 待核，未发布",
     "blocked": "✖ 数据未通过，未发布",
     "failed": "✖ 未完成，未发布",
+    "due": "… 即将截止，还有来源未交",
 }
 
 
@@ -42,6 +46,8 @@ class RunResult:
         residents: How many people are scored.
         accounts: The month's own row accounts, by the source's title.
         drift: What is over the limits, a sentence each.
+        findings: Everything that people must know of.
+        described: The same in sentences.
         seconds: By stage.
     """
 
@@ -56,6 +62,8 @@ class RunResult:
     residents: int | None = None
     accounts: tuple[tuple[str, RowCounts], ...] = ()
     drift: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    described: Findings = NO_FINDINGS
     seconds: tuple[tuple[str, float], ...] = ()
 
     def to_values(self) -> dict[str, Any]:
@@ -68,11 +76,14 @@ class RunResult:
             "todo": self.hint,
             "report": str(self.report or ""),
             "revision": self.revision,
+            "actions": list(self.described.actions),
+            "notices": list(self.described.notices),
         }
 
     def to_record(self, run: RunContext) -> RunRecord:
         """Return the record of the run."""
-        more = {"started_at": run.started, "seconds": dict(run.timings)}
+        findings = [finding.to_record() for finding in self.findings]
+        more = {"started_at": run.started, "seconds": dict(run.timings), "findings": findings}
         return RunRecord.model_validate({**self.to_values(), **more})
 
     def to_markdown(self) -> str:
@@ -89,9 +100,9 @@ class RunResult:
             yield f"{version}{self.residents:,} 人计分。\n"
         if self.report:
             yield f"运行报告：[{self.report}]({self.report.as_uri()})\n"
-        if self.drift:
-            reasons = [f"- {reason}" for reason in self.drift]
-            yield "\n".join(["## 与上月相差超出限度\n", *reasons, ""])
+        for title, group in ((ACTIONS, self.described.actions), (NOTICES, self.described.notices)):
+            if group:
+                yield "\n".join([f"## {title}\n", *(f"- {one}" for one in group), ""])
         if self.accounts:
             yield "## 收到的数据\n"
             yield "| 来源 | 收到（行） | 合格 | 退回 | 被取代 |\n| --- | ---: | ---: | ---: | ---: |"
@@ -113,7 +124,7 @@ def succeeded(run: RunContext) -> RunResult:
         report=run.published.path / "report" / "index.html",
         revision=run.published.number,
         residents=run.published.manifest.residents,
-        **_summarise(run),
+        **_summarise(run, None),
     )
 
 
@@ -134,11 +145,12 @@ def failed(month: Month, error: Exception, run: RunContext | None = None) -> Run
         end,
         report=page if page.is_file() else None,
         residents=scored.residents if scored else None,
-        **_summarise(run),
+        **_summarise(run, error),
     )
 
 
-def _summarise(run: RunContext) -> dict[str, Any]:
+def _summarise(run: RunContext, error: Exception | None) -> dict[str, Any]:
+    findings = list_findings(run, error)
     own = {
         run.project.sources[name].title: [one for one in passed if one.month == str(run.month)]
         for name, passed in run.accounts.items()
@@ -146,5 +158,7 @@ def _summarise(run: RunContext) -> dict[str, Any]:
     return {
         "accounts": tuple((title, passed[-1]) for title, passed in own.items() if passed),
         "drift": run.hold_reasons,
+        "findings": tuple(findings),
+        "described": split_findings(findings, run.project.sources),
         "seconds": tuple(run.timings.items()),
     }

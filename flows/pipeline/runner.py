@@ -81,6 +81,9 @@ def run_month(
         seconds = time.perf_counter() - begun
         people = f"{result.residents:,} 人"
         report_progress(f"{month} 第 {result.revision} 版已发布：{people}，{seconds:.1f} 秒")
+    if result.findings or result.state == "published":
+        for line in result.described.lines:
+            report_progress(line)
     return result
 
 

@@ -1,7 +1,6 @@
 """The JSON files of a root, typed: manifests, receipts, held months, stage results, run records.
 
-Every record carries `schema_version`. What an older program wrote differently is put right in one
-place, `Record.upgrade`, when it is read; nobody else asks which program wrote a file.
+Every record has `schema_version`; only `Record.upgrade` knows what older programs wrote otherwise.
 """
 
 from __future__ import annotations
@@ -62,6 +61,7 @@ class FactsResult(Record):
         unknown_keys: Award entries with codes that no district's table has, by source.
         corrected: Indicators that corrections apply to.
         corrections_without_target: Corrections whose target or value is not valid.
+        ineffective_corrections: These by number and target.
     """
 
     residents: int
@@ -70,6 +70,7 @@ class FactsResult(Record):
     unknown_keys: dict[str, int]
     corrected: list[str]
     corrections_without_target: int
+    ineffective_corrections: list[str] = []
 
 
 class PointsResult(Record):
@@ -182,6 +183,7 @@ class MonthFacts(Record):
         deliveries: Those that the month was made from.
         carried: Source -> the month whose snapshot serves in place of the month's own.
         missing: Source -> months without a delivery that the operator allowed, and the reason.
+        same: Source -> months whose delivery holds the rows of an earlier one, and why it may.
         accounts: The row account of every delivery used.
         reminders_allowed: Whether new reminders could be added.
         sections: Points columns of the city's sections, `positive` and `subtracted`.
@@ -190,6 +192,7 @@ class MonthFacts(Record):
         code: Version and hash of the program.
         held: Why the drift check held the month.
         accepted: The operator's reason for publishing it all the same.
+        findings: What people must know of (`expectations.findings`); None where none were kept.
 
     The others are those of the stages' results.
     """
@@ -203,6 +206,7 @@ class MonthFacts(Record):
     deliveries: list[dict[str, Any]]
     carried: dict[str, str]
     missing: dict[str, dict[str, Any]]
+    same: dict[str, dict[str, Any]] = {}
     accounts: list[dict[str, Any]]
     residents: int
     unmatched: dict[str, int]
@@ -228,6 +232,7 @@ class MonthFacts(Record):
     code: dict[str, str]
     held: list[str]
     accepted: str | None
+    findings: list[dict[str, Any]] | None = None
 
     @property
     def knows_comparison(self) -> bool:
@@ -262,22 +267,14 @@ class Manifest(MonthFacts):
         return super().upgrade(values)
 
 
+_EMPTY = "services carried missing unknown_keys eligible monthly_amounts reminders reminders_added exports schema"
 _BEFORE_VERSIONS: dict[str, Any] = {
-    "services": {},
-    "carried": {},
-    "missing": {},
-    "unknown_keys": {},
+    **{name: {} for name in _EMPTY.split()},
     "corrected": [],
     "corrections_without_target": 0,
-    "eligible": {},
-    "monthly_amounts": {},
     "moved": [],
     "told": True,
-    "reminders": {},
-    "reminders_added": {},
-    "exports": {},
     "figures": None,
-    "schema": {},
     "held": [],
     "accepted": None,
 }

@@ -13,25 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from expectations.month import Month
+from expectations.refusals import REASON_TEXTS
 from expectations.source_model import Fact, Source
 from transforms.clean import national_id
+from transforms.clean.types import SQL_TYPES
 from transforms.engine.parquet import read_deliveries, read_parquet_sql
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.facts import month_bitmaps
 from transforms.facts.measures import equals_sql, filter_sql
 from transforms.templates import format_number
-
-REASONS = {
-    "missing": "缺少", "bad_id": "号码不合规则", "bad_value": "无法识别", "not_in_set": "不在取值范围内",
-    "out_of_range": "超出允许范围", "in_future": "晚于交付月份", "too_early": "早于起始日期",
-    "lost_digits": "尾数已丢失（科学计数法）", "day_first": "日在前，应为年月日",
-    "short_year": "年份只有两位", "serial_number": "是序列号，应设为日期格式",
-    "time_of_day": "带有时刻，应只有日期", "time_zone": "带有时区，应只有日期",
-    "stand_in": "是占位日期", "before_birth": "早于本人出生日期",
-    "control_character": "含有控制字符", "placeholder": "是占位值，按空值处理",
-    "cleaned": "控制字符已去除",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,7 @@ def load_person_records(
     month: Month,
     over_quota: Path | None = None,
 ) -> list[Record]:
-    """The person's clean rows in the deliveries served, oldest first.
+    """The person's clean rows in the deliveries served, by their month or date, then as received.
 
     `folders`: of the clean deliveries. `over_quota`: the file of rows that a quota left out, which need not exist.
     Needs the reference tables on the session. Reads the person column of every row of the source.
@@ -63,11 +54,13 @@ def load_person_records(
     facts = {
         name: fact for name, fact in source.facts.items() if fact.measure not in (None, "list")
     }
+    rows = _with_declared_columns(session, source, read_deliveries(folders))
     statement = f"""
-        WITH served AS ({_marked_rows(source, folders, over_quota)})
+        WITH served AS ({_marked_rows(source, rows, over_quota)})
         SELECT {", ".join(_shown(source))}, received, {_status(source)} AS status,
             [{", ".join(f"({_counts(fact)}) IS TRUE" for fact in facts.values()) or "false"}] AS counts
-        FROM served WHERE {source.person} = $person ORDER BY received, part, record"""
+        FROM served WHERE {source.person} = $person
+        ORDER BY {", ".join([*_dates(source), "received", "part", "record"])}"""
     values = {"person": person, "as_of": month.last_day, "month": month.ordinal}
     result = session.execute(
         statement, {name: value for name, value in values.items() if f"${name}" in statement}
@@ -104,9 +97,28 @@ def load_refused_records(
     ]
 
 
-def _marked_rows(source: Source, folders: Sequence[Path], over_quota: Path | None) -> str:
+def _with_declared_columns(session: Session, source: Source, rows: str) -> str:
+    """Return clean rows with every declared column: one declared since they were cleaned is null."""
+    known = session.describe(rows)
+    added = [
+        f"CAST(NULL AS {SQL_TYPES[column.type]}) AS {name}"
+        for name, column in source.columns.items()
+        if name not in known
+    ]
+    return f"(SELECT *, {', '.join(added)} FROM {rows})" if added else rows
+
+
+def _dates(source: Source) -> list[str]:
+    """Return the columns by which people look for a row: the first month, or the first date."""
+    for kind in ("month", "date"):
+        found = [name for name, column in source.columns.items() if column.type == kind]
+        if found:
+            return found[:1]
+    return []
+
+
+def _marked_rows(source: Source, rows: str, over_quota: Path | None) -> str:
     """The person's rows, with marks: `superseded` by a later row of the same key (whoever's that is), `decides`, `over`."""
-    rows = read_deliveries(folders)
     mine, superseded, decides, over = f"{source.person} = $person", "false", "true", "false"
     if source.delivery == "increment" and source.key:
         key = ", ".join(source.key)
@@ -190,7 +202,7 @@ def _raw_values(source: Source, raw: str) -> dict[str, str]:
 def _reason(source: Source, reason: str) -> str:
     column, _, code = reason.partition(":")
     title = source.columns[column].title if column in source.columns else column
-    return f"{title}{REASONS.get(code, code)}"
+    return f"{title}{REASON_TEXTS.get(code, code)}"
 
 
 def format_records(records: Sequence[Record]) -> Iterator[str]:

@@ -66,9 +66,19 @@ def describe_changes(found: Sequence[DriftChange], names: ReportNames) -> list[s
 
 
 def describe_change(change: DriftChange, names: ReportNames) -> str:
-    """What changed, how much, and what to look at."""
-    what, hint = _said(change, names)
-    return f"{what}：{format_amount(change, change.before)} → {format_amount(change, change.after)}（{format_percent(change)}）。{hint}"
+    """Return what changed, how much, and what to look at."""
+    return f"{format_change(change, names)}。{explain_change(change, names)}。"
+
+
+def format_change(change: DriftChange, names: ReportNames) -> str:
+    """Return what changed, and how much."""
+    before, after = format_amount(change, change.before), format_amount(change, change.after)
+    return f"{_said(change, names)[0]}：{before} → {after}（{format_percent(change)}）"
+
+
+def explain_change(change: DriftChange, names: ReportNames) -> str:
+    """Return what to look at."""
+    return _said(change, names)[1].removesuffix("。")
 
 
 def format_amount(change: DriftChange, value: Decimal) -> str:

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from expectations.findings import Finding, read_findings
+from reports.findings import NOTHING_TO_DO, Findings, split_findings
 from reports.html.environment import render_template
 from reports.numbers import format_count
 from reports.run_report import sections
-from reports.run_report.drift_text import ReportNames, describe_changes
-from reports.run_report.notices import ReportContext, list_notices
+from reports.run_report.comparison_findings import ReportContext
+from reports.run_report.drift_text import ReportNames
 from transforms.comparison.drift import DriftChange, Manifest
 
 STATE_TITLES = {"published": "✔ 已发布", "held": "‖ 待核，未发布", "blocked": "✖ 未发布"}
-TOP = 8  # findings of the new versions that stand in the verdict
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,28 @@ class SourceProgress:
 
 
 @dataclass(frozen=True)
+class BlockedMonth:
+    """A month that stopped at what came in.
+
+    made_at: when, in the city's time; published: the number of the revision in force.
+    """
+
+    month: str
+    made_at: str
+    findings: Sequence[Finding]
+    progress: Sequence[SourceProgress]
+    published: int | None
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """What stands first: the state, one sentence, why, and what to do."""
+    """What stands first: the state, one sentence, all findings, what to do, time and revision."""
 
     state: str
     summary: str
-    reasons: Sequence[str]
+    findings: Findings
     steps: Sequence[str]
+    facts: Sequence[str]
 
     @property
     def title(self) -> str:
@@ -58,14 +74,16 @@ def render_month_page(
 ) -> str:
     """Return the page of a finished month: published, accepted, or held."""
     is_held = bool(now["held"]) and not now["accepted"]
-    verdict = _held(now) if is_held else _published(now, before, found, names, context.alone)
+    verdict = (
+        _held(now, names, context) if is_held else _published(now, before, found, names, context)
+    )
     return render_template(
         "month_report.html.j2",
         title=_format_title(now["month"]),
         verdict=verdict,
         month=now,
         has_previous=before is not None,
-        notices=list(list_notices(now, before, names, found, context)),
+        returns=sections.list_return_files(now, names),
         intake=sections.build_intake(now, before, names),
         refusals=sections.build_refusals(now, before, names),
         comparison=sections.build_comparison(found, names),
@@ -81,25 +99,30 @@ def render_month_page(
     )
 
 
-def render_blocked_page(
-    month: str,
-    stopped_by: Sequence[str],
-    hint: Sequence[str],
-    waiting: Sequence[SourceProgress],
-    names: ReportNames,
-) -> str:
+def render_blocked_page(blocked: BlockedMonth, names: ReportNames) -> str:
     """Return the page of a month that stopped at what came in."""
-    steps = [*hint, "未发布任何内容：分析人员和区县看到的仍是以前的月份。"]
+    month = blocked.month
+    steps = [
+        "逐项处理上列各项，再运行。",
+        f"未发布任何内容：{_in_force(month, blocked.published)}。",
+    ]
     summary = f"{month} 停在收取和检查数据这一步，原因如下。"
+    verdict = Verdict(
+        "blocked",
+        summary,
+        split_findings(blocked.findings, names.sources),
+        steps,
+        [f"生成时间 {_format_time(blocked.made_at)}（北京时间）"],
+    )
     reasons: dict[bool, list[sections.Row]] = {True: [], False: []}
-    for one in waiting:
+    for one in blocked.progress:
         rows = sections.list_reasons(names.sources[one.source], one.account, None)
-        reasons[one.stopped] += [row[:4] for row in rows]
+        reasons[one.stopped] += [row[:5] for row in rows]
     return render_template(
         "blocked_report.html.j2",
         title=_format_title(month),
-        verdict=Verdict("blocked", summary, stopped_by, steps),
-        progress=[_progress_row(one, names) for one in waiting],
+        verdict=verdict,
+        progress=[_progress_row(one, names) for one in blocked.progress],
         stopping_reasons=reasons[True],
         other_reasons=reasons[False],
     )
@@ -119,33 +142,49 @@ def _published(
     before: Manifest | None,
     found: Sequence[DriftChange],
     names: ReportNames,
-    alone: str,
+    context: ReportContext,
 ) -> Verdict:
+    findings = split_findings(read_findings(now["findings"] or ()), names.sources)
     people = f"{now['month']} 共 {format_count(now['residents'])} 人计分"
+    beyond = sum(change.over for change in found)
     if now["accepted"]:
         held = len(now["held"])
-        summary = f"{people}。有 {held} 项变化超出限度，经核准发布，理由：{now['accepted']}"
-        steps = ["把核准的理由告知区县和相关部门。"]
-        return Verdict("published", summary, now["held"], steps)
-    if before is None:
-        return Verdict("published", f"{people}。{alone}。", [], ["浏览各节，确认数字合理。"])
-    beyond = [change for change in found if change.over]
-    if beyond:
-        count = len(beyond)
-        summary = f"{people}。本月起用新版本，{count} 项积分变化超出平常的限度，按规定不扣留。"
-        reasons = describe_changes(beyond[:TOP], names)
-        return Verdict("published", summary, reasons, ["确认这些变化正是新版本的本意。"])
-    summary = f"{people}，与上月相比没有超出限度的变化。"
-    return Verdict("published", summary, [], ["没有必须处理的事；见“须留意”。"])
+        summary = f"{people}。有 {held} 项变化超出限度，经核准发布，理由：{now['accepted']}。"
+    elif before is None:
+        summary = f"{people}。{context.alone}。"
+    elif beyond:
+        summary = f"{people}。本月起用新版本，{beyond} 项积分变化超出平常的限度，按规定不扣留。"
+    else:
+        summary = f"{people}，与上月相比没有超出限度的变化。"
+    step = "逐项处理上列“须处理”的各项。" if findings.actions else f"{NOTHING_TO_DO}。"
+    return Verdict("published", summary, findings, [step], _list_facts(context))
 
 
-def _held(now: Manifest) -> Verdict:
+def _held(now: Manifest, names: ReportNames, context: ReportContext) -> Verdict:
     month = now["month"]
     summary = f"{month} 已算好，但有 {len(now['held'])} 项与上月相差超出限度，未发布。"
     steps = [
         "先看上列各项，向所列部门核实。",
         f"数据有误：请部门重新交付，放入收件目录，再运行 jifen run --month {month}。",
         f"确属实情：运行 jifen run --month {month} --accept 原因，原样发布，不再重算。",
-        "在此之前，分析人员和区县看到的仍是以前的月份。",
+        f"在此之前，{_in_force(month, context.published)}。",
     ]
-    return Verdict("held", summary, now["held"], steps)
+    findings = split_findings(read_findings(now["findings"] or ()), names.sources)
+    return Verdict("held", summary, findings, steps, _list_facts(context))
+
+
+def _list_facts(context: ReportContext) -> list[str]:
+    """Return when the page was made, and for which revision."""
+    made = f"生成时间 {_format_time(context.made_at)}（北京时间）"
+    return [made, f"本月第 {context.revision} 版（r{context.revision}）"]
+
+
+def _format_time(moment: str) -> str:
+    return moment[:16].replace("T", " ")
+
+
+def _in_force(month: str, published: int | None) -> str:
+    """Return what analysts and districts see until the month is published."""
+    if published is None:
+        return "分析人员和区县看到的仍是以前的月份"
+    return f"分析人员和区县看到的仍是 {month} 第 {published} 版"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import zip_longest
 
+from expectations.refusals import describe_reason
 from expectations.source_model import Source
-from reports.explain.records import REASONS
 from reports.html.charts import Bar, Histogram, Move
 from reports.numbers import (
     NO_VALUE,
@@ -112,7 +112,9 @@ def build_refusals(now: Manifest, before: Manifest | None, names: ReportNames) -
     """Return refused rows, and values left out of valid rows, by source and reason."""
     bars: list[tuple[str, int, str]] = []
     rows: list[Row] = []
-    for code, source in names.sources.items():
+    for code, source in sorted(
+        names.sources.items(), key=lambda item: _rank_refusals(now, item[0])
+    ):
         today, then = find_month_account(now, code), find_month_account(before, code)
         if today and today["quarantined"]:
             refused, was = today["quarantined"], then["quarantined"] if then else None
@@ -120,10 +122,30 @@ def build_refusals(now: Manifest, before: Manifest | None, names: ReportNames) -
             previous = f"（上月 {format_count(was)} 行）" if then else ""
             label = f"{format_count(refused)} 行，占 {share}{previous}"
             bars.append((names.source(code), refused, label))
-            rows.append((source.title, "合计", "整行退回", refused, was))
+            rows.append((source.title, "合计", "整行退回", refused, share, was))
         rows += list_reasons(source, today, then)
     full = max((refused for _, refused, _ in bars), default=1)
     return ChartAndTable([Bar(*bar, full) for bar in bars], rows)
+
+
+def list_return_files(now: Manifest, names: ReportNames) -> list[Row]:
+    """Return the files of what departments have to mend: source, rows, place below the root."""
+    rows: list[Row] = []
+    for code in names.sources:
+        account = find_month_account(now, code)
+        if account and (account["quarantined"] or account["defects"] or account["superseded"]):
+            delivery = f"received={now['month']}/d{account['number']}"
+            place = f"quarantine/{code}/{delivery}/returns/rows.parquet"
+            rows.append((names.source(code), account["quarantined"], place))
+    return rows
+
+
+def _rank_refusals(now: Manifest, source: str) -> tuple[int, int]:
+    """Return what puts the sources with the most refused rows, then emptied values, first."""
+    account = find_month_account(now, source)
+    if account is None:
+        return 0, 0
+    return -account["quarantined"], -sum(account["defects"].values())
 
 
 def list_reasons(source: Source, today: Manifest | None, then: Manifest | None) -> Iterator[Row]:
@@ -132,15 +154,19 @@ def list_reasons(source: Source, today: Manifest | None, then: Manifest | None) 
         now, before = (dict(side[kind]) if side else {} for side in (today, then))
         for reason in sorted({*now, *before}, key=lambda one: (-now.get(one, 0), one)):
             was = before.get(reason, 0) if then else None
-            text = describe_reason(source, reason)
-            yield source.title, text, handled, now.get(reason, 0), was
+            text, count = describe_reason(source, reason), now.get(reason, 0)
+            share = (
+                f"{100 * count / today['received']:.2f} %" if today and today["received"] else ""
+            )
+            yield source.title, text, _handled(reason, handled), count, share, was
 
 
-def describe_reason(source: Source, reason: str) -> str:
-    """Return `column:code` in words."""
-    column, _, code = reason.partition(":")
-    title = source.columns[column].title if column in source.columns else column
-    return f"{title}：{REASONS.get(code, code)}"
+def _handled(reason: str, otherwise: str) -> str:
+    """Return what became of a value that was only noted; otherwise what is usual."""
+    code = reason.rpartition(":")[2]
+    return {"placeholder": "按空值处理", "stand_in": "按空值处理", "cleaned": "已去除"}.get(
+        code, otherwise
+    )
 
 
 def build_comparison(found: Sequence[DriftChange], names: ReportNames) -> list[Comparison]:

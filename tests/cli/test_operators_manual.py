@@ -61,15 +61,19 @@ def test_the_rows_refused_become_the_table_that_the_manual_promises(tmp_path: Pa
     (script,) = re.findall(
         r"/usr/local/jifen/bin/python - <<'END'\n(.*?)\nEND\n", page(FAILURES), re.DOTALL
     )
-    folder = tmp_path / "var" / "quarantine" / "education" / "received=2024-04" / "d1"
+    folder = tmp_path / "var" / "quarantine" / "education" / "received=2024-04" / "d1" / "returns"
     folder.mkdir(parents=True)
-    row = "SELECT 'education.csv' AS file, 7 AS record, ['level:missing', 'kind:missing'] AS reasons, '{\"a\": 1}' AS raw"
-    duckdb.sql(f"COPY ({row}) TO '{folder / 'rows.parquet'}' (FORMAT parquet)")
+    row = {
+        "source": "education", "file": "education.csv", "record": "7", "kind": "refused",
+        "column": "级别；类别", "reason": "级别：缺少；类别：缺少", "wanted": "必填", "delivered": '{"a": 1}',
+    }  # fmt: skip
+    values = ", ".join(f"'{value}' AS \"{name}\"" for name, value in row.items())
+    duckdb.sql(f"COPY (SELECT {values}) TO '{folder / 'rows.parquet'}' (FORMAT parquet)")
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
     written = (tmp_path / "退回.csv").read_bytes()
     assert written.startswith(b"\xef\xbb\xbf")  # or Excel shows no Chinese
     lines = list(csv.reader(written.decode("utf-8-sig").splitlines()))
     assert lines == [
-        ["文件", "记录序号", "原因", "原文"],
-        ["education.csv", "7", "level:missing；kind:missing", '{"a": 1}'],
+        ["文件", "记录序号", "列", "原因", "应有的写法", "原文"],
+        [row[n] for n in ("file", "record", "column", "reason", "wanted", "delivered")],
     ]

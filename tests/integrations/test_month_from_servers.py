@@ -11,9 +11,9 @@ import xlsxwriter
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.commands.status import find_stale_months
 from flows.extract.pull import pull_up_to
 from flows.pipeline.ingest import build_cleaning_job
+from flows.pipeline.staleness import find_stale_months
 from flows.settings import SourceSettings
 from tests.support.servers import S3, Postgres, Sftp
 from tests.support.world import SOURCES, Rows, World, national_id, no_key_twice, write_csv

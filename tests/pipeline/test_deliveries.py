@@ -94,8 +94,8 @@ def test_a_gap_stops_the_run_until_a_reason_is_given_and_what_is_carried_is_repo
     assert manifest["missing"] == {"credit": {"months": [OCTOBER], "reason": "信用办停机"}}
     assert manifest["carried"] == {"housing": OCTOBER}
     report = (world.revision(NOVEMBER).path / "report" / "index.html").read_text(encoding="utf-8")
-    assert "信用办停机" in report and "住房（住建）本月未交，沿用 2021-10 的数据" in report
-    assert "专利（市场监管）的交付中有没有声明过的列" in report and "remarks" not in report
+    assert "信用办停机" in report and "沿用 2021-10。请催交" in report
+    assert "没有声明过的列，未使用 1 列" in report and "remarks" not in report
     # every month of the inbox was pulled, and empty increments, the same every month, block nothing
     assert sorted(path.name for path in world.root.raw.iterdir()) == ["2021-09", OCTOBER, NOVEMBER]
     assert {one["month"] for one in manifest["deliveries"]} == {"2021-09", OCTOBER, NOVEMBER}

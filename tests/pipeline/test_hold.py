@@ -218,8 +218,8 @@ def test_accepting_a_good_month_is_not_recorded_and_its_second_revision_is_held_
 
 def states(town: World, today: dt.date = dt.date(2021, 12, 5)) -> dict[str, str]:
     return {
-        month: f"{state} {detail}"
-        for month, state, _, _, detail in list_month_states(town.settings, today)
+        str(one.month): f"{one.state} {'；'.join(one.notes)}"
+        for one in list_month_states(town.settings, today)
     }
 
 

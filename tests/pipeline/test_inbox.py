@@ -14,7 +14,7 @@ import pytest
 from expectations.errors import ExitCode, JifenError
 from expectations.findings import FindingKind
 from expectations.month import Month
-from flows.commands.status import list_month_states
+from flows.commands.status import format_month_states, list_month_states
 from flows.pipeline.context import RunContext, StageStoppedError
 from flows.pipeline.ingest import pull_deliveries
 from flows.settings import InboxSettings, SourceSettings
@@ -145,7 +145,7 @@ def test_whatever_else_lies_there_stops_the_month_by_name(tmp_path: Path, what: 
     put(world.inbox / OCTOBER / "education.csv")
     error = blocked(world)
     assert error.code == ExitCode.EXTRACT and name in str(error)
-    shown = "\n".join(" ".join(line) for line in list_month_states(world.settings))
+    shown = "\n".join(format_month_states(list_month_states(world.settings)))
     assert name in shown or "份文件" in shown
 
 

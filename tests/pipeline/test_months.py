@@ -11,8 +11,8 @@ import pytest
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.commands.status import find_stale_months
 from flows.pipeline.stages import COMPUTE_STAGES
+from flows.pipeline.staleness import find_stale_months
 from flows.storage.verify import verify_root
 from tests.support import people
 from tests.support.people import PERSON
@@ -205,8 +205,9 @@ def test_last_months_increment_again_blocks(tmp_path: Path) -> None:
         "quantity": "3",
         "status": "valid",
     }
-    world.deliver("2021-10", registry=[person()], volunteer=[event])
-    world.deliver("2021-11", registry=[person()], volunteer=[event])
+    events = [{**event, "event_id": f"V{number}"} for number in (1, 2, 3)]
+    world.deliver("2021-10", registry=[person()], volunteer=events)
+    world.deliver("2021-11", registry=[person()], volunteer=events[::-1])
     world.run("2021-10")
     error = blocked(world, "2021-11")
     assert (error.code, "volunteer" in str(error)) == (ExitCode.GATE, True)

@@ -382,7 +382,7 @@ def test_the_report_has_every_figure_of_the_month_and_of_the_month_before(city: 
                 for line in parts["退回的数据"]
                 if line[0] == source.title and line[1].startswith(f"{column}：")
             ]
-            assert [figure(refused), was] in [line[3:] for line in found]
+            assert [figure(refused), was] in [[line[3], line[5]] for line in found]
     for code, line in april["figures"]["districts"].items():
         (shown,) = (row for row in parts["积分分布"] if row[0] == districts[code])
         assert shown[1] == figure(line["residents"]) and shown[4:] == [

@@ -23,6 +23,7 @@ def read_report(page: Path) -> str:
     """Return the text of a report; what differs from run to run is replaced."""
     text = page_text(page.read_text(encoding="utf-8"))
     text = re.sub(r"程序 [0-9.]+", "程序 V", text)
+    text = re.sub(r"生成时间 [-0-9]+ [0-9:]+", "生成时间 T", text)
     head, title, timings = text.partition("\n用时\n各步骤")
     return head + title + re.sub(r"\d+\.\d", "N", timings)
 

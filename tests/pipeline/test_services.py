@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from expectations.month import Month
-from flows.commands.status import find_stale_months
+from flows.pipeline.staleness import find_stale_months
 from flows.settings import OWN_DECLARATIONS
 from tests.support.world import SOURCES, World, national_id
 

@@ -17,7 +17,7 @@ PEOPLE = [
     national_id(f"5101021985010{day}{number:03d}") for day in (1, 2) for number in range(1, 21)
 ]
 NAME, PHONE = "欧阳待核", "13857407777"
-SMALL = Drift(residents_min=5, rows_min=5, eligible_min=5)
+SMALL = Drift(residents_min=5, rows_min=5, eligible_min=5, standard_errors=0)
 
 Rows = list[dict[str, str]]
 

@@ -23,6 +23,7 @@ from flows.storage.files import hash_file
 from flows.storage.publish import finish_interrupted
 from flows.storage.revisions import Revision, find_published
 from flows.storage.root import open_root
+from transforms.clean.returns import RETURNS
 
 SOURCES = load_sources()
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -175,9 +176,17 @@ class World:
         """The quarantined rows, or the defects, of a source, all months."""
         return read_rows(self.root.path / kind / source)
 
+    def returns(self, source: str) -> list[dict[str, Any]]:
+        """What the department has to mend, row by row, all months."""
+        return read_rows(self.root.path / "quarantine" / source, returns=True)
 
-def read_rows(folder: Path) -> list[dict[str, Any]]:
-    files = sorted(str(path) for path in folder.rglob("*.parquet"))
+
+def read_rows(folder: Path, returns: bool = False) -> list[dict[str, Any]]:
+    """All rows of the Parquet files in a folder; of returns only those, otherwise none of them."""
+    found = (
+        path for path in folder.rglob("*.parquet") if path.as_posix().endswith(RETURNS) == returns
+    )
+    files = sorted(map(str, found))
     if not files:
         return []
     with duckdb.connect() as connection:

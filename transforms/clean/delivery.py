@@ -6,17 +6,25 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Source
+from transforms.clean.accounts import RowCounts, read_last_account
 from transforms.clean.data_file import DataFile, OpenPart
 from transforms.clean.examples import find_examples
 from transforms.clean.headers import unreadable_error
 from transforms.clean.parquet_reader import is_readable_parquet
 from transforms.clean.readers import explain_read_failure, open_part, prepare_file
+from transforms.clean.returns import (
+    RETURNS,
+    count_values,
+    fingerprint_rows,
+    list_refused_cases,
+    write_returns,
+)
 from transforms.clean.staging_sql import reread_rows_sql, valid_rows_sql
 from transforms.clean.types import ValidationContext
 from transforms.engine.parquet import (
@@ -71,43 +79,10 @@ class CleaningJob:
         return [part.relative_to(folder).as_posix() for part in self.parts]
 
 
-@dataclass(frozen=True)
-class RowCounts:
-    """Where a delivery's rows went: received = clean + quarantined + superseded.
-
-    Attributes:
-        reasons: `column:code` -> refused rows with this reason.
-        defects: `column:code` -> values that became null or were changed.
-        undeclared: Columns that nobody declared, as they are written.
-        inputs: The fingerprint of what the cleaning depended on.
-        ignored_sheets: How many visible sheets with content were no data.
-        encodings: Of the parts in order; empty for what is no text file.
-    """
-
-    source: str
-    month: str
-    number: int
-    received: int
-    clean: int
-    quarantined: int
-    superseded: int
-    reasons: dict[str, int]
-    defects: dict[str, int]
-    undeclared: list[str]
-    inputs: str
-    ignored_sheets: int = 0
-    encodings: list[str] = field(default_factory=list)
-
-
 def read_account(job: CleaningJob, root: Path) -> RowCounts | None:
-    """The account of a delivery already cleaned from the same inputs, else None."""
-    try:
-        account = RowCounts(
-            **json.loads((job.folder(root, "clean") / "account.json").read_text(encoding="utf-8"))
-        )
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-    return account if account.inputs == job.inputs else None
+    """Return the account of a delivery already cleaned from the same inputs, else None."""
+    account = read_last_account(job.folder(root, "clean"))
+    return account if account and account.inputs == job.inputs else None
 
 
 def clean_delivery(
@@ -131,6 +106,8 @@ def clean_delivery(
     ):  # most deliveries have no key twice: the gate has counted
         failures = judge("staged")
     if failures:
+        write_returns(session, job.source, job.names, work / "quarantine" / RETURNS)
+        _install(work / "quarantine", job.folder(root, "quarantine"))
         raise JifenError(
             ExitCode.GATE,
             f"{job.source.title}（{job.source.source}）{job.received} 未通过检查："
@@ -215,15 +192,18 @@ def _stage(session: Session, job: CleaningJob, work: Path) -> list[DataFile]:
         shutil.rmtree(unpacked, ignore_errors=True)
         files.append(file)
     session.execute(f"CREATE OR REPLACE VIEW staged_parts AS FROM {find_staged_rows(work)}")
-    _view_staged(session, "false")
+    _view_staged(session, "false", "false")
     return files
 
 
-def _view_staged(session: Session, superseded: str) -> None:
-    """Create the view `staged`; `superseded`: SQL that is true of superseded rows."""
-    session.execute(
-        f"CREATE OR REPLACE VIEW staged AS SELECT *, {superseded} AS superseded FROM staged_parts"
-    )
+def _view_staged(session: Session, superseded: str, other_person: str) -> None:
+    """Create the view `staged`, with SQL that is true of superseded rows.
+
+    `other_person`: that is true of those that a row about another person replaces.
+    """
+    session.execute(f"""
+        CREATE OR REPLACE VIEW staged AS
+        SELECT *, {superseded} AS superseded, {other_person} AS other_person FROM staged_parts""")
 
 
 def _stage_file(session: Session, job: CleaningJob, index: int, file: DataFile, work: Path) -> None:
@@ -281,8 +261,8 @@ def _write_rows(
 def _mark_superseded(session: Session, source: Source) -> bool:
     """Mark the valid rows that a better row of their key replaces; return whether there are any.
 
-    They are marked in `staged` and in a table (part, record). Few keys occur twice: these are found
-    by one grouping, and only their rows are sorted.
+    They are marked in `staged` and in a table (part, record, other_person). Few keys occur twice:
+    these are found by one grouping, and only their rows are sorted.
     """
     if not source.key:
         return False
@@ -290,19 +270,22 @@ def _mark_superseded(session: Session, source: Source) -> bool:
     best = ", ".join(
         [f"{source.prefer} DESC NULLS LAST"] * bool(source.prefer) + ["part DESC", "record DESC"]
     )
-    prefer = f", {source.prefer}" if source.prefer else ""
+    read = dict.fromkeys([*source.key, source.person, *filter(None, [source.prefer])])
     session.execute(f"""
         CREATE OR REPLACE TABLE superseded AS
         WITH valid AS (
-            SELECT {key}{prefer}, part, record FROM staged_parts WHERE reasons IS NULL
+            SELECT {", ".join(read)}, part, record FROM staged_parts WHERE reasons IS NULL
         ),
         doubled AS (SELECT {key} FROM valid GROUP BY ALL HAVING count(*) > 1),
         ranked AS (
-            SELECT part, record, row_number() OVER (PARTITION BY {key} ORDER BY {best}) AS place
+            SELECT part, record, row_number() OVER best_first AS place,
+                {source.person} <> first_value({source.person}) OVER best_first AS other_person
             FROM valid SEMI JOIN doubled USING ({key})
+            WINDOW best_first AS (PARTITION BY {key} ORDER BY {best})
         )
-        SELECT part, record FROM ranked WHERE place > 1""")
-    _view_staged(session, "(part, record) IN (FROM superseded)")
+        SELECT part, record, other_person FROM ranked WHERE place > 1""")
+    superseded = "(part, record) IN (SELECT (part, record) FROM superseded"
+    _view_staged(session, f"{superseded})", f"{superseded} WHERE other_person)")
     return bool(session.scalar("SELECT count(*) FROM superseded"))
 
 
@@ -311,9 +294,11 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, files: list[Data
 
     Of the reread rows those that are kept join the clean ones.
     """
-    received, quarantined, replaced, reread = session.execute("""
-        SELECT count(*), count(reasons), count(*) FILTER (superseded), count(*) FILTER (reread)
+    received, quarantined, replaced, reread, other_person = session.execute("""
+        SELECT count(*), count(reasons), count(*) FILTER (superseded), count(*) FILTER (reread),
+            count(*) FILTER (other_person)
         FROM staged""").fetchall()[0]
+    write_returns(session, job.source, job.names, work / "quarantine" / RETURNS)
     reasons, defects = (_tally(session, listed) for listed in ("reasons", "defects"))
     names = "[" + ", ".join(map(sql_literal, job.names)) + "]"
     for kind, listed in (("quarantine", "reasons"), ("defects", "defects")):
@@ -332,12 +317,13 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, files: list[Data
         session.execute(f"COPY ({kept}) TO {sql_literal(clean / 'reread.parquet')} ({PARQUET})")
     if replaced:
         _leave_out_superseded(session, clean)
+    rows = read_folder_sql(clean)
     return RowCounts(
         source=job.source.source,
         month=str(job.received),
         number=job.number,
         received=received,
-        clean=session.scalar(f"SELECT count(*) FROM {read_folder_sql(clean)}"),
+        clean=session.scalar(f"SELECT count(*) FROM {rows}"),
         quarantined=quarantined,
         superseded=replaced,
         reasons=reasons,
@@ -346,6 +332,10 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, files: list[Data
         inputs=job.inputs,
         ignored_sheets=sum(len(file.ignored_sheets) for file in files),
         encodings=[file.encoding for file in files],
+        values=count_values(session, job.source, defects),
+        other_person=other_person,
+        refused_cases=list_refused_cases(session, job.source),
+        fingerprint=fingerprint_rows(session, job.source, rows),
     )
 
 

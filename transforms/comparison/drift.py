@@ -6,8 +6,8 @@ services and policy. The month before is the one published.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -21,16 +21,28 @@ EVERYWHERE = ""  # the name of a figure of the whole city
 
 @dataclass(frozen=True)
 class Limit:
-    """A change is too large when it is over both: the share of what was before, and the number."""
+    """A change is too large when it is over all: a share of what was before, a number, and noise.
+
+    Attributes:
+        relative: The share.
+        absolute: The number.
+        errors: How many standard errors of an ordinary month's movement are noise: so the limits
+            fit a county as well as a province.
+    """
 
     relative: float
     absolute: float
+    errors: float = 0
 
-    def exceeded(self, before: Decimal, after: Decimal) -> bool:
+    def exceeded(self, before: Decimal, after: Decimal, error: Decimal = Decimal(0)) -> bool:
+        """Return whether a change is too large; `error`: its standard error in a month."""
         distance = abs(after - before)
-        return distance > Decimal(str(self.absolute)) and distance > Decimal(
-            str(self.relative)
-        ) * abs(before)
+        floors = (
+            Decimal(str(self.absolute)),
+            Decimal(str(self.relative)) * abs(before),
+            Decimal(str(self.errors)) * error,
+        )
+        return distance > max(floors)
 
 
 @dataclass(frozen=True)
@@ -118,24 +130,48 @@ def _rows(
     for source, kind in sources.items():
         then, today = (count_delivered_rows(month, source, kind) for month in (before, now))
         if then is not None and today is not None:
-            yield _change("rows", source, Decimal(then), Decimal(today), limit.exceeded)
+            sides = (Decimal(then), Decimal(today))
+            yield _change("rows", source, *sides, limit, _count_error(*sides))
 
 
 def _residents(before: Manifest, now: Manifest, limit: Limit) -> Iterator[DriftChange]:
-    yield _change(
-        "residents",
-        EVERYWHERE,
-        Decimal(before["residents"]),
-        Decimal(now["residents"]),
-        limit.exceeded,
-    )
+    sides = (Decimal(before["residents"]), Decimal(now["residents"]))
+    yield _change("residents", EVERYWHERE, *sides, limit, _moved_people(now, EVERYWHERE).sqrt())
     then, today = (month["figures"]["districts"] for month in (before, now))
     for district in sorted({*then, *today}):
         people = [
             Decimal(side[district]["residents"] if district in side else 0)
             for side in (then, today)
         ]
-        yield _change("residents", district, people[0], people[1], limit.exceeded)
+        error = _moved_people(now, district).sqrt()
+        yield _change("residents", district, people[0], people[1], limit, error)
+
+
+def _count_error(before: Decimal, after: Decimal) -> Decimal:
+    """Return the standard error of the difference of two counts of independent events."""
+    return (before + after).sqrt()
+
+
+def _moved_people(now: Manifest, district: str) -> Decimal:
+    """Return how many people came, left or moved, in a district or in the whole city."""
+    moved = sum(
+        people
+        for old, new, people in now["moved"]
+        if old != new and (district == EVERYWHERE or district in (old, new))
+    )
+    return Decimal(moved)
+
+
+def _mean_error(now: Manifest, kind: Kind, name: str, mean: Decimal, people: int) -> Decimal:
+    """Return the standard error of a mean of points in a month: those who moved weigh as they may.
+
+    The spread of points is taken to be as large as their mean.
+    """
+    movers = _moved_people(now, name if kind == "district_mean" else EVERYWHERE)
+    item = now["figures"]["moved"].get("total" if kind == "mean" else name)
+    if item and kind != "district_mean":
+        movers += item["up"] + item["down"]
+    return abs(mean) * max(movers, Decimal(1)).sqrt() / people
 
 
 def _means(
@@ -163,17 +199,19 @@ def _means(
         earlier, later = compute_mean(then, points), compute_mean(today, points)
         if earlier is None or later is None:
             continue
-        # Few people move their mean by moving project.
-        enough = min(then["residents"], today["residents"]) >= limits.residents.absolute
-        exceeded = limits.mean_points.exceeded if enough else _never
-        yield _change(
+        people = min(then["residents"], today["residents"])
+        # Few people move their mean by moving away.
+        enough = people >= limits.residents.absolute
+        change = _change(
             kind,
             name,
             earlier,
             later,
-            exceeded,
-            bool(renewed & _rests_on(kind, name, indicators, renewed)),
+            limits.mean_points,
+            _mean_error(now, kind, name, earlier, people),
         )
+        explained = bool(renewed & _rests_on(kind, name, indicators, renewed))
+        yield replace(change, over=change.over and enough, renewed=explained)
 
 
 def _rests_on(
@@ -192,22 +230,16 @@ def _eligible(
     for service in sorted(before["services"].keys() & now["services"].keys()):
         people = [Decimal(month["eligible"].get(service, 0)) for month in (before, now)]
         explained = bool(renewed) or service in services
-        yield _change("eligible", service, people[0], people[1], limit.exceeded, explained)
-
-
-def _never(before: Decimal, after: Decimal) -> bool:
-    return False
+        before_count, count = people
+        error = _count_error(before_count, count)
+        change = _change("eligible", service, before_count, count, limit, error)
+        yield replace(change, renewed=explained)
 
 
 def _change(
-    kind: Kind,
-    name: str,
-    before: Decimal,
-    after: Decimal,
-    exceeded: Callable[[Decimal, Decimal], bool],
-    renewed: bool = False,
+    kind: Kind, name: str, before: Decimal, after: Decimal, limit: Limit, error: Decimal
 ) -> DriftChange:
-    return DriftChange(kind, name, before, after, exceeded(before, after), renewed)
+    return DriftChange(kind, name, before, after, limit.exceeded(before, after, error))
 
 
 def find_blocking(found: Sequence[DriftChange]) -> list[DriftChange]:

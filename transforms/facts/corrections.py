@@ -4,9 +4,10 @@ replace.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from expectations.refusals import may_name_record
 from expectations.source_model import Fact, Source
 from transforms.engine.session import Session
 from transforms.engine.sql import sorted_list_sql, sql_literal
@@ -15,18 +16,21 @@ from transforms.facts.measures import FACT_TYPES, equals_sql
 
 FACT_PREFIX = "fact:"
 LARGEST = 2**31 - 1  # an INTEGER
+MAX_NAMED = 200  # so many ineffective corrections are named at most
 _LIST = "STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12,2))[]"
 
 
 @dataclass(frozen=True)
 class CorrectionResult:
     """What the corrections of a month replace: facts, and indicators (`education`,
-    `330211:village_award`); `without_target` replace nothing.
+    `330211:village_award`); `without_target` replace nothing. `ineffective`: the numbers and
+    targets of these, those that look like a person's left out.
     """
 
     facts: frozenset[str]
     indicators: frozenset[str]
     without_target: int
+    ineffective: tuple[str, ...] = ()
 
 
 def current_corrections_statement(source: Source | None) -> Statement:
@@ -87,7 +91,20 @@ def read_correction_result(session: Session) -> CorrectionResult:
         frozenset(target.removeprefix(FACT_PREFIX) for target in facts),
         frozenset(targets - facts),
         session.scalar(current) - applied,
+        tuple(_list_ineffective(session)),
     )
+
+
+def _list_ineffective(session: Session) -> Iterator[str]:
+    """Yield the corrections of residents that replace nothing, as `case (target)`."""
+    rows = session.fetch_rows(f"""
+SELECT case_id, target
+FROM current_corrections SEMI JOIN residents USING (person)
+    ANTI JOIN applicable_corrections USING (person, target, case_id)
+ORDER BY case_id, target LIMIT {MAX_NAMED}""")
+    for case_id, target in rows:
+        if may_name_record(case_id) and may_name_record(target):
+            yield f"{case_id}（{target}）"
 
 
 def correction_statements(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,9 @@ import pytest
 from expectations import gate
 from expectations.gate import validate_delivery
 from expectations.month import Month
+from expectations.refusals import NOTED_CODES, may_be_emptied
 from expectations.source_loader import load_sources
+from expectations.source_model import Bounds, Source
 from transforms.engine.session import Session
 
 SOURCES = load_sources()
@@ -72,7 +75,8 @@ VALID = {
     },
 }
 PLANTED = "33020319770707"  # the beginning of every planted ID
-STAGED = "part INTEGER, record BIGINT, reasons VARCHAR[], defects VARCHAR[], raw VARCHAR, superseded BOOLEAN"
+STAGED = "part INTEGER, record BIGINT, reasons VARCHAR[], defects VARCHAR[], raw VARCHAR"
+MARKS = "superseded BOOLEAN, other_person BOOLEAN"
 
 
 @pytest.fixture
@@ -96,9 +100,9 @@ def verdict(
     }
     values = [f"{VALID[name].get(column, 'NULL')}::{kind}" for column, kind in columns.items()]
     typed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
-    connection.execute(f"CREATE OR REPLACE TABLE rows ({STAGED}, {typed})")
+    connection.execute(f"CREATE OR REPLACE TABLE rows ({STAGED}, {MARKS}, {typed})")
     connection.execute(
-        f"INSERT INTO rows SELECT 0, i, NULL, NULL, NULL, false, {', '.join(values)} FROM range({rows}) AS t(i)"
+        f"INSERT INTO rows SELECT 0, i, NULL, NULL, NULL, false, false, {', '.join(values)} FROM range({rows}) AS t(i)"
     )
     if change:
         connection.execute(change)
@@ -234,19 +238,112 @@ def test_the_bounds_themselves_pass(
 
 
 def test_shares_do_not_block_a_small_extract(connection: Session, tmp_path: Path) -> None:
-    assert verdict(connection, tmp_path, "volunteer", refused(20), rows=25) == []
-    assert (
-        verdict(connection, tmp_path, "registry", "UPDATE rows SET registered_on = NULL", rows=20)
-        == []
+    nulled = "UPDATE rows SET registered_on = NULL"
+    assert verdict(connection, tmp_path, "volunteer", refused(12), rows=25) == []
+    assert verdict(connection, tmp_path, "registry", nulled, rows=20) == []
+    assert len(verdict(connection, tmp_path, "registry", nulled, rows=21)) == 1
+
+
+@pytest.mark.parametrize("name", VALID)
+@pytest.mark.parametrize("rows", [1, 3, 19])
+def test_a_small_extract_refused_for_the_greater_part_is_blocked(
+    name: str, rows: int, connection: Session, tmp_path: Path
+) -> None:
+    [failure] = verdict(connection, tmp_path, name, mostly_refused(rows // 2 + 1), rows)
+    assert failure == f"退回的行不得超过 50%：{rows} 行中有 {rows // 2 + 1} 行"
+    assert verdict(connection, tmp_path, name, mostly_refused(rows // 2), rows) == []
+
+
+def mostly_refused(rows: int) -> str:
+    return f"UPDATE rows SET reasons = ['bad_id'] WHERE record < {rows}"
+
+
+EMPTIED = [
+    (name, column)
+    for name, source in SOURCES.items()
+    for column in source.columns
+    if may_be_emptied(column, source)
+]
+
+
+def stage_plain(connection: Session, name: str, rows: int) -> None:
+    """Make `staged` of rows that break nothing but the bounds: the values do not matter."""
+    kinds = {
+        column: TYPES.get(declared.type, "VARCHAR")
+        for column, declared in SOURCES[name].columns.items()
+    }
+    typed = ", ".join(f'NULL::{kind} AS "{column}"' for column, kind in kinds.items())
+    connection.execute(f"""
+        CREATE OR REPLACE TABLE staged AS
+        SELECT 0 AS part, i AS record, NULL::VARCHAR[] AS reasons, NULL::VARCHAR[] AS defects,
+            NULL::VARCHAR AS raw, false AS superseded, false AS other_person, {typed}
+        FROM range({rows}) AS t(i)""")
+
+
+def bounds_broken(connection: Session, name: str, source: Source | None = None) -> list[str]:
+    judged = validate_delivery(connection, "staged", source or SOURCES[name], RECEIVED, 0.02)
+    return [one for one in judged if "舍去的值" in one or "占位值" in one or "另一个人" in one]
+
+
+@pytest.mark.parametrize(("name", "column"), EMPTIED)
+def test_emptied_values_of_every_column_are_bounded(
+    name: str, column: str, connection: Session
+) -> None:
+    title, code = SOURCES[name].columns[column].title, f"{column}:bad_value"
+    stage_plain(connection, name, 10_000)
+    connection.execute(f"UPDATE staged SET defects = ['{code}'] WHERE record < 20")
+    assert bounds_broken(connection, name) == []  # every value of the column, but few
+    connection.execute(f"UPDATE staged SET defects = ['{code}'] WHERE record < 21")
+    what = f"{title}：舍去的值不得超过 2.00%（且多于 20 个）"
+    assert bounds_broken(connection, name) == [f"{what}：21 行中有 21 行"]
+    kind = TYPES.get(SOURCES[name].columns[column].type, "VARCHAR")
+    some = {"DATE": "DATE '2020-01-01'", "VARCHAR": "'x'"}[kind]
+    connection.execute(f'UPDATE staged SET "{column}" = {some} WHERE record >= 21')
+    assert bounds_broken(connection, name) == []
+
+
+@pytest.mark.parametrize("code", NOTED_CODES)
+def test_placeholders_are_no_emptied_values(code: str, connection: Session) -> None:
+    stage_plain(connection, "registry", 100)
+    connection.execute(f"UPDATE staged SET defects = ['permit_issued_on:{code}']")
+    assert bounds_broken(connection, "registry") == []
+    bounded = SOURCES["registry"].model_copy(update={"bounds": Bounds(placeholders=Decimal("0.1"))})
+    broken = bounds_broken(connection, "registry", bounded)
+    if code == "cleaned":
+        assert broken == []
+    else:
+        what = "居住证签发日期：占位值不得超过 10.00%（且多于 20 个）"
+        assert broken == [f"{what}：100 行中有 100 行"]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, one in SOURCES.items() if one.key and one.person not in one.key]
+)
+def test_rows_that_another_person_replaces_are_bounded_in_every_source(
+    name: str, connection: Session
+) -> None:
+    stage_plain(connection, name, 1000)
+    marked = "UPDATE staged SET superseded = true, other_person = true WHERE record < "
+    connection.execute(marked + "5")
+    assert bounds_broken(connection, name) == []
+    connection.execute(marked + "6")
+    [failure] = bounds_broken(connection, name)
+    assert failure.endswith(
+        "被另一个人的同号记录取代的行不得超过 0.10%（且多于 5 行）：1,000 行中有 6 行"
     )
-    assert (
-        len(
-            verdict(
-                connection, tmp_path, "registry", "UPDATE rows SET registered_on = NULL", rows=21
-            )
-        )
-        == 1
-    )
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_bounds_are_those_that_the_source_declares(
+    name: str, connection: Session, tmp_path: Path
+) -> None:
+    declared = Bounds(refused=Decimal("0.1"), refused_rows=2, refused_most=Decimal(1))
+    source = SOURCES[name].model_copy(update={"bounds": declared})
+    for most, rows in ((2, 3), (10, 100)):
+        for count in (most, most + 1):
+            verdict(connection, tmp_path, name, mostly_refused(count), rows)
+            judged = validate_delivery(connection, "staged", source, RECEIVED, 0.02)
+            assert len(judged) == (count > most)
 
 
 @pytest.mark.promise("sources-150", "engine errors are mapped, never passed on")

@@ -40,7 +40,8 @@ def test_without_a_file_there_are_the_defaults_of_the_manual(tmp_path: Path) -> 
     assert settings.gate.quarantine_limit == 0.02
     assert settings.drift.model_dump() == {
         **{"residents": 0.05, "rows": 0.30, "mean_points": 0.05, "eligible": 0.20},
-        **{"residents_min": 500, "rows_min": 1000, "mean_points_min": 0.5, "eligible_min": 500},
+        **{"residents_min": 20, "rows_min": 20, "mean_points_min": 0.5, "eligible_min": 20},
+        "standard_errors": 3.0,
     }
 
 

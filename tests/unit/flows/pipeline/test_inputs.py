@@ -6,14 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from expectations.errors import ExitCode, JifenError
+from expectations.errors import ExitCode
 from expectations.month import Month
-from flows.pipeline.inputs import (
-    InputSet,
-    find_missing_error,
-    reject_repeated_increment,
-    select_inputs,
-)
+from flows.pipeline.inputs import InputSet, find_missing_error, select_inputs
 from flows.storage.deliveries import Delivery
 from tests.support.world import SOURCES
 
@@ -122,15 +117,3 @@ def test_the_registry_is_never_carried_forward_nor_allowed_missing() -> None:
     )
     assert "registry" in missing("snapshot", 3, [], "2021-09", "registry", registry="停机")
     assert months(select("snapshot", 0, had, "2021-10", "registry", registry="停机")) == ["2021-10"]
-
-
-@pytest.mark.proves("sources-31")
-def test_an_increment_equal_to_an_earlier_one_is_refused() -> None:
-    [old] = received("2021-09", content="same")
-    [new] = received("2021-10", content="same")
-    with pytest.raises(JifenError, match=r"2021-09.*以前月份的文件") as caught:
-        reject_repeated_increment([old, new], new, rows=3)
-    assert caught.value.code == ExitCode.GATE
-    reject_repeated_increment([old, new], new, rows=0)  # nothing happened twice
-    reject_repeated_increment([old, new], old, rows=3)  # the earlier one is the original
-    reject_repeated_increment([old, *received("2021-10")], received("2021-10")[0], rows=3)

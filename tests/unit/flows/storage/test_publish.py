@@ -16,8 +16,8 @@ import pytest
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.commands.status import find_stale_months
 from flows.extract.pull import pull_up_to
+from flows.pipeline.staleness import find_stale_months
 from flows.storage.deliveries import delivery_key, list_deliveries
 from flows.storage.keys import fingerprint_key
 from flows.storage.publish import finish_interrupted, publish_revision
