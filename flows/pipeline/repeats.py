@@ -55,7 +55,7 @@ class DeliveryHistory:
         if not same:
             return None
         reason = self.run.options.allowed_same.get(self.source.source)
-        reason = reason or self._remembered_reasons.get(delivery.month)
+        reason = reason or self._remembered_reasons.get((str(delivery.month), delivery.number))
         if reason is None and account.received <= FEW_ROWS[self.source.delivery]:
             reason = f"只有 {account.received} 行，不拦截"
         return Repeat(delivery.month, same[-1], reason)
@@ -65,17 +65,17 @@ class DeliveryHistory:
         return list_deliveries(self.run.root, self.source.source)
 
     @cached_property
-    def _remembered_reasons(self) -> dict[Month, str]:
-        """The months whose deliveries published months have allowed to be the same, and why."""
-        revisions = (
-            find_published(self.run.root, month) for month in list_published_months(self.run.root)
-        )
-        allowed = [one.manifest.same.get(self.source.source, {}) for one in revisions if one]
-        return {
-            Month.parse(month): str(one["reason"])
-            for one in allowed
-            for month in one.get("months", ())
-        }
+    def _remembered_reasons(self) -> dict[tuple[str, int], str]:
+        """The deliveries (month, number) that a published month allowed to be the same, and why."""
+        name = self.source.source
+        reasons: dict[tuple[str, int], str] = {}
+        for month in list_published_months(self.run.root):
+            revision = find_published(self.run.root, month)
+            allowed = revision.manifest.same.get(name) if revision else None
+            for used in revision.manifest.deliveries if revision and allowed else ():
+                if allowed and used["source"] == name and used["month"] in allowed["months"]:
+                    reasons[used["month"], used["number"]] = str(allowed["reason"])
+        return reasons
 
     def _holds_same_rows(self, earlier: Delivery, newest: Delivery, account: RowCounts) -> bool:
         """Return whether an earlier delivery has the clean rows of the account.

@@ -102,9 +102,9 @@ def test_an_increment_of_an_earlier_month_blocks_unless_it_is_tiny(town: World, 
             own = {name: EXAMPLES[name](rows)[::order]}
             permit = f"2017-{month[5:]}-10"
             town.deliver(month, registry=registry(permit=permit), education=degrees(), **own)
-        town.run(NOVEMBER)
+        town.run(NOVEMBER, accept="测试")
         if rows == 2:
-            town.run(DECEMBER)
+            town.run(DECEMBER, accept="测试")
             assert FindingKind.ALLOWED_SAME in kinds(town, DECEMBER)
         else:
             assert "这是以前月份的文件" in blocked(town, DECEMBER).message
@@ -132,7 +132,7 @@ EXAMPLES = {"patents": patents, "credit": events, "volunteer": hours}
 def test_a_redelivered_increment_with_much_fewer_rows_is_held(town: World, name: str) -> None:
     others = {"registry": registry(permit="2017-02-10"), "education": degrees()}
     town.deliver(NOVEMBER, **others, **{name: EXAMPLES[name](30)})
-    town.run(NOVEMBER)
+    town.run(NOVEMBER, accept="测试")
     town.deliver(NOVEMBER, **others, **{name: EXAMPLES[name](6)})
     error = held(town)
     assert "第 2 次交付 6 行，所取代的有 30 行" in error.message
@@ -151,7 +151,7 @@ def test_records_numbered_anew_every_month_block(town: World, name: str) -> None
             rows = [{**row, "resident_id": PEOPLE[39 - n]} for n, row in enumerate(rows)]
         permit = f"2017-{month[5:]}-10"
         town.deliver(month, registry=registry(permit=permit), education=degrees(), **{name: rows})
-    town.run(NOVEMBER)
+    town.run(NOVEMBER, accept="测试")
     error = blocked(town, DECEMBER)
     assert "30 行中有 30 行" in error.message and "另一个人" in error.message
 
