@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import zip_longest
 
 from expectations.refusals import describe_reason
 from expectations.source_model import Source
-from reports.html.charts import Bar, Histogram, Move
+from reports.html.charts import Bar, Histogram, Move, draw_bands, draw_histograms, draw_moves
 from reports.numbers import (
     NO_VALUE,
     format_count,
@@ -49,19 +48,19 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Distribution:
-    """People by total points: bars of the city, a histogram per district, one row per district."""
+    """People by total points: charts of the city and of its districts, one row per district."""
 
     bands: Sequence[str]
-    chart: Sequence[Bar]
-    districts: Sequence[Histogram]
+    city: str
+    districts: str
     rows: Sequence[Row]
 
 
 @dataclass(frozen=True)
 class Movements:
-    """People who gained and lost points: total and the indicators that moved most; all items."""
+    """People who gained and lost points: chart of the indicators that moved most; all items."""
 
-    chart: Sequence[Move]
+    chart: str
     indicators: int
     rows: Sequence[Row]
 
@@ -200,11 +199,6 @@ def build_distribution(now: Manifest, before: Manifest | None, names: ReportName
     districts = now["figures"]["districts"]
     earlier = before["figures"]["districts"] if before else {}
     city, was = _sum_bands(districts), _sum_bands(earlier)
-    full = max(city + was, default=1)
-    chart = [
-        Bar(name, people, format_with_previous(people, previous), full, previous)
-        for name, people, previous in zip_longest(bands, city, was)
-    ]
     histograms: list[Histogram] = []
     rows: list[Row] = []
     for code, line in districts.items():
@@ -217,7 +211,9 @@ def build_distribution(now: Manifest, before: Manifest | None, names: ReportName
     rows.append(_city_row("全市", now, before, city))
     if before:
         rows.append(_city_row("全市（上月）", before, None, was))
-    return Distribution(bands, chart, histograms, rows)
+    return Distribution(
+        bands, draw_bands(bands, city, was), draw_histograms(bands, histograms), rows
+    )
 
 
 def _sum_bands(districts: Mapping[str, Manifest]) -> list[int]:
@@ -246,12 +242,12 @@ def build_movements(now: Manifest, before: Manifest, names: ReportNames) -> Move
     total = [item for item in moved if item == "total"]
     chart = [_move(names.items.get(item, item), moved[item]) for item in [*total, *most]]
     rows = [_movement_row(item, now, before, names) for item in names.items if item in moved]
-    return Movements(chart, len(most), rows)
+    return Movements(draw_moves(chart) if rows else "", len(most), rows)
 
 
 def _move(name: str, moved: Manifest) -> Move:
     up, down = moved["up"], moved["down"]
-    return Move(name, up, down, f"增 {format_count(up)} 人，减 {format_count(down)} 人")
+    return Move(name, up, down)
 
 
 def _movement_row(item: str, now: Manifest, before: Manifest, names: ReportNames) -> Row:

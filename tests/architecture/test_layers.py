@@ -63,6 +63,7 @@ VIOLATIONS = {
 TOO_LONG: set[str] = set()
 # within the dependencies, the packages or modules that may import a library
 LIBRARIES = {
+    "altair": {"reports.html"},
     "adbc_driver_postgresql": {"flows.extract"},
     "defusedxml": {"transforms.clean"},
     "duckdb": {"transforms.engine"},
@@ -82,6 +83,7 @@ LIBRARIES = {
     "sshfs": {"flows.extract"},
     "typer": {"flows.cli"},
     "uvicorn": {"flows.orchestration"},
+    "vl_convert": {"reports.html"},
     "xlsxwriter": set(),
 }
 

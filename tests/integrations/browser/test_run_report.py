@@ -140,7 +140,8 @@ def test_every_chart_has_its_numbers_as_a_table(pages: dict[str, Path], browser:
         browser.evaluate("""[...document.querySelectorAll('figure')].map(figure => ({
         caption: figure.querySelector('figcaption').textContent,
         hidden: figure.querySelector('div').getAttribute('aria-hidden'),
-        numbers: [...figure.querySelectorAll('.value')].map(value => value.textContent),
+        numbers: [...figure.querySelectorAll('.value, .role-mark text')].map(text => text.textContent)
+            .filter(text => /[0-9]/.test(text)),
         section: figure.closest('section').querySelector('h2').textContent,
         cells: [...figure.closest('section').querySelectorAll('td')].map(cell => cell.textContent),
     }))""")
