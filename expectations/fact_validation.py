@@ -48,6 +48,7 @@ _READS: dict[str, tuple[str, ...]] = {  # what only some measures look at
     "otherwise": ("highest",),
     "levels": ("list",),
 }
+_MEASURED_AGAIN = ("count", "exists", "sum", "highest", "full_months", "full_years", "value")
 _ROWS = ("of", "where", "current", "open", "within", "turns", "listed", "pick")
 
 
@@ -62,6 +63,29 @@ def find_unused_keys(fact: Fact) -> Iterator[tuple[tuple[str, ...], str, str]]:
             yield (key,), "不起作用", "由 lookup 或 derive 得出的数据不看任何行，请删去"
         elif fact.measure not in _READS.get(key, (fact.measure,)):
             yield (key,), "不起作用", f"只用于 measure: {'、'.join(_READS[key])}，请删去"
+
+
+def find_move_errors(source: Source, fact: Fact) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield every key of a fact's `moves` that cannot be computed.
+
+    Yields:
+        The key's place, what stands there, what may stand there.
+    """
+    move = fact.moves
+    if move is None:
+        return
+    if fact.measure is None:
+        yield ("moves",), "不起作用", "由 lookup 或 derive 得出的数据随其他数据变化，请删去"
+    elif move.by == "month" and fact.unit != "months":
+        yield ("moves", "by"), "month", "只用于以月计的数据"
+    elif move.by == "date":
+        if fact.measure not in _MEASURED_AGAIN or source.ledger or source.quota or fact.pick:
+            yield ("moves", "by"), "date", "流水、配额、pick 和按月累计的数据不能按日期重新计算"
+        if move.during:
+            yield ("moves", "while"), move.during, "只用于 by: month，请删去"
+    other = source.facts.get(move.during or "")
+    if move.during and (other is None or other.unit != "yes_no"):
+        yield ("moves", "while"), move.during, "应为本来源的一项是否数据"
 
 
 def find_type_errors(source: Source, fact: Fact) -> Iterator[tuple[tuple[str, ...], str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from expectations.errors import DeclarationError, Diagnostic, did_you_mean
-from expectations.fact_validation import find_type_errors, find_unused_keys
+from expectations.fact_validation import find_move_errors, find_type_errors, find_unused_keys
 from expectations.naming import normalise_name
 from expectations.reference_tables import TABLES
 from expectations.source_model import Column, Fact, Source, Span
@@ -267,7 +267,11 @@ def _check_fact(file: YamlDocument, source: Source, name: str, fact: Fact) -> No
         file.add_error(where, f"measure: {fact.measure}", "按月计数的数据只能用 where 筛选")
     if fact.measure == "value" and not (fact.pick or source.spine):
         file.add_error((*where, "pick"), "缺少这个键", "一人可有多行：写明取哪一行")
-    for key, found, expected in (*find_type_errors(source, fact), *find_unused_keys(fact)):
+    for key, found, expected in (
+        *find_type_errors(source, fact),
+        *find_unused_keys(fact),
+        *find_move_errors(source, fact),
+    ):
         file.add_error((*where, *key), found, expected)
     for level in fact.levels.values():
         if level not in source.facts:

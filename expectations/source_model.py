@@ -162,6 +162,15 @@ class Lookup(ClosedModel):
     """Column that is the fact's value."""
 
 
+class Move(ClosedModel):
+    """How a fact goes on when time passes and nothing else changes; without it, it stays."""
+
+    by: Literal["month", "date"]
+    """`month`: one more each month. `date`: measured again on the later date, over the same rows."""
+    during: Name | None = Field(default=None, alias="while")
+    """`month`: yes/no fact that must hold now for it to go on."""
+
+
 class Fact(ClosedModel):
     """One thing known of a resident on the scoring date, measured over one source's rows.
 
@@ -218,6 +227,8 @@ class Fact(ClosedModel):
     """Expression over other facts."""
     restricted: Switch = False
     """Identifies people: published to the operator only."""
+    moves: Move | None = None
+    """How it goes on with time, for the question when a service will be reached."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

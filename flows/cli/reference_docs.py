@@ -141,6 +141,9 @@ of `change.moved` in the
    joined by `；`: the conditions by number, then `points_lacking`; `not_open` where the row has \
 no such service.
 
+`forecast` and `no_forecast` are ours: `jifen explain` computes when a service will be reached, \
+for one person at a time.
+
 A value is put by its fact's `form`: `number`, `yes_no`, `level` (its title), `date`, `month`, \
 and lists (`by_year`,
 `by_key`, `children`: each entry, joined by `separator`, or `none`); null is `unknown`.

@@ -27,8 +27,9 @@ from reports.explain.records import (
     load_person_records,
     load_refused_records,
 )
-from reports.explain.text import format_lines, to_json_data
+from reports.explain.text import describe_forecasts, format_lines, to_json_data
 from reports.published_rules import load_published_rules
+from reports.statements.forecast import forecast_services
 from reports.statements.read import (
     PublishedStatement,
     RevisionFiles,
@@ -134,8 +135,31 @@ def _answer(
         return {**month, "scored": False, "why": why}, [f"{revision_title}：没有此人的积分。{why}"]
     statement = load_statement(session, sources, revision, row)
     found = explain_row(statement.row, statement.texts, statement.scores)
-    lines = format_lines(found, statement.row, statement.texts)
-    return {**month, "scored": True, **to_json_data(found)}, lines
+    forecasts = load_forecasts(session, sources, root, revision, row, statement)
+    said = describe_forecasts(forecasts, statement.row, statement.texts)
+    lines = format_lines(found, statement.row, statement.texts, said)
+    return {**month, "scored": True, **to_json_data(found), "months_to": forecasts}, lines
+
+
+def load_forecasts(
+    session: Session,
+    sources: Mapping[str, Source],
+    root: Root,
+    revision: Revision,
+    place: int,
+    statement: PublishedStatement,
+) -> dict[str, int | None]:
+    """Return after how many months each service is reached that only lacks points.
+
+    Empty where a revision's texts do not say it: an older program published them.
+    """
+    lacking = any(not one.unmet and not one.reached for one in statement.row.services)
+    if not lacking or "forecast" not in statement.texts.sentences:
+        return {}
+    rules = load_published_rules(revision.path / "policy", revision.month.last_day, sources)
+    files = RevisionFiles(revision.path, revision.number, None)
+    clean = find_clean_folders(root.clean, revision)
+    return forecast_services(session, files, place, rules, sources, clean)
 
 
 def load_statement(

@@ -7,12 +7,18 @@ from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError, to_user_error
 from expectations.source_loader import find_spine
-from flows.commands.explain import explain_not_scored, load_statement, read_id
+from flows.commands.explain import (
+    explain_not_scored,
+    load_forecasts,
+    load_statement,
+    read_id,
+)
 from flows.project import load_declared_sources
 from flows.settings import Settings
 from flows.storage.revisions import find_named_revision
 from flows.storage.root import open_root
 from reports.explain.page import render_statement_page
+from reports.explain.text import describe_forecasts
 from reports.statements.read import find_person_row
 from transforms.engine.session import open_engine
 from transforms.facts.pseudonyms import compute_pseudonym
@@ -51,7 +57,9 @@ def write_statement_page(
             what = f"{revision.month} 第 {revision.number} 版没有此人的积分。{why}"
             raise JifenError(ExitCode.USAGE, what, hint="核对号码和月份")
         statement = load_statement(session, sources, revision, place)
-    page = render_statement_page(statement.row, statement.texts)
+        forecasts = load_forecasts(session, sources, root, revision, place, statement)
+    said = describe_forecasts(forecasts, statement.row, statement.texts)
+    page = render_statement_page(statement.row, statement.texts, said)
     if out is None:
         report_progress(page)
         return

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from rich.cells import cell_len
 
+from expectations.month import Month
 from reports.explain.compute import explain_row
 from reports.explain.model import (
     ExplainedIndicator,
@@ -18,6 +19,7 @@ from reports.explain.model import (
     ScoreChange,
     ServiceState,
 )
+from reports.statements.forecast import MONTHS
 from reports.statements.model import StatementRow, StatementTexts
 from transforms.points.models import CITY
 from transforms.templates import fill_template, format_number
@@ -51,9 +53,17 @@ def format_explanation(row: StatementRow, texts: StatementTexts) -> list[str]:
     return format_lines(explain_row(row, texts), row, texts)
 
 
-def format_lines(found: Explanation, row: StatementRow, texts: StatementTexts) -> list[str]:
-    """Return the explanation of a statement as lines."""
-    return list(StatementWriter(found, row, texts).write_lines())
+def format_lines(
+    found: Explanation,
+    row: StatementRow,
+    texts: StatementTexts,
+    forecasts: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return the explanation of a statement as lines.
+
+    `forecasts`: service -> the sentence that says when it will be reached.
+    """
+    return list(StatementWriter(found, row, texts, forecasts or {}).write_lines())
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ class StatementWriter:
     found: Explanation
     row: StatementRow
     texts: StatementTexts
+    forecasts: Mapping[str, str] = field(default_factory=dict)
 
     def say(self, sentence: str, **values: object) -> str:
         """Return a sentence of the texts, filled in."""
@@ -180,6 +191,8 @@ class StatementWriter:
             yield self.say("services")
         for service in self.found.services:
             yield f"  {_padded(service.title)}  {self.describe_service(service)}"
+            if service.code in self.forecasts:
+                yield " " * (TITLE_CELLS + 4) + self.forecasts[service.code]
 
     def describe_service(self, service: ServiceState) -> str:
         """Return that a service is reached, or everything that lacks."""
@@ -188,6 +201,22 @@ class StatementWriter:
         amount = service.monthly_amount
         paid = "" if amount is None else self.say("amount", amount=f"{amount:f}")
         return self.say("reached") + paid
+
+
+def describe_forecasts(
+    months: Mapping[str, int | None], row: StatementRow, texts: StatementTexts
+) -> dict[str, str]:
+    """Return for each service when it will be reached, as a sentence (`forecast_services`)."""
+    return {
+        code: _say_forecast(after, Month.of(row.month), texts) for code, after in months.items()
+    }
+
+
+def _say_forecast(after: int | None, month: Month, texts: StatementTexts) -> str:
+    if after is None:
+        return fill_template(texts.sentences["no_forecast"], lambda name: str(MONTHS))
+    values = {"months": str(after), "month": str(month + after)}
+    return fill_template(texts.sentences["forecast"], values.__getitem__)
 
 
 def _padded(title: str) -> str:

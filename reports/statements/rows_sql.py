@@ -103,11 +103,13 @@ class StatementCompiler:
         rules: The rules in force.
         corrected: The targets that some correction holds.
         compared: Whether the month before is published, so that changes are known.
+        carried: Columns of `facts` that are at hand beside those that the rows need.
     """
 
     rules: StatementRules
     corrected: frozenset[str] = frozenset()
     compared: bool = False
+    carried: tuple[str, ...] = ()
 
     def compile_district(self, district: str) -> Statement:
         """Return the statement of a district's rows, one per row of `facts`, in their order.
@@ -182,7 +184,7 @@ FROM asked{joined} LEFT JOIN open_objections USING (resident_id)"""
         rules = self.rules
         named = {_public_name(name, rules.facts) for name in rules.list_evidence_facts()}
         named |= rules.list_names_of_services() & rules.facts.keys()
-        return ["resident_id", "name", "corrected_facts", *sorted(named)]
+        return ["resident_id", "name", "corrected_facts", *self.carried, *sorted(named)]
 
     @cached_property
     def _asked(self) -> dict[str, str]:

@@ -31,6 +31,8 @@ SENTENCES = {
     "amount": "，每月 {amount} 元",
     "not_open": "居住区县未开展此项服务",
     "points_lacking": "积分需达到 {threshold} 分，还差 {short} 分",
+    "forecast": "预计 {months} 个月后（{month}）达到：随时间推移，继续参保，其他情况不变",
+    "no_forecast": "仅随时间推移，{months} 个月内不能达到",
     "yes_or_no": "{evidence}：{value}",
 }
 VALUES = {
