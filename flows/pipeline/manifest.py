@@ -64,6 +64,7 @@ def build_month_facts(run: RunContext) -> MonthFacts:
         told=done.reminders.allowed,
         reminders=done.reminders.reminders,
         reminders_added=done.reminders.reminders_added,
+        reminders_withdrawn=done.reminders.reminders_withdrawn,
         exports=done.exports.exports,
         figures=done.metrics.figures,
         schema=done.metrics.table_schemas,

@@ -128,11 +128,13 @@ class RemindersResult(Record):
         allowed: Whether new reminders could be added.
         reminders: Reminders listed, by kind.
         reminders_added: Those of them that no earlier list had, by kind.
+        reminders_withdrawn: Those of the replaced revision that are not true any more, by kind.
     """
 
     allowed: bool = Field(alias="told")
     reminders: dict[str, int]
     reminders_added: dict[str, int]
+    reminders_withdrawn: dict[str, int] = {}
 
 
 class PackagesResult(Record):
@@ -187,6 +189,7 @@ class MonthFacts(Record):
         accounts: The row account of every delivery used.
         reminders_allowed: Whether new reminders could be added.
         sections: Points columns of the city's sections, `positive` and `subtracted`.
+        reminders_withdrawn: Reminders of the replaced revision that are not true any more, by kind.
         statements: Statements of residents written.
         statement_schema: The version of the statements' rows and texts; None without statements.
         code: Version and hash of the program.
@@ -225,6 +228,7 @@ class MonthFacts(Record):
     reminders_allowed: bool = Field(alias="told")
     reminders: dict[str, int]
     reminders_added: dict[str, int]
+    reminders_withdrawn: dict[str, int] = {}
     exports: dict[str, int]
     figures: dict[str, Any] | None
     table_schemas: dict[str, str] = Field(alias="schema")

@@ -25,6 +25,7 @@ from reports.packages.lists import (
     reminder_rows_sql,
     reminder_sheet,
     score_list_columns,
+    withdrawn_rows_sql,
 )
 from reports.packages.summary import Movement, count_movements, render_summary_page
 from reports.packages.xlsx import write_workbook
@@ -33,6 +34,7 @@ from transforms.comparison.changes import Moved
 from transforms.engine.parquet import PARQUET
 from transforms.engine.session import Session, map_concurrently
 from transforms.engine.sql import sql_literal
+from transforms.reminders.build import find_withdrawn_file
 
 CSV_ROWS = 500_000
 XLSX_ROWS = 100_000
@@ -120,6 +122,13 @@ def write_all_packages(
     for name, output in views.items():
         files = sorted((revision / output.folder).glob("*.parquet"))
         outputs.create_output_view(session, name, output, files)
+    withdrawn = find_withdrawn_file(revision / outputs.REMINDERS.folder)
+    files = [withdrawn] if withdrawn.exists() else []
+    outputs.create_output_view(session, "withdrawn_reminders", outputs.REMINDERS, files)
+    session.execute(
+        "CREATE OR REPLACE VIEW standing_reminders AS"
+        " FROM reminders ANTI JOIN withdrawn_reminders USING (reminder_id)"
+    )
     movement = None if contents.moved is None else count_movements(contents.moved)
     folder = revision / "exports"
     shutil.rmtree(folder, ignore_errors=True)
@@ -182,7 +191,8 @@ def _write_package(
             eligibility_rows_sql(policy, code, "eligibility"),
             eligibility_list_columns(policy),
         ),
-        "reminded": (reminder_rows_sql(policy, "reminders"), REMINDERS),
+        "reminded": (reminder_rows_sql(policy, "standing_reminders"), REMINDERS),
+        "withdrawn": (withdrawn_rows_sql(policy, code, "withdrawn_reminders"), REMINDERS),
     }
     rows = {}
     for table, (statement, _) in tables.items():
@@ -213,8 +223,11 @@ def _write_package(
         ("people", "scores"),
         ("eligible", "eligibility"),
         ("reminded", "reminders"),
+        ("withdrawn", "withdrawn"),
     ):
-        for part, span in _parts(name, ".csv", rows[table], CSV_ROWS):
+        # only a month that was run again can withdraw anything
+        empty = table == "withdrawn" and not rows[table]
+        for part, span in [] if empty else _parts(name, ".csv", rows[table], CSV_ROWS):
             package.write(
                 part, len(span), partial(write_csv, session, table, tables[table][1], span)
             )

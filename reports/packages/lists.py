@@ -166,6 +166,15 @@ FROM {reminders} SEMI JOIN people USING (resident_id)
 ORDER BY kind, service, due_on, resident_id, text, added_in"""
 
 
+def withdrawn_rows_sql(policy: PackageTitles, district: str, withdrawn: str) -> str:
+    """Return the reminders that a district was given before and that are not true any more."""
+    return f"""
+SELECT month, {title_sql("kind", policy.reminders)} AS kind, {title_sql("service", policy.services)} AS service,
+    resident_id, name, phone, due_on, text, 'r' || added_in AS added_in, reminder_id
+FROM {withdrawn} WHERE district = {sql_literal(district)}
+ORDER BY kind, service, due_on, resident_id, text, added_in"""
+
+
 def title_sql(column: str, titles: Mapping[str, str]) -> str:
     """A code as people call it."""
     whens = " ".join(

@@ -77,7 +77,7 @@ def run_town(folder: Path, thresholds: Collection[int]) -> World:
         (policy / "services" / f"at_{one}.yaml").write_text(service(one), encoding="utf-8")
     world = World(folder, policy=policy, only=ROOT_SOURCES)
     resident = {"residence_district": "330203", "registered_on": "2019-12-31", "status": "resident"}
-    paid = {"insurance": "pension", "month": "2021-10", "employer_id": "E", "base": "5000",
+    paid = {"insurance": "pension", "month": "2021-10", "district": "330203", "base": "5000",
             "kind": "paid", "posted_on": "2021-10-20"}  # fmt: skip
     penalty = {"kind": "penalty", "level": "general", "status": "valid"}
     world.deliver(

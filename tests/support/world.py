@@ -154,7 +154,7 @@ class World:
 
     def table(self, month: str, name: str) -> list[dict[str, Any]]:
         """All rows of a published table, e.g. `scores`, `restricted/identities`."""
-        return read_rows(self.revision(month).path / name)
+        return read_rows(self.revision(month).path / name, "*.parquet")
 
     def score(self, month: str, resident_id: str) -> dict[str, Any]:
         """One person's scores, found through the identities."""
@@ -181,10 +181,14 @@ class World:
         return read_rows(self.root.path / "quarantine" / source, returns=True)
 
 
-def read_rows(folder: Path, returns: bool = False) -> list[dict[str, Any]]:
+def read_rows(
+    folder: Path, files_named: str = "**/*.parquet", *, returns: bool = False
+) -> list[dict[str, Any]]:
     """All rows of the Parquet files in a folder; of returns only those, otherwise none of them."""
     found = (
-        path for path in folder.rglob("*.parquet") if path.as_posix().endswith(RETURNS) == returns
+        path
+        for path in folder.glob(files_named)
+        if path.as_posix().endswith(RETURNS) == returns
     )
     files = sorted(map(str, found))
     if not files:

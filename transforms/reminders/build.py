@@ -51,10 +51,11 @@ class ReminderHistory:
 
 @dataclass(frozen=True)
 class ReminderResult:
-    """Reminders of the list by kind, those that this revision added, and their statements."""
+    """Reminders by kind: listed, added by this revision, withdrawn by it; and their statements."""
 
     listed: dict[str, int]
     added: dict[str, int]
+    withdrawn: dict[str, int]
     statements: list[Statement]
 
 
@@ -97,6 +98,9 @@ def write_reminders(
     Rows are sorted by district, kind, service, resident and reminder_id. Without `run.allow_new`
     the list is that of the replaced revision, or empty.
 
+    What the replaced revision told of a service that is not within reach any more stays in the list
+    and is written to `withdrawn/withdrawn.parquet` beside it, too.
+
     Args:
         session: Has the relations `facts` (with resident_id, name and phone), `scored` (see
             `eligibility_sql`) and `school_calendar`.
@@ -124,11 +128,33 @@ def write_reminders(
     sql = _LISTING.format(new=_NEW if run.allow_new else "")
     listing = Statement("reminders", sql, form="file")
     session.write(listing, target, values)
+    withdrawn = find_withdrawn_file(target.parent)
+    session.write(_WITHDRAWN, withdrawn)
     session.drop("reached", "reached_residents", "due")
     listed, added = _count_by_kind(session, target, run.revision)
-    return ReminderResult(listed, added, [*steps, listing])
+    taken_back, _ = _count_by_kind(session, withdrawn, run.revision)
+    return ReminderResult(listed, added, taken_back, [*steps, listing, _WITHDRAWN])
 
 
+def find_withdrawn_file(folder: Path) -> Path:
+    """Return where the reminders that a revision withdraws are, below its folder of reminders."""
+    return folder / "withdrawn" / "withdrawn.parquet"
+
+
+_WITHDRAWN = Statement(
+    "withdrawn_reminders",
+    """
+SELECT kept.*
+FROM kept ANTI JOIN (
+    SELECT facts.resident_id, eligibility.service
+    FROM eligibility JOIN facts ON facts.resident_key = eligibility.resident_key
+    WHERE eligibility.eligible
+) AS reached ON reached.resident_id = kept.resident_id AND reached.service = kept.service
+WHERE kept.service IS NOT NULL
+ORDER BY kept.district, kept.kind, kept.service, kept.resident_id, kept.reminder_id""",
+    ("kept", "facts", "eligibility"),
+    "file",
+)
 _LISTING = """
 SELECT * FROM kept{new}
 ORDER BY district, kind, service NULLS FIRST, resident_id, reminder_id"""
