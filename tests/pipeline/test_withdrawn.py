@@ -65,5 +65,5 @@ def test_a_reminder_that_is_not_true_any_more_is_withdrawn(tmp_path: Path) -> No
     listed = json.loads((package / "manifest.json").read_text("utf-8"))["files"]
     assert listed["withdrawn.csv"]["rows"] == 1
     assert second.manifest.reminders_withdrawn == {"service_reached": 1}
-    # the list itself keeps what was told: nobody is told twice
+    # the list itself keeps what was sent: nobody is reminded twice
     assert {row["resident_id"] for row in world.table("2021-10", "reminders")} == {DOCTOR, OTHER}

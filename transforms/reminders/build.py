@@ -98,7 +98,7 @@ def write_reminders(
     Rows are sorted by district, kind, service, resident and reminder_id. Without `run.allow_new`
     the list is that of the replaced revision, or empty.
 
-    What the replaced revision told of a service that is not within reach any more stays in the list
+    What the replaced revision lists of a service that is out of reach by now stays in the list
     and is written to `withdrawn/withdrawn.parquet` beside it, too.
 
     Args:
