@@ -186,9 +186,7 @@ def read_rows(
 ) -> list[dict[str, Any]]:
     """All rows of the Parquet files in a folder; of returns only those, otherwise none of them."""
     found = (
-        path
-        for path in folder.glob(files_named)
-        if path.as_posix().endswith(RETURNS) == returns
+        path for path in folder.glob(files_named) if path.as_posix().endswith(RETURNS) == returns
     )
     files = sorted(map(str, found))
     if not files:
