@@ -105,14 +105,23 @@ MEANT = {
 }
 
 
+_ALIKE = 0.7  # below that a name is not a typing mistake, and a guess would mislead
+
+
+def find_similar(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that another one is a mistake of; None if none is like it."""
+    close = difflib.get_close_matches(name, list(known), 1, _ALIKE)
+    return close[0] if close else None
+
+
 def did_you_mean(name: str, known: Iterable[str], what: str = "") -> str:
     """Return what a writer may have meant by an unknown name.
 
     It is the name most like it, else a list of all of them; `what` says what they are.
     """
     names = list(known)
-    close = difflib.get_close_matches(name, names, 1)
-    return f"是否应为 {close[0]}？" if close else f"可用{what}：{'、'.join(names) or '无'}"
+    close = find_similar(name, names)
+    return f"是否应为 {close}？" if close else f"可用{what}：{'、'.join(names) or '无'}"
 
 
 def expected_text(item: Mapping[str, Any], texts: Mapping[str, str] = MEANT, **more: str) -> str:

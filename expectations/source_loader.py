@@ -7,22 +7,27 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from expectations.errors import DeclarationError, Diagnostic, did_you_mean
-from expectations.fact_validation import find_move_errors, find_type_errors, find_unused_keys
+from expectations.fact_model import Divisor
+from expectations.fact_validation import validate_fact, validate_spell
 from expectations.naming import normalise_name
 from expectations.reference_tables import TABLES
-from expectations.source_model import Column, Fact, Source, Span
+from expectations.source_model import Check, Column, Fact, Source, Span
 from expectations.synthetic_model import ATTRIBUTES, Synthetic, Value
-from expectations.yaml_document import Path_, YamlDocument
+from expectations.yaml_document import Loaded, Path_, YamlDocument
 
 BUILTIN_SOURCES = Path(__file__).parent / "sources"
-_MONTH_MEASURES = {"distinct_months", "last_month", "gap_months", "run_months"}
 
 
 def load_sources(folder: Path = BUILTIN_SOURCES) -> dict[str, Source]:
-    """Return all sources of a folder, by name.
+    """Return the sources of a folder by name (see `read_sources`)."""
+    return {source.source: source for source in read_sources(folder).items}
+
+
+def read_sources(folder: Path = BUILTIN_SOURCES) -> Loaded[Source]:
+    """Return all sources of a folder, in the order of their files.
 
     Raises:
-        DeclarationError: Every mistake of every file.
+        DeclarationError: With every mistake of every file.
     """
     problems: list[Diagnostic] = []
     sources: dict[str, Source] = {}
@@ -39,6 +44,7 @@ def load_sources(folder: Path = BUILTIN_SOURCES) -> dict[str, Source]:
     complete = not any(file.problems for file in files)
     for file, source in zip(files, sources.values(), strict=True) if complete else ():
         _check_lookups(file, source, collect_facts(sources))
+        _check_spells(file, source, sources)
     for file in files:
         problems += file.problems
     if not problems and sum(bool(source.corrects) for source in sources.values()) > 1:
@@ -49,7 +55,7 @@ def load_sources(folder: Path = BUILTIN_SOURCES) -> dict[str, Source]:
         )
     if problems:
         raise DeclarationError(problems)
-    return sources
+    return Loaded(list(sources.values()), [one for file in files for one in file.warnings])
 
 
 def add_aliases(source: Source, aliases: Mapping[str, Mapping[str, list[str]]]) -> Source:
@@ -96,8 +102,7 @@ def _check_source(file: YamlDocument, source: Source) -> None:
     _check_tables(file, source)
     for name, column in source.columns.items():
         _check_column(file, source, name, column)
-    for name, fact in source.facts.items():
-        _check_fact(file, source, name, fact)
+    _check_facts(file, source)
     if source.synthetic:
         _check_synthetic(file, source.columns, source.synthetic)
 
@@ -106,6 +111,12 @@ def _check_bounds(file: YamlDocument, source: Source) -> None:
     named = source.columns.get(source.key[0]) if source.key else None
     if source.bounds.name_refused and (named is None or named.type != "text"):
         file.add_error(("bounds", "name_refused"), "true", "key 的第一列须是文本：退回的行以它指称")
+
+
+def _check_facts(file: YamlDocument, source: Source) -> None:
+    for name, fact in source.facts.items():
+        for key, found, expected in validate_fact(source, name, fact):
+            file.add_error(("facts", name, *key), found, expected)
 
 
 def _named_columns(source: Source) -> Iterator[tuple[Path_, Iterable[str | None]]]:
@@ -155,11 +166,21 @@ def _named_values(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:
         for column_name, value in values.items():
             yield (*where, column_name), column_name, [value]
     for name, fact in source.facts.items():
-        for key, chosen_by in (("where", fact.where), ("weights", fact.weights)):
+        texts = {
+            column: asked for column, asked in fact.where.items() if not isinstance(asked, Check)
+        }
+        chosen_by: list[tuple[str, Mapping[str, Iterable[str]]]] = [
+            ("where", texts),
+            ("weights", fact.weights),
+        ]
+        for key, by_column in chosen_by:
             yield from (
                 (("facts", name, key, column_name), column_name, listed)
-                for column_name, listed in chosen_by.items()
+                for column_name, listed in by_column.items()
             )
+        for day, by_column in (fact.weights_from.dates if fact.weights_from else {}).items():
+            for column_name, given in by_column.items():
+                yield ("facts", name, "weights_from", "dates", day, column_name), column_name, given
         if fact.of:
             yield (
                 ("facts", name, "ladder"),
@@ -207,6 +228,14 @@ def _check_lookups(file: YamlDocument, source: Source, facts: Collection[str]) -
                 )
 
 
+def _check_spells(file: YamlDocument, source: Source, sources: Mapping[str, Source]) -> None:
+    for name, fact in source.facts.items():
+        for key, spells in (("spells", fact.spells), ("without", fact.without)):
+            for index, spell in enumerate(spells):
+                for place, found, expected in validate_spell(sources, source, spell):
+                    file.add_error(("facts", name, key, index, *place), found, expected)
+
+
 def _ends(span: Span) -> tuple[str, str]:
     return span.begins, span.ends
 
@@ -239,45 +268,18 @@ def _fact_columns(fact: Fact) -> list[str | None]:
         *fact.keys,
         *fact.weights,
         *(column for span in spans for column in _ends(span)),
-        *(window.of for window in (fact.within, fact.turns) if window),
+        *(window.of for window in (fact.within, fact.turns, fact.weights_from) if window),
+        *fact.once_per,
+        fact.greatest,
+        fact.times,
+        fact.divided_by.of if isinstance(fact.divided_by, Divisor) else None,
+        *(
+            column
+            for weights in (fact.weights_from.dates.values() if fact.weights_from else ())
+            for column in weights
+        ),
         fact.listed.column if fact.listed else None,
     ]
-
-
-def _check_fact(file: YamlDocument, source: Source, name: str, fact: Fact) -> None:
-    where: Path_ = ("facts", name)
-    needs_column = fact.measure not in (None, "count", "exists")
-    if needs_column != (fact.of is not None):
-        file.add_error(
-            where,
-            f"measure: {fact.measure}",
-            "须给出 of（count、exists 不用）" if needs_column else "不用 of",
-        )
-    if (fact.measure == "highest") != bool(fact.ladder):
-        file.add_error(where, f"measure: {fact.measure}", "highest 须给出 ladder，其他不得有")
-    if (
-        fact.measure in _MONTH_MEASURES
-        and fact.of in source.columns
-        and source.columns[fact.of].type != "month"
-    ):
-        file.add_error((*where, "of"), str(fact.of), "须为类型是 month 的列")
-    if fact.measure in _MONTH_MEASURES and (
-        fact.current or fact.open or fact.within or fact.turns or fact.listed
-    ):
-        file.add_error(where, f"measure: {fact.measure}", "按月计数的数据只能用 where 筛选")
-    if fact.measure == "value" and not (fact.pick or source.spine):
-        file.add_error((*where, "pick"), "缺少这个键", "一人可有多行：写明取哪一行")
-    for key, found, expected in (
-        *find_type_errors(source, fact),
-        *find_unused_keys(fact),
-        *find_move_errors(source, fact),
-    ):
-        file.add_error((*where, *key), found, expected)
-    for level in fact.levels.values():
-        if level not in source.facts:
-            file.add_error(
-                (*where, "levels"), level, f"没有这个指标数据；{did_you_mean(level, source.facts)}"
-            )
 
 
 def _check_synthetic(file: YamlDocument, columns: Mapping[str, Column], block: Synthetic) -> None:

@@ -6,38 +6,24 @@ One YAML file per source, closed: an unknown key is a mistake.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field
 
+from expectations.fact_model import COUNTED_UNITS as COUNTED_UNITS
+from expectations.fact_model import WHOLE_UNITS as WHOLE_UNITS
+from expectations.fact_model import Check as Check
+from expectations.fact_model import Fact as Fact
+from expectations.fact_model import Move as Move
+from expectations.fact_model import Span as Span
+from expectations.fact_model import Texts
 from expectations.synthetic_model import Synthetic
 from expectations.yaml_document import ClosedModel, Switch
 
 ColumnType = Literal[
     "id", "text", "date", "month", "amount", "integer", "yes_no", "set", "district", "area"
 ]
-Measure = Literal[
-    "count",
-    "exists",
-    "sum",
-    "value",
-    "highest",
-    "full_months",
-    "full_years",
-    "distinct_months",
-    "last_month",
-    "gap_months",
-    "run_months",
-    "sum_by_year",
-    "sum_by_key",
-    "list",
-]
-Unit = Literal[
-    "years", "months", "count", "people", "hours", "ml", "points", "yuan", "yes_no",
-    "level", "date", "month", "area", "text", "hours_by_year", "points_by_key", "children",
-]  # fmt: skip
-COUNTED_UNITS = frozenset({"years", "months", "count", "people", "hours", "ml", "points", "yuan"})
-
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 PLACEHOLDERS = (
     "NULL", "(NULL)", "<NULL>", "\\N", "NIL", "NONE", "NA", "N/A", "<NA>", "NAN", "NAT",
@@ -47,27 +33,6 @@ PLACEHOLDERS = (
 """What programs and people write where there is no value, in any case: read as empty; counted."""
 STAND_IN_DATES = ("0001-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01")
 """Days that programs write where there is no date (the zero days of SQL, Excel and Unix): empty."""
-
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-Texts = Annotated[list[str], BeforeValidator(_listed)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
-
-
-class Check(ClosedModel):
-    """What a value may be: bounds (in units of the column) or a list."""
-
-    min: Decimal | None = None
-    """Least value allowed."""
-    above: Decimal | None = None
-    """Value that must be exceeded."""
-    max: Decimal | None = None
-    """Greatest value allowed."""
-    one_of: Texts | None = None
-    """Values allowed, as text."""
 
 
 class Column(ClosedModel):
@@ -103,139 +68,6 @@ class Column(ClosedModel):
     """Date column that this date may not precede."""
     max_null_share: Decimal | None = None
     """Share of empty values above which the gate blocks the delivery."""
-
-
-class Span(ClosedModel):
-    """From one date column to another; `open_end`: a missing end means that it still runs."""
-
-    begins: str = Field(alias="from")
-    """Date column of the beginning."""
-    ends: str = Field(alias="to")
-    """Date column of the end."""
-    open_end: Switch = True
-    """A missing end means that it still runs."""
-
-
-class Within(ClosedModel):
-    """A window of dates: the last n months up to the scoring date."""
-
-    of: str
-    """Date column."""
-    last_months: int = Field(gt=0)
-    """How many months up to the scoring date."""
-
-
-class Turns(ClosedModel):
-    """The child in the ID column `of` turns `age` in the current school year.
-
-    That is the one that ends on the next 31 August, from the scoring date on.
-    """
-
-    of: str
-    """ID column of the child."""
-    age: int = Field(gt=0)
-    """Age in full years."""
-
-
-class Listed(ClosedModel):
-    """A row counts when a reference table lists its value for the year of the scoring date."""
-
-    table: str
-    """Reference table."""
-    column: str
-    """Column of that name in the table and in the rows."""
-
-
-class Lookup(ClosedModel):
-    """A reference value for facts of the same person.
-
-    It stands in the newest row (by month, up to the month scored) whose columns equal the facts.
-    """
-
-    table: str
-    """Reference table."""
-    match: dict[str, str]
-    """Column of the table -> fact that it must equal."""
-    newest: str
-    """Month column of the table: the newest row up to the month scored counts."""
-    value: str
-    """Column that is the fact's value."""
-
-
-class Move(ClosedModel):
-    """How a fact goes on when time passes and nothing else changes; without it, it stays."""
-
-    by: Literal["month", "date"]
-    """`month`: one more each month. `date`: measured again on the later date, over the same rows."""
-    during: Name | None = Field(default=None, alias="while")
-    """`month`: yes/no fact that must hold now for it to go on."""
-
-
-class Fact(ClosedModel):
-    """One thing known of a resident on the scoring date, measured over one source's rows.
-
-    `where` filters by column values, `current`, `open`, `within`, `turns`, `listed` by date or
-    reference table; `pick` keeps the person's row that is greatest by these columns; `clip` bounds
-    a record before it is summed; `weights` multiplies it by the value of another column;
-    `otherwise` is the level of a person without any. A person without a `value` has no (yes/no) or
-    0 (what is counted); yuan are a price, and a price that nobody knows is null.
-    """
-
-    title: str
-    """Chinese title, as explanations and the dictionary show it."""
-    unit: Unit
-    """Unit of the value."""
-    meaning: str
-    """Meaning in Chinese, for the dictionary."""
-    meaning_en: str
-    """Meaning in English, for the dictionary."""
-    measure: Measure | None = None
-    """What is computed over the rows."""
-    of: str | None = None
-    """Column that is measured."""
-    where: dict[str, Texts] = {}
-    """Only rows with these values."""
-    current: Span | None = None
-    """Only rows valid on the scoring date."""
-    open: Span | None = None
-    """Only rows that have begun and not ended by the scoring date."""
-    within: Within | None = None
-    """Only rows in a window of dates."""
-    turns: Turns | None = None
-    """Only children of an age."""
-    listed: Listed | None = None
-    """Only rows with a value that a reference table lists for the year of the scoring date."""
-    pick: Texts = []
-    """Keep the person's row that is greatest by these columns, in this order."""
-    clip: Check | None = None
-    """Bounds into which a record's value is brought before it is summed."""
-    weights: dict[str, dict[str, Decimal]] = {}
-    """Column -> value -> factor by which a record's value is multiplied."""
-    ladder: list[Texts] = []
-    """Levels of `highest`, lowest first; values in one entry count as the same level."""
-    otherwise: str | None = None
-    """Level of a person without any row."""
-    years: int | None = None
-    """How many calendar years `sum_by_year` keeps."""
-    keys: Texts = []
-    """Columns by which `sum_by_year` and `sum_by_key` sum."""
-    levels: dict[str, str] = {}
-    """Level -> fact that counts the children of that level, for `list`."""
-    lookup: Lookup | None = None
-    """The value stands in a reference table."""
-    derive: str | None = None
-    """Expression over other facts."""
-    restricted: Switch = False
-    """Identifies people: published to the operator only."""
-    moves: Move | None = None
-    """How it goes on with time, for the question when a service will be reached."""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        ways = [self.measure is not None, self.lookup is not None, self.derive is not None]
-        if sum(ways) != 1:
-            raise ValueError("measure、lookup、derive 三者须有且只有一个")
-        return self
 
 
 class Ledger(ClosedModel):

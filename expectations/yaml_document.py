@@ -7,10 +7,11 @@ Scalars stay text so that the declaration models decide their type: `0.2` become
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
@@ -22,6 +23,7 @@ from expectations.errors import MEANT, Diagnostic, did_you_mean, expected_text
 
 Path_ = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
+Item = TypeVar("Item")
 DEEPEST = 100
 
 
@@ -31,6 +33,14 @@ def _yes_or_no(value: Any) -> Any:
 
 
 Switch = Annotated[bool, BeforeValidator(_yes_or_no), Field(strict=True)]
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[Item]):
+    """What was read from a folder, and remarks on what is allowed there but seldom meant."""
+
+    items: list[Item]
+    warnings: list[Diagnostic]
 
 
 class ClosedModel(BaseModel):
@@ -66,6 +76,9 @@ _NOT_YAML = {  # what libyaml says, in a writer's words
     "did not find expected ',' or '}'": "花括号没有闭合，或少了逗号",
     "found unexpected end of stream": "引号没有闭合",
     "found undefined alias": "值不能以 * 开头；属于文字的，加上引号",
+    "did not find expected alphabetic or numeric character": (
+        "值不能以 * 或 & 开头；属于文字的，加上引号"
+    ),
     "but found another document": "一个文件中只能有一份，不能有 ---",
 }
 
@@ -93,10 +106,14 @@ class YamlDocument:
         self.path = path
         self.lines: dict[Path_, int] = {}
         self.problems: list[Diagnostic] = []
+        self.warnings: list[Diagnostic] = []
+        self.repeated: list[tuple[Path_, Any]] = []
         self.data: Any = None
         self._nodes: set[int] = set()
+        self._text: list[str] = []
         try:
             text = path.read_text(encoding="utf-8-sig")
+            self._text = text.splitlines()
             _refuse_deep(text)
             node = YAML(typ="safe").compose(text)
             self.data = self._plain(node, ()) if node is not None else None
@@ -105,9 +122,8 @@ class YamlDocument:
         except RecursionError:
             self.add_error((), "嵌套过深", "请检查缩进和括号")
         except MarkedYAMLError as error:
-            line = (error.problem_mark.line + 1) if error.problem_mark else 1
+            line, why = _locate_mistake(error, self._text)
             self.lines[()] = line
-            why = _NOT_YAML.get(str(error.problem), error.problem)
             self.add_error(
                 (),
                 f"不是合法的 YAML（{why}）",
@@ -124,9 +140,17 @@ class YamlDocument:
 
     def add_error(self, where: Path_, found: str, expected: str) -> None:
         """Note a mistake at a place of the file."""
-        self.problems.append(
-            Diagnostic(self.path, self.line(where), join_path(where) or "(文件)", found, expected)
+        self.problems.append(self.describe(where, found, expected))
+
+    def describe(self, where: Path_, found: str, expected: str) -> Diagnostic:
+        """Return a mistake at a place of the file."""
+        return Diagnostic(
+            self.path, self.line(where), join_path(where) or "(文件)", found, expected
         )
+
+    def add_warning(self, where: Path_, found: str, expected: str) -> None:
+        """Note at a place of the file what is allowed, but seldom meant."""
+        self.warnings.append(self.describe(where, found, expected))
 
     def parse(self, model: type[Model], data: Any = None, where: Path_ = ()) -> Model | None:
         """Return a part of the file as its closed model; on mistakes note them and return None."""
@@ -183,7 +207,18 @@ class YamlDocument:
         if isinstance(node, SequenceNode):
             return [self._plain(child, (*where, index)) for index, child in enumerate(node.value)]
         assert isinstance(node, ScalarNode)
+        if not node.style:
+            self._warn_of_cut(node, where)
         return None if not node.style and node.value in ("", "~", "null") else node.value
+
+    def _warn_of_cut(self, node: ScalarNode, where: Path_) -> None:
+        """Warn where ` #` begins a comment in what looks like a text (`第2条 #3`)."""
+        line = self._text[node.end_mark.line] if node.end_mark.line < len(self._text) else ""
+        cut = re.match(r"\s+(#\S.*)$", line[node.end_mark.column :])
+        if node.value and cut:
+            self.add_warning(
+                where, f"{cut[1]!r} 之前有空格，成了注释，不在值中", "属于文字的，整段加上引号"
+            )
 
     def _mapping(self, node: MappingNode, where: Path_) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -196,6 +231,9 @@ class YamlDocument:
             key = str(key_node.value)
             place = (*where, key)
             line, meaning = key_node.start_mark.line + 1, _meaning(key)
+            if node.flow_style and known and self._lacks_colon(key_node, value_node):
+                self._refuse_comma(where, line, list(data)[-1:], data, key)
+                continue
             if meaning in known:
                 found = (
                     f"重复的键（第 {self.lines[(*where, known[meaning])]} 行已有 {known[meaning]}）"
@@ -203,11 +241,77 @@ class YamlDocument:
                 self.problems.append(
                     Diagnostic(self.path, line, join_path(place), found, "只留一个")
                 )
+                count = len(self.problems)
+                self.repeated.append((place, self._plain(value_node, place)))
+                del self.problems[count:]
                 continue
             known[meaning] = key
             self.lines[place] = line
             data[key] = self._plain(value_node, place)
         return data
+
+    def _lacks_colon(self, key: Node, value: Node) -> bool:
+        """Return whether a key in braces has neither a value nor a colon: `{a: 1, b}`."""
+        if not isinstance(value, ScalarNode) or value.style or value.value:
+            return False
+        rest = self._text[key.end_mark.line][key.end_mark.column :]
+        return not rest.lstrip().startswith(":")
+
+    def _refuse_comma(
+        self, where: Path_, line: int, before: list[str], data: Mapping[str, Any], key: str
+    ) -> None:
+        """Note a key without a value in braces: a comma has cut a text or a number in two."""
+        start = str(data[before[0]]) if before else ""
+        number = re.fullmatch(r"-?[0-9]+", start) and re.fullmatch(r"[0-9]{3}.*", key)
+        expected = (
+            f"数值不写千分位的逗号：{start}{key}"
+            if number
+            else f'值中有逗号的，加上引号："{start}, {key}"'
+        )
+        place = (*where, *before)
+        found = f"花括号里的逗号把值分成了两段：{start} | {key}"
+        self.problems.append(Diagnostic(self.path, line, join_path(place), found, expected))
+
+
+# Mistakes that the YAML library notices only lines later, or names in words of its own.
+_MISTAKES = [
+    (r"^ *\t", "缩进中有制表符；请改用空格"),
+    (r"^\s*(- )?[\w.]+：", "冒号是全角的；请用半角冒号，后面空一格"),
+    (r"^\s*(- )?[a-z][a-z0-9_]*:[^\s:]", "冒号后面没有空格"),
+]
+
+
+def _locate_mistake(error: MarkedYAMLError, lines: list[str]) -> tuple[int, str]:
+    """Return the line of a typing mistake and what it is, from what the library reports.
+
+    The library reports where it could go no further: the mistake is on that line or before it.
+    """
+    at = error.problem_mark.line if error.problem_mark else 0
+    near = [n for n in range(min(at, len(lines) - 1), max(at - 4, -1), -1) if lines[n].strip()]
+    for number in near[:3]:
+        for pattern, why in _MISTAKES:
+            if re.match(pattern, lines[number]):
+                return number + 1, why
+    problem = str(error.problem)
+    for number in near[:2]:
+        if _lacks_dash(number, lines):
+            return number + 1, "列表中的这一行没有以“- ”开头"
+    return at + 1, _NOT_YAML.get(problem, problem)
+
+
+def _lacks_dash(number: int, lines: list[str]) -> bool:
+    """Return whether a line stands between items of a list, indented like them, without a dash."""
+
+    def indent(text: str) -> int:
+        return len(text) - len(text.lstrip())
+
+    own = lines[number]
+    before = next((text for text in lines[number - 1 :: -1] if text.strip()), "") if number else ""
+    return (
+        before.lstrip().startswith("- ")
+        and not own.lstrip().startswith("-")
+        and indent(own) == indent(before)
+    )
 
 
 def _meaning(key: str) -> str | Decimal:
@@ -231,19 +335,19 @@ def join_path(where: Path_) -> str:
 
 def _fields(model: Any, loc: Path_) -> set[str]:
     """Return the keys that a closed model has at a pydantic location, for hints only."""
+    models = _models(model)
     for part in loc:
-        if isinstance(part, int) or not (isinstance(model, type) and issubclass(model, BaseModel)):
-            continue
-        field = model.model_fields.get(str(part))
-        if field is None:
-            return set()
-        arguments = [a for a in getattr(field.annotation, "__args__", ()) if isinstance(a, type)]
-        candidates = [
-            a
-            for a in [field.annotation, *arguments]
-            if isinstance(a, type) and issubclass(a, BaseModel)
-        ]
-        model = candidates[-1] if candidates else None
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return {field.alias or name for name, field in model.model_fields.items()}
-    return set()
+        below: list[type[BaseModel]] = []
+        for one in models:
+            by_name = {field.alias or name: field for name, field in one.model_fields.items()}
+            if str(part) in by_name:
+                below += _models(by_name[str(part)].annotation)
+        models = below or models  # an index, a code, or the name of a union's member
+    return {field.alias or name for one in models[-1:] for name, field in one.model_fields.items()}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the closed models anywhere in a type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models(inner)]

@@ -12,18 +12,24 @@ from typing import TypeVar
 from expectations.errors import DeclarationError, Diagnostic, ExitCode, JifenError
 from expectations.month import Month
 from expectations.reference_tables import Reference, load_reference
-from expectations.source_loader import BUILTIN_SOURCES, add_aliases, collect_facts, load_sources
+from expectations.source_loader import (
+    BUILTIN_SOURCES,
+    add_aliases,
+    collect_facts,
+    load_sources,
+    read_sources,
+)
 from expectations.source_model import Fact, Source
-from expectations.yaml_document import YamlDocument
+from expectations.yaml_document import Loaded, YamlDocument
 from flows.settings import Settings
 from transforms.expressions.language import Kind
 from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.facts.derived import validate_derived_facts
-from transforms.points.load import load_tables
+from transforms.points.load import read_tables
 from transforms.points.models import CITY, PointsTable, PointsVersion
 from transforms.points.validate import describe_unknown
 from transforms.reminders.models import StandingReminder
-from transforms.services.load import load_reminders, load_services, select_services_in_force
+from transforms.services.load import read_reminders, read_services, select_services_in_force
 from transforms.services.models import Service, ServiceVersion
 
 T = TypeVar("T")
@@ -40,6 +46,7 @@ class Project:
     tables: Mapping[str, PointsTable]
     services: Sequence[Service]
     reminders: Sequence[StandingReminder]
+    warnings: Sequence[Diagnostic] = ()
 
     @cached_property
     def facts(self) -> dict[str, Fact]:
@@ -100,33 +107,36 @@ class Project:
 def load_project(settings: Settings) -> Project:
     """Load all declarations. DeclarationError with every mistake of every file."""
     problems: list[Diagnostic] = []
+    warnings: list[Diagnostic] = []
 
-    def collect_problems(load: Callable[[], T]) -> T | None:
+    def collect_problems(load: Callable[[], Loaded[T]]) -> list[T] | None:
         try:
-            return load()
+            loaded = load()
         except DeclarationError as error:
             problems.extend(error.problems)
             return None
+        warnings.extend(loaded.warnings)
+        return loaded.items
 
     paths, policy = settings.paths, settings.paths.policy
     folder = policy / "sources" if (policy / "sources").is_dir() else BUILTIN_SOURCES
-    sources = collect_problems(lambda: load_sources(folder))
-    problems += validate_derived_facts(sources, folder) if sources else []
-    reference = collect_problems(lambda: load_reference(paths.reference))
-    if (
-        problems or sources is None or reference is None
-    ):  # everything else names facts and districts
+    declared = collect_problems(lambda: read_sources(folder))
+    sources = {source.source: source for source in declared or ()}
+    problems += validate_derived_facts(sources, folder)
+    references = collect_problems(lambda: Loaded([load_reference(paths.reference)], []))
+    if problems or not references:  # everything else names facts and districts
         raise DeclarationError(problems)
+    (reference,) = references
     settings.refuse_unknown_sources(sources)
     sources = {name: _apply_aliases(source, settings) for name, source in sources.items()}
     facts, districts = collect_facts(sources), reference.districts
-    listed = collect_problems(lambda: load_tables(policy / "points", facts, districts))
+    listed = collect_problems(lambda: read_tables(policy / "points", facts, districts))
     tables = None if listed is None else {table.authority: table for table in listed}
     services = collect_problems(
-        lambda: load_services(policy / "services", facts, tables, districts)
+        lambda: read_services(policy / "services", facts, tables, districts)
     )
     reminders = collect_problems(
-        lambda: load_reminders(policy / "reminders", facts, districts, services or ())
+        lambda: read_reminders(policy / "reminders", facts, districts, services or ())
     )
     if tables and services is not None:
         problems += _unknown_effects(
@@ -134,7 +144,7 @@ def load_project(settings: Settings) -> Project:
         )
     if problems or tables is None or services is None or reminders is None:
         raise DeclarationError(problems)
-    return Project(settings, sources, reference, tables, services, reminders)
+    return Project(settings, sources, reference, tables, services, reminders, warnings)
 
 
 def _unknown_effects(

@@ -56,8 +56,8 @@ def load_published_rules(
         as_of: Its scoring date.
         sources: Facts, and what they are called.
     """
-    names = collect_titles(sources)
     districts = load_reference(policy / "reference").districts
+    names = collect_titles(sources, districts)
     loaded = load_tables(policy / "points", names.facts, districts)
     tables = {table.authority: table for table in loaded}
     folder = policy / "services"

@@ -19,6 +19,7 @@ from flows.cli.model_docs import (
     render_models,
     render_table,
 )
+from flows.cli.yaml_schemas import build_schemas, render_schema
 from flows.project import PROJECT_FOLDER, load_project
 from flows.settings import Settings, load_settings
 from flows.storage.records import (
@@ -205,6 +206,10 @@ def build_pages() -> dict[Path, str]:
         + TEXTS_HEAD
         + render_models(StatementTexts, ENGLISH),
         reference / "statement.schema.json": _render_schema(),
+        **{
+            reference / "schemas" / f"{name}.schema.json": render_schema(schema)
+            for name, schema in build_schemas().items()
+        },
     }
 
 
@@ -305,6 +310,7 @@ def _explained(what: str, text: str | None) -> str:
 
 def main() -> None:
     for path, text in build_pages().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
 

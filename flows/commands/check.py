@@ -11,7 +11,6 @@ from flows.settings import Settings
 from flows.storage.root import Root
 from transforms.engine.session import open_engine
 from transforms.points.examples import check_examples
-from transforms.points.load import find_gaps
 from transforms.services.examples import check_reminder_examples, check_service_examples
 from transforms.services.validate import ValidationScope
 
@@ -22,7 +21,7 @@ def check_project(
     """Load everything and run every example.
 
     Raises:
-        JifenError: Exit 10, on any mistake; with `strict` on illustrative values too.
+        JifenError: Exit code 10 on any mistake; with `strict` on remarks and illustrative values.
     """
     project = load_project(settings)
     root = Root(settings.paths.root, settings.paths.inbox)
@@ -56,19 +55,28 @@ def check_project(
         f"{len(project.reminders)} 项提醒、{len(project.reference.rows)} 张参考表"
     )
     report_progress(f"{declared}、{examples} 个示例：无误")
-    for warning in find_gaps(list(project.tables.values()), project.facts):
+    for warning in project.warnings:
         report_progress(f"请留意：{warning}")
     illustrative = list(list_illustrative_values(project))
     if illustrative:
         report_progress(f"以下 {len(illustrative)} 项取值仅为示例，投入使用前须由主管部门核定：")
         for line in illustrative:
             report_progress(f"  {line}")
-    if illustrative and strict:
-        raise JifenError(
-            ExitCode.DECLARATIONS,
-            f"{len(illustrative)} 项取值仅为示例",
-            hint="核定后把 values 改为 published",
-        )
+    if strict:
+        _refuse_remarks(project, len(illustrative))
+
+
+def _refuse_remarks(project: Project, illustrative: int) -> None:
+    """Raise JifenError 10 if anything is seldom meant or only illustrative."""
+    found, hints = [], []
+    if project.warnings:
+        found.append(f"{len(project.warnings)} 处请留意")
+        hints.append("逐条改正以上“请留意”之处")
+    if illustrative:
+        found.append(f"{illustrative} 项取值仅为示例")
+        hints.append("核定后把 values 改为 published")
+    if found:
+        raise JifenError(ExitCode.DECLARATIONS, "；".join(found), hint="；".join(hints))
 
 
 def list_illustrative_values(project: Project) -> Iterator[str]:

@@ -224,7 +224,7 @@ def _statements(run: RunContext) -> StatementsResult:
         run.month.last_day,
         project.tables,
         project.services,
-        collect_titles(project.sources),
+        collect_titles(project.sources, project.reference.districts),
         project.reference.districts,
     )
     compiler = StatementCompiler(

@@ -15,16 +15,20 @@ from transforms.expressions.language import list_levels
 from transforms.facts.measures import FACT_TYPES
 from transforms.outputs import VIEWS, read_column_meanings
 from transforms.points.columns import points_column_name
-from transforms.points.compile import _POINTS_TYPE
 from transforms.points.models import CITY, Indicator, PointsTable, PointsVersion
+from transforms.points.sums_sql import POINTS_TYPE
 
 Row = dict[str, str]
-POINTS_TYPE = _POINTS_TYPE.replace(" ", "")
+_POINTS = POINTS_TYPE.replace(" ", "")
 UNITS = {
     "years": "周岁 years",
     "months": "月 months",
     "count": "次 count",
     "people": "人 people",
+    "times": "次 times",
+    "m2": "平方米 m²",
+    "percent": "百分点 per cent",
+    "number": "数 number",
     "hours": "小时 hours",
     "ml": "毫升 ml",
     "points": "分 points",
@@ -37,6 +41,9 @@ UNITS = {
     "text": "文字 text",
     "code": "代码 code",
     "hours_by_year": "各年小时 hours by year",
+    "times_by_year": "各年次数 times by year",
+    "ml_by_year": "各年毫升 ml by year",
+    "yuan_by_year": "各年金额 yuan by year",
     "points_by_key": "各指标分值 points by key",
     "children": "子女列表 list of children",
     "corrections": "更正列表 list of corrections",
@@ -125,7 +132,7 @@ def _indicator(
     return _row(
         points_column_name(table.authority, code),
         title,
-        (POINTS_TYPE, UNITS["points"]),
+        (_POINTS, UNITS["points"]),
         (
             f"指标“{title}”的得分（{table.title}）。{zh}{elsewhere[0]}",
             f"Points of indicator {code} ({scored_by}); {en}{elsewhere[1]}",
@@ -171,7 +178,7 @@ def _sections(city: PointsTable) -> Iterator[Row]:
         yield _row(
             points_column_name(CITY, code),
             section.title,
-            (POINTS_TYPE, UNITS["points"]),
+            (_POINTS, UNITS["points"]),
             (
                 f"“{section.title}”各指标之和{subtracted[0]}（{'、'.join(dates)} 版）{zh}",
                 f"Sum of the indicators of section {code}{subtracted[1]}"

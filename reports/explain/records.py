@@ -22,6 +22,7 @@ from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.facts import month_bitmaps
 from transforms.facts.measures import equals_sql, filter_sql
+from transforms.facts.windows import month_window
 from transforms.templates import format_number
 
 
@@ -58,7 +59,7 @@ def load_person_records(
     statement = f"""
         WITH served AS ({_marked_rows(source, rows, over_quota)})
         SELECT {", ".join(_shown(source))}, received, {_status(source)} AS status,
-            [{", ".join(f"({_counts(fact)}) IS TRUE" for fact in facts.values()) or "false"}] AS counts
+            [{", ".join(f"({_counts(source, fact)}) IS TRUE" for fact in facts.values()) or "false"}] AS counts
         FROM served WHERE {source.person} = $person
         ORDER BY {", ".join([*_dates(source), "received", "part", "record"])}"""
     values = {"person": person, "as_of": month.last_day, "month": month.ordinal}
@@ -141,10 +142,13 @@ def _status(source: Source) -> str:
         WHEN NOT ({equals_sql(source.standing)}) THEN '已作废' WHEN NOT ({holds}) THEN '已冲销' WHEN over THEN '超出当年配额' END"""
 
 
-def _counts(fact: Fact) -> str:
-    """Whether a fact is measured over a row."""
-    upto = f" AND {fact.of} <= $month" if fact.measure in month_bitmaps.MEASURES else ""
-    return filter_sql(fact) + upto
+def _counts(source: Source, fact: Fact) -> str:
+    """Return whether a fact is measured over a row."""
+    if fact.measure not in month_bitmaps.MEASURES:
+        return filter_sql(source, fact)
+    first, last = month_window(fact)
+    since = f" AND {fact.of} >= {first}" if fact.within else ""
+    return f"{filter_sql(source, fact)} AND {fact.of} <= {last}{since}"
 
 
 def _shown(source: Source) -> list[str]:

@@ -165,7 +165,8 @@ FROM asked{joined} LEFT JOIN open_objections USING (resident_id)"""
         """Yield code, column of points, column before the cap: groups, inner first, sections."""
         for authority, version in [(CITY, self.rules.city), *self._own_table(district).items()]:
             for code in [*(code for code, _ in version.inner_first()), *version.sections]:
-                own = authority != CITY and code in version.sections
+                alone = len(version.sections) == 1 and version.floor is None
+                own = authority != CITY and alone and code in version.sections
                 points = "district_points" if own else points_column_name(authority, code)
                 name = code if authority == CITY else f"{authority}:{code}"
                 yield name, points, uncapped_column(authority, code)
@@ -234,7 +235,7 @@ def facts_of_district(fact_table: str, district: str) -> str:
 
 def _line_entry(line: ScoredIndicator, amended: bool) -> str:
     indicator, by_rule = line.indicator, rule_points_column(line)
-    guarded = indicator.when or indicator.unless
+    guarded = indicator.when or indicator.unless or line.replaced_in
     closed = closed_by_column(line) if guarded else "CAST(NULL AS VARCHAR)"
     capped = "FALSE"
     if indicator.cap is not None:

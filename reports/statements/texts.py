@@ -20,8 +20,8 @@ from reports.statements.rows_sql import StatementRules
 from reports.statements.sentences import SENTENCES, VALUES
 from reports.titles import collect_item_titles
 from transforms.points.columns import ScoredIndicator, list_scored_indicators
-from transforms.points.describe import Titles, describe_condition, describe_rule
-from transforms.points.models import AWARD, CITY, Indicator, PointsVersion
+from transforms.points.describe import Titles, describe_condition, describe_limits, describe_rule
+from transforms.points.models import AWARD, CITY, Indicator, PointsSum, PointsVersion
 from transforms.services.models import ServiceVersion
 from transforms.templates import LONG_SURNAMES, format_number
 
@@ -79,7 +79,7 @@ def build_statement_texts(
         sums=[
             one
             for authority, version in authorities.items()
-            for one in _sum_texts(authority, version)
+            for one in _sum_texts(authority, version, rules.names)
         ],
         items={
             name_item(item): title
@@ -126,7 +126,7 @@ def _indicator_text(
         basis=indicator.basis,
         values=indicator.values,
         cap=None if indicator.cap is None else format_number(indicator.cap),
-        guards=dict(_guard_texts(indicator, names)),
+        guards=dict(_guard_texts(line, names)),
         departments=list(dict.fromkeys(departments[fact] for fact in read)),
     )
 
@@ -142,7 +142,7 @@ def _describe_rule(indicator: Indicator, names: Titles) -> str:
     """Return the rule and what stands around it, as one sentence."""
     parts = [describe_rule(indicator.rule, indicator.fact, names)]
     if indicator.at_most:
-        parts.append(f"数值不超过{names.title(indicator.at_most)}")
+        parts.append(f"数值不超过{describe_condition(indicator.at_most, names)}")
     if indicator.cap is not None:
         parts.append(f"最高 {indicator.cap.normalize():f} 分")
     if indicator.when:
@@ -152,22 +152,25 @@ def _describe_rule(indicator: Indicator, names: Titles) -> str:
     return "；".join(parts) + "。"
 
 
-def _guard_texts(indicator: Indicator, names: Titles) -> Iterator[tuple[str, str]]:
+def _guard_texts(line: ScoredIndicator, names: Titles) -> Iterator[tuple[str, str]]:
     """Yield each guard, and why the indicator is closed by it."""
+    indicator = line.indicator
+    if line.replaced_in:
+        yield "replaced", "由居住区县的指标代替"
     if indicator.when:
         yield "when", f"须{describe_condition(indicator.when, names)}，现不满足"
     if indicator.unless:
         yield "unless", f"{describe_condition(indicator.unless, names)}，不得分"
 
 
-def _sum_texts(authority: str, version: PointsVersion) -> Iterator[SumText]:
+def _sum_texts(authority: str, version: PointsVersion, names: Titles) -> Iterator[SumText]:
     """Yield the groups and sections of one table, inner ones first."""
     for code, group in version.inner_first():
         yield SumText(
             code=qualify_code(authority, code),
             authority=authority,
             parent=qualify_code(authority, group.parent),
-            title=group.title,
+            title=_sum_title(version, group, names),
             combine=group.combine,
             cap=None if group.cap is None else format_number(group.cap),
             subtract=False,
@@ -177,11 +180,19 @@ def _sum_texts(authority: str, version: PointsVersion) -> Iterator[SumText]:
             code=qualify_code(authority, code),
             authority=authority,
             parent=None,
-            title=section.title,
+            title=_sum_title(version, section, names),
             combine="sum",
             cap=None if section.cap is None else format_number(section.cap),
             subtract=section.subtract,
         )
+
+
+def _sum_title(version: PointsVersion, found: PointsSum, names: Titles) -> str:
+    """Return a group's or section's title, with what bounds or closes it besides the cap."""
+    titles = {code: version.find_sum(code).title for code in (*version.groups, *version.sections)}
+    titles |= {code: indicator.title for code, indicator in version.indicators.items()}
+    limits = describe_limits(found.model_copy(update={"cap": None}), titles, names)
+    return f"{found.title}（{limits}）" if limits else found.title
 
 
 def _service_text(code: str, title: str, department: str, version: ServiceVersion) -> ServiceText:

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from hypothesis import given
 
 from expectations.source_loader import collect_facts, load_sources
-from tests.parity.reference.policies import DrawnPolicy, draw_policies
+from tests.parity.reference.policies import EXTRA_FACTS, DrawnPolicy, draw_policies
 from tests.parity.reference.strategies import with_examples
 from transforms.points.models import Group, Indicator, PointsVersion, Section
-from transforms.points.rules import Each, Range, Rule, Slope, Steps, Tiers
+from transforms.points.rules import Axis, Each, PerYear, Range, Rule, Slope, Steps, Tiers
 
+LIMITS = ("cap", "cap_share", "floor", "when", "unless", "all_of")
 OPTIONAL = {
-    Indicator: ("cap", "when", "unless", "at_most"),
-    Section: ("cap", "subtract"),
-    Group: ("cap",),
+    PointsVersion: ("floor",),
+    Indicator: ("cap", "when", "unless", "at_most", "replaces"),
+    Section: (*LIMITS, "subtract"),
+    Group: LIMITS,
     Range: ("low", "high", "below"),
     Slope: ("low", "high"),
     Each: ("unit", "pro_rata", "start"),
@@ -23,13 +25,16 @@ OPTIONAL = {
 
 
 def parts(version: PointsVersion) -> Iterator[object]:
-    """A version's sections, groups, indicators, and what their rules are made of."""
+    """A version, its sections, groups, indicators, and what their rules are made of."""
+    yield version
     yield from (*version.sections.values(), *version.groups.values(), *version.indicators.values())
     for indicator in version.indicators.values():
         rule = indicator.rule.per_year.rule if indicator.rule.per_year else indicator.rule
         yield from (indicator.rule, rule)
         yield from (rule.bands or ())
-        yield rule.content
+        yield from (rule.content, indicator.rule.content)
+        if rule.table is not None:
+            yield from (rule.table.down, rule.table.across)
 
 
 def said(part: object) -> Iterator[str]:
@@ -40,6 +45,10 @@ def said(part: object) -> Iterator[str]:
         yield f"groups {part.combine}"
     if isinstance(part, Steps | Tiers):
         yield f"{type(part).__name__} {part.mode}"
+    if isinstance(part, PerYear):
+        yield f"PerYear {'plain' if isinstance(part.years, int) else part.years.ending}"
+    if isinstance(part, Axis):
+        yield "Axis bands" if part.bands else "Axis names"
     if isinstance(part, Slope):
         yield f"Slope {part.direction}"
     for kind, names in OPTIONAL.items():
@@ -47,7 +56,7 @@ def said(part: object) -> Iterator[str]:
             yield from (
                 f"{kind.__name__} {name}"
                 for name in names
-                if getattr(part, name) not in (None, False)
+                if getattr(part, name) not in (None, False, [])
             )
 
 
@@ -55,7 +64,7 @@ def test_every_rule_form_and_every_option_is_drawn() -> None:
     seen: set[str] = set()
 
     @with_examples(40)
-    @given(draw_policies(collect_facts(load_sources())))
+    @given(draw_policies(collect_facts(load_sources()) | EXTRA_FACTS))
     def look(policy: DrawnPolicy) -> None:
         for version in (policy.city, *policy.districts.values()):
             seen.update(use for part in parts(version) for use in said(part))
@@ -68,6 +77,11 @@ def test_every_rule_form_and_every_option_is_drawn() -> None:
         "Steps highest",
         "Tiers whole",
         "Tiers marginal",
+        "PerYear plain",
+        "PerYear this",
+        "PerYear previous",
+        "Axis bands",
+        "Axis names",
     )
     wanted = {*Rule.model_fields, *modes, "Slope below", "Slope above"}
     wanted |= {f"{kind.__name__} {name}" for kind, names in OPTIONAL.items() for name in names}

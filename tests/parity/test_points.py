@@ -15,23 +15,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from expectations.fact_model import COUNTED_UNITS, WHOLE_UNITS, YEAR_UNITS, Fact
 from expectations.month import Month
 from expectations.source_loader import collect_facts, load_sources
-from expectations.source_model import COUNTED_UNITS, Fact
-from tests.parity.reference.facts import WHOLE_UNITS, find_enrolment_year
+from tests.parity.reference.facts import find_enrolment_year
 from tests.parity.reference.points import (
     compute_point_details,
     compute_points,
     compute_points_before_corrections,
 )
-from tests.parity.reference.policies import ELSEWHERE, HOME, RULES, DrawnPolicy, draw_policies
+from tests.parity.reference.policies import (
+    AREAS,
+    ELSEWHERE,
+    EXTRA_FACTS,
+    HOME,
+    RULES,
+    DrawnPolicy,
+    draw_policies,
+)
 from tests.parity.reference.rows import Correction
 from tests.parity.reference.strategies import MONTHS, PATIENCE, SEEDS, with_examples
 from transforms.points.compile import points_sql
 from transforms.points.rules import Rule
 
 pytestmark = pytest.mark.timeout(PATIENCE)
-FACTS = collect_facts(load_sources())
+FACTS = collect_facts(load_sources()) | EXTRA_FACTS
 RESIDENTS = 60
 AMOUNT = pa.decimal128(12, 2)
 SHAPES: dict[str, pa.DataType] = {
@@ -40,7 +48,10 @@ SHAPES: dict[str, pa.DataType] = {
     "yes_no": pa.bool_(),
     "date": pa.date32(),
     "month": pa.date32(),
-    "hours_by_year": pa.list_(pa.struct([("year", pa.int32()), ("hours", AMOUNT)])),
+    **{
+        unit: pa.list_(pa.struct([("year", pa.int32()), (one, AMOUNT)]))
+        for unit, one in YEAR_UNITS.items()
+    },
     "points_by_key": pa.list_(pa.struct([("key", pa.string()), ("points", AMOUNT)])),
     "children": pa.list_(
         pa.struct([("child", pa.string()), ("level", pa.string()), ("enrolment_year", pa.int32())])
@@ -84,7 +95,7 @@ class Resident:
             return self.random.choice(
                 (None, dt.date(2021, 8, 31), dt.date(2021, 9, 1), self.soon())
             )
-        if fact.unit == "hours_by_year":
+        if fact.unit in YEAR_UNITS:
             years = range(self.as_of.year - 6, self.as_of.year + 1)
             return {year: self.number(whole=False) for year in years if self.random.random() < 0.6}
         if fact.unit == "points_by_key":
@@ -92,6 +103,8 @@ class Resident:
             return {key: self.number(whole=False) for key in keys if self.random.random() < 0.6}
         if fact.unit == "children":
             return [("330211201601010011", "primary", find_enrolment_year(self.as_of))]
+        if fact.unit == "area":
+            return self.random.choice((None, *AREAS, "330299"))
         return self.random.choice([None, "x", *(rung[0] for rung in fact.ladder), fact.otherwise])
 
     def number(self, *, whole: bool) -> Decimal:
@@ -202,13 +215,14 @@ def check_details(
         assert {name: found[name] for name in row} == row
         reasons = {name: value for name, value in found.items() if name not in row}
         wanted = dict.fromkeys(reasons)
-        tables = {"city": policy.city, resident.district: policy.districts.get(resident.district)}
-        for authority, version in tables.items():
-            if version is not None:
-                wanted |= compute_point_details(
-                    authority, version, resident.facts, resident.district, month.last_day,
-                    resident.corrections,
-                )  # fmt: skip
+        tables = {"city": policy.city}
+        if resident.district in policy.districts:
+            tables[resident.district] = policy.districts[resident.district]
+        for authority in tables:
+            wanted |= compute_point_details(
+                authority, tables, resident.facts, resident.district, month.last_day,
+                resident.corrections,
+            )  # fmt: skip
         wrong = differing(wanted, reasons)
         assert not wrong, f"column: (reference, engine)\n{wrong}"
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any, Literal
 
+from expectations.fact_model import YEAR_UNITS
 from expectations.reference_tables import Reference, load_reference
 from expectations.source_loader import collect_facts, load_sources
 from expectations.yaml_document import YamlDocument
 from tests.support.both_engines import ExampleResident
-from transforms.expressions.fact_values import HOURS_BY_YEAR
 from transforms.points.load import load_tables
 from transforms.points.models import AWARD, CITY, PointsTable
 
@@ -185,7 +185,7 @@ def _resident(given: Row) -> ExampleResident:
 
 def _value(name: str, cell: str) -> Any:
     """A cell as an example writes it; hours by year stand as `2020:10 2021:35.5`."""
-    if name in FACTS and FACTS[name].unit == HOURS_BY_YEAR:
+    if name in FACTS and FACTS[name].unit in YEAR_UNITS:
         return dict(entry.split(":") for entry in cell.split())
     return cell
 

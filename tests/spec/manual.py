@@ -13,6 +13,7 @@ import duckdb
 
 from tests.spec.chapters import CORRECT, FACTS, HERE, POINTS, Case, Chapter, list_chapters
 from tests.spec.extracts import SOURCES
+from tests.spec.forms import OUTSIDE, read_forms
 from tests.spec.mistakes import ValidDeclaration
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.points.models import AWARD
@@ -47,12 +48,24 @@ def render_manual(connection: duckdb.DuckDBPyConnection) -> str:
     parts = [HEAD, _contents(found)]
     for number, chapter in enumerate(found):
         parts.append(chapter.text.replace("# ", f"## {number}. ", 1))
+        parts += _forms(chapter.folder / "forms.yaml")
         parts += (
             _cases(chapter)
             if not chapter.of_mistakes
             else _mistakes(ValidDeclaration(chapter.folder), connection)
         )
     return "\n".join(parts)
+
+
+def _forms(path: Path) -> Iterator[str]:
+    """The forms seen in cities' tables, each with the shortest way to write it."""
+    if path.exists():
+        yield "| 写法 | 写在 | 最短的写法 |\n| --- | --- | --- |"
+        for form in read_forms(path):
+            lines = form.text.splitlines()
+            said = form.text if form.place == OUTSIDE else "<br>".join(f"`{one}`" for one in lines)
+            yield f"| {form.title} | {'不属于计分' if form.place == OUTSIDE else form.place} | {said} |"
+        yield ""
 
 
 def _contents(found: Sequence[Chapter]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from expectations.fact_model import find_value_without_records
 from expectations.reference_tables import Reference
 from tests.parity.reference.services import ScoredResident, decide_services
 from tests.parity.reference.town import PlainTown
@@ -25,7 +26,6 @@ from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row
 from tests.support.services_town import KEY, REFERENCE, TABLES, Town, child, eligibility, resident
 from transforms.engine.statements import Statement
 from transforms.expressions.fact_values import parse_fact_value
-from transforms.facts.measures import FACT_TYPES
 from transforms.reminders.models import StandingReminder
 from transforms.services.load import load_reminders, load_services
 from transforms.services.models import Service
@@ -85,10 +85,11 @@ def is_service_column(name: str) -> bool:
 
 
 def _person(row: Row, number: int) -> ScoredResident:
-    """The resident that a row describes. An empty cell is unknown."""
+    """Return the resident of a row; what a cell leaves empty a person without records has."""
     given = {name: cell for name, cell in row.items() if cell}
     facts: dict[str, Any] = {
-        name: [] if FACT_TYPES[f.unit].endswith("[]") else None for name, f in FACTS.items()
+        name: False if fact.derive and fact.unit == "yes_no" else find_value_without_records(fact)
+        for name, fact in FACTS.items()
     }
     facts |= {
         n: parse_fact_value(FACTS[n], cell)

@@ -10,22 +10,25 @@ from typing import Any
 
 import duckdb
 
-from expectations.source_model import Fact
+from expectations.fact_model import YEAR_UNITS, Fact, find_value_without_records
 from tests.parity.reference import points as reference
 from tests.parity.reference.rows import Correction
-from transforms.expressions.fact_values import HOURS_BY_YEAR, parse_fact_value
+from transforms.expressions.fact_values import parse_fact_value
 from transforms.facts.measures import FACT_TYPES
 from transforms.points.compile import points_sql
 from transforms.points.models import AWARD, CITY, PointsTable
 
 Scores = Mapping[str, Decimal | None]
-LISTS = ("hours_by_year", "points_by_key", "children")
+LISTS = (*YEAR_UNITS, "points_by_key", "children")
 CORRECTIONS = "STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12, 2))[]"
 
 
 @dataclass(frozen=True)
 class ExampleResident:
-    """Some facts as a table of examples writes them (`award:x` for awards); what is not named is unknown or empty."""
+    """Some facts as a table of examples writes them (`award:x` for awards).
+
+    What is not named a person without records has; what is derived is unknown, or no.
+    """
 
     facts: Mapping[str, Any]
     as_of: dt.date
@@ -75,14 +78,21 @@ def _in_force(tables: Iterable[PointsTable], as_of: dt.date) -> tuple[Any, dict[
 
 
 def _values(resident: ExampleResident, facts: Mapping[str, Fact]) -> dict[str, Any]:
-    """The facts named, typed as the fact table holds them."""
-    values: dict[str, Any] = {}
+    """All facts, typed as the fact table holds them."""
+    values: dict[str, Any] = {
+        name: False if fact.derive and fact.unit == "yes_no" else find_value_without_records(fact)
+        for name, fact in facts.items()
+    }
     for name, given in resident.facts.items():
         if name.startswith(AWARD):
             key = f"{resident.district}:{name.removeprefix(AWARD)}"
-            values.setdefault("awards", []).append({"key": key, "points": Decimal(given)})
+            values["awards"] = [
+                *values["awards"],
+                {"key": key, "points": Decimal(given)},
+            ]
         else:
-            values[name] = parse_fact_value(facts[name], given)
+            value = parse_fact_value(facts[name], given)
+            values[name] = values[name] if value is None else value
     return values
 
 
@@ -98,9 +108,7 @@ def _fill(
     )
     rows = []
     for number, resident in due.items():
-        values = {name: [] for name, fact in facts.items() if fact.unit in LISTS} | _values(
-            resident, facts
-        )
+        values = _values(resident, facts)
         held = [
             {"target": t, "case_id": "1", "value": value}
             for t, value in resident.corrections.items()
@@ -119,13 +127,12 @@ def _plain(
     tables: Iterable[PointsTable], facts: Mapping[str, Fact], resident: ExampleResident
 ) -> Scores:
     city, districts = _in_force(tables, resident.as_of)
-    known: dict[str, Any] = {
-        name: {} if fact.unit in LISTS else None for name, fact in facts.items()
-    }
+    known: dict[str, Any] = {}
     for name, value in _values(resident, facts).items():
-        if facts[name].unit == HOURS_BY_YEAR:
-            value = {entry["year"]: entry["hours"] for entry in value}
-        elif name == "awards":
+        unit = YEAR_UNITS.get(facts[name].unit)
+        if unit is not None:
+            value = {entry["year"]: entry[unit] for entry in value}
+        elif facts[name].unit == "points_by_key":
             value = {entry["key"]: entry["points"] for entry in value}
         known[name] = value
     corrections = {target: Correction("1", value) for target, value in resident.corrections.items()}

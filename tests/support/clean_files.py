@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from expectations.month import Month
 from expectations.reference_tables import TABLES, Reference, load_reference
 from expectations.source_loader import load_sources
+from expectations.source_model import Source
 from tests.parity.reference.values import Row
 from tests.parity.reference.worlds import DISTRICTS
 
@@ -35,11 +36,13 @@ def stored(value: Any, kind: str) -> Any:
     return int(value[:17]) if kind == "id" else value.ordinal if kind == "month" else value
 
 
-def write_clean(root: Path, clean: Clean) -> dict[str, list[Path]]:
+def write_clean(
+    root: Path, clean: Clean, sources: Mapping[str, Source] = SOURCES
+) -> dict[str, list[Path]]:
     """The rows as the cleaning leaves them: a folder per source and received month."""
     folders: dict[str, list[Path]] = {}
     for name, received in clean.items():
-        columns = SOURCES[name].columns
+        columns = sources[name].columns
         for month in sorted({month for month, _ in received}):
             rows = [row for other, row in received if other == month]
             arrays = {

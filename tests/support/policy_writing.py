@@ -15,7 +15,7 @@ from expectations.errors import DeclarationError, Diagnostic
 from expectations.reference_tables import load_reference
 from expectations.source_model import Fact
 from transforms.points.compile import points_sql
-from transforms.points.load import load_tables
+from transforms.points.load import load_tables, read_tables
 from transforms.points.models import PointsTable, PointsVersion
 
 PROJECT_TABLES = Path(__file__).parents[2] / "data" / "points"
@@ -41,6 +41,7 @@ FACTS: dict[str, Fact] = {
     "degree": fact("level", ladder=[["college"], ["bachelor"], ["master"]], otherwise="none"),
     "skill": fact("level", ladder=[["junior"], ["senior"]]),
     "valid_to": fact("date"),
+    "lives_at": fact("area"),
     "by_year": fact("hours_by_year", years=5),
     "awards": fact("points_by_key"),
 }
@@ -50,6 +51,7 @@ TYPES = {
     "degree": "VARCHAR",
     "skill": "VARCHAR",
     "valid_to": "DATE",
+    "lives_at": "VARCHAR",
     "by_year": "STRUCT(year INTEGER, hours DECIMAL(18, 2))[]",
     "awards": "STRUCT(key VARCHAR, points DECIMAL(18, 2))[]",
 }
@@ -160,6 +162,11 @@ def problems(folder: Path, districts: tuple[str, ...] = ()) -> list[Diagnostic]:
     return []
 
 
+def remarks(folder: Path, districts: tuple[str, ...] = ()) -> list[Diagnostic]:
+    """What the tables of a folder may say but seldom mean."""
+    return read_tables(folder, FACTS, districts).warnings
+
+
 VALID_TABLE = """
     authority: city
     title: 积分表
@@ -192,7 +199,7 @@ VALID_TABLE = """
             title: 学历
             section: deeds
             fact: degree
-            rule: {levels: {college: 5, master: 10}}
+            rule: {levels: {college: 5, bachelor: 8, master: 10}}
             when: months >= 6
             basis: 第2条
             values: published
@@ -212,6 +219,7 @@ VALID_TABLE = """
               - {months: 1, insured: 1, points: 4}
       - from: 2022-04-01
         basis: 文号二
+        without: [schooling, fines]
         sections:
           base: {title: 基础分}
         indicators:

@@ -156,7 +156,7 @@ class _Build:
                 self._keep(months_statement(source, self.month), batches)
         for source in self.sources.values():
             report_progress(source.title)
-            for statement in source_statements(source):
+            for statement in source_statements(source, self.sources):
                 self._keep(statement, batches)
         corrected = self._apply_corrections()
         unmatched = count_unmatched(self.session, self.sources)

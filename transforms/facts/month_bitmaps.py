@@ -14,18 +14,21 @@ its incremental state, and the next month groups only the rows received since
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from expectations.fact_model import MONTH_MEASURES
 from expectations.month import Month
-from expectations.source_model import Fact, Ledger, Source
+from expectations.source_model import Check, Fact, Ledger, Source
 from transforms.clean.types import SQL_TYPES
 from transforms.engine.statements import Statement
 from transforms.facts.measures import equals_sql, filter_sql
+from transforms.facts.windows import month_sql, month_window
 
 BITS = 60
 ALL_BITS = 2**BITS - 1
-MEASURES = ("distinct_months", "last_month", "gap_months", "run_months")
+MEASURES = MONTH_MEASURES
 _NEW = "received > $state_month"
 
 
@@ -73,13 +76,17 @@ def months_statement(source: Source, month: Month) -> Statement:
     """
     facts = list_month_facts(source)
     words = _words(source, month)
-    newest, filled, runs = [], [], []
-    for series in _series(facts):
-        newest.append(f"{_newest_sql(series, words)} AS {series}_newest")
-        filled += [
-            f"{_filled_sql(series, word)} AS {series}_{word.number}_filled" for word in words
+    newest, filled, passed, runs = [], [], [], []
+    for view in _views(facts):
+        newest.append(f"{_newest_sql(view, words)} AS {view}_newest")
+        filled += [f"{_filled_sql(view, word)} AS {view}_{word.number}_filled" for word in words]
+        runs.append(f"{_break_sql(view, words, 'filled')} AS {view}_break")
+    for view, gap in sorted({(_view_name(f), f.gap) for f in facts.values() if f.gap}):
+        passed += [
+            f"{_passed_over_sql(view, word, gap)} AS {view}_{word.number}_gap{gap}"
+            for word in words
         ]
-        runs.append(f"{_break_sql(series, words)} AS {series}_break")
+        runs.append(f"{_break_sql(view, words, f'gap{gap}')} AS {view}_break{gap}")
     columns = _lines(
         f"CAST({_measure_sql(fact, words)} AS INTEGER) AS {name}" for name, fact in facts.items()
     )
@@ -95,10 +102,10 @@ filled AS (
     {_lines(filled)}
     FROM newest
 ),
-runs AS (
+{_gaps_sql(passed)}runs AS (
     SELECT *,
     {_lines(runs)}
-    FROM filled
+    FROM {"passed_over" if passed else "filled"}
 )
 SELECT person,
     {columns}
@@ -132,18 +139,42 @@ def _words(source: Source, month: Month) -> list[_Word]:
     return [_Word(number, start, start + BITS - 1) for number, start in enumerate(starts)]
 
 
-def _series(facts: Mapping[str, Fact]) -> dict[str, tuple[str, str]]:
+def _series(source: Source, facts: Mapping[str, Fact]) -> dict[str, tuple[str, str]]:
     """Facts over the same rows share a bitmap: its name -> (month column, condition)."""
-    return {_series_name(fact): (str(fact.of), filter_sql(fact)) for fact in facts.values()}
+    return {_series_name(fact): (str(fact.of), filter_sql(source, fact)) for fact in facts.values()}
 
 
 def _series_name(fact: Fact) -> str:
-    return "_".join([str(fact.of), *(value for values in fact.where.values() for value in values)])
+    """Return the name of a bitmap: the same for facts over the same rows, and for no others."""
+    asked: list[str] = []
+    for column, one in fact.where.items():
+        bounds = one.model_dump(exclude_none=True) if isinstance(one, Check) else {}
+        values = [] if isinstance(one, Check) else one
+        asked += [column, *values, *(f"{bound}_{value}" for bound, value in bounds.items())]
+    return re.sub(r"\W", "_", "_".join([str(fact.of), *asked]))
+
+
+def _view_name(fact: Fact) -> str:
+    """Return the name of the months of a series that count for a fact: those of its window."""
+    parts = [_series_name(fact)]
+    if fact.at is not None:
+        parts.append(fact.at if isinstance(fact.at, str) else f"at_{fact.at.month}_{fact.at.day}")
+    if fact.within is not None:
+        window = fact.within.model_dump_json(exclude_none=True, exclude_defaults=True)
+        parts.append(re.sub(r"\W+", "_", window).strip("_"))
+    return "_".join(parts)
+
+
+def _views(facts: Mapping[str, Fact]) -> dict[str, Fact]:
+    """Facts over the same months share them: by name one of these facts."""
+    return {_view_name(fact): fact for fact in facts.values()}
 
 
 def _columns(source: Source, month: Month) -> list[tuple[str, _Word]]:
     words = _words(source, month)
-    return [(series, word) for series in _series(list_month_facts(source)) for word in words]
+    return [
+        (series, word) for series in _series(source, list_month_facts(source)) for word in words
+    ]
 
 
 def _month_columns(source: Source) -> list[str]:
@@ -162,7 +193,7 @@ def _sql_type(source: Source, name: str) -> str:
 
 def _bitmaps_sql(source: Source, month: Month, condition: str = "true") -> str:
     """Return the words of every series over the rows that meet a condition."""
-    series = _series(list_month_facts(source))
+    series = _series(source, list_month_facts(source))
     words = []
     for name, word in _columns(source, month):
         column, own = series[name]
@@ -224,13 +255,17 @@ FROM previous_month_bitmaps_{name} AS b FULL JOIN added AS a ON a.person = b.per
 
 def _valid_months_sql(source: Source, month: Month) -> str:
     """Return `valid`: bitmaps up to $month, without the months that no posting holds any more."""
-    name, kept = source.source, []
-    for series, word in _columns(source, month):
-        column = f"{series}_{word.number}"
-        bits = f"b.{column} & ~coalesce(r.{column}, 0)" if source.ledger else f"b.{column}"
-        if word.last > month.ordinal:
-            bits += f" & ~{word.newer_sql('$month')}"
-        kept.append(f"{bits} AS {column}")
+    name, kept, words = source.source, [], _words(source, month)
+    for view, fact in _views(list_month_facts(source)).items():
+        first, last = month_window(fact)
+        for word in words:
+            column = f"{_series_name(fact)}_{word.number}"
+            bits = f"b.{column} & ~coalesce(r.{column}, 0)" if source.ledger else f"b.{column}"
+            if fact.at or fact.within or word.last > month.ordinal:
+                bits += f" & ~{word.newer_sql(last)}"
+            if fact.within:
+                bits += f" & {word.newer_sql(f'({first} - 1)')}"
+            kept.append(f"{bits} AS {view}_{word.number}")
     if not source.ledger:
         return f"""valid AS (
     SELECT b.person,
@@ -269,25 +304,54 @@ def _filled_sql(series: str, word: _Word) -> str:
     return f"{series}_{word.number} | {word.newer_sql(f'{series}_newest')}"
 
 
-def _break_sql(series: str, words: list[_Word]) -> str:
-    """Return the last month before the newest one that is not insured."""
+def _gaps_sql(passed: list[str]) -> str:
+    """Return the step in which months that are passed over are set, where there are any."""
+    if not passed:
+        return ""
+    return f"passed_over AS (\n    SELECT *,\n    {_lines(passed)}\n    FROM filled\n),\n"
+
+
+def _passed_over_sql(series: str, word: _Word, gap: int) -> str:
+    """Return a filled word with every month set that is not after more than `gap` missing ones.
+
+    That is: which has, of itself and the `gap` months before it, any that is set. Months before
+    this word's first are the lowest bits of the word before.
+    """
+    own = f"{series}_{word.number}_filled"
+    shifted = [own, *(f"({own} >> {months})" for months in range(1, gap + 1))]
+    if word.number:
+        older = f"{series}_{word.number - 1}_filled"
+        shifted += [
+            f"(({older} & {2**months - 1}) << {BITS - months})" for months in range(1, gap + 1)
+        ]
+    return " | ".join(shifted)
+
+
+def _break_sql(series: str, words: list[_Word], kind: str) -> str:
+    """Return the last month before the newest one that ends a run."""
     cases = " ".join(
-        f"WHEN {series}_{word.number}_filled <> {ALL_BITS}"
-        f" THEN {word.last} - {_trailing_ones_sql(f'{series}_{word.number}_filled')}"
+        f"WHEN {series}_{word.number}_{kind} <> {ALL_BITS}"
+        f" THEN {word.last} - {_trailing_ones_sql(f'{series}_{word.number}_{kind}')}"
         for word in reversed(words)
     )
     return f"CASE {cases} ELSE {words[0].first - 1} END"
 
 
 def _measure_sql(fact: Fact, words: list[_Word]) -> str:
-    series = _series_name(fact)
+    series = _view_name(fact)
     match fact.measure:
         case "distinct_months":
             return " + ".join(_count_sql(f"{series}_{word.number}") for word in words)
+        case "run_months" if fact.gap:
+            of_run = (
+                f"({series}_{word.number} & {word.newer_sql(f'{series}_break{fact.gap}')})"
+                for word in words
+            )
+            return " + ".join(map(_count_sql, of_run))
         case "run_months":
             return f"{series}_newest - {series}_break"
         case "gap_months":
-            return f"$month - {series}_newest"
+            return f"{month_sql(fact)} - {series}_newest"
         case _:
             return f"{series}_newest"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from expectations.fact_model import YEAR_UNITS
 from expectations.source_loader import find_spine
 from expectations.source_model import Fact, Source
 from transforms.clean.national_id import to_text_sql
@@ -14,13 +15,16 @@ from transforms.engine.sql import matches_sql, sorted_list_sql
 from transforms.engine.statements import Statement
 from transforms.expressions.language import Kind, build_fact_kinds, parse_expression
 from transforms.facts import month_bitmaps
+from transforms.facts.derived import order_derived_facts
 from transforms.facts.measures import (
     FACT_TYPES,
     aggregate_sql,
     any_filter_sql,
+    covered_months_sql,
     equals_sql,
     fact_sql,
     filter_sql,
+    rows_sql,
     weighted_sql,
 )
 from transforms.facts.pseudonyms import pseudonym_sql
@@ -72,19 +76,39 @@ FROM {rows} WHERE {equals_sql(spine.where)}"""
     return Statement("residents", sql, (rows,))
 
 
-def source_statements(source: Source) -> list[Statement]:
+def source_statements(source: Source, sources: Mapping[str, Source]) -> list[Statement]:
     """Return the queries of a source's facts, one row per person; those over months are others."""
     keyed = {n: f for n, f in source.facts.items() if f.measure in ("sum_by_year", "sum_by_key")}
     statements = [
         Statement(f"listed_{name}", _summed_by_key(source, name, fact), _inputs(source, [fact]))
         for name, fact in keyed.items()
     ]
-    others = {*keyed, *month_bitmaps.list_month_facts(source)}
+    once = {n: f for n, f in source.facts.items() if f.once_per and n not in keyed}
+    statements += [
+        Statement(f"once_{name}", _once(source, name, fact), _inputs(source, [fact]))
+        for name, fact in once.items()
+    ]
+    covered = {n: f for n, f in source.facts.items() if f.measure == "covered_months"}
+    statements += [
+        Statement(
+            f"covered_{name}",
+            covered_months_sql(sources, source, fact, name),
+            tuple(dict.fromkeys(f"counted_{s.source or source.source}" for s in fact.every_spell)),
+        )
+        for name, fact in covered.items()
+    ]
+    others = {*keyed, *once, *covered, *month_bitmaps.list_month_facts(source)}
     plain = {n: f for n, f in source.facts.items() if f.measure and n not in others}
     if plain and not source.spine:
         name = f"facts_{source.source}"
         statements.append(Statement(name, _grouped(source, plain), _inputs(source, plain.values())))
     return statements
+
+
+def _once(source: Source, name: str, fact: Fact) -> str:
+    """One fact over rows of which those of one act are one."""
+    value = "count(*)" if fact.measure == "count" else f"sum({weighted_sql(source, fact)})"
+    return f"SELECT person, {value} AS {name}\nFROM {rows_sql(source, fact)}\nGROUP BY person"
 
 
 def _inputs(source: Source, facts: Collection[Fact]) -> tuple[str, ...]:
@@ -96,7 +120,7 @@ def _inputs(source: Source, facts: Collection[Fact]) -> tuple[str, ...]:
 
 def _grouped(source: Source, facts: Mapping[str, Fact]) -> str:
     """Facts of a source, grouped by person. Rows that no fact is measured over are left out."""
-    picks = _picks(facts)
+    picks = _picks(source, facts)
     columns = [
         f"{aggregate_sql(source, fact)} AS {name}" for name, fact in facts.items() if not fact.pick
     ]
@@ -122,12 +146,14 @@ def _grouped(source: Source, facts: Mapping[str, Fact]) -> str:
     return f"SELECT person,\n    {outer}\nFROM (\n{inner}\n)"
 
 
-def _picks(facts: Mapping[str, Fact]) -> dict[str, tuple[list[str], list[str], list[str]]]:
+def _picks(
+    source: Source, facts: Mapping[str, Fact]
+) -> dict[str, tuple[list[str], list[str], list[str]]]:
     """Facts of the same picked row: condition -> (order, columns needed, facts)."""
     picks: dict[str, tuple[list[str], list[str], list[str]]] = {}
     for name, fact in facts.items():
         if fact.pick:
-            where = filter_sql(fact)
+            where = filter_sql(source, fact)
             _, columns, names = picks.setdefault(where, (fact.pick, [], []))
             if fact.of not in columns:
                 columns.append(str(fact.of))
@@ -138,13 +164,14 @@ def _picks(facts: Mapping[str, Fact]) -> dict[str, tuple[list[str], list[str], l
 def _summed_by_key(source: Source, name: str, fact: Fact) -> str:
     """One row per person: a list of (key, sum), sorted by key."""
     if fact.measure == "sum_by_year":
-        key, field, unit = f"CAST(year({fact.keys[0]}) AS INTEGER)", "year", "hours"
+        key, field, unit = f"CAST(year({fact.keys[0]}) AS INTEGER)", "year", YEAR_UNITS[fact.unit]
     else:
         key, field, unit = " || ':' || ".join(fact.keys), "key", "points"
+    rows = rows_sql(source, fact)
     entries = sorted_list_sql(f"{{'{field}': key, '{unit}': total}}")
     return f"""WITH summed AS (
-    SELECT person, {key} AS key, CAST(sum({weighted_sql(fact)}) AS DECIMAL(12,2)) AS total
-    FROM counted_{source.source} WHERE {filter_sql(fact)} GROUP BY person, {key}
+    SELECT person, {key} AS key, CAST(coalesce(sum({weighted_sql(source, fact)}), 0) AS DECIMAL(12,2)) AS total
+    FROM {rows} GROUP BY person, {key}
 )
 SELECT person, CAST({entries} AS {FACT_TYPES[fact.unit]}) AS {name}
 FROM summed GROUP BY person"""
@@ -152,12 +179,16 @@ FROM summed GROUP BY person"""
 
 def _table(source: Source, name: str, fact: Fact) -> str:
     """The relation of the fact statement that a fact's column comes from."""
+    if fact.measure == "covered_months":
+        return f"covered_{name}"
     if source.spine:
         return "spine"
     if fact.measure in month_bitmaps.MEASURES:
         return f"months_{source.source}"
     if fact.measure in ("sum_by_year", "sum_by_key"):
         return f"listed_{name}"
+    if fact.once_per:
+        return f"once_{name}"
     return f"facts_{source.source}"
 
 
@@ -195,9 +226,8 @@ def joined_facts_statement(sources: Mapping[str, Source], corrected: Collection[
     kept = "".join(f",\n    corrected_facts.{name} AS corrected_{name}" for name in carried)
     lookups, lookup_joins = _lookups(facts, carried)
     derived = "".join(
-        f",\n    {_corrected(name, _derived(fact, kinds), carried)} AS {name}"
-        for name, (_, fact) in facts.items()
-        if fact.derive
+        f",\n    {_corrected(name, _derived(facts[name][1], kinds), carried)} AS {name}"
+        for name in order_derived_facts({name: fact for name, (_, fact) in facts.items()})
     )
     spine = find_spine(sources)
     columns = ["person", "resident_key", "district", *facts, "corrections"]
@@ -268,7 +298,7 @@ def _spine_sql(source: Source) -> str:
     measures = "".join(
         f",\n        {aggregate_sql(source, fact)} AS {name}"
         for name, fact in source.facts.items()
-        if fact.measure
+        if fact.measure and fact.measure != "covered_months"
     )
     return f"""SELECT person, {pseudonym_sql(to_text_sql("person"))} AS resident_key,
         {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone,

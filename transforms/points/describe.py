@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from expectations.source_model import Fact, Source
+from expectations.fact_model import YEAR_UNITS, Fact
+from expectations.source_model import Source
 from transforms.expressions.fact_values import find_fact
 from transforms.expressions.language import split_tokens
-from transforms.points.rules import Axis, Each, Range, Rule, Slope, Steps, Table, Tiers
+from transforms.points.models import PointsSum
+from transforms.points.rules import Axis, Each, PerYear, Range, Rule, Slope, Steps, Table, Tiers
 from transforms.templates import format_date, format_number
 
 _MEASURE_WORDS = {
@@ -23,6 +25,10 @@ _MEASURE_WORDS = {
     "hours": "小时",
     "ml": "毫升",
     "yuan": "元",
+    "times": "次",
+    "m2": "平方米",
+    "percent": "%",
+    "number": "",
 }
 _UNKNOWN = "无记录"
 _OPERATORS = {
@@ -34,20 +40,28 @@ _OPERATORS = {
 
 @dataclass(frozen=True)
 class Titles:
-    """The titles of facts by name, and of each level fact's levels."""
+    """What facts and their levels are called.
+
+    facts: by name. levels: per level fact the title of each level. areas: names of areas by code.
+    """
 
     facts: Mapping[str, Fact]
     levels: Mapping[str, Mapping[str, str]]
+    areas: Mapping[str, str] = field(default_factory=dict)
 
     def title(self, fact: str) -> str:
+        """Return what a fact is called."""
         return self.facts[fact].title if fact in self.facts else fact
 
     def level(self, fact: str, level: str) -> str:
+        """Return what a level of a fact is called, or an area."""
+        if fact in self.facts and self.facts[fact].unit == "area":
+            return self.areas.get(level, level)
         return self.levels.get(fact, {}).get(level, level)
 
 
-def collect_titles(sources: Mapping[str, Source]) -> Titles:
-    """The titles of all facts, and those of levels as the source's column calls them."""
+def collect_titles(sources: Mapping[str, Source], areas: Mapping[str, str] | None = None) -> Titles:
+    """Return the titles of all facts, of levels as the source's column calls them, and of areas."""
     facts = {name: fact for source in sources.values() for name, fact in source.facts.items()}
     levels = {
         name: {
@@ -60,11 +74,11 @@ def collect_titles(sources: Mapping[str, Source]) -> Titles:
         for name, fact in source.facts.items()
         if fact.unit == "level" and fact.of in source.columns
     }
-    return Titles(facts, levels)
+    return Titles(facts, levels, areas or {})
 
 
 def format_value(name: str, value: Any, names: Titles) -> str:
-    """A fact's value as people say it; without its unit, which stands in the evidence line."""
+    """Return a fact's value as people say it, without its unit, which the evidence line has."""
     if value is None:
         return _UNKNOWN
     if isinstance(value, bool):
@@ -80,7 +94,8 @@ def format_value(name: str, value: Any, names: Titles) -> str:
 
 def _describe_entry(entry: Mapping[str, Any]) -> str:
     if "year" in entry:
-        return f"{entry['year']} 年 {format_number(entry['hours'])} 小时"
+        unit = next(key for key in entry if key != "year")
+        return f"{entry['year']} 年 {_format_amount(entry[unit], _MEASURE_WORDS[unit])}"
     return (
         f"{entry['key']} {format_number(entry['points'])} 分"
         if "key" in entry
@@ -89,7 +104,7 @@ def _describe_entry(entry: Mapping[str, Any]) -> str:
 
 
 def describe_condition(text: str, names: Titles) -> str:
-    """A condition with facts by their titles, levels by theirs, and operators in Chinese."""
+    """Return a condition with titles of facts and levels, and operators in Chinese."""
     named = [token for token in split_tokens(text) if token in names.facts]
     said = [_describe_token(token, named, names) for token in split_tokens(text)]
     return re.sub(r"(?<=[(，]) | (?=[)，])", "", " ".join(word for word in said if word))
@@ -98,19 +113,46 @@ def describe_condition(text: str, names: Titles) -> str:
 def _describe_token(token: str, named: list[str], names: Titles) -> str:
     if token.startswith("'"):
         level = token.strip("'")
-        return next(
-            (names.level(fact, level) for fact in named if level in names.levels.get(fact, {})),
-            level,
-        )
-    return (
-        names.title(token)
-        if token in names.facts
-        else _OPERATORS.get(token, "，" if token == "," else token)
-    )
+        titles = (names.level(fact, level) for fact in named)
+        return next((title for title in titles if title != level), level)
+    if token in names.facts:
+        return names.title(token)
+    return _OPERATORS.get(token, "，" if token == "," else token)
+
+
+def describe_limits(found: PointsSum, titles: Mapping[str, str], names: Titles) -> str:
+    """Return what limits and guards a group or section, as one sentence without its full stop.
+
+    Args:
+        found: The group or section.
+        titles: Titles of the table's indicators, groups and sections by code.
+        names: Titles of facts and levels.
+    """
+    parts = []
+    if found.cap is not None:
+        parts.append(f"最高 {format_number(found.cap)} 分")
+    if found.cap_share is not None:
+        of = "、".join(titles.get(code, code) for code in found.cap_share.of)
+        parts.append(f"不超过{of}得分的 {format_number(found.cap_share.share * 100)}%")
+    if found.floor is not None:
+        parts.append(f"最低 {format_number(found.floor)} 分")
+    if found.all_of:
+        parts.append(f"{'、'.join(titles.get(code, code) for code in found.all_of)}缺一不可")
+    if found.when:
+        parts.append(f"须{describe_condition(found.when, names)}")
+    if found.unless:
+        parts.append(f"{describe_condition(found.unless, names)}时不计")
+    return "；".join(parts)
 
 
 def describe_rule(rule: Rule, fact: str | None, names: Titles) -> str:
-    """Return a rule as one sentence without its full stop; `fact`: the indicator's own."""
+    """Return a rule as one sentence without its full stop.
+
+    Args:
+        rule: The rule.
+        fact: The indicator's own fact, as written in the points table.
+        names: Titles of facts and levels.
+    """
     if rule.counts is not None:
         return "，".join(
             f"{names.title(name)} × {format_number(points)} 分"
@@ -128,21 +170,28 @@ def describe_rule(rule: Rule, fact: str | None, names: Titles) -> str:
     if rule.flat is not None:
         return f"符合即得 {format_number(rule.flat)} 分"
     if rule.per_year is not None:
-        inner = _describe_number_rule(rule.per_year.rule, "小时")
-        most = format_number(rule.per_year.cap)
-        return f"每个自然年内{inner}，每年最高 {most} 分，近 {rule.per_year.years} 个自然年相加"
+        return _describe_per_year(rule.per_year, declared)
     return _describe_number_rule(rule, _unit_word(declared))
 
 
+def _describe_per_year(per_year: PerYear, fact: Fact | None) -> str:
+    unit = YEAR_UNITS[fact.unit] if fact is not None else "hours"
+    inner = _describe_number_rule(per_year.rule, _MEASURE_WORDS[unit])
+    most, years = format_number(per_year.cap), per_year.years_ago
+    span = f"近 {len(years)} 个自然年" if years[0] == 0 else f"上一年及以前共 {len(years)} 个自然年"
+    return f"每个自然年内{inner}，每年最高 {most} 分，{span}相加"
+
+
 def _unit_word(fact: Fact | None) -> str:
-    """Return the measure word of a fact's values; full years are somebody's age."""
+    """The measure word of a fact's values. Full years are counted from a birth date: an age."""
     if fact is None or fact.unit == "points":
         return "分" if fact else ""
     return "岁" if fact.measure == "full_years" else _MEASURE_WORDS.get(fact.unit, "")
 
 
 def _format_amount(value: Decimal | int, unit: str) -> str:
-    return f"{format_number(value)} {unit}".rstrip()
+    space = "" if unit == "%" else " "
+    return f"{format_number(value)}{space}{unit}".rstrip()
 
 
 def _describe_number_rule(rule: Rule, unit: str) -> str:
@@ -240,8 +289,9 @@ def _describe_table(table: Table, names: Titles) -> str:
 
 
 def _describe_cell(axis: Axis, name: str, names: Titles) -> str:
-    return (
-        names.level(axis.fact, name)
-        if axis.bands is None
-        else _describe_range(axis.bands[name], _unit_word(names.facts.get(axis.fact)))
-    )
+    fact = names.facts.get(axis.fact)
+    if axis.bands is not None:
+        return _describe_range(axis.bands[name], _unit_word(fact))
+    if fact is not None and fact.unit == "yes_no":
+        return "是" if name == "true" else "否"
+    return names.level(axis.fact, name)

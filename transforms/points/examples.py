@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from expectations.errors import Diagnostic
+from expectations.fact_model import (
+    COUNTED_UNITS,
+    WHOLE_UNITS,
+    YEAR_UNITS,
+    Fact,
+    find_value_without_records,
+)
 from expectations.month import Month
-from expectations.source_model import COUNTED_UNITS, Fact
 from expectations.yaml_document import YamlDocument
 from transforms.engine.session import NumberError, Session
-from transforms.expressions.fact_values import HOURS_BY_YEAR, find_fact, parse_fact_value
+from transforms.engine.sql import sql_literal
+from transforms.expressions.fact_values import find_fact, parse_fact_value
+from transforms.expressions.language import build_fact_kinds, parse_expression
+from transforms.facts.derived import order_derived_facts
 from transforms.points.columns import points_column_name
 from transforms.points.compile import points_sql
 from transforms.points.models import (
@@ -26,11 +34,13 @@ from transforms.points.models import (
     PointsTable,
     PointsVersion,
 )
-from transforms.points.rules import WHOLE_UNITS
+from transforms.points.proofread import list_guard_facts
+from transforms.versions import Place
 
 _LIST_TYPES = {
-    HOURS_BY_YEAR: "STRUCT(year INTEGER, hours DECIMAL(18, 2))[]",
+    **{unit: f"STRUCT(year INTEGER, {one} DECIMAL(18, 2))[]" for unit, one in YEAR_UNITS.items()},
     "points_by_key": "STRUCT(key VARCHAR, points DECIMAL(18, 2))[]",
+    "children": "STRUCT(child VARCHAR, level VARCHAR, enrolment_year INTEGER)[]",
 }
 _NO_CITY = PointsVersion.model_validate(
     {"from": "1900-01-01", "basis": "-", "sections": {}, "indicators": {}}
@@ -40,18 +50,33 @@ _NO_CITY = PointsVersion.model_validate(
 
 @dataclass(frozen=True)
 class _Case:
-    """One example: its table and place, the column it is about, the scoring date, the facts.
+    """One example: whose table and where in it, its column, the scoring date, one resident's facts.
 
-    `missing`: what the indicator's conditions ask for and the example does not give.
+    missing: what the indicator's conditions read and the example does not give. of_nobody: a person
+    without records, whose points the indicator must confirm.
     """
 
     authority: str
-    place: tuple[str | int, ...]
+    place: Place
     column: str
     as_of: dt.date
-    facts: dict[str, Any]
+    facts: Mapping[str, Any]
     points: Decimal
-    missing: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    of_nobody: bool = False
+
+    def describe(self, given: Decimal | None) -> tuple[str, str]:
+        """Return what the case shows when it gives other points, and what to do."""
+        gives = "的分超出 99,999.99" if given is None else f"得 {given:f} 分"
+        if self.of_nobody:
+            if self.place[-1] == "nobody":
+                return f"没有记录的人按规则{gives}", f"请核对，或写 nobody: {given}"
+            return (
+                f"没有记录的人算作 0 个月，按规则{gives}",
+                f"本意如此请写 nobody: {given}；否则用 when 排除没有记录的人",
+            )
+        missing = f"；例中没有写条件用到的 {'、'.join(self.missing)}" if self.missing else ""
+        return f"例中写 {self.points:f} 分，按规则{gives}", f"请核对规则与例子{missing}"
 
 
 def check_examples(
@@ -60,12 +85,20 @@ def check_examples(
     tables: list[PointsTable],
     facts: Mapping[str, Fact],
 ) -> list[Diagnostic]:
-    """Every example that does not give its points. `tables`: as loaded from `folder`.
+    """Return every example that does not give its points.
 
-    Uses a temporary table `facts` of the session, one row per example, and drops it again.
+    So are people without records, where a rule on "months since" gives them points that the
+    indicator does not confirm (`nobody`). What an example does not name, a person without records
+    has. Makes a temporary table `facts`, one row per example, and drops it again.
+
+    Args:
+        session: An engine.
+        folder: Where the tables were read from.
+        tables: As loaded from there.
+        facts: All facts declared, by name.
     """
     wrong: list[tuple[_Case, Decimal | None]] = []
-    for index in range(max(len(table.versions) for table in tables)):
+    for index in range(max((len(table.versions) for table in tables), default=0)):
         for city in (True, False):
             some = [
                 table
@@ -80,51 +113,42 @@ def check_examples(
         file = YamlDocument(folder / f"{authority}.yaml")
         for case, given in wrong:
             if case.authority == authority:
-                missing = (
-                    f"；例中没有写条件用到的 {'、'.join(case.missing)}" if case.missing else ""
-                )
-                gives = "的分超出 99,999.99" if given is None else f"得 {given:f} 分"
-                found = f"例中写 {case.points:f} 分，按规则{gives}"
-                file.add_error(case.place, found, f"请核对规则与例子{missing}")
+                file.add_error(case.place, *case.describe(given))
         problems += file.problems
     return problems
 
 
-def _build_cases(table: PointsTable, index: int, facts: Mapping[str, Fact]) -> list[_Case]:
+def _build_cases(table: PointsTable, index: int, facts: Mapping[str, Fact]) -> Iterator[_Case]:
     version = table.versions[index]
-    return [
-        _Case(
-            table.authority,
-            (
-                "versions",
-                index,
-                "indicators",
-                code,
-                "examples",
-                number if example.value is None else example.value,
-            ),
-            points_column_name(table.authority, code),
-            example.as_of or Month.of(version.begins).last_day,
-            _build_resident(indicator, example, table.authority, facts),
-            example.points,
-            _find_missing_facts(indicator, example, facts),
-        )
-        for code, indicator in version.indicators.items()
-        for number, example in enumerate(indicator.examples)
-    ]
+    last_day = Month.of(version.begins).last_day
+    for code, indicator in version.indicators.items():
+        place: Place = ("versions", index, "indicators", code)
+        column = points_column_name(table.authority, code)
+        for number, example in enumerate(indicator.examples):
+            yield _Case(
+                table.authority,
+                (*place, "examples", number if example.value is None else example.value),
+                column,
+                example.as_of or last_day,
+                _build_resident(indicator, example, table.authority, facts),
+                example.points,
+                _find_missing_facts(indicator, example, facts),
+            )
+        own = find_fact(indicator.fact or "", facts)
+        if indicator.nobody is not None or (own is not None and own.measure == "full_months"):
+            key = "rule" if indicator.nobody is None else "nobody"
+            points = indicator.nobody or Decimal(0)
+            nobody: dict[str, Any] = {"awards": []}
+            yield _Case(
+                table.authority, (*place, key), column, last_day, nobody, points, of_nobody=True
+            )
 
 
 def _find_missing_facts(
     indicator: Indicator, example: IndicatorExample, facts: Mapping[str, Fact]
 ) -> tuple[str, ...]:
-    words = re.findall(
-        r"\w+", f"{indicator.when or ''} {indicator.unless or ''} {indicator.at_most or ''}"
-    )
-    return tuple(
-        dict.fromkeys(
-            word for word in words if word in facts and word not in indicator.given(example)
-        )
-    )
+    given = indicator.given(example)
+    return tuple(name for name in list_guard_facts(indicator, facts) if name not in given)
 
 
 def _build_resident(
@@ -165,45 +189,65 @@ def _find_wrong(
 
 
 def _score_cases(
-    session: Session,
-    statement: str,
-    due: list[_Case],
-    facts: Mapping[str, Fact],
+    session: Session, statement: str, due: list[_Case], facts: Mapping[str, Fact]
 ) -> list[Decimal | None]:
     """What each of the cases of one day gives; None: more than points can be."""
     as_of = due[0].as_of
     try:
-        _create_facts_table(session, due, facts)
-        scored = session.execute(statement, {"month": as_of.replace(day=1), "as_of": as_of})
-        names = [column[0] for column in scored.description or ()]
-        rows = [dict(zip(names, row, strict=True)) for row in scored.fetchall()]
-        points = {int(row["resident_key"]): row for row in rows}
+        create_example_facts(session, [(case.authority, case.facts) for case in due], facts, as_of)
+        scored = session.fetch_dicts(statement, {"month": as_of.replace(day=1), "as_of": as_of})
+        points = {int(row["resident_key"]): row for row in scored}
         return [points[number][case.column] for number, case in enumerate(due)]
     except NumberError:
         if len(due) == 1:
             return [None]
     finally:
         session.execute("DROP TABLE IF EXISTS temp.facts")
+        session.execute("DROP TABLE IF EXISTS temp.given")
     return [given for case in due for given in _score_cases(session, statement, [case], facts)]
 
 
-def _create_facts_table(session: Session, cases: list[_Case], facts: Mapping[str, Fact]) -> None:
-    """The relation `facts`, one row per case; the row's number is its key."""
-    declared = "".join(f', "{name}" {_sql_type(fact)}' for name, fact in facts.items())
+def create_example_facts(
+    session: Session,
+    people: list[tuple[str, Mapping[str, Any]]],
+    facts: Mapping[str, Fact],
+    as_of: dt.date,
+) -> None:
+    """Make the relation `facts` of people given by their district and some of their facts.
+
+    The number of a person is the key. What is not given, a person without records has; what is
+    derived from other facts follows from them, as in a month. `corrections` are null.
+    """
+    columns = "".join(f', "{name}" {_sql_type(fact)}' for name, fact in facts.items())
     session.execute(
-        f"CREATE TEMP TABLE facts (resident_key VARCHAR, district VARCHAR{declared}, "
-        "corrections STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12, 2))[])"
+        f"CREATE TEMP TABLE given (resident_key VARCHAR, district VARCHAR{columns}, "
+        "corrections STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12, 2))[], "
+        "named VARCHAR[])"
     )
     values: list[Any] = []
-    for number, case in enumerate(cases):
-        values += [str(number), case.authority, *(case.facts.get(name) for name in facts)]
-    row = f"({', '.join(['?'] * (len(facts) + 2))}, NULL)"
-    session.execute(f"INSERT INTO facts VALUES {', '.join([row] * len(cases))}", values)
+    for number, (district, known) in enumerate(people):
+        row = [known.get(name) for name in facts]
+        defaults = [find_value_without_records(fact) for fact in facts.values()]
+        filled = [one if value is None else value for value, one in zip(row, defaults, strict=True)]
+        values += [str(number), district, *filled, [name for name in known if name in facts]]
+    one = f"({', '.join(['?'] * (len(facts) + 2))}, NULL, ?)"
+    session.execute(f"INSERT INTO given VALUES {', '.join([one] * len(people))}", values)
+    rows, kinds = "given", build_fact_kinds(facts)
+    for name in order_derived_facts(facts):
+        expression = parse_expression(str(facts[name].derive), kinds)
+        day = f"CAST({sql_literal(as_of.isoformat())} AS DATE)"
+        derived = expression.sql(lambda column, day=day: day if column == "as_of" else column)  # type: ignore[misc]
+        if facts[name].unit == "yes_no":
+            derived = f"coalesce({derived}, false)"
+        kept = f"CASE WHEN list_contains(named, '{name}') THEN {name} ELSE {derived} END"
+        rows = (
+            f"(SELECT * REPLACE (CAST({kept} AS {_sql_type(facts[name])}) AS {name}) FROM {rows})"
+        )
+    session.execute(f"CREATE TEMP TABLE facts AS SELECT * EXCLUDE (named) FROM {rows}")
 
 
 def _sql_type(fact: Fact) -> str:
     if fact.unit in COUNTED_UNITS:
         return "BIGINT" if fact.unit in WHOLE_UNITS else "DECIMAL(18, 2)"
-    return {"yes_no": "BOOLEAN", "date": "DATE", "month": "DATE", **_LIST_TYPES}.get(
-        fact.unit, "VARCHAR"
-    )
+    others = {"yes_no": "BOOLEAN", "date": "DATE", "month": "DATE"}
+    return others.get(fact.unit, _LIST_TYPES.get(fact.unit, "VARCHAR"))

@@ -1,25 +1,34 @@
 """A points table: one authority, its dated versions, their sections, groups and indicators.
 
-From indicators to the total (for an indicator's points see `Indicator` and
-`transforms.points.rules`):
+From indicators (see `Indicator` and `transforms.points.rules`) to the total:
 
-    group or section = least(cap, sum or highest of its own indicators and groups)
+    group or section = what stands directly in it, combined and limited (see `PointsSum`)
     common           = the city's sections that add - its sections that subtract
-    district         = the section `district` of the residence district's table
+    district         = the same of the residence district's table, 0 without one
     total            = common + district
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from graphlib import TopologicalSorter
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from expectations.errors import ExitCode, JifenError
 from expectations.yaml_document import ClosedModel, Switch
 from transforms.points.rules import Rule
-from transforms.points.scalars import Cap, Code, Day, Points, Result, Text, literal_type
+from transforms.points.scalars import (
+    Cap,
+    Code,
+    Day,
+    Points,
+    Result,
+    Share,
+    Text,
+    literal_type,
+)
 from transforms.templates import list_names
 from transforms.versions import DatedVersion, find_in_force, split_examples
 
@@ -27,29 +36,67 @@ CITY = "city"
 AWARD = "award:"
 
 
-class Section(ClosedModel):
-    """A capped sum of its groups and indicators; `subtract`: taken off the common points."""
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class CapShare(ClosedModel):
+    """A limit that follows other points: `share` of what `of` comes to, added up.
+
+    `of` names indicators, groups or sections of the same table; below 0 they count as 0.
+    """
+
+    of: Annotated[list[Code], BeforeValidator(_listed), Field(min_length=1)]
+    share: Share
+
+
+class PointsSum(ClosedModel):
+    """What sections and groups have in common: points that count together.
+
+    In this order: the indicators and groups that stand directly in it, added up (or the highest);
+    at most `cap`, and at most `cap_share`; at least `floor`; 0 unless `when` is true, 0 if `unless`
+    is true, and 0 unless every indicator named in `all_of` has more than 0 points.
+    """
 
     title: Text
     cap: Cap | None = None
+    cap_share: CapShare | None = None
+    floor: Result | None = None
+    when: Text | None = None
+    unless: Text | None = None
+    all_of: list[Code] = []
+
+    @property
+    def has_guard(self) -> bool:
+        """Whether the points can be closed: set to 0 for some people."""
+        return bool(self.when or self.unless or self.all_of)
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.cap is not None and self.floor is not None and self.floor > self.cap:
+            raise ValueError("floor（最低）不能大于 cap（最高）")
+        return self
+
+
+class Section(PointsSum):
+    """A top-level sum of a table; with `subtract` it is taken off."""
+
     subtract: Switch = False
 
 
-class Group(ClosedModel):
-    """Indicators (and groups) that count together: added up, or only the highest, at most `cap`."""
+class Group(PointsSum):
+    """A sum within a section or group: added up, or only the highest."""
 
-    title: Text
     parent: Text = Field(alias="in")
     combine: Annotated[Literal["sum", "highest"], literal_type("sum", "highest")]
-    cap: Cap | None = None
 
 
 class IndicatorExample(ClosedModel):
-    """Known values and the points that they must give.
+    """Values of facts and the points that they must give.
 
     `value` is that of the indicator's own fact (short form `{18: 10}`), `facts` names several (long
-    form); facts that are not named are unknown. `as_of`: the scoring date, by default the last day
-    of the month the version begins in.
+    form). Facts that are not named have the value of a person without records. `as_of` is the
+    scoring date, by default the last day of the month that the version begins in.
     """
 
     value: str | None = None
@@ -75,10 +122,13 @@ class Indicator(ClosedModel):
 
     Points of a resident, in this order: 0 unless `when` is true; 0 if `unless` is true (a condition
     that is null does not hold: `when` then closes, `unless` does not); the value of `fact`, with
-    `at_most` the lesser of the two facts (unknown if either is); the rule; at most `cap`; rounded
-    to two decimals, halves away from zero. A correction of the indicator replaces the result.
-    `section` is a section or a group. `fact: award:x` is what the district granted under its
-    indicator x. `fact` is left out for the rules `counts` and `table`, which name their facts.
+    `at_most` the lesser of the fact and that expression (unknown if either is); the rule; at most
+    `cap`; rounded to two decimals, halves away from zero. A correction of the indicator replaces
+    the result. `section` is a section or a group. `fact: award:x` is what the district granted
+    under its indicator x. `fact` is left out for the rules `counts` and `table`, which name their
+    facts. In a district's table `replaces` names an indicator of the city that is 0 for the
+    district's residents: this one counts instead. `nobody` confirms the points of people without
+    records, where the rule gives them any.
     """
 
     title: Text
@@ -88,7 +138,9 @@ class Indicator(ClosedModel):
     cap: Points | None = None
     when: Text | None = None
     unless: Text | None = None
-    at_most: Code | None = None
+    at_most: Text | None = None
+    replaces: Code | None = None
+    nobody: Result | None = None
     basis: Text
     values: Annotated[
         Literal["published", "illustrative"], literal_type("published", "illustrative")
@@ -98,7 +150,7 @@ class Indicator(ClosedModel):
 
     @property
     def facts(self) -> list[str]:
-        """The facts that the rule reads, as written: its own, or those of `counts` and `table`."""
+        """The facts that the rule reads: the indicator's own, or those of `counts`, `table`."""
         if self.rule.counts is not None:
             return list(self.rule.counts)
         if self.rule.table is not None:
@@ -106,7 +158,7 @@ class Indicator(ClosedModel):
         return [self.fact] if self.fact is not None else []
 
     def given(self, example: IndicatorExample) -> dict[str, Any]:
-        """The values of an example by fact, as written in the table."""
+        """Return the values of an example by fact, as written in the table."""
         return (
             example.facts
             if example.value is None or self.fact is None
@@ -131,9 +183,15 @@ class NotModelled(ClosedModel):
 
 
 class PointsVersion(DatedVersion):
-    """The table that holds from the scoring date `from` on, until the next version begins."""
+    """The table in force from the scoring date `from` on, until the next version begins.
+
+    `floor` is the least that the total can be, in a district's table the least of the district's
+    points. `required_of_districts` names indicators that every district's table must have.
+    """
 
     not_modelled: list[NotModelled] = []
+    floor: Result | None = None
+    required_of_districts: list[Code] = []
     sections: dict[Code, Section]
     groups: dict[Code, Group] = {}
     indicators: dict[Code, Indicator]
@@ -144,29 +202,52 @@ class PointsVersion(DatedVersion):
         return [super().said, [list(self.sections), list(self.indicators)]]
 
     def members(self, parent: str) -> list[str]:
-        """Return the codes of a section's or group's own indicators, then of its groups."""
+        """Return the indicators, then the groups, that stand directly in a section or group."""
         indicators = [
             code for code, indicator in self.indicators.items() if indicator.section == parent
         ]
         return indicators + [code for code, group in self.groups.items() if group.parent == parent]
 
     def inner_first(self) -> list[tuple[str, Group]]:
-        """Return the groups by code, inner ones first: each is computed before what holds it."""
+        """Return the groups by code, those inside others first."""
 
         def depth(code: str) -> int:
             return 1 + depth(self.groups[code].parent) if code in self.groups else 0
 
         return sorted(self.groups.items(), key=lambda item: depth(item[0]), reverse=True)
 
+    def find_sum(self, code: str) -> PointsSum:
+        """Return a group or section by its code."""
+        return self.groups[code] if code in self.groups else self.sections[code]
+
+    def sums_in_order(self) -> list[str]:
+        """Return the groups and sections so that each comes after what it is made of.
+
+        That is what stands in it, and what its `cap_share` follows.
+
+        Raises:
+            CycleError: A limit follows points that follow it.
+        """
+        needs: dict[str, list[str]] = {}
+        for code in [*(code for code, _ in self.inner_first()), *self.sections]:
+            found = self.find_sum(code)
+            inside = [one for one in self.members(code) if one in self.groups]
+            limits = found.cap_share.of if found.cap_share else []
+            needs[code] = inside + [one for one in limits if one not in self.indicators]
+        return list(TopologicalSorter(needs).static_order())
+
 
 class PointsTable(ClosedModel):
-    """The points table of an authority: `city`, or a district by code. Versions ascend by date."""
+    """The points table of one authority: `city`, or a district by its code.
+
+    Versions ascend by date. `effect` names the services that read the points.
+    """
 
     authority: Text
     title: Text
     purpose: Text
     legal_basis: Text
-    effect: list[Code] = Field(min_length=1)
+    effect: list[Code]
     versions: list[PointsVersion] = Field(min_length=1)
 
     def in_force(self, as_of: dt.date) -> PointsVersion:

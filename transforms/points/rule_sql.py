@@ -17,35 +17,36 @@ from transforms.points.rules import Axis, Each, PerYear, Rule, Slope, Steps, Tab
 
 @dataclass(frozen=True)
 class RuleInput:
-    """What a rule reads: a column, and whether it holds whole numbers only.
-
-    A map by year has `years` columns.
-    """
+    """What a rule reads: a column, and whether it holds whole numbers only, or yes and no."""
 
     column: str
     whole: bool = True
+    yes_no: bool = False
 
 
 def number_sql(value: Decimal | int) -> str:
-    """A declared number as SQL, without an exponent or trailing zeros."""
+    """Return a declared number as SQL, without an exponent or trailing zeros."""
     return format(Decimal(value).normalize(), "f")
 
 
 def case_sql(branches: Sequence[tuple[str, str]], subject: str = "") -> str:
-    """CASE [subject] WHEN ... THEN ... ELSE 0 END."""
+    """Return CASE [subject] WHEN ... THEN ... ELSE 0 END."""
     whens = " ".join(f"WHEN {condition} THEN {result}" for condition, result in branches)
     return f"CASE {subject + ' ' if subject else ''}{whens} ELSE 0 END"
 
 
 def year_column_name(column: str, years_ago: int) -> str:
-    """The column of a map by calendar year that holds one of its years."""
+    """Return the column of a map by calendar year that holds one of its years."""
     return f"{column}_{years_ago}_years_ago"
 
 
 def rule_sql(rule: Rule, values: Mapping[str, RuleInput], value: RuleInput | None) -> str:
     """Return the points of a rule, before the indicator's cap.
 
-    `values`: the facts by name; `value`: the indicator's own.
+    Args:
+        rule: The rule.
+        values: The facts by name, for rules that name theirs.
+        value: The indicator's own fact.
     """
     if rule.counts is not None:
         return " + ".join(
@@ -92,7 +93,7 @@ def _number_rule(rule: Rule, value: RuleInput) -> str:
 def _within(
     column: str, low: Decimal | None, high: Decimal | None, below: Decimal | None = None
 ) -> str:
-    """Return a test that is true between the bounds that are given, and never of unknown values."""
+    """A test that is true between the bounds given, and never for an unknown value."""
     if low is not None and high is not None:
         return f"{column} BETWEEN {number_sql(low)} AND {number_sql(high)}"
     bounds = [(">=", low), ("<=", high), ("<", below)]
@@ -109,7 +110,7 @@ def _is_whole(amount: Decimal) -> bool:
 
 
 def _full_units(amount: str, unit: Decimal, whole: bool) -> str:
-    """Return the full units of an amount, at least 0; `//` needs whole numbers: else hundredths."""
+    """The full units of an amount, at least 0; decimals are counted in hundredths, for `//`."""
     if not (whole and _is_whole(unit)):
         amount, unit = f"CAST({amount} * 100 AS BIGINT)", unit * 100
     return f"GREATEST({amount if unit == 1 else f'{amount} // {number_sql(unit)}'}, 0)"
@@ -143,7 +144,7 @@ def _each(each: Each, value: RuleInput) -> str:
 
 
 def _tiers(tiers: Tiers, value: RuleInput) -> str:
-    """Return tiers from the longest down; marginal: earned by those before, plus its own units."""
+    """From the longest tier down; marginal: what those before have earned, and this one's units."""
     units = _full_units(value.column, tiers.unit, value.whole)
     branches, earned = [], Decimal(0)
     for index, rate in enumerate(tiers.rates):
@@ -161,7 +162,7 @@ def _tiers(tiers: Tiers, value: RuleInput) -> str:
 
 
 def _steps(steps: Steps, column: str) -> str:
-    """Return steps from the greatest mark down; mode `sum` adds all amounts up to that reached."""
+    """From the greatest mark down; `sum` adds the amounts of all marks up to the one reached."""
     branches, total = [], Decimal(0)
     for mark, points in sorted(steps.marks.items()):
         total += points
@@ -176,7 +177,7 @@ def _steps(steps: Steps, column: str) -> str:
 
 def _per_year(per_year: PerYear, values: Mapping[str, RuleInput], value: RuleInput) -> str:
     years = [
-        RuleInput(year_column_name(value.column, ago), whole=False) for ago in range(per_year.years)
+        RuleInput(year_column_name(value.column, ago), whole=False) for ago in per_year.years_ago
     ]
     cap = number_sql(per_year.cap)
     return " + ".join(f"LEAST({rule_sql(per_year.rule, values, year)}, {cap})" for year in years)
@@ -192,10 +193,18 @@ def _table(table: Table, values: Mapping[str, RuleInput]) -> str:
 
 
 def _axis(axis: Axis, values: Mapping[str, RuleInput], results: Mapping[str, str]) -> str:
-    column = values[axis.fact].column
-    if axis.bands is None:
-        return case_sql([(sql_literal(level), result) for level, result in results.items()], column)
-    bands = {name: axis.bands[name] for name in results}
-    return case_sql(
-        [(_within(column, b.low, b.high, b.below), results[name]) for name, b in bands.items()]
-    )
+    value = values[axis.fact]
+    column = value.column
+    if axis.bands is not None:
+        bands = {name: axis.bands[name] for name in results}
+        return case_sql(
+            [(_within(column, b.low, b.high, b.below), results[name]) for name, b in bands.items()]
+        )
+    if value.yes_no:
+        return case_sql(
+            [
+                (column if answer == "true" else f"NOT {column}", result)
+                for answer, result in results.items()
+            ]
+        )
+    return case_sql([(sql_literal(level), result) for level, result in results.items()], column)

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from expectations.fact_model import Years, list_years_ago
 from expectations.yaml_document import ClosedModel, Switch
 from transforms.points.scalars import (
     Code,
@@ -28,8 +29,6 @@ from transforms.points.scalars import (
     Whole,
     literal_type,
 )
-
-WHOLE_UNITS = frozenset({"years", "months", "count", "people"})
 
 
 class Range(ClosedModel):
@@ -74,11 +73,10 @@ class Band(Range):
 class Slope(ClosedModel):
     """`points` at `start`, then `each` more (negative: fewer) per full `unit` below or above it.
 
-    distance = start - v (below) or v - start (above), at least 0;
-    result = points + each * floor(distance / unit).
-    On the other side of `start` the result is constant: `points`. Outside `from`..`to` (both
-    included; each may be left out) it is 0. A falling slope may go below zero and then stays
-    negative: bound it with `from` and `to`.
+    distance = start - v (below) or v - start (above), at least 0; result = points + each *
+    floor(distance / unit). On the other side of `start` the result is constant: `points`. Outside
+    `from`..`to` (both included; each may be left out) it is 0. A falling slope may go below zero
+    and then stays negative: bound it with `from` and `to`.
     """
 
     start: Mark
@@ -88,6 +86,12 @@ class Slope(ClosedModel):
     unit: Unit = Decimal(1)
     low: Mark | None = Field(default=None, alias="from")
     high: Mark | None = Field(default=None, alias="to")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.low is not None and self.high is not None and self.high < self.low:
+            raise ValueError("区间为空：to 不能小于 from")
+        return self
 
 
 class Each(ClosedModel):
@@ -154,18 +158,27 @@ class Steps(ClosedModel):
 class PerYear(ClosedModel):
     """`rule` within every calendar year, at most `cap` a year, the years added up.
 
-    The fact is a map of calendar year to hours. `years` calendar years count:
-    year(as_of) - years + 1 .. year(as_of).
-    A year without hours gives nothing. The sum is rounded once, like every indicator.
+    The fact is a map of calendar years. `years: 5` are the five up to that of the scoring date,
+    `years: {last: 5, ending: previous}` the five before it. A year without anything gives nothing.
+    The sum is rounded once, like every indicator.
     """
 
     cap: Points
-    years: Whole
+    years: Years
     rule: Rule
+
+    @property
+    def years_ago(self) -> range:
+        """The calendar years that count, as years before that of the scoring date."""
+        return list_years_ago(self.years)
 
 
 class Axis(ClosedModel):
-    """One side of a two-way table: a level fact, or a number fact with named, disjoint ranges."""
+    """One side of a two-way table.
+
+    It is a level fact, a yes/no fact (`true` and `false`), or a number fact with named ranges that
+    do not overlap.
+    """
 
     fact: Code
     bands: dict[Text, Range] | None = None

@@ -1,66 +1,117 @@
-"""What a points table may say of facts, sections and groups: every mistake at its place."""
+"""What a points table may say of facts, sections and groups.
+
+Every check yields mistakes at their place, in a policy writer's words.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
+from graphlib import CycleError
 
 from expectations.errors import did_you_mean
-from expectations.source_model import COUNTED_UNITS, Fact
-from transforms.expressions.fact_values import (
-    HOURS_BY_YEAR,
-    UNIT_WORDS,
-    find_fact,
-    parse_fact_value,
+from expectations.fact_model import (
+    COUNTED_UNITS,
+    WHOLE_UNITS,
+    YEAR_UNITS,
+    Fact,
+    Years,
+    list_years_ago,
 )
+from transforms.expressions.fact_values import UNIT_TITLES, find_fact, parse_fact_value
 from transforms.expressions.language import (
+    Expression,
     ExpressionError,
+    Kind,
     build_fact_kinds,
+    check_condition,
     list_levels,
-    parse_condition,
+    parse_expression,
 )
-from transforms.points.models import AWARD, CITY, Group, Indicator, Section
-from transforms.points.rules import WHOLE_UNITS, Axis, Range, Rule
+from transforms.points.models import (
+    AWARD,
+    CITY,
+    CapShare,
+    Group,
+    Indicator,
+    PointsSum,
+    PointsVersion,
+    Section,
+)
+from transforms.points.rule_range import apply_number_rule, find_range
+from transforms.points.rules import Axis, PerYear, Range, Rule
+from transforms.points.scalars import BRACES
+from transforms.versions import Place
 
-Place = tuple[str | int, ...]
 Mistake = tuple[Place, str, str]
-"""Where (keys below the thing checked), what was found, what was meant."""
+"""Where (keys below the thing checked), what was found, what was expected."""
 
 NUMBER_FORMS = frozenset({"bands", "slope", "each", "tiers", "steps"})
-UNITS_OF_FORM: Mapping[str, frozenset[str]] = {
+_UNITS_OF_FORM: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(NUMBER_FORMS, COUNTED_UNITS),
     "by_count": WHOLE_UNITS,
     "counts": WHOLE_UNITS,
-    "levels": frozenset({"level"}),
+    "levels": frozenset({"level", "area"}),
     "flat": frozenset({"yes_no"}),
-    "per_year": frozenset({HOURS_BY_YEAR}),
+    "per_year": frozenset(YEAR_UNITS),
 }
-RESERVED = frozenset({"common", "district", "total"})
+_AXIS_UNITS = frozenset({"level", "yes_no", "area"})
+_RESERVED = frozenset({"common", "district", "total"})
+YES_NO_CELLS = ("true", "false")
 
 
 def describe_unknown(what: str, name: str, known: Iterable[str]) -> tuple[str, str]:
-    """The message for a name that nothing declares, with the nearest one that is."""
+    """Return the message for a name that nothing declares, with the nearest one that is."""
     return f"没有名为 {name} 的{what}", did_you_mean(name, sorted(known))
 
 
 def validate_indicator(
     indicator: Indicator, authority: str, facts: Mapping[str, Fact]
 ) -> Iterator[Mistake]:
-    """Mistakes of one indicator by itself: its facts, rule, guards, evidence and examples."""
+    """Yield mistakes of one indicator by itself: facts, rule, guards, evidence and examples."""
     unfit = list(_validate_own_fact(indicator, authority, facts))
     yield from unfit
-    if not unfit:  # a fact that is not the one meant makes no sense of levels and examples either
+    if not unfit:  # levels and examples make no sense with a fact that is not the one meant
         yield from _validate_rule(indicator, facts)
         yield from _validate_examples(indicator, facts)
     yield from _validate_limit(indicator, facts)
-    for key, text in (("when", indicator.when), ("unless", indicator.unless)):
-        if text is not None:
-            try:
-                parse_condition(text, build_fact_kinds(facts))
-            except ExpressionError as error:
-                yield (key,), error.found, error.expected
+    yield from validate_guards(indicator.when, indicator.unless, facts)
+    yield from validate_template(("evidence",), indicator.evidence)
     yield from _validate_evidence(indicator, facts)
+    if indicator.cap == 0:
+        yield ("cap",), "0", "这样永远不得分；请写大于 0 的上限，或删去这个指标"
+    if indicator.replaces is not None and authority == CITY:
+        yield ("replaces",), indicator.replaces, "只有区县积分表的指标可以代替市级指标"
+
+
+def validate_guards(
+    when: str | None, unless: str | None, facts: Mapping[str, Fact]
+) -> Iterator[Mistake]:
+    """Yield mistakes of the conditions around an indicator, group or section."""
+    for key, text in (("when", when), ("unless", unless)):
+        if text is not None:
+            yield from validate_expression((key,), text, build_fact_kinds(facts), check_condition)
+
+
+def validate_expression(
+    place: Place,
+    text: str,
+    kinds: Mapping[str, Kind],
+    parse: Callable[[str, Mapping[str, Kind]], Expression],
+) -> Iterator[Mistake]:
+    """Yield what is wrong with an expression as `parse` reads it."""
+    try:
+        parse(text, kinds)
+    except ExpressionError as error:
+        yield place, error.found, error.expected
+
+
+def validate_template(place: Place, text: str) -> Iterator[Mistake]:
+    """Yield braces that are no braces: people would read them."""
+    if any(brace in text for brace in BRACES):
+        yield place, "花括号是全角的", "数据写作 {数据名称}，用半角花括号"
 
 
 def _validate_own_fact(
@@ -73,7 +124,8 @@ def _validate_own_fact(
     elif indicator.fact is None:
         yield ("rule",), f"规则 {form} 缺少 fact", "请写出这个指标用的数据"
     else:
-        yield from _validate_fact(("fact",), indicator.fact, UNITS_OF_FORM[form], authority, facts)
+        units = _UNITS_OF_FORM[form]
+        yield from _validate_fact(("fact",), indicator.fact, units, authority, facts)
 
 
 def _validate_fact(
@@ -85,21 +137,20 @@ def _validate_fact(
     elif fact is None:
         yield place, *describe_unknown("数据", name, facts)
     elif fact.unit not in units:
-        wanted = "、".join(dict.fromkeys(UNIT_WORDS[unit] for unit in sorted(units)))
-        yield place, f"{name} 的单位是{UNIT_WORDS[fact.unit]}", f"这种规则只用于：{wanted}"
+        wanted = "、".join(dict.fromkeys(UNIT_TITLES[unit] for unit in sorted(units)))
+        yield place, f"{name} 的单位是{UNIT_TITLES[fact.unit]}", f"这种规则只用于：{wanted}"
 
 
 def _validate_rule(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
     rule, place = indicator.rule, ("rule", indicator.rule.form)
+    own = find_fact(indicator.fact or "", facts)
     if rule.levels is not None:
-        yield from _validate_levels(place, rule.levels, find_fact(indicator.fact or "", facts))
+        yield from _validate_levels(place, rule.levels, own)
     for name in rule.counts or ():
         yield from _validate_fact((*place, name), name, WHOLE_UNITS, "", facts)
     yield from _validate_overlaps((*place,), list(enumerate(rule.bands or ())))
     if rule.per_year is not None:
-        yield from _validate_per_year(
-            rule.per_year.rule, rule.per_year.years, find_fact(indicator.fact or "", facts)
-        )
+        yield from _validate_per_year(rule.per_year, own)
     if rule.table is not None:
         yield from _validate_axis((*place, "down"), rule.table.down, facts)
         yield from _validate_axis((*place, "across"), rule.table.across, facts)
@@ -108,16 +159,19 @@ def _validate_rule(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[
             yield from _validate_cells((*place, "points", row), rule.table.across, cells, facts)
 
 
-def _validate_levels(place: Place, levels: Iterable[str], fact: Fact | None) -> Iterator[Mistake]:
-    if fact is None or fact.unit != "level":
-        return
-    for level in levels:
-        if level not in list_levels(fact):
-            yield (*place, level), *describe_unknown("等级", level, list_levels(fact))
+def _validate_levels(place: Place, names: Iterable[str], fact: Fact | None) -> Iterator[Mistake]:
+    if fact is not None and fact.unit == "area":
+        for name in names:
+            if not re.fullmatch("[0-9]{6}", name):
+                yield (*place, name), f"{name} 不是区划代码", "区划写六位代码，例如 330203"
+    elif fact is not None and fact.unit == "level":
+        for name in names:
+            if name not in list_levels(fact):
+                yield (*place, name), *describe_unknown("等级", name, list_levels(fact))
 
 
 def _validate_overlaps(place: Place, ranges: list[tuple[str | int, Range]]) -> Iterator[Mistake]:
-    """Every range that shares a value with one before it."""
+    """Yield every range that shares a value with one before it."""
     for index, (key, band) in enumerate(ranges):
         for other_key, other in ranges[:index]:
             if _do_overlap(band, other):
@@ -138,7 +192,15 @@ def _list_ends(*ranges: Range) -> list[Decimal]:
 
 
 def _validate_axis(place: Place, axis: Axis, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
-    units = frozenset({"level"}) if axis.bands is None else COUNTED_UNITS
+    fact = facts.get(axis.fact)
+    if axis.bands is None and fact is not None and fact.unit in COUNTED_UNITS:
+        yield (
+            (*place, "bands"),
+            f"{axis.fact} 是数值，没有写 bands",
+            "数值要先分段并命名：bands: {低: {below: 12}, 高: {from: 12}}",
+        )
+        return
+    units = _AXIS_UNITS if axis.bands is None else COUNTED_UNITS
     yield from _validate_fact((*place, "fact"), axis.fact, units, "", facts)
     yield from _validate_overlaps((*place, "bands"), list((axis.bands or {}).items()))
 
@@ -146,17 +208,22 @@ def _validate_axis(place: Place, axis: Axis, facts: Mapping[str, Fact]) -> Itera
 def _validate_cells(
     place: Place, axis: Axis, names: Iterable[str], facts: Mapping[str, Fact]
 ) -> Iterator[Mistake]:
-    """Rows or columns of a two-way table that its axis does not have."""
-    if axis.bands is None:
-        yield from _validate_levels(place, names, facts.get(axis.fact))
-        return
-    for name in names:
-        if name not in axis.bands:
-            yield (*place, name), *describe_unknown("区间", name, axis.bands)
+    """Yield rows or columns of a two-way table that its axis does not have."""
+    fact = facts.get(axis.fact)
+    if axis.bands is None and fact is not None and fact.unit == "yes_no":
+        for name in names:
+            if name not in YES_NO_CELLS:
+                yield (*place, name), name, "是否的两格写作 true 和 false"
+    elif axis.bands is None:
+        yield from _validate_levels(place, names, fact)
+    else:
+        for name in names:
+            if name not in axis.bands:
+                yield (*place, name), *describe_unknown("区间", name, axis.bands)
 
 
-def _validate_per_year(inner: Rule, years: int, fact: Fact | None) -> Iterator[Mistake]:
-    place = ("rule", "per_year")
+def _validate_per_year(per_year: PerYear, fact: Fact | None) -> Iterator[Mistake]:
+    place, inner = ("rule", "per_year"), per_year.rule
     if inner.form not in NUMBER_FORMS:
         yield (
             (*place, "rule"),
@@ -164,24 +231,46 @@ def _validate_per_year(inner: Rule, years: int, fact: Fact | None) -> Iterator[M
             f"可用：{'、'.join(sorted(NUMBER_FORMS))}",
         )
     yield from _validate_overlaps((*place, "rule", "bands"), list(enumerate(inner.bands or ())))
-    if fact is not None and fact.years is not None and years > fact.years:
-        yield (*place, "years"), f"{years} 年", f"这项数据只有 {fact.years} 个自然年"
+    if fact is not None and fact.years is not None:
+        kept = list_years_ago(fact.years)
+        if not set(per_year.years_ago) <= set(kept):
+            yield (
+                (*place, "years"),
+                f"要用 {_describe_years(per_year.years)}",
+                f"这项数据只有 {_describe_years(fact.years)}",
+            )
+
+
+def _describe_years(years: Years) -> str:
+    if isinstance(years, int):
+        return f"到计分日所在年为止的 {years} 个自然年"
+    end = "到计分日所在年为止" if years.ending == "this" else "到上一年为止"
+    return f"{end}的 {years.last} 个自然年"
 
 
 def _validate_limit(indicator: Indicator, facts: Mapping[str, Fact]) -> Iterator[Mistake]:
-    name = indicator.at_most
-    if name is None:
+    text = indicator.at_most
+    if text is None:
         return
-    fact, own = facts.get(name), find_fact(indicator.fact or "", facts)
-    if fact is None:
-        yield ("at_most",), *describe_unknown("数据", name, facts)
-    elif indicator.rule.form not in {*NUMBER_FORMS, "by_count"}:
+    if indicator.rule.form not in {*NUMBER_FORMS, "by_count"}:
         yield ("at_most",), f"规则 {indicator.rule.form} 不能用 at_most", "at_most 只用于数值"
-    elif own is not None and fact.unit != own.unit:
+        return
+    if text == indicator.fact:
+        yield ("at_most",), f"{text} 就是这个指标自己的数据", "请写另一项数据，或删去"
+        return
+    try:
+        limit = parse_expression(text, build_fact_kinds(facts))
+    except ExpressionError as error:
+        yield ("at_most",), error.found, error.expected
+        return
+    own = find_fact(indicator.fact or "", facts)
+    if limit.kind.name != "number":
+        yield ("at_most",), f"{text} 不是数值", "应为数值的数据，或由它们加减得出"
+    elif text in facts and own is not None and facts[text].unit != own.unit:
         yield (
             ("at_most",),
-            f"{name} 的单位是{UNIT_WORDS[fact.unit]}",
-            f"应与 fact 相同：{UNIT_WORDS[own.unit]}",
+            f"{text} 的单位是{UNIT_TITLES[facts[text].unit]}",
+            f"应与 fact 相同：{UNIT_TITLES[own.unit]}",
         )
 
 
@@ -215,67 +304,170 @@ def _validate_examples(indicator: Indicator, facts: Mapping[str, Fact]) -> Itera
                 yield place, f"{given}", str(error)
 
 
-def validate_structure(
-    authority: str,
-    sections: Mapping[str, Section | None],
-    groups: Mapping[str, Group | None],
-    indicators: Mapping[str, Indicator | None],
-    mentioned: Collection[str],
-) -> Iterator[Mistake]:
-    """Mistakes of a version as a whole: what stands where, and names that collide.
+@dataclass(frozen=True)
+class Structure:
+    """The parts of a version by code, as far as they can be understood.
 
-    None = itself mistaken, and reported already; `mentioned` are the sections and groups that such
-    entries are in.
+    None: itself mistaken, and reported already. mentioned: the sections and groups that such parts
+    stand in.
     """
-    parents = {**sections, **groups}
-    yield from _validate_parents(parents, groups, indicators, mentioned)
-    yield from _validate_cycles(groups)
-    if authority != CITY and list(sections) != ["district"]:
-        yield (
-            ("sections",),
-            f"区县积分表的部分：{'、'.join(sections) or '无'}",
-            "应只有一个部分 district",
-        )
-    if not indicators:
+
+    sections: Mapping[str, Section | None]
+    groups: Mapping[str, Group | None]
+    indicators: Mapping[str, Indicator | None]
+    mentioned: Collection[str] = field(default_factory=tuple)
+
+    @property
+    def sums(self) -> dict[tuple[str, str], PointsSum]:
+        """Sections and groups by kind and code."""
+        kinds = (("sections", self.sections), ("groups", self.groups))
+        return {
+            (kind, code): found
+            for kind, parts in kinds
+            for code, found in parts.items()
+            if found is not None
+        }
+
+    def find_section(self, parent: str) -> Section | None:
+        """Return the section at the top of the groups that something stands in."""
+        seen: set[str] = set()
+        while parent in self.groups and parent not in seen:
+            seen.add(parent)
+            group = self.groups[parent]
+            if group is None:
+                return None
+            parent = group.parent
+        return self.sections.get(parent)
+
+
+def validate_structure(
+    authority: str, parts: Structure, facts: Mapping[str, Fact]
+) -> Iterator[Mistake]:
+    """Yield mistakes of a version as a whole: what stands where, and names that collide."""
+    yield from _validate_parents(parts)
+    yield from _validate_cycles(parts.groups)
+    if not parts.indicators:
         yield ("indicators",), "没有指标", "至少写一个指标"
+    yield from _validate_names(authority, parts)
+    for (kind, code), found in parts.sums.items():
+        for place, what, expected in _validate_sum(code, found, parts, facts):
+            yield (kind, code, *place), what, expected
+    for code, indicator in parts.indicators.items():
+        if indicator is not None:
+            section = parts.find_section(indicator.section)
+            for place, what, expected in _validate_sign(indicator, section, facts):
+                yield ("indicators", code, *place), what, expected
+
+
+def _validate_names(authority: str, parts: Structure) -> Iterator[Mistake]:
     taken: set[str] = set()
-    for kind, codes in (("sections", sections), ("groups", groups), ("indicators", indicators)):
+    for kind, codes in (
+        ("sections", parts.sections),
+        ("groups", parts.groups),
+        ("indicators", parts.indicators),
+    ):
         for code in codes:
             own = authority != CITY and kind == "sections" and code == "district"
-            if code in taken or (code in RESERVED and not own) or re.match(r"d\d{6}_", code):
+            if code in taken or (code in _RESERVED and not own) or re.match(r"d\d{6}_", code):
                 yield (kind, code), f"名称 {code} 已有别的含义", "请换一个代码"
             taken.add(code)
 
 
-def _validate_parents(
-    parents: Mapping[str, object],
-    groups: Mapping[str, Group | None],
-    indicators: Mapping[str, Indicator | None],
-    mentioned: Collection[str],
+def _validate_sum(
+    code: str, found: PointsSum, parts: Structure, facts: Mapping[str, Fact]
 ) -> Iterator[Mistake]:
-    used = set(mentioned)
-    misplaced = False
-    for kind, key, entries in (("indicators", "section", indicators), ("groups", "in", groups)):
-        for code, entry in entries.items():
-            parent = (
-                entry.section
-                if isinstance(entry, Indicator)
-                else entry.parent
-                if entry is not None
-                else None
-            )
-            used.add(str(parent))
-            if parent is not None and parent not in parents:
-                misplaced = True
-                yield (kind, code, key), *describe_unknown("部分或分组", parent, parents)
+    """Yield mistakes of what limits and guards a section or group."""
+    yield from validate_guards(found.when, found.unless, facts)
+    if found.cap == 0:
+        yield ("cap",), "0", "这样其中各项永远不起作用；请写大于 0 的上限，或删去"
+    for index, name in enumerate(found.all_of):
+        if name not in parts.indicators:
+            yield ("all_of", index), *describe_unknown("指标", name, parts.indicators)
+    if len(set(found.all_of)) < len(found.all_of):
+        yield ("all_of",), "、".join(found.all_of), "同一个指标只写一次"
+    if found.cap_share is not None:
+        yield from _validate_cap_share(code, found.cap_share, parts)
+
+
+def _validate_cap_share(code: str, limit: CapShare, parts: Structure) -> Iterator[Mistake]:
+    known = {*parts.indicators, *parts.groups, *parts.sections}
+    for index, name in enumerate(limit.of):
+        if name not in known:
+            yield ("cap_share", "of", index), *describe_unknown("指标、分组或部分", name, known)
+        elif name == code:
+            yield ("cap_share", "of", index), f"{name} 以自己为上限", "请写别的部分"
+
+
+def validate_order(version: PointsVersion) -> Iterator[Mistake]:
+    """Yield limits that follow points which follow them."""
+    try:
+        version.sums_in_order()
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        limited = next(code for code in circle if version.find_sum(code).cap_share)
+        kind = "groups" if limited in version.groups else "sections"
+        yield (
+            (kind, limited, "cap_share"),
+            f"上限互相依赖：{' → '.join(circle)}",
+            "of 不能是包含它的部分",
+        )
+
+
+def _validate_sign(
+    indicator: Indicator, section: Section | None, facts: Mapping[str, Fact]
+) -> Iterator[Mistake]:
+    """Yield penalties that would add points: two minus signs, or an offence that earns."""
+    if section is None:
+        return
+    own = find_fact(indicator.fact or "", facts)
+    unit = own.unit if own is not None else "count"
+    if section.subtract and find_range(indicator.rule, unit)[0] < 0:
+        yield (
+            ("rule",),
+            "扣分的部分里，规则又得出负分：两次相减成了加分",
+            "扣分写成正数；或把指标放进加分的部分",
+        )
+    if not section.subtract:
+        for name in indicator.facts:
+            fact = find_fact(name, facts)
+            if fact is not None and fact.adverse and _rewards(indicator.rule, name):
+                yield (
+                    ("section",),
+                    f"{name}（{fact.title}）是不利记录，放在加分的部分会越多得分越多",
+                    "请放进 subtract: true 的部分",
+                )
+
+
+def _rewards(rule: Rule, name: str) -> bool:
+    """Return whether a record gives more points than none."""
+    if rule.counts is not None:
+        return rule.counts[name] > 0
+    if rule.flat is not None:
+        return rule.flat > 0
+    without = apply_number_rule(rule, Decimal(0))
+    return any(apply_number_rule(rule, Decimal(count)) > without for count in range(1, 61))
+
+
+def _validate_parents(parts: Structure) -> Iterator[Mistake]:
+    parents = {**parts.sections, **parts.groups}
+    used = set(parts.mentioned)
+    placed = {
+        ("indicators", code, "section"): one.section
+        for code, one in parts.indicators.items()
+        if one is not None
+    } | {("groups", code, "in"): one.parent for code, one in parts.groups.items() if one}
+    misplaced = {place: parent for place, parent in placed.items() if parent not in parents}
+    for place, parent in misplaced.items():
+        yield place, *describe_unknown("部分或分组", parent, parents)
+    used |= set(placed.values())
     for code in () if misplaced else parents:  # what is misplaced may be what is missing elsewhere
         if code not in used:
-            kind = "groups" if code in groups else "sections"
+            kind = "groups" if code in parts.groups else "sections"
             yield (kind, code), f"{code} 中没有任何指标", "请把指标的 section 写成它，或删去它"
 
 
 def _validate_cycles(groups: Mapping[str, Group | None]) -> Iterator[Mistake]:
-    """One message per circle of groups, at its first group in the file."""
+    """Yield one message per circle of groups, at its first group in the file."""
     reported: set[str] = set()
     for code in groups:
         path = [code]

@@ -90,6 +90,13 @@ def due_statement(
     selects += [
         writer.of_service(service, service.reminder) for service in services if service.reminder
     ]
+    if not selects:  # a city without reminders is a city
+        texts = ("kind", "service", "resident_id", "name", "phone", "district", "cycle")
+        columns = ", ".join(f"CAST(NULL AS VARCHAR) AS {name}" for name in texts)
+        selects = [
+            f"SELECT {columns}, CAST(NULL AS DATE) AS due_on,"
+            " CAST(NULL AS INTEGER) AS repeat_months, CAST(NULL AS VARCHAR) AS text\nWHERE false"
+        ]
     message = "kind || '|' || resident_id || '|' || cycle"
     everything = "\nUNION ALL\n".join(selects)
     return Statement(

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from expectations.errors import DeclarationError, Diagnostic
 from expectations.source_model import Fact
-from expectations.yaml_document import YamlDocument
+from expectations.yaml_document import Loaded, YamlDocument
 from transforms.points.models import PointsTable
-from transforms.points.validate import Mistake, Place, describe_unknown
+from transforms.points.validate import Mistake, describe_unknown
 from transforms.reminders.models import StandingReminder
 from transforms.services.models import Service, ServiceVersion
 from transforms.services.validate import (
@@ -21,6 +21,7 @@ from transforms.services.validate import (
     validate_standing_reminder,
     validate_version,
 )
+from transforms.versions import Place
 
 Declared = TypeVar("Declared")
 _INVALID_VERSION = ServiceVersion.model_validate(
@@ -46,13 +47,23 @@ def load_services(
     tables: Mapping[str, PointsTable] | None,
     districts: Mapping[str, str],
 ) -> list[Service]:
+    """Return the services of a folder (see `read_services`)."""
+    return read_services(folder, facts, tables, districts).items
+
+
+def read_services(
+    folder: Path,
+    facts: Mapping[str, Fact],
+    tables: Mapping[str, PointsTable] | None,
+    districts: Mapping[str, str],
+) -> Loaded[Service]:
     """Return every service of a folder (`<code>.yaml`), sorted by code.
 
     Args:
         folder: Where the files are.
         facts: All facts declared, by name.
-        tables: The points tables by authority; None if they are mistaken themselves: what versions
-            say of facts and points is then not checked.
+        tables: The points tables by authority. None, since they are mistaken themselves: what
+            versions say of facts and points is not checked.
         districts: Names by code.
 
     Raises:
@@ -68,6 +79,16 @@ def load_reminders(
     districts: Mapping[str, str],
     services: Iterable[Service],
 ) -> list[StandingReminder]:
+    """Return the standing reminders of a folder (see `read_reminders`)."""
+    return read_reminders(folder, facts, districts, services).items
+
+
+def read_reminders(
+    folder: Path,
+    facts: Mapping[str, Fact],
+    districts: Mapping[str, str],
+    services: Iterable[Service],
+) -> Loaded[StandingReminder]:
     """Return every reminder that no service declares (`<kind>.yaml`), sorted by kind.
 
     Raises:
@@ -81,13 +102,14 @@ def load_reminders(
 def select_services_in_force(
     services: Iterable[Service], as_of: dt.date
 ) -> dict[str, ServiceVersion]:
-    """Return the version in force on a scoring date of every service that has one, by code."""
+    """Return the version in force of every service that has one on a day, sorted by code."""
     versions = {service.service: service.in_force(as_of) for service in services}
     return {code: version for code, version in sorted(versions.items()) if version is not None}
 
 
-def _load(folder: Path, read: Callable[[YamlDocument], Declared | None]) -> list[Declared]:
+def _load(folder: Path, read: Callable[[YamlDocument], Declared | None]) -> Loaded[Declared]:
     problems: list[Diagnostic] = []
+    warnings: list[Diagnostic] = []
     found: list[Declared] = []
     if not folder.is_dir():
         problems.append(Diagnostic(folder, 1, "(文件夹)", "不存在", "没有声明时请留一个空文件夹"))
@@ -97,10 +119,11 @@ def _load(folder: Path, read: Callable[[YamlDocument], Declared | None]) -> list
         if path.suffix != ".yaml":
             file.add_error((), path.name, "文件名应以 .yaml 结尾")
         problems += dict.fromkeys(file.problems)
+        warnings += dict.fromkeys(file.warnings)
         found += [] if declared is None else [declared]
     if problems:
         raise DeclarationError(problems)
-    return found
+    return Loaded(found, warnings)
 
 
 def _read_reminder(

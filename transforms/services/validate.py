@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from expectations.month import Month
 from expectations.source_model import Fact
 from transforms.expressions.fact_values import parse_fact_value
 from transforms.expressions.language import (
@@ -25,10 +26,11 @@ from transforms.expressions.namespace import (
     build_text_names,
     list_points_columns_on,
 )
-from transforms.points.models import PointsTable
-from transforms.points.validate import Mistake, Place, describe_unknown
+from transforms.points.models import CITY, PointsTable
+from transforms.points.validate import Mistake, describe_unknown
 from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder
 from transforms.services.models import ALL, DEFAULT, Service, ServiceVersion
+from transforms.versions import Place
 
 _WANTED = {"number": "应为数值", "yes_no": "应为可判断真假的比较，例如 pension_months >= 6"}
 
@@ -66,6 +68,14 @@ def validate_version(
     yield from _validate_threshold(version, known)
     for index, example in enumerate(version.examples):
         place = ("examples", index)
+        day = example.as_of or Month.of(version.begins).last_day
+        if known.tables and not list_points_columns_on(known.tables, day):
+            first = known.tables[CITY].versions[0].begins
+            yield (
+                (*place, "as_of") if example.as_of else ("from",),
+                f"{day} 时市级积分表尚未生效（最早自 {first} 起）",
+                f"请写不早于 {first} 的日期",
+            )
         yield from _validate_example(place, example.facts, known.facts, every)
         if example.district not in known.districts:
             yield (*place, "district"), *describe_unknown("区县", example.district, known.districts)

@@ -9,10 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from expectations.errors import Diagnostic
 from expectations.source_loader import collect_facts, load_sources
 from expectations.source_model import Fact, Source
+from expectations.yaml_document import Loaded
 from tests.support.both_engines import ExampleResident
-from transforms.points.load import load_tables
+from transforms.points.load import read_tables
 from transforms.points.models import PointsTable
 
 HERE = Path(__file__).parent
@@ -47,8 +49,16 @@ class AcceptancePolicy:
         return collect_facts(self.sources)
 
     @cached_property
+    def loaded(self) -> Loaded[PointsTable]:
+        return read_tables(self.points, self.facts, self.districts)
+
+    @property
     def tables(self) -> list[PointsTable]:
-        return load_tables(self.points, self.facts, self.districts)
+        return self.loaded.items
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        return self.loaded.warnings
 
     @property
     def cases(self) -> list[tuple[Given, Mapping[str, Any]]]:

@@ -12,9 +12,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from expectations.fact_model import YearSpan
 from tests.parity.reference.expressions import evaluate_expression, is_condition_met
 from tests.parity.reference.rows import Correction
-from transforms.points.models import AWARD, CITY, Indicator, PointsVersion
+from transforms.points.models import AWARD, CITY, Indicator, PointsSum, PointsVersion
 from transforms.points.rules import (
     Axis,
     Band,
@@ -41,31 +42,28 @@ def compute_points(
     as_of: dt.date,
     corrections: Mapping[str, Correction] = NOTHING,
 ) -> dict[str, Decimal | None]:
-    """Every points column of the resident's row, by name; indicators of other districts are None."""
-    own = _indicator_points(city, facts, district, as_of, corrections)
-    columns: dict[str, Decimal | None] = {f"{code}_points": value for code, value in own.items()}
-    local: dict[str, Decimal] = {}
+    """Return every points column of a resident by name; those of other districts are None."""
+    local = districts.get(district)
+    replaced = _find_replaced(local)
+    common = _Table(city, facts, district, as_of, corrections, replaced=replaced)
+    own = None if local is None else _Table(local, facts, district, as_of, corrections, district)
+    columns: dict[str, Decimal | None] = {
+        f"{code}_points": common.indicators[code] for code in city.indicators
+    }
     for code, version in districts.items():
-        lived_in = code == district
-        if lived_in:
-            local = _indicator_points(version, facts, district, as_of, corrections, f"{code}:")
         columns |= {
-            f"d{code}_{name}_points": local[name] if lived_in else None
+            f"d{code}_{name}_points": own.indicators[name] if own and code == district else None
             for name in version.indicators
         }
-    sections = {
-        code: _combined(city, code, section.cap, "sum", own)
-        for code, section in city.sections.items()
-    }
-    columns |= {f"{code}_points": value for code, value in sections.items()}
-    common = sum(
-        (-v if city.sections[code].subtract else v for code, v in sections.items()), Decimal(0)
-    )
-    given = _district_points(districts.get(district), local)
+    columns |= {f"{code}_points": common.total_of(code) for code in city.sections}
+    given = own.total if own else Decimal(0)
+    total = common.signed + given
+    if city.floor is not None:
+        total = max(total, city.floor)
     return columns | {
-        "common_points": common,
+        "common_points": common.signed,
         "district_points": given,
-        "total_points": common + given,
+        "total_points": total,
     }
 
 
@@ -76,88 +74,153 @@ def compute_points_before_corrections(
     district: str,
     as_of: dt.date,
 ) -> dict[str, Decimal]:
-    """What each indicator would give without corrections, by correction target."""
-    found = _indicator_points(city, facts, district, as_of, NOTHING)
+    """Return what each indicator gives without corrections, by correction target."""
+    replaced = _find_replaced(districts.get(district))
+    table = _Table(city, facts, district, as_of, NOTHING, replaced=replaced)
+    found = {code: value for code, value in table.indicators.items() if code not in replaced}
     if district in districts:
-        local = _indicator_points(districts[district], facts, district, as_of, NOTHING)
-        found |= {f"{district}:{name}": value for name, value in local.items()}
+        local = _Table(districts[district], facts, district, as_of, NOTHING, district)
+        found |= {f"{district}:{name}": value for name, value in local.indicators.items()}
     return found
 
 
 def compute_point_details(
     authority: str,
-    version: PointsVersion,
+    versions: Mapping[str, PointsVersion],
     facts: Facts,
     district: str,
     as_of: dt.date,
     corrections: Mapping[str, Correction] = NOTHING,
 ) -> dict[str, Any]:
-    """Return the columns that explain the points of the table of one authority (`city`, district)."""
-    prefix, target = ("", "") if authority == CITY else (f"d{authority}_", f"{authority}:")
+    """Return the columns that explain the points of one authority's table (`city`, district).
+
+    `versions`: the tables that hold for the resident, by authority.
+    """
+    version = versions[authority]
+    prefix, code_of = ("", None) if authority == CITY else (f"d{authority}_", authority)
+    replaced = _find_replaced(versions.get(district)) if authority == CITY else frozenset()
+    table = _Table(version, facts, district, as_of, corrections, code_of, replaced)
+    replaceable = {
+        one.replaces
+        for name, other in versions.items()
+        if name != CITY and authority == CITY
+        for one in other.indicators.values()
+    }
     columns: dict[str, Any] = {}
     for code, indicator in version.indicators.items():
         alone = indicator.model_copy(update={"cap": None, "when": None, "unless": None})
-        given = _worth(alone, facts, district, as_of)
+        given = Fraction(0) if code in replaced else _worth(alone, facts, district, as_of)
         columns[f"{prefix}{code}_by_rule"] = round_points(min(given, Fraction("99999.99")))
-        if indicator.when or indicator.unless:
-            columns[f"{prefix}{code}_closed_by"] = _closed_by(indicator, facts, district, as_of)
-    own = _indicator_points(version, facts, district, as_of, corrections, target)
-    for code, group in version.groups.items():
-        columns[f"{prefix}{code}_points"] = _combined(version, code, group.cap, group.combine, own)
-        columns[f"{prefix}{code}_uncapped"] = _combined(version, code, None, group.combine, own)
-    for code in version.sections:
-        columns[f"{prefix}{code}_uncapped"] = _combined(version, code, None, "sum", own)
+        if indicator.when or indicator.unless or code in replaceable:
+            closed = _closed_by(indicator, facts, district, as_of)
+            columns[f"{prefix}{code}_closed_by"] = "replaced" if code in replaced else closed
+    for code in (*version.groups, *version.sections):
+        if code in version.groups or authority != CITY:
+            columns[f"{prefix}{code}_points"] = table.total_of(code)
+        columns[f"{prefix}{code}_uncapped"] = table.combined(code)
+        if version.find_sum(code).has_guard:
+            columns[f"{prefix}{code}_closed_by"] = table.closed_by(code)
     return columns
 
 
-def _closed_by(indicator: Indicator, facts: Facts, district: str, as_of: dt.date) -> str | None:
+def _find_replaced(version: PointsVersion | None) -> frozenset[str]:
+    """The city's indicators in whose place a district puts its own."""
+    found = version.indicators.values() if version else ()
+    return frozenset(one.replaces for one in found if one.replaces is not None)
+
+
+def _closed_by(
+    found: Indicator | PointsSum, facts: Facts, district: str, as_of: dt.date
+) -> str | None:
     names = {**facts, "as_of": as_of, "district": district}
-    if indicator.when is not None and not is_condition_met(indicator.when, names):
+    if found.when is not None and not is_condition_met(found.when, names):
         return "when"
-    if indicator.unless is not None and evaluate_expression(indicator.unless, names) is True:
+    if found.unless is not None and evaluate_expression(found.unless, names) is True:
         return "unless"
     return None
 
 
-def _indicator_points(
-    version: PointsVersion,
-    facts: Facts,
-    district: str,
-    as_of: dt.date,
-    corrections: Mapping[str, Correction],
-    prefix: str = "",
-) -> dict[str, Decimal]:
-    """The points of every indicator of a version; a correction of the indicator is its points."""
-    return {
-        code: given.value
-        if (given := corrections.get(prefix + code)) and 0 <= given.value <= MOST
-        else round_points(_worth(indicator, facts, district, as_of))
-        for code, indicator in version.indicators.items()
-    }
+class _Table:
+    """One table for one resident: the points of its indicators, groups and sections."""
 
+    def __init__(
+        self,
+        version: PointsVersion,
+        facts: Facts,
+        district: str,
+        as_of: dt.date,
+        corrections: Mapping[str, Correction],
+        authority: str | None = None,
+        replaced: frozenset[str] = frozenset(),
+    ) -> None:
+        self.version, self.facts, self.district, self.as_of = version, facts, district, as_of
+        prefix = f"{authority}:" if authority else ""
+        self.indicators: dict[str, Decimal] = {}
+        for code, indicator in version.indicators.items():
+            given = corrections.get(prefix + code)
+            if code in replaced:
+                self.indicators[code] = Decimal(0)
+            elif given and 0 <= given.value <= MOST:
+                self.indicators[code] = given.value
+            else:
+                worth = _worth(indicator, facts, district, as_of)
+                self.indicators[code] = round_points(worth)
 
-def _district_points(version: PointsVersion | None, local: Mapping[str, Decimal]) -> Decimal:
-    return (
-        _combined(version, "district", version.sections["district"].cap, "sum", local)
-        if version
-        else Decimal(0)
-    )
+    def combined(self, code: str) -> Decimal:
+        """What stands directly in a group or section, added up, or the highest of it."""
+        inside = [
+            self.indicators[name]
+            for name, indicator in self.version.indicators.items()
+            if indicator.section == code
+        ]
+        groups = self.version.groups
+        inside += [self.total_of(name) for name, group in groups.items() if group.parent == code]
+        if code in groups and groups[code].combine == "highest" and inside:
+            return max(inside)
+        return sum(inside, Decimal(0))
 
+    def closed_by(self, code: str) -> str | None:
+        """What sets a group or section to 0."""
+        found = self.version.find_sum(code)
+        absent = [name for name in found.all_of if self.indicators[name] <= 0]
+        return _closed_by(found, self.facts, self.district, self.as_of) or (
+            f"all_of:{absent[0]}" if absent else None
+        )
 
-def _combined(
-    version: PointsVersion, parent: str, cap: Decimal | None, how: str, own: Mapping[str, Decimal]
-) -> Decimal:
-    """The sum or the highest of what stands directly in a section or group (inner groups first), at most the cap."""
-    inside = [
-        own[code] for code, indicator in version.indicators.items() if indicator.section == parent
-    ]
-    inside += [
-        _combined(version, code, group.cap, group.combine, own)
-        for code, group in version.groups.items()
-        if group.parent == parent
-    ]
-    value = max(inside) if how == "highest" and inside else sum(inside, Decimal(0))
-    return value if cap is None else min(cap, value)
+    def total_of(self, code: str) -> Decimal:
+        """An indicator, or a group or section within its limits."""
+        if code in self.indicators:
+            return self.indicators[code]
+        found = self.version.find_sum(code)
+        if self.closed_by(code) is not None:
+            return Decimal(0)
+        value = self.combined(code)
+        if found.cap is not None:
+            value = min(value, found.cap)
+        if found.cap_share is not None:
+            of = sum((self.total_of(name) for name in found.cap_share.of), Decimal(0))
+            share = Fraction(max(of, Decimal(0))) * Fraction(found.cap_share.share)
+            value = min(value, round_points(share))
+        if found.floor is not None:
+            value = max(value, found.floor)
+        return value
+
+    @property
+    def signed(self) -> Decimal:
+        """Sections that add, minus sections that subtract."""
+        return sum(
+            (
+                -self.total_of(code) if section.subtract else self.total_of(code)
+                for code, section in self.version.sections.items()
+            ),
+            Decimal(0),
+        )
+
+    @property
+    def total(self) -> Decimal:
+        """What a district's table comes to."""
+        floor = self.version.floor
+        return self.signed if floor is None else max(self.signed, floor)
 
 
 def _worth(indicator: Indicator, facts: Facts, district: str, as_of: dt.date) -> Fraction:
@@ -169,7 +232,7 @@ def _worth(indicator: Indicator, facts: Facts, district: str, as_of: dt.date) ->
         return Fraction(0)
     value = _fact_value(indicator.fact, facts, district) if indicator.fact else None
     if indicator.at_most is not None:
-        limit = facts[indicator.at_most]
+        limit = evaluate_expression(indicator.at_most, names)
         value = None if value is None or limit is None else min(value, limit)
     given = apply_rule(indicator.rule, value, facts, as_of)
     return given if indicator.cap is None else min(given, Fraction(indicator.cap))
@@ -274,7 +337,7 @@ def _flat(amount: Decimal, value: bool) -> Fraction:
 
 
 def _per_year(per_year: PerYear, hours: Mapping[int, Decimal], as_of: dt.date) -> Fraction:
-    years = [year for year in hours if as_of.year - per_year.years < year <= as_of.year]
+    years = [year for year in hours if as_of.year - year in list_years(per_year.years)]
     return sum(
         (
             min(Fraction(per_year.cap), apply_rule(per_year.rule, hours[y], {}, as_of))
@@ -282,6 +345,14 @@ def _per_year(per_year: PerYear, hours: Mapping[int, Decimal], as_of: dt.date) -
         ),
         Fraction(0),
     )
+
+
+def list_years(years: int | YearSpan) -> list[int]:
+    """Return how many years before the scoring date's the calendar years are that count."""
+    if isinstance(years, int):
+        return list(range(years))
+    first = 1 if years.ending == "previous" else 0
+    return [first + number for number in range(years.last)]
 
 
 def _table(table: Table, facts: Facts) -> Fraction:
@@ -292,6 +363,8 @@ def _table(table: Table, facts: Facts) -> Fraction:
 def _place(axis: Axis, facts: Facts) -> str | None:
     """The level, or the name of the range, that the resident's fact is in."""
     value = facts[axis.fact]
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if axis.bands is None or value is None:
         return None if value is None else str(value)
     return next((name for name, span in axis.bands.items() if _within(span, value)), None)

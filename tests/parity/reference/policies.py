@@ -12,17 +12,32 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from expectations.source_model import COUNTED_UNITS, Fact
-from tests.parity.reference.facts import WHOLE_UNITS
+from expectations.fact_model import COUNTED_UNITS, YEAR_UNITS, Fact
 from transforms.points.models import PointsVersion
+from transforms.points.validate import validate_order
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Text = dict[str, Any]
 HOME, ELSEWHERE = "330211", "330225"
 SMALL = ("0", "0.005", "0.2", "0.25", "0.3333", "0.5", "1", "1.5", "2", "2.675", "4", "5")
 AMOUNTS = (*SMALL, "6", "8", "10", "12.345", "20", "30", "50")
+AREAS = ("330203", "330212", "110101")
+SHARES = ("0.1", "0.3333", "0.5", "1")
 CAPS = ("0", "1", "4.5", "10", "12.34", "25", "60")
 MARKS = (-1, 0, 1, 2, 5, 10, 12, 18, 24, 35, 36, 60, 61, 120)
+
+
+def _fact(unit: str) -> Fact:
+    return Fact.model_validate(
+        {"title": "数据", "unit": unit, "meaning": "义", "meaning_en": "one", "measure": "count"}
+    )
+
+
+EXTRA_FACTS = {
+    f"extra_{unit}": _fact(unit)
+    for unit in ("times", "m2", "percent", "number", "area", *YEAR_UNITS)
+}
+"""Facts of every unit that the city's own sources do not have."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +57,8 @@ class _Drawer:
         self.counts = [name for name, fact in facts.items() if fact.unit in ("count", "people")]
         self.levels = [name for name, fact in facts.items() if fact.unit == "level"]
         self.switches = [name for name, fact in facts.items() if fact.unit == "yes_no"]
+        self.areas = [name for name, fact in facts.items() if fact.unit == "area"]
+        self.by_year = [name for name, fact in facts.items() if fact.unit in YEAR_UNITS]
 
     def one(self, choices: Any) -> Any:
         return self.draw(st.sampled_from(list(choices)))
@@ -103,6 +120,8 @@ class _Drawer:
         return self.one(self.numbers), content
 
     def by_level(self) -> tuple[str | None, Any]:
+        if self.areas and self.maybe():
+            return self.one(self.areas), {area: self.one(AMOUNTS) for area in AREAS}
         fact = self.one(self.levels)
         return fact, {level: self.one(AMOUNTS) for level in self.ladder(fact) if self.maybe()} or {
             self.ladder(fact)[0]: "3"
@@ -143,8 +162,13 @@ class _Drawer:
     def per_year(self) -> tuple[str | None, Any]:
         form = self.one(("bands", "slope", "each", "tiers", "steps"))
         rule = {form: RULES[form](self)[1]}
-        years = str(self.draw(st.integers(1, 6)))
-        return "service_hours_by_year", {"cap": self.one(CAPS), "years": years, "rule": rule}
+        last = str(self.draw(st.integers(1, 6)))
+        spans = (last, {"last": last}, {"last": last, "ending": "previous"})
+        return self.one(self.by_year), {
+            "cap": self.one(CAPS),
+            "years": self.one(spans),
+            "rule": rule,
+        }
 
     def family(self) -> tuple[str | None, Any]:
         facts = self.draw(
@@ -161,9 +185,12 @@ class _Drawer:
         return None, {"down": down, "across": across, "points": points}
 
     def axis(self) -> tuple[Text, list[str]]:
-        if self.maybe():
+        kind = self.one(("level", "yes_no", "number"))
+        if kind == "level":
             fact = self.one(self.levels)
             return {"fact": fact}, self.ladder(fact)
+        if kind == "yes_no":
+            return {"fact": self.one(self.switches)}, ["true", "false"]
         bands = {f"第{index}档": span for index, span in enumerate(self.ranges(2))}
         return {"fact": self.one(self.numbers), "bands": bands}, list(bands)
 
@@ -207,9 +234,10 @@ class _Drawer:
     def indicator(self, parent: str, form: str) -> Text:
         fact, content = RULES[form](self)
         found: Text = {"rule": {form: content}} | ({"fact": fact} if fact else {})
-        whole = fact in self.numbers and self.facts[str(fact)].unit in WHOLE_UNITS
-        if whole and self.maybe():
-            found["at_most"] = self.one(self.numbers)
+        bounded = form in ("bands", "slope", "each", "tiers", "steps", "by_count")
+        if fact in self.numbers and bounded and self.maybe():
+            other, less = self.one(self.numbers), self.one(self.numbers)
+            found["at_most"] = self.one((other, other, f"{other} - {less}", f"{other} / 2"))
         return self.around(parent, found)
 
     def around(self, parent: str, found: Text) -> Text:
@@ -238,7 +266,27 @@ class _Drawer:
         }
         return {**found, **texts, "section": parent}
 
-    def version(self, sections: Text, forms: list[str], awards: bool) -> PointsVersion:
+    def limits(self, codes: list[str]) -> Text:
+        """What limits and guards a group or section."""
+        found: Text = {}
+        if self.maybe():
+            found["cap"] = self.one(CAPS)
+        if self.rarely():
+            found["cap_share"] = {
+                "of": self.one([codes[0], codes[:2], codes[-1]]),
+                "share": self.one(SHARES),
+            }
+        if self.rarely():
+            found["floor"] = self.one(("0", "-5", "0.5")) if "cap" not in found else "0"
+        found |= {guard: self.condition() for guard in ("when", "unless") if self.rarely()}
+        if self.rarely():
+            found["all_of"] = list(dict.fromkeys(codes[:2]))
+        return found
+
+    def rarely(self) -> bool:
+        return bool(self.draw(st.integers(0, 5)) == 0)
+
+    def version(self, sections: Text, forms: list[str], awards: bool, floor: bool) -> PointsVersion:
         """A version with groups under groups, every group and section in use."""
         groups: dict[str, Text] = {}
         for index in range(self.draw(st.integers(0, 3))):
@@ -247,7 +295,7 @@ class _Drawer:
                 "title": "组",
                 "in": parent,
                 "combine": self.one(("sum", "highest")),
-            } | ({"cap": self.one(CAPS)} if self.maybe() else {})
+            }
         parents = [*sections, *groups]
         homes = parents + [self.one(parents) for _ in range(max(0, len(forms) - len(parents)))]
         indicators = {
@@ -257,15 +305,35 @@ class _Drawer:
             indicators |= {
                 f"a{n}": self.around(self.one(parents), self.award(f"a{n}")) for n in range(2)
             }
-        return PointsVersion.model_validate(
-            {
-                "from": "2021-09-08",
-                "basis": "文",
-                "sections": sections,
-                "groups": groups,
-                "indicators": indicators,
-            }
-        )
+        if awards and self.maybe():
+            indicators["i0"]["replaces"] = "i0"
+        codes = [*indicators, *parents]
+        limited = {
+            code: self.limits([self.one(codes), self.one(list(indicators))]) for code in parents
+        }
+        text = {
+            "from": "2021-09-08",
+            "basis": "文",
+            "sections": {code: {**part, **limited[code]} for code, part in sections.items()},
+            "groups": {code: {**part, **limited[code]} for code, part in groups.items()},
+            "indicators": indicators,
+        }
+        if floor and self.maybe():
+            text["floor"] = self.one(("0", "-10", "2.5"))
+        return _without_circles(text)
+
+
+def _without_circles(text: Text) -> PointsVersion:
+    """A version in which no limit follows points that follow it, as the loader demands."""
+    for part in (*text["sections"].values(), *text["groups"].values()):
+        part["all_of"] = [code for code in part.get("all_of", ()) if code in text["indicators"]]
+    while True:
+        version = PointsVersion.model_validate(text)
+        circle = next((one for one in validate_order(version)), None)
+        if circle is None:
+            return version
+        kind, code, key = circle[0]
+        del text[str(kind)][str(code)][str(key)]
 
 
 RULES: dict[str, Callable[[_Drawer], tuple[str | None, Any]]] = {
@@ -293,13 +361,12 @@ def draw_policies(draw: Draw, facts: Mapping[str, Fact]) -> DrawnPolicy:
         "extra": {"title": "加分"},
         "deduction": {"title": "扣分", "subtract": "true"},
     }
-    for section in sections.values():
-        section |= {"cap": drawer.one(CAPS)} if drawer.maybe() else {}
-    city = drawer.version(sections, forms, awards=False)
+    city = drawer.version(sections, forms, awards=False, floor=True)
     districts = {}
     for code in (HOME, ELSEWHERE):
-        district: Text = {"district": {"title": "个性分", "cap": drawer.one(CAPS)}}
-        districts[code] = drawer.version(
-            district, [drawer.one(RULES), drawer.one(RULES)], awards=True
-        )
+        district: Text = {"district": {"title": "个性分"}}
+        if drawer.maybe():
+            district["fines"] = {"title": "扣分", "subtract": "true"}
+        drawn = [drawer.one(RULES), drawer.one(RULES)]
+        districts[code] = drawer.version(district, drawn, awards=True, floor=True)
     return DrawnPolicy(city, districts)

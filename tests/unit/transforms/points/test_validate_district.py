@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,18 +33,15 @@ DISTRICT_TABLE = (
 
 
 @pytest.mark.proves("points-50")
-def test_a_district_has_exactly_one_section(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "section", ["district: {title: 个性分, cap: 20}", "fines: {title: 扣分, subtract: true}"]
+)
+def test_a_district_has_sections_of_its_own(section: str, tmp_path: Path) -> None:
+    code = section.partition(":")[0]
+    text = re.sub(r"district: \{[^}]*\}", section, DISTRICT_TABLE)
     write(tmp_path, VALID_TABLE)
-    write(tmp_path, DISTRICT_TABLE, DISTRICT)
+    write(tmp_path, text.replace("section: district", f"section: {code}"), DISTRICT)
     assert problems(tmp_path, (DISTRICT,)) == []
-    write(
-        tmp_path,
-        DISTRICT_TABLE.replace("district: {", "base: {").replace(
-            "section: district", "section: base"
-        ),
-        DISTRICT,
-    )
-    assert [problem.key for problem in problems(tmp_path, (DISTRICT,))] == ["versions.0.sections"]
 
 
 def test_an_award_with_an_unknown_code_is_refused(tmp_path: Path) -> None:
