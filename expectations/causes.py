@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from expectations.source_model import Column
+from expectations.refusals import describe_reason
+from expectations.source_model import Column, Source
 
+MAX_REASONS = 5  # that an error lists; a department's returns have all
 CAUSES: Mapping[str, str] = {
     "lost_digits": "科学计数法或数值：该列在 Excel 中打开过，请由系统按文本重新导出",
     "serial_number": "日期导出成了序列号：请把该列设为日期格式再导出",
@@ -41,3 +43,23 @@ def describe_wanted_form(column: Column) -> str:
         words = (next(iter(names), value) for value, names in column.values.items())
         return f"取值之一：{'、'.join(words)}"
     return _FORMS[column.type]
+
+
+def describe_refusal(source: Source, note: str, count: int, example: str = "") -> str:
+    """Return `column:code` with its number, an example, the form that is wanted, the likely cause."""
+    column, _, code = note.partition(":")
+    shown = f"，例如 {example}" if example else ""
+    form = describe_wanted_form(source.columns[column])
+    cause = f"；{CAUSES[code]}" if code in CAUSES else ""
+    return f"{describe_reason(source, note)} {count:,} 行{shown}；应为：{form}{cause}"
+
+
+def describe_refusals(
+    source: Source, counts: Mapping[str, int], examples: Mapping[str, str]
+) -> list[str]:
+    """Return the most frequent reasons of a delivery in words, the heaviest first."""
+    by_weight = sorted(counts.items(), key=lambda pair: -pair[1])
+    return [
+        describe_refusal(source, note, count, examples.get(note, ""))
+        for note, count in by_weight[:MAX_REASONS]
+    ]

@@ -10,10 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from expectations import gate
-from expectations.causes import CAUSES, describe_wanted_form
+from expectations.causes import describe_refusal
 from expectations.errors import ExitCode, JifenError, did_you_mean
 from expectations.month import Month
-from expectations.refusals import REASON_TEXTS
 from expectations.source_model import Source
 from flows.city_time import CITY_TIME
 from flows.extract.base import is_hidden
@@ -171,16 +170,6 @@ def _describe_rows(source: Source, inspection: Inspection) -> Iterator[str]:
             yield f"{title}："
             by_weight = sorted(noted.items(), key=lambda pair: -pair[1])
             yield from (
-                f"  {_describe_note(source, note, count, inspection.examples.get(note, ''))}"
+                f"  {describe_refusal(source, note, count, counts.examples.get(note, ''))}"
                 for note, count in by_weight
             )
-
-
-def _describe_note(source: Source, note: str, count: int, example: str) -> str:
-    """Return a reason with its number, an example, the form that is wanted, and the likely cause."""
-    column, _, code = note.partition(":")
-    shown = f"，例如 {example}" if example else ""
-    cause = f"；{CAUSES[code]}" if code in CAUSES else ""
-    form = describe_wanted_form(source.columns[column])
-    reason = f"{source.columns[column].title}：{REASON_TEXTS.get(code, code)}"
-    return f"{reason} {count:,} 行{shown}；应为{form}{cause}"

@@ -11,6 +11,7 @@ from expectations.month import Month
 from expectations.refusals import NOTED_CODES, REASON_TEXTS, describe_reason
 from expectations.source_model import Source
 from flows.pipeline.inputs import InputSet
+from flows.pipeline.rejections import format_month_ranges
 from flows.storage.records import FactsResult, Manifest
 from transforms.clean.accounts import RowCounts
 
@@ -35,7 +36,7 @@ def find_input_findings(inputs: Mapping[str, InputSet], month: Month) -> Iterato
 
 def describe_missing(source: str, chosen: InputSet, error: JifenError) -> Finding:
     """Return the finding of months that are missing and stop the run."""
-    months = "、".join(map(str, chosen.open_gaps))
+    months = format_month_ranges(chosen.open_gaps)
     count = len(chosen.open_gaps)
     return Finding(FindingKind.MISSING, source, count=count, detail=months, hint=error.hint)
 
@@ -44,7 +45,7 @@ def describe_rejection(source: str, month: Month, error: JifenError) -> Finding:
     """Return the finding of a delivery that could not be read or did not pass."""
     kind = FindingKind.UNREADABLE if error.code == ExitCode.EXTRACT else FindingKind.REJECTED
     where = f"；位置：{error.where}" if error.where else ""
-    detail = error.message.rpartition("未通过检查：")[2] + where
+    detail = error.message.rpartition("未通过检查：")[2].replace("\n  ", "；") + where
     return Finding(kind, source, str(month), detail=detail, hint=error.hint)
 
 
@@ -94,7 +95,7 @@ def find_row_findings(
 def _refused(source: Source, account: RowCounts) -> Iterator[Finding]:
     if not account.quarantined:
         return
-    kind, detail = FindingKind.REFUSED_ROWS, describe_reasons(source, account.reasons)
+    kind, detail = FindingKind.REFUSED_ROWS, describe_reasons(source, account)
     if account.refused_cases:
         rest = account.quarantined - len(account.refused_cases)
         more = [f"其余 {rest} 件见退回清单"] if rest else []
@@ -109,12 +110,20 @@ def _refused(source: Source, account: RowCounts) -> Iterator[Finding]:
     )
 
 
-def describe_reasons(source: Source, reasons: Mapping[str, int]) -> str:
-    """Return the reasons of refused rows, the most frequent first, with their numbers."""
-    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    texts = [f"{describe_reason(source, reason)} {count:,}" for reason, count in ordered]
+def describe_reasons(source: Source, account: RowCounts) -> str:
+    """Return the reasons of refused rows, the most frequent first, with numbers and examples."""
+    ordered = sorted(account.reasons.items(), key=lambda item: (-item[1], item[0]))
+    texts = [
+        f"{describe_reason(source, reason)} {count:,}{_show_example(account, reason)}"
+        for reason, count in ordered
+    ]
     more = [f"另有 {len(texts) - SHOWN_REASONS} 种原因"] if len(texts) > SHOWN_REASONS else []
     return "，".join([*texts[:SHOWN_REASONS], *more])
+
+
+def _show_example(account: RowCounts, note: str) -> str:
+    example = account.examples.get(note)
+    return f"（例如 {example}）" if example else ""
 
 
 def _noted(source: Source, account: RowCounts) -> Iterator[Finding]:
@@ -132,7 +141,11 @@ def _noted(source: Source, account: RowCounts) -> Iterator[Finding]:
                 *where,
                 count=sum(emptied.values()),
                 total=account.values.get(column, 0),
-                detail="，".join(f"{REASON_TEXTS.get(c, c)} {n:,}" for c, n in emptied.items()),
+                detail="，".join(
+                    f"{REASON_TEXTS.get(code, code)} {count:,}"
+                    + _show_example(account, f"{column}:{code}")
+                    for code, count in emptied.items()
+                ),
             )
         empty = codes["placeholder"] + codes["stand_in"]
         if empty:

@@ -52,10 +52,10 @@ def test_a_valid_file_passes_and_says_how_it_was_read(tmp_path: Path) -> None:
 
 
 REASONS = {
-    "大学本科": ("level", "等级：不在取值范围内 12 行，例如 大学本科；应为取值之一：小学、初中"),
+    "大学本科": ("level", "等级：不在取值范围内 12 行，例如 大学本科；应为：取值之一：小学、初中"),
     "30/6/2010": (
         "day",
-        "颁发日期：日在前，应为年月日 12 行，例如 30/6/2010；应为日期，如 2024-03-05",
+        "颁发日期：日在前，应为年月日 12 行，例如 30/6/2010；应为：日期，如 2024-03-05",
     ),
     "40359": ("day", "序列号"),
     "4.0359E+4": ("day", "科学计数法"),
@@ -83,7 +83,7 @@ def test_a_value_that_may_be_a_persons_is_no_example(tmp_path: Path) -> None:
     ]
     path.write_text(HEADER + "".join(lines), encoding="utf-8")
     shown = "\n".join(inspect(path)[0])
-    assert "等级：不在取值范围内 4 行；应为" in shown
+    assert "等级：不在取值范围内 4 行；应为：" in shown
     assert not [one for one in ("张三", "李四", "王五", "13905748888") if one in shown]
 
 

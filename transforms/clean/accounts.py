@@ -18,6 +18,7 @@ class RowCounts:
         inputs: The fingerprint of what the cleaning depended on.
         ignored_sheets: How many visible sheets with content were no data.
         encodings: Of the parts in order; empty for what is no text file.
+        examples: `column:code` -> a refused or emptied value that is no person's.
         values: How many values each column has that some were emptied in, those included.
         other_person: Superseded rows whose key the row that counts has for another person.
         replaced_earlier: Rows with the key of another person's row of an earlier delivery; not kept
@@ -39,6 +40,7 @@ class RowCounts:
     inputs: str
     ignored_sheets: int = 0
     encodings: list[str] = field(default_factory=list)
+    examples: dict[str, str] = field(default_factory=dict)
     values: dict[str, int] = field(default_factory=dict)
     other_person: int = 0
     replaced_earlier: int = 0

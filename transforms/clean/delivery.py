@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from expectations.causes import describe_refusals
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Source
@@ -108,10 +109,13 @@ def clean_delivery(
     if failures:
         write_returns(session, job.source, job.names, work / "quarantine" / RETURNS)
         _install(work / "quarantine", job.folder(root, "quarantine"))
+        examples = find_examples(session, job.source)
+        causes = describe_refusals(job.source, _tally(session, "reasons"), examples)
         raise JifenError(
             ExitCode.GATE,
             f"{job.source.title}（{job.source.source}）{job.received} 未通过检查："
-            + "；".join(failures),
+            + "；".join(failures)
+            + "".join(f"\n  {cause}" for cause in causes),
             where=f"raw/{job.received}/{job.source.source}/d{job.number}",
             hint="请部门核对后重新提供，放入收件目录再运行；原始交付已保留",
         )
@@ -133,13 +137,11 @@ class Inspection:
         files: How each file was read.
         counts: Where its rows would go.
         failures: What the gate has against it.
-        examples: `column:code` -> a refused or emptied value that is no person's.
     """
 
     files: list[DataFile]
     counts: RowCounts
     failures: list[str]
-    examples: dict[str, str]
 
 
 def inspect_delivery(session: Session, job: CleaningJob, work: Path, judge: Judge) -> Inspection:
@@ -154,8 +156,7 @@ def inspect_delivery(session: Session, job: CleaningJob, work: Path, judge: Judg
     failures = judge("staged")
     if _mark_superseded(session, job.source) and failures:
         failures = judge("staged")
-    examples = find_examples(session, job.source)
-    return Inspection(files, _split_rows(session, job, work, files), failures, examples)
+    return Inspection(files, _split_rows(session, job, work, files), failures)
 
 
 def find_staged_rows(work: Path) -> str | None:
@@ -332,6 +333,7 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, files: list[Data
         inputs=job.inputs,
         ignored_sheets=sum(len(file.ignored_sheets) for file in files),
         encodings=[file.encoding for file in files],
+        examples=find_examples(session, job.source) if reasons or defects else {},
         values=count_values(session, job.source, defects),
         other_person=other_person,
         refused_cases=list_refused_cases(session, job.source),
