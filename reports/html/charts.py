@@ -130,8 +130,8 @@ def draw_moves(moves: Sequence[Move]) -> str:
     most = max([1, *(max(one.up, one.down) for one in moves)])
     mark = _round_down(most)
     axis = alt.Axis(values=[-mark, 0, mark], labelOverlap=False, labelExpr=COUNT_TEXT)
-    room = 0.8 * most  # for the numbers left of the bars
-    scale = alt.Scale(domain=[-room - max([0, *(one.down for one in moves)]), most])
+    margin = 0.8 * most  # for the numbers left of the bars
+    scale = alt.Scale(domain=[-margin - max([0, *(one.down for one in moves)]), most])
     base = _base(alt, rows, len(rows) * ROW).encode(y=_names(alt))
     count = alt.X("up:Q", title="减少（空心）　　增加（实心）", axis=axis, scale=scale)
     more = base.mark_bar(color=NOW, height=BAR).encode(x=count)

@@ -18,9 +18,8 @@ from tests.parity.reference.facts import compute_facts
 from tests.parity.reference.strategies import MONTHS, PATIENCE, SEEDS, with_examples
 from tests.parity.reference.values import clean_extract
 from tests.parity.reference.worlds import DISTRICTS, World, make_world
-from tests.parity.test_facts import same
 from tests.support.clean_files import SOURCES, Clean, write_clean, write_reference
-from tests.support.fact_tables import build_fact_table
+from tests.support.fact_tables import build_fact_table, is_same_fact
 from transforms.engine.partitioning import Partitioning
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.facts.build import FactInputs, MonthParams
@@ -106,6 +105,6 @@ def check(month: Month, facts: dict[str, Text], seed: int) -> None:
         differing = {
             name: (value, row[name], facts.get(name))
             for name, value in known.items()
-            if not same(value, row[name])
+            if not is_same_fact(value, row[name])
         }
         assert not differing, f"{world.month} fact: (reference, engine, as declared) {differing}"

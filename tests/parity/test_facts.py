@@ -23,7 +23,7 @@ from tests.parity.reference.strategies import MONTHS, PATIENCE, draw_worlds, wit
 from tests.parity.reference.values import Row, clean_extract
 from tests.parity.reference.worlds import DISTRICTS, World
 from tests.support.clean_files import SOURCES, Clean, write_clean, write_reference
-from tests.support.fact_tables import build_fact_table
+from tests.support.fact_tables import build_fact_table, is_same_fact
 from transforms.engine.partitioning import Partitioning
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.facts.build import FactInputs, MonthFacts, MonthParams
@@ -77,18 +77,6 @@ def bytes_of(folder: Path) -> list[bytes]:
     return [file.read_bytes() for file in sorted((folder / "facts").iterdir())]
 
 
-def plain(value: Any) -> Any:
-    """A fact of the engine in the reference's shape: lists of structs as dicts and tuples."""
-    if isinstance(value, list):
-        entries = [tuple(entry.values()) for entry in value]
-        return entries if entries and len(entries[0]) == 3 else dict(entries) if entries else []
-    return value
-
-
-def same(reference: Any, engine: Any) -> bool:
-    return plain(engine) == reference or (not engine and not reference and isinstance(engine, list))
-
-
 @pytest.mark.promise(
     "sources-84",
     "newest posting of person, insurance, month, employer decides; tie: reversed; any "
@@ -130,7 +118,9 @@ def check_world(world: World) -> None:
         person, known = by_number[row["resident_id"][:17]]
         assert row["district"] == people[person]["residence_district"]
         differing = {
-            name: (value, row[name]) for name, value in known.items() if not same(value, row[name])
+            name: (value, row[name])
+            for name, value in known.items()
+            if not is_same_fact(value, row[name])
         }
         assert not differing, f"resident {person}, fact: (reference, engine)"
 

@@ -8,13 +8,13 @@ import pytest
 
 from tests.support.policy_writing import (
     DISTRICT,
+    DISTRICT_TABLE,
     FACTS,
     VALID_TABLE,
     problems,
     remarks,
     write,
 )
-from tests.unit.transforms.points.test_validate_district import DISTRICT_TABLE
 from transforms.points.load import read_tables
 
 AGE, SCHOOLING, FINES = (f"versions.0.indicators.{code}" for code in ("age", "schooling", "fines"))

@@ -7,29 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.policy_writing import DISTRICT, VALID_TABLE, problems, write
-
-HEAD, _, _ = VALID_TABLE.partition("    versions:")
-DISTRICT_TABLE = (
-    HEAD.replace("city", f'"{DISTRICT}"')
-    + """
-    versions:
-      - from: 2021-09-08
-        basis: 文号
-        sections:
-          district: {title: 个性分, cap: 30}
-        indicators:
-          village:
-            title: 村社
-            section: district
-            fact: award:village
-            rule: {each: {pro_rata: true, points: 1}}
-            basis: 第1条
-            values: illustrative
-            evidence: 赋分 {value}
-            examples: {3.5: 3.5}
-"""
-)
+from tests.support.policy_writing import DISTRICT, DISTRICT_TABLE, VALID_TABLE, problems, write
 
 
 @pytest.mark.proves("points-50")
