@@ -107,6 +107,7 @@ def test_every_command_explains_itself_and_shows_an_example() -> None:
             "status",
             "explain",
             "statement",
+            "inspect",
             "simulate",
             "diff",
             "sql",

@@ -265,7 +265,7 @@ def test_check_lists_illustrative_values_and_warns_of_gaps_between_bands(
         "{null: 0, 5: 0, 5.5: 0, 6: 15}",
     )
     said = run_check(elsewhere(amended(bands, examples), tmp_path))
-    assert "请留意：330203.yaml：2021-09-08 版 mentoring：5 与 6 之间的数值不得分" in said
+    assert re.search(r"请留意：\S*330203\.yaml:\d+: .*5 与 6 之间的数值不得分", said)
 
 
 @pytest.mark.promise(
@@ -314,7 +314,7 @@ def test_without_a_rent_the_amount_is_null_the_tenant_stays_eligible_and_the_rep
     page = (published.revision("2022-04").path / "report" / "index.html").read_text(
         encoding="utf-8"
     )
-    assert "公租房租赁补贴：1 人达标，但金额算不出（例如小区没有平均租金），涉及 1 个小区。" in page
+    assert "公租房租赁补贴：达标，但金额算不出 1 人：涉及 1 个小区。" in page
 
 
 @pytest.mark.promise("sources-89", "awards of unknown codes are counted")
@@ -325,6 +325,6 @@ def test_awards_that_no_table_knows_are_kept_and_counted(published: World) -> No
     assert {entry["key"] for entry in facts["awards"]} > {"330212:nobodys_code", "330212:another"}
     revision = published.revision("2022-04")
     assert revision.manifest.unknown_keys == {"local_awards": len(unknown)} and len(unknown) >= 2
-    assert f"有 {len(unknown)} 项用了区县积分表都没有的代码" in (
+    assert f"用了区县积分表都没有的代码，未计分 {len(unknown)} 项" in (
         revision.path / "report/index.html"
     ).read_text(encoding="utf-8")

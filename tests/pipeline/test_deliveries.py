@@ -46,7 +46,8 @@ def test_an_increment_blocks_too_when_its_like_comes_later_for_an_earlier_month(
     tmp_path: Path,
 ) -> None:
     world = World(tmp_path, only=("registry", "volunteer"))
-    early, late = [service("V1", "2021-09-02")], [service("V2", "2021-09-03")]
+    early = [service("V1", "2021-09-02")]
+    late = [service(f"V{number}", "2021-09-03") for number in (2, 3, 4)]
     world.deliver(OCTOBER, registry=[person()], volunteer=early)
     world.deliver(NOVEMBER, registry=[person()], volunteer=late)
     world.run(OCTOBER)
@@ -65,7 +66,7 @@ def test_an_increment_blocks_too_when_its_like_comes_later_for_an_earlier_month(
     world.run(OCTOBER)
     world.run(NOVEMBER)
     assert world.revision(NOVEMBER).number == 2
-    assert facts(world, NOVEMBER)[PERSON]["service_hours_24m"] == 6
+    assert facts(world, NOVEMBER)[PERSON]["service_hours_24m"] == 3 + 3 * 3
 
 
 @pytest.mark.promise("sources-8", "an undeclared column is reported as drift")

@@ -225,6 +225,7 @@ def test_nothing_in_a_chapter_is_left_unread() -> None:
         for valid in list_valid_declarations()
         for name in ("valid", "mistakes")
     }
+    read.add(HERE / "20_cannot" / "forms.yaml")  # read by test_forms.py
     assert set(HERE.glob("*/*.yaml")) == read
 
 
