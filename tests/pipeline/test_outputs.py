@@ -120,7 +120,7 @@ def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None
         assert (root / kind / "registry" / f"received={APRIL}" / "d1" / f"{name}.parquet").is_file()
     receipt = json.loads((root / "raw" / APRIL / "registry" / "d1" / "receipt.json").read_bytes())
     assert {"origin", "rows", "received_at", "parts"} <= receipt.keys()
-    assert receipt.parts[0].keys() >= {"bytes", "sha256"}
+    assert receipt["parts"][0].keys() >= {"bytes", "sha256"}
 
 
 # --- the tables ---
@@ -290,7 +290,8 @@ def statements(city: World) -> dict[str, str]:
 )
 def test_published_statements_name_parameters_and_hold_no_value_key_or_path(city: World) -> None:
     found = statements(city)
-    assert {name.split("/")[0] for name in found} == {"facts", "points", "services", "reminders"}
+    stages = {"facts", "points", "services", "changes", "reminders", "statements"}
+    assert {name.split("/")[0] for name in found} == stages
     text = "\n".join(found.values())
     assert "$as_of" in text and "$month" in text
     for secret in (city.root.key().hex(), APRIL, "2024-04-30", str(city.root.path), ".parquet"):
