@@ -35,7 +35,7 @@ class Output:
         folder: Its folder in a revision.
         row: What one row is, in Chinese and in English.
         key: The columns that identify a row within a month.
-        order: The columns by which the rows of a file are sorted.
+        order: The columns by which the rows of a file are sorted; none: as the one aligned with.
         readers: Who may read it.
         view: The name of its view in the catalogue; empty when it has none.
         by_district: Whether there is a file per district (else one file).
@@ -143,7 +143,7 @@ RESTRICTED_FACTS = Output(
         "Facts that identify people, and corrections: one row per resident",
     ),
     key=("resident_key",),
-    order=RESIDENT_ORDER,
+    order=(),
     aligned_with="scores",
 )
 IDENTITIES = Output(

@@ -90,7 +90,7 @@ def test_a_gap_stops_the_run_until_a_reason_is_given_and_what_is_carried_is_repo
         True,
     )
     world.run(NOVEMBER, allowed={"credit": "信用办停机"})
-    manifest = world.revision(NOVEMBER).manifest
+    manifest = world.revision(NOVEMBER).manifest.to_values()
     assert manifest["missing"] == {"credit": {"months": [OCTOBER], "reason": "信用办停机"}}
     assert manifest["carried"] == {"housing": OCTOBER}
     report = (world.revision(NOVEMBER).path / "report" / "index.html").read_text(encoding="utf-8")

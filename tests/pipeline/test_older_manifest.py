@@ -26,7 +26,7 @@ def test_the_month_is_published_and_its_report_says_why_nothing_was_compared(
     without_figures(town)
     town.deliver(NOVEMBER, registry=registry(), education=degrees())
     run = town.run(NOVEMBER)
-    assert run.drift == []
+    assert not run.drift
     text = (town.revision(NOVEMBER).path / "report" / "index.html").read_text(encoding="utf-8")
     assert (
         f"上月由旧版程序发布，没有留下可比的数字；要比对，请先重新运行 {OCTOBER}"

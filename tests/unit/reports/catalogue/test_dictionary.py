@@ -125,7 +125,7 @@ def test_no_entry_is_for_a_column_that_no_month_has(tmp_path: Path) -> None:
     with open_engine(EngineSettings("200MB", 1), tmp_path) as connection:
         for month in MONTHS:
             make_scores(connection, month)
-            columns |= described(connection, "scores").keys()
+            columns |= described(connection, "scores_made").keys()
     assert columns == entries("scores").keys()
 
 
