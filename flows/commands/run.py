@@ -67,13 +67,11 @@ def _open_root(
 
 def _refuse_unknown_sources(project: Project, options: RunOptions) -> None:
     """Refuse (exit 2) an option for a source that nobody declared: a typing mistake."""
-    given = {"--allow-missing": options.allowed_missing, "--same": options.allowed_same}
-    for option, reasons in given.items():
-        unknown = [name for name in reasons if name not in project.sources]
-        if unknown:
-            hint = f"来源有：{'、'.join(project.sources)}"
-            what = f"{option}：没有来源 {'、'.join(unknown)}"
-            raise JifenError(ExitCode.USAGE, what, hint=hint)
+    unknown = [name for name in options.allowed_missing if name not in project.sources]
+    if unknown:
+        hint = f"来源有：{'、'.join(project.sources)}"
+        what = f"--allow-missing：没有来源 {'、'.join(unknown)}"
+        raise JifenError(ExitCode.USAGE, what, hint=hint)
 
 
 def _run_with_prefect(

@@ -241,7 +241,7 @@ def _reminders(run: RunContext) -> RemindersResult:
             find_table_file(run.build.revision, REMINDERS),
         )
     write_sql(run.build.revision, "reminders", listed.statements)
-    return RemindersResult(told=may_add, reminders=listed.listed, reminders_added=listed.added)
+    return RemindersResult(allowed=may_add, reminders=listed.listed, reminders_added=listed.added)
 
 
 def write_packages(run: RunContext) -> StageResult:

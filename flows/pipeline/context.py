@@ -33,14 +33,12 @@ class RunOptions:
 
     Attributes:
         allowed_missing: Source -> why a month of it may be missing.
-        allowed_same: Source -> why its delivery may equal an earlier month's.
         send_reminders: Add new reminders whatever month it is.
         is_last_of_run: The month is the last, or the only, one of its run.
         accept: Why a month is published that the drift check would hold.
     """
 
     allowed_missing: Mapping[str, str] = field(default_factory=dict)
-    allowed_same: Mapping[str, str] = field(default_factory=dict)
     send_reminders: bool = False
     is_last_of_run: bool = True
     accept: str | None = None

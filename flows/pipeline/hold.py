@@ -69,7 +69,6 @@ def hold_if_drifted(run: RunContext) -> None:
     held = HeldMonth(
         build=build_fingerprint(run),
         allowed_missing=dict(options.allowed_missing),
-        allowed_same=dict(options.allowed_same),
         send_reminders=options.send_reminders,
         is_last_of_run=options.is_last_of_run,
         inputs=_name_inputs(run),

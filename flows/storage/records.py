@@ -117,7 +117,7 @@ class RemindersResult(Record):
         reminders_added: Those of them that no earlier list had, by kind.
     """
 
-    allowed: bool = Field(alias="told")
+    allowed: bool = Field(validation_alias="told", serialization_alias="told")
     reminders: dict[str, int]
     reminders_added: dict[str, int]
 
@@ -141,7 +141,7 @@ class MetricsResult(Record):
     """
 
     figures: dict[str, Any]
-    table_schemas: dict[str, str] = Field(alias="schema")
+    table_schemas: dict[str, str] = Field(validation_alias="schema", serialization_alias="schema")
 
 
 class StageResults(Record):
@@ -201,12 +201,12 @@ class MonthFacts(Record):
     changes: int
     moved: list[tuple[str | None, str | None, int]]
     compared_with: str | None = None
-    reminders_allowed: bool = Field(alias="told")
+    reminders_allowed: bool = Field(validation_alias="told", serialization_alias="told")
     reminders: dict[str, int]
     reminders_added: dict[str, int]
     exports: dict[str, int]
     figures: dict[str, Any] | None
-    table_schemas: dict[str, str] = Field(alias="schema")
+    table_schemas: dict[str, str] = Field(validation_alias="schema", serialization_alias="schema")
     sections: dict[str, list[str]]
     code: dict[str, str]
     held: list[str]
@@ -316,7 +316,6 @@ class HeldMonth(Record):
     Attributes:
         build: The fingerprint of the build.
         allowed_missing: Source -> the operator's reason, of what may be missing.
-        allowed_same: The same of deliveries that may equal an earlier month's.
         send_reminders: Whether new reminders are added whatever month it is.
         is_last_of_run: Whether it was the last, or the only, month of its run.
         inputs: Group -> thing -> its version or hash, in the operators' words.
@@ -327,7 +326,6 @@ class HeldMonth(Record):
 
     build: str
     allowed_missing: dict[str, str]
-    allowed_same: dict[str, str] = {}
     send_reminders: bool
     is_last_of_run: bool
     inputs: dict[str, dict[str, Any]]

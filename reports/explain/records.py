@@ -53,7 +53,7 @@ def load_person_records(
     month: Month,
     over_quota: Path | None = None,
 ) -> list[Record]:
-    """The person's clean rows in the deliveries served, oldest first.
+    """The person's clean rows in the deliveries used, oldest first.
 
     `folders`: of the clean deliveries. `over_quota`: the file of rows that a quota left out, which need not exist.
     Needs the reference tables on the session. Reads the person column of every row of the source.
@@ -64,10 +64,10 @@ def load_person_records(
         name: fact for name, fact in source.facts.items() if fact.measure not in (None, "list")
     }
     statement = f"""
-        WITH served AS ({_marked_rows(source, folders, over_quota)})
+        WITH marked AS ({_marked_rows(source, folders, over_quota)})
         SELECT {", ".join(_shown(source))}, received, {_status(source)} AS status,
             [{", ".join(f"({_counts(fact)}) IS TRUE" for fact in facts.values()) or "false"}] AS counts
-        FROM served WHERE {source.person} = $person ORDER BY received, part, record"""
+        FROM marked WHERE {source.person} = $person ORDER BY received, part, record"""
     values = {"person": person, "as_of": month.last_day, "month": month.ordinal}
     result = session.execute(
         statement, {name: value for name, value in values.items() if f"${name}" in statement}

@@ -129,7 +129,6 @@ class World:
         """
         given = RunOptions(
             allowed_missing={**self.allowed, **options.get("allowed", {})},
-            allowed_same=options.get("same", {}),
             send_reminders=options.get("send", False),
             is_last_of_run=options.get("last", True),
             accept=options.get("accept"),
