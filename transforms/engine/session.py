@@ -208,23 +208,7 @@ class Session:
         hashes that, with names, phones and all: with little memory a sixth more work
         (docs/developing/decisions/0014-small-optimisations.md).
         """
-        with self._without_optimizer("build_side_probe_side"):
-            yield
-
-    @contextmanager
-    def keep_filters_in_place(self) -> Iterator[None]:
-        """Within the block, compute columns once, before the filters over them.
-
-        On its own the engine moves a filter to the rows as they are read, and computes what it
-        asks for there once more: in the staging pass a third more work
-        (docs/developing/decisions/0014-small-optimisations.md).
-        """
-        with self._without_optimizer("filter_pushdown"):
-            yield
-
-    @contextmanager
-    def _without_optimizer(self, name: str) -> Iterator[None]:
-        self.execute(f"SET disabled_optimizers = {sql_literal(name)}")
+        self.execute("SET disabled_optimizers = 'build_side_probe_side'")
         try:
             yield
         finally:
