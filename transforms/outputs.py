@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from transforms.engine.parquet import read_parquet_sql
+from transforms.engine.parquet import empty_relation_sql, read_parquet_sql
 from transforms.engine.session import Session
 
 COLUMNS_FILE = Path(__file__).with_name("output_columns.csv")
@@ -24,7 +24,6 @@ class Readers(Enum):
 
     ANALYSTS = "analysts"
     OPERATORS = "operators"
-    DISTRICT = "district"
 
 
 @dataclass(frozen=True)
@@ -193,9 +192,5 @@ def create_output_view(session: Session, name: str, output: Output, files: Seque
 
     A step that had nothing to do has written no file. Cursors see the view, too: it is no TEMP one.
     """
-    if files:
-        rows = f"FROM {read_parquet_sql(*files)}"
-    else:
-        columns = ", ".join(f"NULL::{kind} AS {column}" for column, kind in output.columns.items())
-        rows = f"SELECT {columns} LIMIT 0"
-    session.execute(f"CREATE OR REPLACE VIEW {name} AS {rows}")
+    rows = read_parquet_sql(*files) if files else empty_relation_sql(output.columns)
+    session.execute(f"CREATE OR REPLACE VIEW {name} AS FROM {rows}")

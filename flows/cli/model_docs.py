@@ -95,7 +95,7 @@ def render_table(
     for name, field in model.model_fields.items():
         if name not in meanings:
             raise ValueError(f"{model.__name__}.{name}: no docstring")
-        key = field.alias or name
+        key = str(field.validation_alias or field.alias or name)
         value = schema["properties"][key]
         default = wording.required if field.is_required() else _default(value)
         default = (defaults or {}).get(key, default)

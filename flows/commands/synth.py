@@ -16,7 +16,7 @@ from flows.settings import Settings
 
 @dataclass(frozen=True)
 class SynthPlan:
-    """What to make: how many residents, for which months, by which seed, with planted faults?"""
+    """What to make: residents, months, seed, and whether with planted faults."""
 
     residents: int
     months: Sequence[Month]

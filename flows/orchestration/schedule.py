@@ -61,11 +61,19 @@ def find_due_month(moment: dt.datetime) -> Month:
 
 
 def load_schedule(root: Root) -> Schedule:
-    """Return what `jifen serve` was last started with; the default before."""
+    """Return what `jifen serve` was last started with; the default before.
+
+    Raises:
+        JifenError: Exit 15, the record is damaged.
+    """
+    file = _schedule_file(root)
     try:
-        return Schedule.from_json(_schedule_file(root).read_bytes())
-    except (FileNotFoundError, ValueError):
+        return Schedule.from_json(file.read_bytes())
+    except FileNotFoundError:
         return Schedule()
+    except ValueError:
+        hint = "再次启动 jifen serve，会重新写入"
+        raise JifenError(ExitCode.DAMAGE, "定时记录已损坏", where=str(file), hint=hint) from None
 
 
 def save_schedule(root: Root, schedule: Schedule) -> None:

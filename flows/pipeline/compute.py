@@ -290,7 +290,7 @@ def _reminders(run: RunContext) -> RemindersResult:
         )
     write_sql(run.build.revision, "reminders", listed.statements)
     return RemindersResult(
-        told=may_add,
+        allowed=may_add,
         reminders=listed.listed,
         reminders_added=listed.added,
         reminders_withdrawn=listed.withdrawn,

@@ -149,7 +149,7 @@ def _compute_metrics(run: RunContext) -> MetricsResult:
     with run.engine() as session:
         return MetricsResult(
             figures=compute_metrics(session, tables, paying, looked_up),
-            schema={name: hash_schema(session, table) for name, table in published.items()},
+            table_schemas={name: hash_schema(session, table) for name, table in published.items()},
         )
 
 

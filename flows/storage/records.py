@@ -131,7 +131,7 @@ class RemindersResult(Record):
         reminders_withdrawn: Those of the replaced revision that are not true any more, by kind.
     """
 
-    allowed: bool = Field(alias="told")
+    allowed: bool = Field(validation_alias="told", serialization_alias="told")
     reminders: dict[str, int]
     reminders_added: dict[str, int]
     reminders_withdrawn: dict[str, int] = {}
@@ -156,7 +156,7 @@ class MetricsResult(Record):
     """
 
     figures: dict[str, Any]
-    table_schemas: dict[str, str] = Field(alias="schema")
+    table_schemas: dict[str, str] = Field(validation_alias="schema", serialization_alias="schema")
 
 
 class StageResults(Record):
@@ -225,13 +225,13 @@ class MonthFacts(Record):
     compared_with: str | None = None
     statements: int = 0
     statement_schema: int | None = None
-    reminders_allowed: bool = Field(alias="told")
+    reminders_allowed: bool = Field(validation_alias="told", serialization_alias="told")
     reminders: dict[str, int]
     reminders_added: dict[str, int]
     reminders_withdrawn: dict[str, int] = {}
     exports: dict[str, int]
     figures: dict[str, Any] | None
-    table_schemas: dict[str, str] = Field(alias="schema")
+    table_schemas: dict[str, str] = Field(validation_alias="schema", serialization_alias="schema")
     sections: dict[str, list[str]]
     code: dict[str, str]
     held: list[str]

@@ -135,10 +135,12 @@ def test_every_reason_is_found() -> None:
     assert reasons("social_security", **posting("2022-11", "paid", "2021-10-01")) == {
         "month:in_future"
     }
-    assert reasons("social_security", **posting("1980-01", "paid", "2021-10-01")) == set()
-    assert reasons("social_security", **posting("1979-12", "paid", "2021-10-01")) == {
-        "month:out_of_range"
+    assert reasons("social_security", **posting("1980-04", "paid", "2021-10-01")) == set()
+    assert reasons("social_security", **posting("1980-03", "paid", "2021-10-01")) == {
+        "month:before_birth"
     }
+    before_1980 = {**posting("1979-12", "paid", "2021-10-01"), "resident_id": BERT}
+    assert reasons("social_security", **before_1980) == {"month:out_of_range"}
 
 
 def test_an_invalid_optional_value_is_nulled() -> None:

@@ -170,7 +170,7 @@ class Office:
                 time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
             self.said += process.communicate()
-        assert process.returncode == -signal.SIGKILL
+        assert process.returncode == -signal.SIGKILL, self.said[-2:]
 
 
 def may_hold_people(path: Path) -> bool:

@@ -95,6 +95,10 @@ def test_the_default_is_the_fifth_until_serve_sets_another_day(root: Root) -> No
     assert load_schedule(root) == Schedule(day=5, time="02:00")
     (root.runs / "schedule.json").write_bytes(to_canonical_json({"day": 9, "time": "06:30"}))
     assert load_schedule(root) == Schedule(day=9, time="06:30")
+    (root.runs / "schedule.json").write_bytes(b"{")
+    with pytest.raises(JifenError) as refused:
+        load_schedule(root)
+    assert refused.value.code == ExitCode.DAMAGE and "jifen serve" in refused.value.hint
 
 
 # --- the outcome of a scheduled run ---

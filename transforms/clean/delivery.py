@@ -245,8 +245,7 @@ def _write_rows(
         job.source, part.relation, part.texts, index, ValidationContext(job.received, job.districts)
     )
     try:
-        with session.keep_filters_in_place():
-            session.execute(f"COPY ({statement}) TO {sql_literal(target)} ({form})")
+        session.execute(f"COPY ({statement}) TO {sql_literal(target)} ({form})")
     except EngineError:
         if part.failure:
             raise explain_read_failure(job.source, file.name, part.failure[0]) from None

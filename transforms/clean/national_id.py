@@ -74,16 +74,15 @@ def to_text_sql(person: str) -> str:
 
 def birth_date_sql(person: str) -> str:
     """Return SQL of the birth date in a person's ID as a number: 20010131, whether it exists."""
-    return f"CAST({person} // 1000 % 100000000 AS INTEGER)"
+    return f"({person} // 1000 % 100000000)"
 
 
-def is_valid_sql(text: str, person: str, last_day: dt.date, birth: str = "") -> str:
+def is_valid_sql(text: str, person: str, last_day: dt.date) -> str:
     """Return SQL that is true if the check character is right and the birth date exists.
 
-    Birth dates go from 1900 up to the received month's last day. `birth`: a column that holds
-    `birth_date_sql` already.
+    Birth dates go from 1900 up to the received month's last day.
     """
-    birth = birth or birth_date_sql(person)
+    birth = birth_date_sql(person)
     year, month, day = f"({birth} // 10000)", f"({birth} // 100 % 100)", f"({birth} % 100)"
     leap = f"({year} % 4 = 0 AND ({year} % 100 <> 0 OR {year} % 400 = 0))"
     days = (

@@ -48,8 +48,7 @@ def valid_rows_sql(
     return f"""
 WITH delivered AS (SELECT record, {raw} FROM {relation}),
 read AS (SELECT *, {read} FROM delivered),
-given AS (SELECT *, {national_id.birth_date_sql(f"v_{source.person}")} AS birth FROM read),
-dated AS (SELECT *, {born_sql(source, context)} AS born FROM given)
+dated AS (SELECT *, {born_sql(source, context)} AS born FROM read)
 SELECT {columns}, {part} AS part, record
 FROM dated WHERE {" AND ".join(usual)} AND ({wrong}) IS NOT TRUE"""
 
@@ -111,8 +110,7 @@ trimmed AS (SELECT *, {text} FROM read),
 noted AS (SELECT *, {noted} FROM trimmed),
 texts AS (SELECT * REPLACE ({without}) FROM noted),
 typed AS (SELECT *, {value} FROM texts),
-given AS (SELECT *, {national_id.birth_date_sql(f"v_{source.person}")} AS birth FROM typed),
-dated AS (SELECT * {_empty_stand_ins(source)}, {born_sql(source, context)} AS born FROM given),
+dated AS (SELECT * {_empty_stand_ins(source)}, {born_sql(source, context)} AS born FROM typed),
 kept AS (SELECT * {_replaced(source, nullable, context)} FROM dated),
 judged AS (
     SELECT *, {" OR ".join(f"({condition})" for condition in conditions) or "false"} AS refused,

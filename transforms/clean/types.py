@@ -281,25 +281,21 @@ def _check_violations(value: str, column: Column) -> list[tuple[str, str]]:
 def _time_violations(
     value: str, column: Column, context: ValidationContext
 ) -> list[tuple[str, str]]:
-    """What can be wrong with when something was: in the future, no day at all, before birth.
-
-    The year is compared first: nearly nothing lies in or before somebody's year of birth.
-    """
+    """What can be wrong with when something was: in the future, no day at all, before birth."""
     if column.type == "month":
         born = "born // 10000 * 12 + born // 100 % 100 - 1"
         latest = (context.received + column.months_ahead).ordinal
         return [
             ("out_of_range", f"{value} < {Month.parse(column.first_month).ordinal}"),
             ("in_future", f"{value} > {latest}"),
-            ("before_birth", f"{value} // 12 <= born // 10000 AND {value} < {born}"),
+            ("before_birth", f"{value} < {born}"),
         ]
     if column.type != "date":
         return []
     future = [] if column.future else [("in_future", f"{value} > DATE '{context.last_day}'")]
     stand_in = [("stand_in", is_stand_in_sql(value))] if column.required else []
     day = f"year({value}) * 10000 + month({value}) * 100 + day({value})"
-    before = f"year({value}) <= born // 10000 AND {day} < born"
-    return [*future, *stand_in, ("before_birth", before)]
+    return [*future, *stand_in, ("before_birth", f"{day} < born")]
 
 
 def _is_cut(text: str) -> str:
@@ -307,13 +303,13 @@ def _is_cut(text: str) -> str:
 
 
 def born_sql(source: Source, context: ValidationContext) -> str:
-    """Return SQL of a row's person's birth date as a number (20010131), over its column `birth`.
+    """Return SQL of the birth date in the ID of a row's person as a number: 20010131.
 
     Null when the ID is missing or not valid.
     """
     text, value = f"t_{source.person}", f"v_{source.person}"
-    valid = national_id.is_valid_sql(text, value, context.last_day, "birth")
-    return f"CASE WHEN {valid} THEN birth END"
+    valid = national_id.is_valid_sql(text, value, context.last_day)
+    return f"CASE WHEN {valid} THEN {national_id.birth_date_sql(value)} END"
 
 
 def _outside(value: str, check: Check) -> list[tuple[str, str]]:

@@ -1,7 +1,6 @@
 """The one place that opens DuckDB: a session runs statements, and no other module knows its API.
 
-A second engine is another class with these methods
-(docs/developing/decisions/README.md; the statements themselves are portable).
+A second engine would be another class with these methods.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -73,11 +72,11 @@ class Session:
         self, statement: Statement, params: Params = None, inputs: Inputs = None
     ) -> None:
         """Make a table of a statement's rows, under its name."""
-        self._run(statement, _create("TABLE", statement), params, inputs)
+        self._run(statement, replace(statement, form="table").to_script(), params, inputs)
 
     def create_view(self, statement: Statement) -> None:
         """Make a view of a statement, under its name; it can have no parameters."""
-        self._run(statement, _create("VIEW", statement))
+        self._run(statement, replace(statement, form="view").to_script())
 
     def create(self, statement: Statement, params: Params = None) -> None:
         """Make what a statement says that it is: a table or a view."""
@@ -209,31 +208,11 @@ class Session:
         hashes that, with names, phones and all: with little memory a sixth more work
         (docs/developing/decisions/0014-small-optimisations.md).
         """
-        with self._without_optimizer("build_side_probe_side"):
-            yield
-
-    @contextmanager
-    def keep_filters_in_place(self) -> Iterator[None]:
-        """Within the block, compute columns once, before the filters over them.
-
-        On its own the engine moves a filter to the rows as they are read, and computes what it
-        asks for there once more: in the staging pass a third more work
-        (docs/developing/decisions/0014-small-optimisations.md).
-        """
-        with self._without_optimizer("filter_pushdown"):
-            yield
-
-    @contextmanager
-    def _without_optimizer(self, name: str) -> Iterator[None]:
-        self.execute(f"SET disabled_optimizers = {sql_literal(name)}")
+        self.execute("SET disabled_optimizers = 'build_side_probe_side'")
         try:
             yield
         finally:
             self.execute("RESET disabled_optimizers")
-
-
-def _create(kind: str, statement: Statement) -> str:
-    return f"CREATE OR REPLACE TEMP {kind} {statement.name} AS\n{statement.sql}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 import pytest
@@ -13,6 +14,7 @@ from expectations.source_loader import load_sources
 from expectations.source_model import Source
 from tests.parity.reference.fact_forms import make_source
 from tests.support.snapshots import SqlSnapshot
+from transforms.engine.statements import Statement
 from transforms.facts import month_bitmaps
 from transforms.facts.sql import joined_facts_statement, source_statements
 
@@ -43,14 +45,22 @@ def find_source(measure: str) -> Source:
 
 
 def compile_source(source: Source) -> str:
-    """Return the statements that measure a source's facts, as they run one after the other."""
+    """Return the statements that measure a source's facts, after its incremental state is there."""
     if source.spine:
         return joined_facts_statement({source.source: source}, []).sql
     statements = source_statements(source, {source.source: source})
     if month_bitmaps.list_month_facts(source):
-        statements += month_bitmaps.state_statements(source, MONTH)
         statements.append(month_bitmaps.months_statement(source, MONTH))
+    return write_script(statements)
+
+
+def write_script(statements: Sequence[Statement]) -> str:
     return "\n".join(f"-- {one.name}\n{one.sql}\n" for one in statements)
+
+
+def test_incremental_state(snapshot: SnapshotAssertion) -> None:
+    statements = month_bitmaps.state_statements(find_source("distinct_months"), MONTH)
+    assert write_script(statements) == snapshot(extension_class=SqlSnapshot)
 
 
 @pytest.mark.parametrize("measure", get_args(Measure))
