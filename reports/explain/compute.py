@@ -43,8 +43,10 @@ def explain_row(
     Args:
         row: The person's row.
         texts: The words of its month.
-        published: The person's row of `scores`: where it says other points, `discrepancies` has it.
+        published: The person's row of `scores`: its sums are what holds, and where it says other
+            points than the statement, `discrepancies` has it.
     """
+    scores = published or {}
     words = {one.code: one for one in texts.indicators}
     sums = {one.code: one for one in texts.sums}
     here = (CITY, row.district)
@@ -59,14 +61,14 @@ def explain_row(
         ],
         lines=[_explain_line(line, words[line.code], row, texts) for line in row.lines],
         sums=[_explain_sum(one, sums[one.code]) for one in row.sums],
-        common=row.common_points,
-        district_points=row.district_points,
-        total=row.total_points,
+        common=scores.get("common_points", row.common_points),
+        district_points=scores.get("district_points", row.district_points),
+        total=scores.get("total_points", row.total_points),
         corrected_facts=list(_corrected_facts(row, texts)),
         compared_with=texts.compared_with,
         changes=_explain_changes(row, texts),
         services=list(_explain_services(row, texts)),
-        discrepancies=list(_check_against_published(row, texts, published or {})),
+        discrepancies=list(_check_against_published(row, texts, scores)),
         open_objections=list(_explain_objections(row, texts)),
     )
 
