@@ -198,13 +198,13 @@ def test_a_blocked_month_says_what_came_what_was_refused_and_what_to_do(
     pages: dict[str, Path],
 ) -> None:
     text = text_of(pages["blocked"])
-    assert "学历与职业技能（education）2021-11 未通过检查" in text
+    assert "学历与职业技能（教育、人社） 2021-11：未通过检查" in re.sub("<[^>]+>", "", text)
     assert "请部门核对后重新提供" in text and "未发布任何内容" in text
     lines = {line.split("|")[0]: line for line in rows(text)}
     assert lines["学历与职业技能（教育、人社）"] == "学历与职业技能（教育、人社）|✖ 未通过|40|40"
     assert lines["随迁子女（教育、卫健）"] == "随迁子女（教育、卫健）|合格|1|0"
     assert lines["流动人口登记（公安）"] == "流动人口登记（公安）|合格|40|0"
-    assert "学历与职业技能|等级：不在取值范围内|整行退回|40" in rows(text)
+    assert "学历与职业技能|等级：不在取值范围内|整行退回|40|100.00 %" in rows(text)
     # a value of a closed list is nobody's data: it may be quoted, as text
     assert "<b>本科</b>" not in text
 
