@@ -65,7 +65,7 @@ def describe_results(
             f"  {project.reference.districts[code]}  {count:>7,}  {mean:>6}"
             for code, count, mean in districts
         ),
-        "\n看这里：",
+        "\n结果位置：",
         f"  运行报告      {revision.path / 'report' / 'index.html'}",
         f"  区县导出      {revision.path / 'exports' / '330212'}",
         f"  分析目录      {root.catalogue}（任何 DuckDB 客户端以只读方式打开）",

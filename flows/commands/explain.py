@@ -129,7 +129,7 @@ def _answer(
         "revision": revision.number,
         "as_of": str(revision.month.last_day),
     }
-    revision_title = f"{revision.month} 第 {revision.number} 版"
+    revision_title = f"{revision.month} 修订版 r{revision.number}"
     if row is None:
         why = explain_not_scored(session, find_spine(sources), root, revision, person)
         return {**month, "scored": False, "why": why}, [f"{revision_title}：没有此人的积分。{why}"]

@@ -83,7 +83,7 @@ def simulate_policy(
         scored = ScoredMonth(revision.path, revision.month, facts, revision.manifest.corrected)
         simulate_draft(session, scored, draft, target)
         frame = SimulationContext(
-            month=f"{revision.month} 第 {revision.number} 版",
+            month=f"{revision.month} 修订版 r{revision.number}",
             districts=rules.districts,
             items={
                 **collect_item_titles(rules.tables, rules.districts),
@@ -235,12 +235,12 @@ def _tried(
     for code, version in draft.services.items():
         before = in_force.get(code)
         if before is None or before.hash != version.hash:
-            yield f"{'' if before else '新的'}积分应用 {code} {titles[code]}：草案 {version.begins} 版"
+            yield f"{'' if before else '新的'}服务 {code} {titles[code]}：草案 {version.begins} 版"
     for code in in_force if draft.services else ():
         if in_force[code] and code not in draft.services:
-            yield f"积分应用 {code} {titles[code]}：草案中没有，按取消计算"
+            yield f"服务 {code} {titles[code]}：草案中没有，按取消计算"
     if draft.day > rules.as_of:
-        yield f"试算 {draft.day} 生效的全部积分表和积分应用，数据仍是计分日 {rules.as_of} 的"
+        yield f"试算 {draft.day} 生效的全部积分表和服务，数据仍是计分日 {rules.as_of} 的"
 
 
 def _not_in_force(

@@ -54,7 +54,7 @@ def write_statement_page(
         place = find_person_row(session, revision.path, resident_key)
         if place is None:
             why = explain_not_scored(session, find_spine(sources), root, revision, person)
-            what = f"{revision.month} 第 {revision.number} 版没有此人的积分。{why}"
+            what = f"{revision.month} 修订版 r{revision.number} 没有此人的积分。{why}"
             raise JifenError(ExitCode.USAGE, what, hint="核对号码和月份")
         statement = load_statement(session, sources, revision, place)
         forecasts = load_forecasts(session, sources, root, revision, place, statement)

@@ -95,7 +95,7 @@ class RunResult:
         if self.reason:
             why = self.reason.splitlines()[0] if self.drift else self.reason
             yield f"{why}\n\n怎么办：{self.hint}（退出码 {self.code}）\n"
-        version = f"第 {self.revision} 版，" if self.revision else ""
+        version = f"修订版 r{self.revision}，" if self.revision else ""
         if self.residents is not None:
             yield f"{version}{self.residents:,} 人计分。\n"
         if self.report:

@@ -45,7 +45,7 @@ def prepare_run(
     refuse_changed_versions(project, root)
     refuse_missing_keys(project)
     for revision in finish_interrupted(root, root.key()):
-        report_progress(f"{revision.month} 第 {revision.number} 版：上次中断的发布已完成")
+        report_progress(f"{revision.month} 修订版 r{revision.number}：上次中断的发布已完成")
     renew_catalogue(project, root)
     return project
 
@@ -76,11 +76,11 @@ def run_month(
     with suppress(OSError):  # on a full disk the result itself says so
         write_atomically(run.record_path(".json"), result.to_record(run).to_json())
     if result.state == "unchanged":
-        report_progress(f"{month} 第 {result.revision} 版仍然有效：输入没有变化，未发布新版本")
+        report_progress(f"{month} 修订版 r{result.revision} 仍然有效：输入没有变化，未发布新的修订版")
     elif result.state == "published":
         seconds = time.perf_counter() - begun
         people = f"{result.residents:,} 人"
-        report_progress(f"{month} 第 {result.revision} 版已发布：{people}，{seconds:.1f} 秒")
+        report_progress(f"{month} 修订版 r{result.revision} 已发布：{people}，{seconds:.1f} 秒")
     if result.findings or result.state == "published":
         for line in result.described.lines:
             report_progress(line)

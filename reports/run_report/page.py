@@ -176,7 +176,7 @@ def _held(now: Manifest, names: ReportNames, context: ReportContext) -> Verdict:
 def _list_facts(context: ReportContext) -> list[str]:
     """Return when the page was made, and for which revision."""
     made = f"生成时间 {_format_time(context.made_at)}（北京时间）"
-    return [made, f"本月第 {context.revision} 版（r{context.revision}）"]
+    return [made, f"本月修订版 r{context.revision}"]
 
 
 def _format_time(moment: str) -> str:
@@ -187,4 +187,4 @@ def _in_force(month: str, published: int | None) -> str:
     """Return what analysts and districts see until the month is published."""
     if published is None:
         return "分析人员和区县看到的仍是以前的月份"
-    return f"分析人员和区县看到的仍是 {month} 第 {published} 版"
+    return f"分析人员和区县看到的仍是 {month} 修订版 r{published}"

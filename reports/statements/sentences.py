@@ -6,7 +6,7 @@ They are part of `texts.json`, so that another program says the same.
 from __future__ import annotations
 
 SENTENCES = {
-    "heading": "{name}  {month} 第 {revision} 版  {district}  总分 {total}",
+    "heading": "{name}  {month} 修订版 r{revision}  {district}  总分 {total}",
     "version": "适用 {title}（自 {begins} 起；{basis}）",
     "corrected_fact": "异议更正数据：{title}为 {value}（案件 {case_id}）",
     "objection": "异议办理中：{title}（案件 {case_id}，应于 {due_on} 前办结）",
@@ -26,7 +26,7 @@ SENTENCES = {
     "compared": "与上月（{revision}）相比：",
     "unchanged": "没有变化",
     "moved": "{before} → {after}",
-    "services": "积分应用：",
+    "services": "服务：",
     "reached": "已达到",
     "amount": "，每月 {amount} 元",
     "not_open": "居住区县未开展此项服务",

@@ -189,7 +189,7 @@ def test_the_demonstration_runs_two_months_by_itself_in_a_root_of_its_own(tmp_pa
         command, cwd=tmp_path, capture_output=True, text=True, timeout=880, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "积分最高的一位" in done.stdout and "看这里" in done.stdout
+    assert "积分最高的一位" in done.stdout and "结果位置" in done.stdout
     root = tmp_path / "var" / "demo"
     assert len(list((root / "published").iterdir())) == len(list((root / "inbox").glob("20*"))) == 2
 

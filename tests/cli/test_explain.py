@@ -259,7 +259,7 @@ def test_an_explanation_gives_every_reason(world: World) -> None:
 def test_the_terminal_says_the_same_in_sentences(world: World) -> None:
     text = explain(world, PERSON)
     for sentence in [
-        "例**  2021-10 第 1 版  鄞州区  总分 26.00",
+        "例**  2021-10 修订版 r1  鄞州区  总分 26.00",
         "适用 试验积分表（自 2021-09-08 起；试验办法第一版）",
         "按规则 12.00 分，超过上限，计 9.50 分",
         "取其中最高  上限 15，合计 18.00，按上限计",

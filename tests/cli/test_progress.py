@@ -107,7 +107,7 @@ def test_the_live_line_counts_the_steps_and_leaves_only_the_plain_lines(folder: 
     assert column == 0 and lines[-1] == "" and HIDDEN_CURSOR not in written
     assert not [line for line in lines if "━" in line or "/12 " in line]
     assert lines[0] == "2021-10 开始" and lines[-2].startswith("  处理：")
-    published = next(number for number, line in enumerate(lines) if "第 1 版已发布" in line)
+    published = next(number for number, line in enumerate(lines) if "修订版 r1 已发布" in line)
     assert lines[published - 1 : published + 2 : 2] == ["  发布", "2021-11 开始"]
 
 

@@ -155,7 +155,7 @@ def test_a_version_that_begins_later_is_tried_as_if_it_were_in_force(
         printed[0]
         == "宁波市流动人口量化积分表：2022-04-01 版 → 草案 2030-01-01 版，改动的指标：居住年限"
     )
-    assert "试算 2030-01-01 生效的全部积分表和积分应用，数据仍是计分日 2024-03-31 的" in printed
+    assert "试算 2030-01-01 生效的全部积分表和服务，数据仍是计分日 2024-03-31 的" in printed
     items = {row["item"] for row in read_rows(tmp_path / "out" / "points")}
     assert items == {"residence", "province", "common", "total"}
 
@@ -244,11 +244,11 @@ def test_tables_and_services_of_one_day_are_tried_together(
         file.read_text(encoding="utf-8") + new, encoding="utf-8"
     )
     simulate_policy(autumn.settings, policy, None, out, printed.append)
-    assert f"试算 {day} 生效的全部积分表和积分应用，数据仍是计分日 2021-10-31 的" in printed
+    assert f"试算 {day} 生效的全部积分表和服务，数据仍是计分日 2021-10-31 的" in printed
     assert any(
         "宁波市流动人口量化积分表：2021-09-08 版 → 草案 2022-04-01 版" in line for line in printed
     )
-    assert "积分应用 household_registration 积分落户：草案 2022-04-01 版" in printed
+    assert "服务 household_registration 积分落户：草案 2022-04-01 版" in printed
     points = {row["item"]: row["after"] for row in read_rows(out / "points")}
     short = {
         row["service"]: (row["points_short_before"], row["points_short"])
@@ -357,8 +357,8 @@ def test_new_and_removed_items_are_reported_by_name(synthetic_city: World, tmp_p
     assert (
         printed[0] == "江北区个性积分表：2022-04-01 版 → 草案 2022-04-01 版，取消的指标：志愿服务"
     )
-    assert "新的积分应用 dentist 口腔检查：草案 2021-09-08 版" in printed
-    assert "积分应用 recuperation 积分疗养：草案中没有，按取消计算" in printed
+    assert "新的服务 dentist 口腔检查：草案 2021-09-08 版" in printed
+    assert "服务 recuperation 积分疗养：草案中没有，按取消计算" in printed
     assert "提醒 insurance_gap 的改动不在模拟之内：模拟不出提醒名单" in printed
     assert "积分疗养" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 

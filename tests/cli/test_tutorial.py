@@ -35,14 +35,14 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_each_step_prints_what_the_tutorial_says(printed: list[str]) -> None:
     demo, look, ask, again, row, quarantined, file, corrected = printed
-    assert "2024-04 第 1 版已发布" in demo
+    assert "2024-04 修订版 r1 已发布" in demo
     assert "已发布" in look and "待运行" in look
     assert "330212" in ask and "总分" in ask
     assert "输入没有变化" in again
-    assert "registry 第 2 次交付" in row and "2024-04 第 2 版已发布" in row
+    assert "registry 第 2 次交付" in row and "2024-04 修订版 r2 已发布" in row
     assert "('registry.csv', 1, ['resident_id:bad_id'])" in quarantined
     assert "报告：" in file and "exit code 12" in file
-    assert "2024-04 第 3 版已发布" in corrected
+    assert "2024-04 修订版 r3 已发布" in corrected
     assert "积分没有变化" in corrected and "核对无误" in corrected
 
 

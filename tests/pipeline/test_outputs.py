@@ -406,7 +406,7 @@ def test_the_report_has_every_figure_of_the_month_and_of_the_month_before(city: 
         )
     titles = {service.service: service.title for service in city.project.services}
     for code, people in april["eligible"].items():
-        (shown,) = (row for row in parts["积分应用与金额"] if row[0] == titles[code])
+        (shown,) = (row for row in parts["服务与金额"] if row[0] == titles[code])
         assert shown[1:3] == [figure(people), figure(march["eligible"].get(code, 0))]
     for kind, people in april["reminders"].items():
         (shown,) = (row for row in parts["提醒"] if row[0] == city.project.reminder_titles()[kind])

@@ -138,7 +138,7 @@ def test_nine_people_are_not_on_the_page_of_a_simulation(tmp_path: Path, browser
 
 def rows(text: str) -> dict[str, list[str]]:
     """First cell -> the others, of the table of services."""
-    services = text.split("积分应用</h2>")[1].split("</section>")[0]
+    services = text.split("服务</h2>")[1].split("</section>")[0]
     lines = (
         re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line)
         for line in re.findall(r"<tr>(.*?)</tr>", services)

@@ -147,7 +147,7 @@ def test_every_chart_has_its_numbers_as_a_table(pages: dict[str, Path], browser:
     }))""")
     )
     assert {chart["section"] for chart in charts} == {
-        "收到的数据", "退回的数据", "积分分布", "积分变动", "积分应用与金额", "用时",
+        "收到的数据", "退回的数据", "积分分布", "积分变动", "服务与金额", "用时",
     }  # fmt: skip
     for chart in charts:
         assert chart["hidden"] == "true" and chart["caption"]
