@@ -23,7 +23,6 @@ from expectations.source_model import Fact, Source
 from expectations.yaml_document import Loaded, YamlDocument
 from flows.settings import Settings
 from transforms.expressions.language import Kind
-from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.facts.derived import validate_derived_facts
 from transforms.points.load import read_tables
 from transforms.points.models import CITY, PointsTable, PointsVersion
@@ -31,6 +30,7 @@ from transforms.points.validate import describe_unknown
 from transforms.reminders.models import StandingReminder
 from transforms.services.load import read_reminders, read_services, select_services_in_force
 from transforms.services.models import Service, ServiceVersion
+from transforms.services.namespace import build_service_names, list_points_columns_on
 
 T = TypeVar("T")
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent

@@ -11,12 +11,12 @@ from pathlib import Path
 from expectations.reference_tables import load_reference
 from expectations.source_model import Source
 from transforms.expressions.language import Kind
-from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.points.describe import Titles, collect_titles
 from transforms.points.load import load_tables
 from transforms.points.models import PointsTable, PointsVersion
 from transforms.services.load import load_services, select_services_in_force
 from transforms.services.models import Service, ServiceVersion
+from transforms.services.namespace import build_service_names, list_points_columns_on
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BeforeValidator, Field
 
 from expectations.yaml_document import ClosedModel
-from transforms.points.scalars import Day, Text
+from transforms.scalars import Day, Text
 
 Place = tuple[str | int, ...]
 """Keys from the top of a file, or of a part of it, down to a value."""

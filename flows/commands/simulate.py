@@ -28,11 +28,11 @@ from reports.titles import SUMS, collect_item_titles
 from transforms.comparison.simulation import Draft, ScoredMonth, simulate_draft
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import Session, open_engine
-from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.points.load import load_tables
 from transforms.points.models import CITY, PointsTable, PointsVersion
 from transforms.services.load import load_services, select_services_in_force
 from transforms.services.models import Service, ServiceVersion
+from transforms.services.namespace import build_service_names, list_points_columns_on
 
 DRAFT_CONTENTS = ("points", "services")
 AnyVersion = PointsVersion | ServiceVersion

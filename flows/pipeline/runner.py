@@ -76,7 +76,9 @@ def run_month(
     with suppress(OSError):  # on a full disk the result itself says so
         write_atomically(run.record_path(".json"), result.to_record(run).to_json())
     if result.state == "unchanged":
-        report_progress(f"{month} 修订版 r{result.revision} 仍然有效：输入没有变化，未发布新的修订版")
+        report_progress(
+            f"{month} 修订版 r{result.revision} 仍然有效：输入没有变化，未发布新的修订版"
+        )
     elif result.state == "published":
         seconds = time.perf_counter() - begun
         people = f"{result.residents:,} 人"

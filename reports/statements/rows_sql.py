@@ -15,6 +15,7 @@ from expectations.source_model import Fact
 from transforms.clean.national_id import redact_ids_sql
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
+from transforms.expressions.fact_values import AWARD
 from transforms.expressions.language import Kind, parse_expression
 from transforms.facts.measures import FACT_TYPES
 from transforms.facts.sql import public_column
@@ -28,7 +29,7 @@ from transforms.points.columns import (
     uncapped_column,
 )
 from transforms.points.compile import points_sql
-from transforms.points.models import AWARD, CITY, PointsVersion
+from transforms.points.models import CITY, PointsVersion
 from transforms.points.rule_sql import number_sql
 from transforms.services.eligibility_sql import (
     amount_sql,

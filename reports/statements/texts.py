@@ -19,9 +19,10 @@ from reports.statements.model import (
 from reports.statements.rows_sql import StatementRules
 from reports.statements.sentences import SENTENCES, VALUES
 from reports.titles import collect_item_titles
+from transforms.expressions.fact_values import AWARD
 from transforms.points.columns import ScoredIndicator, list_scored_indicators
 from transforms.points.describe import Titles, describe_condition, describe_limits, describe_rule
-from transforms.points.models import AWARD, CITY, Indicator, PointsSum, PointsVersion
+from transforms.points.models import CITY, Indicator, PointsSum, PointsVersion
 from transforms.services.models import ServiceVersion
 from transforms.templates import LONG_SURNAMES, format_number
 

@@ -23,8 +23,9 @@ from expectations.reference_tables import Reference, load_reference
 from expectations.source_loader import collect_facts, load_sources
 from expectations.yaml_document import YamlDocument
 from tests.support.both_engines import ExampleResident
+from transforms.expressions.fact_values import AWARD
 from transforms.points.load import load_tables
-from transforms.points.models import AWARD, CITY, PointsTable
+from transforms.points.models import CITY, PointsTable
 
 HERE = Path(__file__).parent
 CITY_REFERENCE = HERE.parents[1] / "data" / "reference"

@@ -16,7 +16,7 @@ from tests.spec.extracts import SOURCES
 from tests.spec.forms import OUTSIDE, read_forms
 from tests.spec.mistakes import ValidDeclaration
 from transforms.engine.session import EngineSettings, open_engine
-from transforms.points.models import AWARD
+from transforms.expressions.fact_values import AWARD
 
 PAGE = HERE.parents[1] / "docs" / "guides" / "policy-writers.md"
 SUMS = {

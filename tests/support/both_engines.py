@@ -13,10 +13,10 @@ import duckdb
 from expectations.fact_model import YEAR_UNITS, Fact, find_value_without_records
 from tests.parity.reference import points as reference
 from tests.parity.reference.rows import Correction
-from transforms.expressions.fact_values import parse_fact_value
+from transforms.expressions.fact_values import AWARD, parse_fact_value
 from transforms.facts.measures import FACT_TYPES
 from transforms.points.compile import points_sql
-from transforms.points.models import AWARD, CITY, PointsTable
+from transforms.points.models import CITY, PointsTable
 
 Scores = Mapping[str, Decimal | None]
 LISTS = (*YEAR_UNITS, "points_by_key", "children")

@@ -22,7 +22,6 @@ from tests.parity.reference.services import ScoredResident
 from transforms.engine.reference_tables import load_reference_tables
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.engine.statements import Statement
-from transforms.expressions.namespace import build_service_names, list_points_columns_on
 from transforms.facts.measures import FACT_TYPES
 from transforms.points.load import load_tables
 from transforms.reminders.build import (
@@ -37,6 +36,7 @@ from transforms.reminders.models import StandingReminder
 from transforms.services.eligibility_sql import SHORT, eligibility_sql
 from transforms.services.load import load_reminders, load_services, select_services_in_force
 from transforms.services.models import Service
+from transforms.services.namespace import build_service_names, list_points_columns_on
 from transforms.services.validate import ValidationScope
 
 DATA = Path(__file__).parents[2] / "data"

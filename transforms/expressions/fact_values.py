@@ -10,8 +10,9 @@ from typing import Any
 
 from expectations.fact_model import COUNTED_UNITS, WHOLE_UNITS, YEAR_UNITS, Fact
 from transforms.expressions.language import list_levels
-from transforms.points.models import AWARD
 
+AWARD = "award:"
+"""Before the code of an indicator: the fact of its local awards."""
 UNIT_TITLES: Mapping[str, str] = {
     "years": "年数",
     "months": "月数",

@@ -25,6 +25,7 @@ import sqlglot
 from expectations.fact_model import COUNTED_UNITS, WHOLE_UNITS, YEAR_UNITS, Fact
 from transforms.clean.national_id import redact_ids_sql
 from transforms.engine.sql import sql_literal
+from transforms.expressions.fact_values import AWARD
 from transforms.expressions.language import (
     Expression,
     build_fact_kinds,
@@ -39,7 +40,7 @@ from transforms.points.columns import (
     list_scored_indicators,
     rule_points_column,
 )
-from transforms.points.models import AWARD, CITY, PointsVersion
+from transforms.points.models import CITY, PointsVersion
 from transforms.points.rule_sql import RuleInput, number_sql, rule_sql, year_column_name
 from transforms.points.sums_sql import (
     POINTS_TYPE,

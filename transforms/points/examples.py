@@ -21,19 +21,12 @@ from expectations.month import Month
 from expectations.yaml_document import YamlDocument
 from transforms.engine.session import NumberError, Session
 from transforms.engine.sql import sql_literal
-from transforms.expressions.fact_values import find_fact, parse_fact_value
+from transforms.expressions.fact_values import AWARD, find_fact, parse_fact_value
 from transforms.expressions.language import build_fact_kinds, parse_expression
 from transforms.facts.derived import order_derived_facts
 from transforms.points.columns import points_column_name
 from transforms.points.compile import points_sql
-from transforms.points.models import (
-    AWARD,
-    CITY,
-    Indicator,
-    IndicatorExample,
-    PointsTable,
-    PointsVersion,
-)
+from transforms.points.models import CITY, Indicator, IndicatorExample, PointsTable, PointsVersion
 from transforms.points.proofread import list_guard_facts
 from transforms.versions import Place
 

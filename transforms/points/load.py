@@ -11,15 +11,8 @@ from typing import Any
 from expectations.errors import DeclarationError, Diagnostic
 from expectations.fact_model import Fact
 from expectations.yaml_document import ClosedModel, Loaded, YamlDocument
-from transforms.points.models import (
-    AWARD,
-    CITY,
-    Group,
-    Indicator,
-    PointsTable,
-    PointsVersion,
-    Section,
-)
+from transforms.expressions.fact_values import AWARD
+from transforms.points.models import CITY, Group, Indicator, PointsTable, PointsVersion, Section
 from transforms.points.proofread import (
     ProofreadingScope,
     describe_left_out,

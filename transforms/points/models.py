@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from expectations.errors import ExitCode, JifenError
 from expectations.yaml_document import ClosedModel, Switch
 from transforms.points.rules import Rule
-from transforms.points.scalars import (
+from transforms.scalars import (
     Cap,
     Code,
     Day,
@@ -33,7 +33,6 @@ from transforms.templates import list_names
 from transforms.versions import DatedVersion, find_in_force, split_examples
 
 CITY = "city"
-AWARD = "award:"
 
 
 def _listed(value: Any) -> Any:

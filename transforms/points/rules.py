@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from expectations.fact_model import Years, list_years_ago
 from expectations.yaml_document import ClosedModel, Switch
-from transforms.points.scalars import (
+from transforms.scalars import (
     Code,
     Mark,
     Points,

@@ -20,7 +20,7 @@ from expectations.fact_model import (
     Years,
     list_years_ago,
 )
-from transforms.expressions.fact_values import UNIT_TITLES, find_fact, parse_fact_value
+from transforms.expressions.fact_values import AWARD, UNIT_TITLES, find_fact, parse_fact_value
 from transforms.expressions.language import (
     Expression,
     ExpressionError,
@@ -31,7 +31,6 @@ from transforms.expressions.language import (
     parse_expression,
 )
 from transforms.points.models import (
-    AWARD,
     CITY,
     CapShare,
     Group,
@@ -42,7 +41,7 @@ from transforms.points.models import (
 )
 from transforms.points.rule_range import apply_number_rule, find_range
 from transforms.points.rules import Axis, PerYear, Range, Rule
-from transforms.points.scalars import BRACES
+from transforms.scalars import BRACES
 from transforms.versions import Place
 
 Mistake = tuple[Place, str, str]

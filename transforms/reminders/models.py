@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from expectations.yaml_document import ClosedModel, Switch
-from transforms.points.scalars import Code, Day, Text, Whole, literal_type
+from transforms.scalars import Code, Day, Text, Whole, literal_type
 from transforms.templates import list_names
 from transforms.versions import flat_examples
 

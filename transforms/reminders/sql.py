@@ -9,11 +9,11 @@ from expectations.source_model import COUNTED_UNITS, Fact
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.expressions.language import parse_condition
-from transforms.expressions.namespace import STABLE_SUMS, WINDOW, build_reminder_names
 from transforms.facts.pseudonyms import hmac_sql
 from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder
 from transforms.services.eligibility_sql import bind_names
 from transforms.services.models import Service
+from transforms.services.namespace import STABLE_SUMS, WINDOW, build_reminder_names
 from transforms.templates import (
     fill_template_sql,
     format_date_sql,

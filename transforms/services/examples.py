@@ -15,16 +15,16 @@ from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.expressions.fact_values import parse_fact_value
 from transforms.expressions.language import parse_condition
-from transforms.expressions.namespace import (
+from transforms.facts.measures import FACT_TYPES
+from transforms.reminders.models import ReminderExample, StandingReminder
+from transforms.services.eligibility_sql import SHORT, bind_names, eligibility_sql
+from transforms.services.models import Service, ServiceExample, ServiceVersion
+from transforms.services.namespace import (
     STABLE_SUMS,
     build_reminder_names,
     build_service_names,
     list_points_columns_on,
 )
-from transforms.facts.measures import FACT_TYPES
-from transforms.reminders.models import ReminderExample, StandingReminder
-from transforms.services.eligibility_sql import SHORT, bind_names, eligibility_sql
-from transforms.services.models import Service, ServiceExample, ServiceVersion
 from transforms.services.validate import ValidationScope
 
 _Outcome = tuple[Any, ...]

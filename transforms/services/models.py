@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from expectations.yaml_document import ClosedModel, Switch
-from transforms.points.scalars import Code, Day, Mark, Result, Text, literal_type
 from transforms.reminders.models import ServiceReminder
+from transforms.scalars import Code, Day, Mark, Result, Text, literal_type
 from transforms.versions import DatedVersion, find_in_force, flat_examples
 
 

@@ -19,17 +19,17 @@ from transforms.expressions.language import (
     Kind,
     parse_expression,
 )
-from transforms.expressions.namespace import (
+from transforms.points.models import CITY, PointsTable
+from transforms.points.validate import Mistake, describe_unknown
+from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder
+from transforms.services.models import ALL, DEFAULT, Service, ServiceVersion
+from transforms.services.namespace import (
     WINDOW,
     build_reminder_names,
     build_service_names,
     build_text_names,
     list_points_columns_on,
 )
-from transforms.points.models import CITY, PointsTable
-from transforms.points.validate import Mistake, describe_unknown
-from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder
-from transforms.services.models import ALL, DEFAULT, Service, ServiceVersion
 from transforms.versions import Place
 
 _WANTED = {"number": "应为数值", "yes_no": "应为可判断真假的比较，例如 pension_months >= 6"}

@@ -15,7 +15,8 @@ from typing import Any
 from expectations.fact_model import YearSpan
 from tests.parity.reference.expressions import evaluate_expression, is_condition_met
 from tests.parity.reference.rows import Correction
-from transforms.points.models import AWARD, CITY, Indicator, PointsSum, PointsVersion
+from transforms.expressions.fact_values import AWARD
+from transforms.points.models import CITY, Indicator, PointsSum, PointsVersion
 from transforms.points.rules import (
     Axis,
     Band,

@@ -25,7 +25,6 @@ from tests.support.services_town import (
     resident_key,
 )
 from transforms.engine.statements import Statement
-from transforms.expressions.namespace import list_points_columns_on
 from transforms.points.scored import (
     list_points_columns_in_force,
     scored_of_district_sql,
@@ -33,6 +32,7 @@ from transforms.points.scored import (
 )
 from transforms.services.examples import check_reminder_examples, check_service_examples
 from transforms.services.models import PointsNeeded, Service
+from transforms.services.namespace import list_points_columns_on
 
 OCTOBER = dt.date(2021, 10, 31)
 RENTER = {
