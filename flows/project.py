@@ -22,7 +22,7 @@ from expectations.source_loader import (
 from expectations.source_model import Fact, Source
 from expectations.yaml_document import Loaded, YamlDocument
 from flows.settings import Settings
-from transforms.expressions.language import Kind
+from transforms.expressions.kinds import Kind
 from transforms.facts.derived import validate_derived_facts
 from transforms.points.load import read_tables
 from transforms.points.models import CITY, PointsTable, PointsVersion

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from expectations.reference_tables import load_reference
 from expectations.source_model import Source
-from transforms.expressions.language import Kind
+from transforms.expressions.kinds import Kind
 from transforms.points.describe import Titles, collect_titles
 from transforms.points.load import load_tables
 from transforms.points.models import PointsTable, PointsVersion

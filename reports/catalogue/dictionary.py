@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from expectations.source_model import Fact, Source
 from reports.catalogue.build import DICTIONARY
-from transforms.expressions.language import list_levels
+from transforms.expressions.kinds import list_levels
 from transforms.facts.measures import FACT_TYPES
 from transforms.outputs import VIEWS, read_column_meanings
 from transforms.points.columns import points_column_name

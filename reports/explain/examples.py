@@ -24,7 +24,7 @@ from reports.statements.write import (
 )
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
-from transforms.expressions.language import list_levels
+from transforms.expressions.kinds import list_levels
 from transforms.facts.measures import FACT_TYPES
 from transforms.facts.sql import public_column
 from transforms.services.models import ALL

@@ -21,7 +21,8 @@ from reports.statements.texts import build_statement_rules
 from reports.statements.write import NO_OBJECTIONS, create_code_type
 from transforms.engine.parquet import read_deliveries
 from transforms.engine.session import Session
-from transforms.expressions.language import build_fact_kinds, parse_expression
+from transforms.expressions.kinds import build_fact_kinds
+from transforms.expressions.language import parse_expression
 from transforms.facts.measures import aggregate_sql, fact_sql
 from transforms.facts.sql import counted_rows_statement, latest_row_statements
 

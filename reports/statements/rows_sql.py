@@ -16,7 +16,8 @@ from transforms.clean.national_id import redact_ids_sql
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.expressions.fact_values import AWARD
-from transforms.expressions.language import Kind, parse_expression
+from transforms.expressions.kinds import Kind
+from transforms.expressions.language import parse_expression
 from transforms.facts.measures import FACT_TYPES
 from transforms.facts.sql import public_column
 from transforms.points.columns import (

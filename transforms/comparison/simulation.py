@@ -17,7 +17,7 @@ from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
-from transforms.expressions.language import Kind
+from transforms.expressions.kinds import Kind
 from transforms.outputs import (
     ELIGIBILITY,
     FACTS,

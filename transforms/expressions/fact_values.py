@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from expectations.fact_model import COUNTED_UNITS, WHOLE_UNITS, YEAR_UNITS, Fact
-from transforms.expressions.language import list_levels
+from transforms.expressions.kinds import list_levels
 
 AWARD = "award:"
 """Before the code of an indicator: the fact of its local awards."""

@@ -10,13 +10,8 @@ from expectations.errors import Diagnostic
 from expectations.source_loader import collect_facts
 from expectations.source_model import COUNTED_UNITS, Fact, Source
 from expectations.yaml_document import YamlDocument
-from transforms.expressions.language import (
-    ExpressionError,
-    Kind,
-    build_fact_kinds,
-    check_condition,
-    parse_expression,
-)
+from transforms.expressions.kinds import Kind, build_fact_kinds
+from transforms.expressions.language import ExpressionError, check_condition, parse_expression
 
 _KINDS_OF_UNIT = {"date": "date", "month": "date", "yes_no": "yes_no"}
 _KIND_TITLES = {"number": "数值", "yes_no": "是否", "text": "文字", "date": "日期"}

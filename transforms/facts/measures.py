@@ -12,9 +12,9 @@ from expectations.fact_model import (
     Divisor,
     Fact,
     Weights,
-    list_years_ago,
 )
 from expectations.source_model import Source
+from expectations.window_model import list_years_ago
 from transforms.clean.national_id import to_text_sql
 from transforms.engine.sql import months_between_sql, sorted_list_sql, sql_literal
 from transforms.facts.windows import date_window_terms, day_sql, month_window

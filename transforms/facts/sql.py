@@ -13,7 +13,8 @@ from expectations.source_model import Fact, Source
 from transforms.clean.national_id import to_text_sql
 from transforms.engine.sql import matches_sql, sorted_list_sql
 from transforms.engine.statements import Statement
-from transforms.expressions.language import Kind, build_fact_kinds, parse_expression
+from transforms.expressions.kinds import Kind, build_fact_kinds
+from transforms.expressions.language import parse_expression
 from transforms.facts import month_bitmaps
 from transforms.facts.derived import order_derived_facts
 from transforms.facts.measures import (

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from expectations.fact_model import Fact, Within, list_years_ago
+from expectations.fact_model import Fact
+from expectations.window_model import Within, list_years_ago
 from transforms.engine.sql import sql_literal
 
 ALWAYS = -(2**31)  # before every month

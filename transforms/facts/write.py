@@ -15,7 +15,7 @@ from transforms.engine.parquet import INTERMEDIATE_PARQUET, sort_for_writing_sql
 from transforms.engine.partitioning import in_districts_sql
 from transforms.engine.session import Session
 from transforms.engine.statements import Statement, filter_inputs
-from transforms.expressions.language import list_levels
+from transforms.expressions.kinds import list_levels
 from transforms.facts.sql import (
     joined_facts_statement,
     list_fact_table_columns,

@@ -26,12 +26,8 @@ from expectations.fact_model import COUNTED_UNITS, WHOLE_UNITS, YEAR_UNITS, Fact
 from transforms.clean.national_id import redact_ids_sql
 from transforms.engine.sql import sql_literal
 from transforms.expressions.fact_values import AWARD
-from transforms.expressions.language import (
-    Expression,
-    build_fact_kinds,
-    parse_condition,
-    parse_expression,
-)
+from transforms.expressions.kinds import build_fact_kinds
+from transforms.expressions.language import Expression, parse_condition, parse_expression
 from transforms.points.columns import (
     ScoredIndicator,
     closed_by_column,

@@ -22,7 +22,8 @@ from expectations.yaml_document import YamlDocument
 from transforms.engine.session import NumberError, Session
 from transforms.engine.sql import sql_literal
 from transforms.expressions.fact_values import AWARD, find_fact, parse_fact_value
-from transforms.expressions.language import build_fact_kinds, parse_expression
+from transforms.expressions.kinds import build_fact_kinds
+from transforms.expressions.language import parse_expression
 from transforms.facts.derived import order_derived_facts
 from transforms.points.columns import points_column_name
 from transforms.points.compile import points_sql

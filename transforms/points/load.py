@@ -18,13 +18,8 @@ from transforms.points.proofread import (
     describe_left_out,
     proofread_structure,
 )
-from transforms.points.validate import (
-    Structure,
-    describe_unknown,
-    validate_indicator,
-    validate_order,
-    validate_structure,
-)
+from transforms.points.structure import Structure, validate_order, validate_structure
+from transforms.points.validate import describe_unknown, validate_indicator
 from transforms.versions import Place, WrittenPart, find_disorder
 
 _KINDS: Mapping[str, type[ClosedModel]] = {

@@ -13,15 +13,13 @@ from itertools import pairwise
 
 from expectations.fact_model import COUNTED_UNITS, WHOLE_UNITS, YEAR_UNITS, Fact
 from transforms.expressions.fact_values import find_fact
-from transforms.expressions.language import (
-    ExpressionError,
-    build_fact_kinds,
-    parse_expression,
-)
+from transforms.expressions.kinds import build_fact_kinds
+from transforms.expressions.language import ExpressionError, parse_expression
 from transforms.points.models import Indicator, PointsSum
 from transforms.points.rule_range import find_drops, find_range, list_rows
 from transforms.points.rules import Range, Rule
-from transforms.points.validate import Mistake, Structure, describe_unknown
+from transforms.points.structure import Structure
+from transforms.points.validate import Mistake, describe_unknown
 
 _MOST_POINTS = Decimal("99999.99")
 _DEDUCTION_TITLE = re.compile("扣分|减分|扣减|负分")

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from expectations.fact_model import Years, list_years_ago
+from expectations.window_model import Years, list_years_ago
 from expectations.yaml_document import ClosedModel, Switch
 from transforms.scalars import (
     Code,

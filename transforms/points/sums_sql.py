@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from expectations.fact_model import Fact
 from transforms.engine.sql import sql_literal
-from transforms.expressions.language import build_fact_kinds, parse_condition
+from transforms.expressions.kinds import build_fact_kinds
+from transforms.expressions.language import parse_condition
 from transforms.points.columns import closed_by_column_of_sum, points_column_name, uncapped_column
 from transforms.points.models import CITY, Group, PointsSum, PointsVersion
 from transforms.points.rule_sql import number_sql

@@ -13,7 +13,8 @@ import sqlglot
 from sqlglot import exp
 
 from transforms.engine.sql import sql_literal
-from transforms.expressions.language import Expression, Kind, parse_condition, parse_expression
+from transforms.expressions.kinds import Kind
+from transforms.expressions.language import Expression, parse_condition, parse_expression
 from transforms.points.rule_sql import number_sql
 from transforms.services.models import ALL, DEFAULT, ROUNDINGS, ServiceVersion
 

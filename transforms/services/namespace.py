@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Collection, Mapping
 
 from expectations.source_model import COUNTED_UNITS, Fact
-from transforms.expressions.language import DATE, NUMBER, Kind, build_fact_kinds
+from transforms.expressions.kinds import DATE, NUMBER, Kind, build_fact_kinds
 from transforms.points.columns import list_score_columns
 from transforms.points.models import CITY, PointsTable
 

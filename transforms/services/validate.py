@@ -11,14 +11,8 @@ from typing import Any
 from expectations.month import Month
 from expectations.source_model import Fact
 from transforms.expressions.fact_values import parse_fact_value
-from transforms.expressions.language import (
-    DATE,
-    NUMBER,
-    YES_NO,
-    ExpressionError,
-    Kind,
-    parse_expression,
-)
+from transforms.expressions.kinds import DATE, NUMBER, YES_NO, Kind
+from transforms.expressions.language import ExpressionError, parse_expression
 from transforms.points.models import CITY, PointsTable
 from transforms.points.validate import Mistake, describe_unknown
 from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from expectations.fact_model import Check, Divisor, Spell, Within, list_years_ago
+from expectations.fact_model import Check, Divisor, Spell
 from expectations.month import Month
 from expectations.source_model import COUNTED_UNITS, Fact, Source, Span
+from expectations.window_model import Within, list_years_ago
 from tests.parity.reference.expressions import evaluate_expression
 from tests.parity.reference.national_id import parse_birth_date
 from tests.parity.reference.rows import (

@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from expectations.fact_model import YearSpan
+from expectations.window_model import YearSpan
 from tests.parity.reference.expressions import evaluate_expression, is_condition_met
 from tests.parity.reference.rows import Correction
 from transforms.expressions.fact_values import AWARD

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from expectations.fact_model import COUNTED_UNITS, YEAR_UNITS, Fact
 from transforms.points.models import PointsVersion
-from transforms.points.validate import validate_order
+from transforms.points.structure import validate_order
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Text = dict[str, Any]

@@ -7,16 +7,8 @@ from decimal import Decimal
 import duckdb
 import pytest
 
-from transforms.expressions.language import (
-    DATE,
-    NUMBER,
-    TEXT,
-    YES_NO,
-    ExpressionError,
-    Kind,
-    parse_condition,
-    parse_expression,
-)
+from transforms.expressions.kinds import DATE, NUMBER, TEXT, YES_NO, Kind
+from transforms.expressions.language import ExpressionError, parse_condition, parse_expression
 
 NAMES = {
     "age": NUMBER,
