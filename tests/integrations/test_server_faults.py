@@ -157,11 +157,11 @@ def test_a_file_that_changed_after_the_line_was_cut_is_fetched_again_and_one_tha
 RUN = """
 import sys
 from flows.cli import app
-from flows.orchestration import server
 from pathlib import Path
-server.configure_environment(Path(sys.argv[1]))
-from flows.orchestration import flow
-flow.PULL_RETRY_SECONDS[:] = [0.0, 0.0]
+from flows.orchestration.environment import prefect_environment
+with prefect_environment(Path(sys.argv[1])):
+    from flows.orchestration import flow
+flow.PULL_RETRY_SECONDS = (0.0, 0.0)
 sys.argv = ["jifen", "--config", sys.argv[2], "run", "--month", "2021-10"]
 app.main()
 """
