@@ -46,8 +46,6 @@ from flows.pipeline.context import RunContext, StageResult
 from flows.pipeline.result import RunResult, failed
 from flows.pipeline.stages import Stage, StageRunner
 
-PULL = "pull"
-PULL_RETRY_SECONDS = (5.0, 30.0)
 RECORD_SECONDS = 10.0
 LOST = "运行中断，没有完成"
 
@@ -235,8 +233,8 @@ def _run_stage(stage: Stage, run: RunContext) -> StageResult:
 
     @task(
         name=stage.name,
-        retries=len(PULL_RETRY_SECONDS) if stage.name == PULL else 0,
-        retry_delay_seconds=list(PULL_RETRY_SECONDS),
+        retries=len(stage.retry_seconds),
+        retry_delay_seconds=list(stage.retry_seconds),
         retry_condition_fn=lambda *_: _may_pass(failures[-1]),
         cache_policy=NO_CACHE,
         persist_result=False,

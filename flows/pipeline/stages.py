@@ -31,10 +31,12 @@ class Stage:
     Attributes:
         name: Its name in Prefect, in records and in timings.
         function: What it does: the run so far in, a result out.
+        retry_seconds: How long to wait before each further try of an error that may pass.
     """
 
     name: str
     function: Callable[[RunContext], StageResult]
+    retry_seconds: tuple[float, ...] = ()
 
     @property
     def title(self) -> str:
@@ -45,7 +47,7 @@ class Stage:
 StageRunner = Callable[[Stage, RunContext], StageResult]
 
 INGEST_STAGES = (
-    Stage("pull", pull_deliveries),
+    Stage("pull", pull_deliveries, retry_seconds=(5.0, 30.0)),
     Stage("clean", clean_deliveries),
     Stage("compare", detect_no_change),
 )

@@ -157,12 +157,9 @@ def test_a_file_that_changed_after_the_line_was_cut_is_fetched_again_and_one_tha
 RUN = """
 import sys
 from flows.cli import app
-from pathlib import Path
-from flows.orchestration.environment import prefect_environment
-with prefect_environment(Path(sys.argv[1])):
-    from flows.orchestration import flow
-flow.PULL_RETRY_SECONDS = (0.0, 0.0)
-sys.argv = ["jifen", "--config", sys.argv[2], "run", "--month", "2021-10"]
+from flows.pipeline import stages
+object.__setattr__(stages.STAGES[0], "retry_seconds", (0.0, 0.0))
+sys.argv = ["jifen", "--config", sys.argv[1], "run", "--month", "2021-10"]
 app.main()
 """
 
@@ -192,7 +189,7 @@ def test_a_run_tries_three_times_then_exits_11_and_the_next_run_publishes_the_mo
         )
 
         line.open(PART // 2)
-        command = [sys.executable, "-c", RUN, str(world.root.path), str(config)]
+        command = [sys.executable, "-c", RUN, str(config)]
         failed = subprocess.run(command, capture_output=True, text=True)
         assert failed.returncode == ExitCode.EXTRACT, failed.stderr
         assert line.connections == 3

@@ -34,12 +34,15 @@ from flows.orchestration import flow
 from flows.pipeline.result import RunResult, failed
 
 PLANTED = sys.argv[2:]
-flow.PULL_RETRY_SECONDS = (0.0, 0.0)
 
 @dataclass
 class Step:
     name: str
     function: Callable
+
+    @property
+    def retry_seconds(self):
+        return (0.0, 0.0) if self.name == "pull" else ()
 
 def fails(error, times=99):
     def work(run):
