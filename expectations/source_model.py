@@ -152,9 +152,11 @@ class Bounds(ClosedModel):
     refused: Share | None = None
     """Share of refused rows; without it `[gate] quarantine_limit` of the settings."""
     refused_rows: Rows = 20
-    """Refused rows that never block by their share, however small the delivery."""
-    refused_most: Share = Decimal("0.5")
-    """Share of refused rows that blocks a delivery of any size."""
+    """Refused rows that never block by this share."""
+    refused_most: Share = Decimal("0.9")
+    """Share of refused rows that blocks a small delivery, too: hardly a row of it is valid."""
+    refused_most_rows: Rows = 5
+    """Refused rows that never block, however small the delivery."""
     emptied: Share = Decimal("0.02")
     """Share of a column's values that are bad and were emptied."""
     emptied_rows: Rows = 20

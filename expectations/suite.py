@@ -87,7 +87,10 @@ def _refused(bounds: Bounds, limit: Decimal | float) -> list[ExpectAtMostFailing
             meta={"what": f"退回的行不得超过 {share:.2%}（且多于 {bounds.refused_rows} 行）"},
         ),
         ExpectAtMostFailingRows(
-            counted=counted, share=most, meta={"what": f"退回的行不得超过 {most:.0%}"}
+            counted=counted,
+            tolerated=bounds.refused_most_rows,
+            share=most,
+            meta={"what": f"退回的行不得超过 {most:.0%}（且多于 {bounds.refused_most_rows} 行）"},
         ),
     ]
 
