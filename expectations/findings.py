@@ -35,6 +35,7 @@ class FindingKind(StrEnum):
     SEVERAL_FILES = "several_files"
     SAME_CONTENT = "same_content"
     SMALLER_REDELIVERY = "smaller_redelivery"
+    FEWER_VALUES = "fewer_values"
     CARRIED = "carried"
     ALLOWED_MISSING = "allowed_missing"
     ALLOWED_SAME = "allowed_same"
@@ -42,6 +43,9 @@ class FindingKind(StrEnum):
     IGNORED_FILE = "ignored_file"
     IGNORED_SHEET = "ignored_sheet"
     UNDECLARED_COLUMN = "undeclared_column"
+    MISSING_COLUMN = "missing_column"
+    UNENDED_FILE = "unended_file"
+    EMPTY_DELIVERY = "empty_delivery"
     ENCODING = "encoding"
     # rows and values
     REFUSED_ROWS = "refused_rows"
@@ -100,6 +104,10 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
         "重新交付的行数比所取代的少很多", "行", _B,
         "增量须完整交付，不可只交补充部分；确属实情的用 --accept 原因",
     ),
+    FindingKind.FEWER_VALUES: KindText(
+        "的值比上月少一半以上", "个", _B,
+        "请部门核对该列是否漏导、改名，重新提供；确属实情的用 --accept 原因",
+    ),
     FindingKind.CARRIED: KindText("本月未交，沿用以前月份的数据", "个月", _A, "请催交"),
     FindingKind.ALLOWED_MISSING: KindText("缺报，操作员准许", "个月", _A, "请催交，补交后重新运行"),
     FindingKind.ALLOWED_SAME: KindText("内容与以前月份的相同，未拦截", "行", _A, "请核对原因"),
@@ -107,6 +115,13 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     FindingKind.IGNORED_FILE: KindText("按规则忽略的文件", "个", _N),
     FindingKind.IGNORED_SHEET: KindText("工作表未使用", "张", _A, "请核对其中是否有应交的数据"),
     FindingKind.UNDECLARED_COLUMN: KindText("没有声明过的列，未使用", "列", _A, "请核对是否需要"),
+    FindingKind.MISSING_COLUMN: KindText(
+        "文件中没有这一列，按空值处理", "行", _A, "请部门补上这一列；改了名的请改回，或在来源声明加 headers"
+    ),
+    FindingKind.UNENDED_FILE: KindText(
+        "最后一行没有换行，可能不完整", "份", _A, "请与部门核对行数，不全的重新提供"
+    ),
+    FindingKind.EMPTY_DELIVERY: KindText("只有表头，没有记录", "份", _N),
     FindingKind.ENCODING: KindText("文字编码", "份", _N),
     FindingKind.REFUSED_ROWS: KindText("整行退回", "行", _A, "请部门按退回清单更正"),
     FindingKind.REFUSED_CASES: KindText("逐件登记的记录退回，未生效", "件", _A, "请逐件更正后补交"),

@@ -29,6 +29,8 @@ _DATED = re.compile(
 _MONTH_ALONE = re.compile(r"(?<![0-9])(1[0-2]|0?[1-9])月份?")
 _COPY = re.compile(r"(?:[-_]*(?:副本|copy))?(?:\([0-9]{1,3}\))?$")
 _SEPARATORS = re.compile(r"[-_.+—–、,()\[\]【】]+")
+_TABLE_WORDS = re.compile(r"^(?:数据|信息|明细|记录|登记|汇总|统计|报送|清|名)*(?:表|单|册|文件)?")
+"""What offices write after a title: 数据表, 明细, 信息汇总表, 名单; it says nothing more."""
 _OFFICE = "[厅局委办处科部院会省市区县镇]|街道|中心|部门"
 
 
@@ -255,7 +257,8 @@ class _Matcher:
         text = normalise_name(stem)
         for name, source in self._names:
             for found in re.finditer(rf"(?<![a-z]){re.escape(name)}(?![a-z])", text):
-                around = (text[: found.start()], text[found.end() :])
+                after = _TABLE_WORDS.sub("", text[found.end() :])
+                around = (text[: found.start()], after)
                 if all(map(self._is_known, around)):
                     return source, [m for part in around for m in _find_months(part, month)]
         return "", []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from expectations.findings import Finding, FindingKind
@@ -18,7 +19,7 @@ from flows.project import split_city
 from flows.settings import Drift
 from flows.storage.deliveries import Delivery, read_delivery
 from flows.storage.records import MetricsResult
-from flows.storage.revisions import find_published
+from flows.storage.revisions import Revision, find_published
 from reports.findings import describe_finding
 from reports.run_report.comparison_findings import find_drift_findings, find_month_findings
 from reports.run_report.drift_text import describe_changes
@@ -35,6 +36,7 @@ from transforms.engine.parquet import read_folder_sql
 from transforms.outputs import VIEWS
 from transforms.points.columns import list_scored_indicators, strip_points_suffix
 
+_FEWER = 0.5  # of the values that a column had
 FEW_ROWS = 5
 """An increment may be redelivered with so many rows less, however few it has."""
 
@@ -46,7 +48,7 @@ def check_drift(run: RunContext) -> DriftResult:
     names = build_report_names(run)
     changes = _compare(run, before.manifest.to_values(), current) if before else []
     accepted = run.options.accept if run.is_accepted else None
-    smaller = find_smaller_redeliveries(run)
+    smaller = [*find_smaller_redeliveries(run), *find_fewer_values(run, before)]
     reasons = describe_changes(find_blocking(changes), names)
     reasons += [describe_finding(one, run.project.sources) for one in smaller]
     findings = [
@@ -119,6 +121,31 @@ def _compare_with_replaced(delivery: Delivery) -> Finding | None:
     detail = f"第 {delivery.number} 次交付 {rows:,} 行，所取代的有 {before:,} 行"
     where = (delivery.source, str(delivery.month))
     return Finding(FindingKind.SMALLER_REDELIVERY, *where, count=rows, total=before, detail=detail)
+
+
+def find_fewer_values(run: RunContext, before: Revision | None) -> list[Finding]:
+    """Return the columns of snapshots that have less than half the values of the month before.
+
+    A column that is empty, or not there at all, is no bad value that the gate would count. The
+    least number of values, and what they may move by, is that of rows.
+    """
+    limit = Limit(_FEWER, run.project.settings.drift.rows_min)
+    accounts = before.manifest.accounts if before else ()
+    earlier = {account["source"]: account.get("filled", {}) for account in accounts}
+    found = []
+    for name, passed in run.accounts.items():
+        if run.project.sources[name].delivery != "snapshot" or not passed:
+            continue
+        for column, count in passed[-1].filled.items():
+            was = earlier.get(name, {}).get(column, 0)
+            if count < was and limit.exceeded(Decimal(was), Decimal(count)):
+                detail = f"上月 {was:,} 个，本月 {count:,} 个"
+                where = (name, str(run.month), column)
+                finding = Finding(
+                    FindingKind.FEWER_VALUES, *where, count=was - count, total=was, detail=detail
+                )
+                found.append(finding)
+    return found
 
 
 def _compare(run: RunContext, before: dict[str, Any], current: dict[str, Any]) -> list[DriftChange]:

@@ -85,11 +85,29 @@ def find_row_findings(
         if account.undeclared:
             count = len(account.undeclared)
             yield Finding(FindingKind.UNDECLARED_COLUMN, *where, count=count)
+        for column in account.missing_columns:
+            if account.received:
+                yield Finding(FindingKind.MISSING_COLUMN, *where, column, account.received)
+        if account.unended:
+            detail = f"读到 {account.received:,} 行"
+            yield Finding(FindingKind.UNENDED_FILE, *where, count=account.unended, detail=detail)
         if account.ignored_sheets:
             yield Finding(FindingKind.IGNORED_SHEET, *where, count=account.ignored_sheets)
         if account.number > 1:
             detail = f"第 {account.number} 次交付"
             yield Finding(FindingKind.REDELIVERED, *where, count=account.received, detail=detail)
+
+
+def find_empty_deliveries(
+    accounts: Mapping[str, Sequence[RowCounts]], month: Month
+) -> Iterator[Finding]:
+    """Yield the month's increments without any row, of sources that had some before."""
+    for name, passed in accounts.items():
+        own = [one for one in passed if one.month == str(month)]
+        before = sum(one.received for one in passed if one.month < str(month))
+        if own and before and not any(one.received for one in own):
+            detail = f"以前各月共 {before:,} 行"
+            yield Finding(FindingKind.EMPTY_DELIVERY, name, str(month), count=1, detail=detail)
 
 
 def _refused(source: Source, account: RowCounts) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ from flows.pipeline.context import (
 from flows.pipeline.findings import (
     describe_missing,
     describe_rejection,
+    find_empty_deliveries,
     find_input_findings,
     find_row_findings,
     select_new_accounts,
@@ -181,6 +182,7 @@ def clean_deliveries(run: RunContext) -> CleanResult:
     findings += find_repeat_findings(repeats, new)
     rows = sum(account.clean for passed in accounts.values() for account in passed)
     findings += _find_encodings(accounts, run.month)
+    findings += find_empty_deliveries(accounts, run.month)
     result = CleanResult(
         {"cleaned": cleaned, "rows": rows},
         tuple(findings),

@@ -162,7 +162,9 @@ def write_workbook(file: OfficeFile) -> bytes:
     first.set_first_sheet()
     _write_sheet(book, first, file, file.rows[:cut])
     if wanted.split or wanted.again:
-        _write_sheet(book, book.add_worksheet("Sheet2"), file, file.rows[cut if wanted.split else 0:])
+        _write_sheet(
+            book, book.add_worksheet("Sheet2"), file, file.rows[cut if wanted.split else 0 :]
+        )
     if wanted.note:
         book.add_worksheet("说明").write_string(0, 0, "本表由业务系统导出")
     if wanted.merged is not None and cut > 2:
@@ -236,7 +238,16 @@ def rename(file: OfficeFile, rng: random.Random) -> str:
 
 def unknown_name(file: OfficeFile, rng: random.Random) -> str:
     file.stem = rng.choice(
-        ("新建 Microsoft Excel 工作表", "人社_202404", "data", "导出结果", "1", "4月数据", "最终版", "附件2")
+        (
+            "新建 Microsoft Excel 工作表",
+            "人社_202404",
+            "data",
+            "导出结果",
+            "1",
+            "4月数据",
+            "最终版",
+            "附件2",
+        )
     )
     return file.stem
 
@@ -263,7 +274,9 @@ def second_file(file: OfficeFile, rng: random.Random) -> str:
 
 
 def with_by_products(file: OfficeFile, rng: random.Random) -> str:
-    name = rng.choice(("Thumbs.db", ".DS_Store", f"~${file.stem}.xlsx", "desktop.ini", ".~lock.a.csv#"))
+    name = rng.choice(
+        ("Thumbs.db", ".DS_Store", f"~${file.stem}.xlsx", "desktop.ini", ".~lock.a.csv#")
+    )
     file.beside.append(lambda path: path.with_name(name).touch())
     return name
 
@@ -292,7 +305,9 @@ def last_months_file(file: OfficeFile, rng: random.Random) -> str:
 def encode(file: OfficeFile, rng: random.Random) -> str | None:
     if file.suffix not in ("csv", "tsv"):
         return None
-    file.encoding = rng.choice(("gb18030", "gbk", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "big5"))
+    file.encoding = rng.choice(
+        ("gb18030", "gbk", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "big5")
+    )
     if file.encoding == "utf-16-be" and rng.random() < 0.5:
         file.changes.insert(0, lambda content: b"\xfe\xff" + content)
     return file.encoding
@@ -303,7 +318,10 @@ def mojibake(file: OfficeFile, rng: random.Random) -> str | None:
         return None
     right, wrong = rng.choice((("utf-8", "gb18030"), ("gb18030", "latin-1"), ("utf-8", "cp1252")))
     file.changes.insert(
-        0, lambda content: content.decode(file.encoding).encode(right).decode(wrong, "replace").encode()
+        0,
+        lambda content: (
+            content.decode(file.encoding).encode(right).decode(wrong, "replace").encode()
+        ),
     )
     return f"{right} read as {wrong}"
 
@@ -336,14 +354,19 @@ def save_as(file: OfficeFile, rng: random.Random) -> str | None:
 
 
 def compress(file: OfficeFile, rng: random.Random) -> str:
-    file.wrapping = rng.choice(("zip", "zip" if file.suffix == "xlsx" else rng.choice(("gz", "zst"))))
+    file.wrapping = rng.choice(
+        ("zip", "zip" if file.suffix == "xlsx" else rng.choice(("gz", "zst")))
+    )
     return file.wrapping
 
 
 def wrong_suffix(file: OfficeFile, rng: random.Random) -> str:
     suffix = rng.choice(("csv", "xlsx", "parquet", "tsv", "xls", "txt", "CSV", "ods"))
     file.beside.insert(
-        0, lambda path: path.rename(path.with_name(f"{file.stem}.{suffix}")) if path.exists() else None
+        0,
+        lambda path: (
+            path.rename(path.with_name(f"{file.stem}.{suffix}")) if path.exists() else None
+        ),
     )
     return suffix
 
@@ -569,6 +592,17 @@ def rename_column(file: OfficeFile, rng: random.Random) -> str:
     return f"{file.columns[place]} as {file.header[place]!r}"
 
 
+def blank_column(file: OfficeFile, rng: random.Random) -> str | None:
+    """Leave a column that may be empty without any value, as an export that lost a join does."""
+    places = [n for n, name in enumerate(file.columns) if name and not file.column(n).required]
+    if not places:
+        return None
+    place = rng.choice(places)
+    for row in file.rows:
+        row[place] = ""
+    return file.columns[place]
+
+
 def drop_column(file: OfficeFile, rng: random.Random) -> str | None:
     place = rng.randrange(len(file.columns))
     if len(file.columns) < 3:
@@ -589,7 +623,9 @@ def title_lines(file: OfficeFile, rng: random.Random) -> str:
 def lines_below(file: OfficeFile, rng: random.Random) -> str:
     width = len(file.header)
     what = rng.choice(("", "合计", "制表人：", "共 {n} 条", "\x1a", "…"))
-    file.below = [[what.format(n=len(file.rows)), *[""] * (width - 1)]] + [[""] * width] * rng.randint(0, 30)
+    file.below = [[what.format(n=len(file.rows)), *[""] * (width - 1)]] + [
+        [""] * width
+    ] * rng.randint(0, 30)
     return what
 
 
@@ -692,7 +728,18 @@ def reopened(file: OfficeFile, rng: random.Random) -> str | None:
     if book is None:
         return None
     book.numbers = rng.random() < 0.7
-    book.dates = rng.choice(("", "yyyy-mm-dd", "yyyy/m/d", "m/d/yy", 'yyyy"年"m"月"d"日"', "[$-804]aaaa", "d-mmm-yy", "0"))
+    book.dates = rng.choice(
+        (
+            "",
+            "yyyy-mm-dd",
+            "yyyy/m/d",
+            "m/d/yy",
+            'yyyy"年"m"月"d"日"',
+            "[$-804]aaaa",
+            "d-mmm-yy",
+            "0",
+        )
+    )
     return f"numbers {book.numbers}, dates {book.dates}"
 
 
@@ -763,16 +810,23 @@ def several_sheets(file: OfficeFile, rng: random.Random) -> str | None:
 ACCIDENTS: dict[str, Accident] = {
     one.__name__: one
     for one in (
-        rename, rename, unknown_name, name_of_another_month, wrong_month_folder, not_delivered, second_file,
+        rename, unknown_name, name_of_another_month, wrong_month_folder, not_delivered, second_file,
         with_by_products, another_sources_file, last_months_file, encode, mojibake, mixed_encodings, save_as, compress,
         wrong_suffix, other_delimiter, other_line_ends, write_dates, stand_in_dates, write_numbers, full_width,
         write_ids, placeholders, emptied, control_characters, other_words, duplicate_rows, twice_in_one_file, sort_rows,
-        sort_columns, extra_columns, column_twice, rename_column, drop_column, title_lines, lines_below, stray_quote,
+        sort_columns, extra_columns, column_twice, rename_column, drop_column, blank_column, title_lines, lines_below, stray_quote,
         stray_delimiter, cut_off, header_only, empty_file, flipped_bytes, values_in_the_wrong_column, shifted_row,
         reopened, reopened_csv, formulas, formulas_in_text, merged_cells, error_cells, several_sheets,
     )
 }  # fmt: skip
-BY_BYTES = ("stray_quote", "stray_delimiter", "cut_off", "empty_file", "flipped_bytes", "mixed_encodings")
+BY_BYTES = (
+    "stray_quote",
+    "stray_delimiter",
+    "cut_off",
+    "empty_file",
+    "flipped_bytes",
+    "mixed_encodings",
+)
 """These change the bytes as written: they come last."""
 
 

@@ -44,6 +44,8 @@ OF_A_DELIVERY = {
     FindingKind.ALLOWED_MISSING,
     FindingKind.ALLOWED_SAME,
     FindingKind.IGNORED_SHEET,
+    FindingKind.EMPTY_DELIVERY,
+    FindingKind.UNENDED_FILE,
 }
 """Findings that say of a whole delivery that it is not what it should be."""
 SOUND = {"statements", "reminders", "exports"}
@@ -145,7 +147,12 @@ class OfficeTown:
         rows = {name: self._clean_rows(name) for name in SOURCES}
         people = [row for name in ("registry", "children") for row in _read_texts(
             self.sound_inbox / SECOND / name, [*SOURCES[name].columns])]  # fmt: skip
-        secrets = {row[key] for row in people for key in ("resident_id", "child_id", "phone") if row.get(key)}
+        secrets = {
+            row[key]
+            for row in people
+            for key in ("resident_id", "child_id", "phone")
+            if row.get(key)
+        }
         return Sound(
             {name: run.accounts[name][-1] for name in SOURCES},
             rows,
@@ -246,10 +253,11 @@ class OfficeTown:
         text = str(error)
         if error.code not in CODES:
             return "wrong", f"exit {int(error.code)} {text}"
-        if not error.hint or not any(
-            name in text or source.title in text for name, source in SOURCES.items()
-        ) and "收件目录" not in text and error.code != ExitCode.HELD:
-            return "wrong", f"no way out or no source: {text}"
+        if not error.hint:
+            return "wrong", f"no way out: {text}"
+        names = [*SOURCES, *(source.title for source in SOURCES.values()), "收件目录"]
+        if error.code != ExitCode.HELD and not any(name in text for name in names):
+            return "wrong", f"no source and no file: {text}"
         if any(secret in text for secret in self.sound.secrets):
             return "wrong", "the message names a person"
         if (self.world.root.path / "published" / SECOND).exists():

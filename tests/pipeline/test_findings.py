@@ -27,7 +27,7 @@ from tests.support.held_city import (
     registry,
     verdict,
 )
-from tests.support.world import SOURCES, World
+from tests.support.world import SOURCES, World, write_csv
 
 JANUARY = "2022-01"
 
@@ -140,6 +140,68 @@ def test_a_redelivered_increment_with_much_fewer_rows_is_held(town: World, name:
     town.run(NOVEMBER, accept="确有撤销")
     assert "确有撤销" in verdict(report(town))
     assert town.run(NOVEMBER).unchanged
+
+
+@pytest.mark.parametrize("how", ["left out", "renamed", "empty"])
+@pytest.mark.parametrize("column", ["permit_issued_on", "registered_on", "phone"])
+def test_a_column_that_lost_its_values_holds_the_month(town: World, column: str, how: str) -> None:
+    """Found by the generated office: such a column counted neither as missing nor as emptied."""
+    rows = registry(permit="2017-02-10")
+    for row in rows:
+        if how == "empty":
+            row[column] = ""
+    town.deliver(NOVEMBER, registry=rows, education=degrees())
+    if how != "empty":
+        path = town.inbox / NOVEMBER / "registry.csv"
+        columns = [name for name in SOURCES["registry"].columns if name != column]
+        write_csv(path, columns, [{name: row.get(name, "") for name in columns} for row in rows])
+        if how == "renamed":
+            lines = path.read_text(encoding="utf-8").splitlines()
+            text = "\n".join([f"{lines[0]},某列", *(f"{line},2017-01-01" for line in lines[1:])])
+            path.write_text(f"{text}\n", encoding="utf-8")
+    title = SOURCES["registry"].columns[column].title
+    if column == "registered_on":
+        assert title in blocked(town).message  # more than half may not be empty
+        return
+    error = held(town)
+    assert f"{title}：的值比上月少一半以上 40 个" in error.message
+    town.run(NOVEMBER, accept="公安确认")
+    assert title in verdict(report(town))
+    missing = [
+        one
+        for one in read_findings(town.revision(NOVEMBER).manifest.findings or ())
+        if one.kind == FindingKind.MISSING_COLUMN
+    ]
+    assert [(one.source, one.column, one.count) for one in missing] == (
+        [] if how == "empty" else [("registry", column, 40)]
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+def test_a_text_file_that_ends_within_a_line_is_named(town: World, encoding: str) -> None:
+    """A file that was cut off after a whole value has the right number of values everywhere."""
+    town.deliver(NOVEMBER, registry=registry(permit="2017-02-10"), education=degrees())
+    path = town.inbox / NOVEMBER / "education.csv"
+    text = path.read_text(encoding="utf-8").rstrip()
+    path.write_bytes(text[:-1].encode(encoding))
+    town.run(NOVEMBER)
+    found = read_findings(town.revision(NOVEMBER).manifest.findings or ())
+    [finding] = [one for one in found if one.kind == FindingKind.UNENDED_FILE]
+    assert (finding.source, finding.detail) == ("education", "读到 40 行")
+    assert "最后一行没有换行" in verdict(report(town)) and NOTHING_TO_DO not in report(town)
+
+
+def test_an_increment_with_nothing_but_a_header_is_named(town: World) -> None:
+    others = {"education": degrees()}
+    town.deliver(NOVEMBER, registry=registry(permit="2017-02-10"), **others, volunteer=hours(3))
+    town.run(NOVEMBER, accept="测试")
+    assert FindingKind.EMPTY_DELIVERY not in kinds(town)
+    town.deliver(DECEMBER, registry=registry(permit="2017-03-10"), **others)
+    town.run(DECEMBER, accept="测试")
+    found = read_findings(town.revision(DECEMBER).manifest.findings or ())
+    assert [
+        (one.source, one.detail) for one in found if one.kind == FindingKind.EMPTY_DELIVERY
+    ] == [("volunteer", "以前各月共 3 行")]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -15,6 +15,9 @@ class RowCounts:
         reasons: How often each `column:code` refused a row.
         defects: How often each `column:code` was noted of a value in a row that was kept.
         undeclared: Columns that nobody declared, as they are written.
+        missing_columns: Declared columns that a file, or a sheet of it, does not have.
+        filled: How many values each column that may be empty has in the clean rows.
+        unended: Text files whose last line has no line end: they may have been cut off.
         inputs: The fingerprint of what the cleaning depended on.
         ignored_sheets: How many visible sheets with content were no data.
         encodings: Of the parts in order; empty for what is no text file.
@@ -38,6 +41,9 @@ class RowCounts:
     defects: dict[str, int]
     undeclared: list[str]
     inputs: str
+    missing_columns: list[str] = field(default_factory=list)
+    filled: dict[str, int] = field(default_factory=dict)
+    unended: int = 0
     ignored_sheets: int = 0
     encodings: list[str] = field(default_factory=list)
     examples: dict[str, str] = field(default_factory=dict)

@@ -68,6 +68,14 @@ def read_head(path: Path, encoding: str) -> str:
     return next(decode_chunks(path, encoding, _HEAD))
 
 
+def has_line_end(path: Path, encoding: str) -> bool:
+    """Return whether the last line of a file has a line end, as all others have."""
+    width = 2 if encoding == "utf-16" else 1
+    with path.open("rb") as file:
+        file.seek(-min(width, path.stat().st_size), 2)
+        return file.read().strip(b"\0") in (b"\n", b"\r", b"\x1a")
+
+
 def parse_head(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
     """Return the first records of a text, and for each the bytes in UTF-8 up to its end.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class DataFile:
         layout: How a text file is read.
         sheets: Of a workbook those that have the header.
         ignored_sheets: The numbers of the other visible sheets with content.
+        is_ended: Whether its last line has a line end, as all others; true of what is no text.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class DataFile:
     layout: CsvLayout | None = None
     sheets: Sequence[DataSheet] = ()
     ignored_sheets: Sequence[int] = ()
+    is_ended: bool = True
 
     @property
     def encoding(self) -> str:
@@ -54,6 +56,11 @@ class DataFile:
         if self.sheets:
             return {name for sheet in self.sheets for name in sheet.columns}
         return set(self.header.columns)
+
+    def list_missing(self, columns: Collection[str]) -> list[str]:
+        """Return the declared columns that it, or one of its sheets, does not have."""
+        tables = [sheet.columns for sheet in self.sheets] or [self.header.columns]
+        return [name for name in columns if any(name not in table for table in tables)]
 
     @property
     def undeclared(self) -> list[str]:

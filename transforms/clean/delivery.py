@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -330,6 +331,9 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, files: list[Data
         defects=defects,
         undeclared=sorted({title for file in files for title in file.undeclared}),
         inputs=job.inputs,
+        missing_columns=_list_missing(job.source, files),
+        filled=_count_filled(session, job.source, clean),
+        unended=sum(not file.is_ended for file in files),
         ignored_sheets=sum(len(file.ignored_sheets) for file in files),
         encodings=[file.encoding for file in files],
         examples=find_examples(session, job.source) if reasons or defects else {},
@@ -338,6 +342,24 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, files: list[Data
         refused_cases=list_refused_cases(session, job.source),
         fingerprint=fingerprint_rows(session, job.source, rows),
     )
+
+
+def _list_missing(source: Source, files: Sequence[DataFile]) -> list[str]:
+    """Return the declared columns that a file or sheet does not have, in their order."""
+    missing = {name for file in files for name in file.list_missing(source.columns)}
+    return [name for name in source.columns if name in missing]
+
+
+def _count_filled(session: Session, source: Source, clean: Path) -> dict[str, int]:
+    """Return how many values the columns that may be empty have, as the files' own counts say."""
+    files = ", ".join(
+        sql_literal(glob.escape(str(file))) for file in sorted(clean.glob("*.parquet"))
+    )
+    rows = session.fetch_rows(f"""
+        SELECT path_in_schema, sum(num_values - stats_null_count)
+        FROM parquet_metadata([{files}]) GROUP BY ALL""")
+    counts = {str(name): int(count or 0) for name, count in rows}
+    return {n: counts.get(n, 0) for n, column in source.columns.items() if not column.required}
 
 
 def _leave_out_superseded(session: Session, clean: Path) -> None:

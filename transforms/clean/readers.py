@@ -16,6 +16,7 @@ from transforms.clean.csv_reader import (
     CsvError,
     CsvLayout,
     CsvReader,
+    has_line_end,
     parse_head,
     read_head,
 )
@@ -132,7 +133,7 @@ def _prepare_text(
     refuse_mojibake(text.splitlines())
     header = find_header(source, records)
     layout = CsvLayout(encoding, delimiter, header.width, ends[header.line])
-    return DataFile(path, name, file_format, header, layout)
+    return DataFile(path, name, file_format, header, layout, is_ended=has_line_end(path, encoding))
 
 
 def _text_batches(file: DataFile, schema: pa.Schema, part: OpenPart) -> Iterator[pa.RecordBatch]:

@@ -63,6 +63,12 @@ def scan(inbox: Path, *names: str, rules: InboxRules | None = None) -> InboxCont
         *("市人社局-education-20220104.csv", "海曙区 学历与职业技能 12月.csv", "education(1).csv"),
         *("education (2).csv", "education - 副本.csv", "教育局、人社局学历与职业技能.csv"),
         *("学历库.csv", "rs-edu_202112.csv", "ｅｄｕｃａｔｉｏｎ.csv", "education.csv.zst"),
+        *("学历与职业技能数据_202112.csv", "学历与职业技能信息汇总表（12月）.xlsx"),
+        *(
+            "人社_学历与职业技能明细(1).csv",
+            "2021年12月学历与职业技能表.csv",
+            "education数据/1.csv",
+        ),
         *("education/part-0001.csv", "学历与职业技能/1.csv", "人社_education_202112/p.parquet"),
     ],
 )
@@ -79,6 +85,7 @@ def test_a_name_with_month_and_department_around_it_is_the_sources(
         *("人社_202112.csv", "education.xls", "education", "education_final.csv", "educations.csv"),
         *("学历与职业技能_旧.csv", "说明.docx", "medical_credit.csv", "education_202111.csv"),
         *("学历与职业技能_11月.csv", "education.csv.bak", "backup/education.csv", "readme"),
+        *("学历与职业技能表旧.csv", "学历与职业技能数据2.csv", "学历与职业技能数据_202111.csv"),
         *("education1.csv", "学历.csv", "education_old/p.csv"),
     ],
 )
