@@ -46,6 +46,7 @@ class FindingKind(StrEnum):
     MISSING_COLUMN = "missing_column"
     UNENDED_FILE = "unended_file"
     EMPTY_DELIVERY = "empty_delivery"
+    EMPTY_COLUMN = "empty_column"
     ENCODING = "encoding"
     # rows and values
     REFUSED_ROWS = "refused_rows"
@@ -105,7 +106,7 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
         "增量须完整交付，不可只交补充部分；确属实情的用 --accept 原因",
     ),
     FindingKind.FEWER_VALUES: KindText(
-        "的值比上月少一半以上", "个", _B,
+        "比应有的值少一半以上", "个", _B,
         "请部门核对该列是否漏导、改名，重新提供；确属实情的用 --accept 原因",
     ),
     FindingKind.CARRIED: KindText("本月未交，沿用以前月份的数据", "个月", _A, "请催交"),
@@ -121,6 +122,7 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     FindingKind.UNENDED_FILE: KindText(
         "最后一行没有换行，可能不完整", "份", _A, "请与部门核对行数，不全的重新提供"
     ),
+    FindingKind.EMPTY_COLUMN: KindText("以前有值，本次全空", "个", _A, "请部门核对该列是否漏导"),
     FindingKind.EMPTY_DELIVERY: KindText("只有表头，没有记录", "份", _N),
     FindingKind.ENCODING: KindText("文字编码", "份", _N),
     FindingKind.REFUSED_ROWS: KindText("整行退回", "行", _A, "请部门按退回清单更正"),

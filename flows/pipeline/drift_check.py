@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from expectations.findings import Finding, FindingKind
+from expectations.findings import Finding, FindingKind, is_blocking
 from flows.pipeline.context import DriftResult, RunContext
 from flows.pipeline.manifest import build_month_facts
 from flows.pipeline.report import (
@@ -36,7 +36,8 @@ from transforms.engine.parquet import read_folder_sql
 from transforms.outputs import VIEWS
 from transforms.points.columns import list_scored_indicators, strip_points_suffix
 
-_FEWER = 0.5  # of the values that a column had
+_FEWER = 0.5  # of the values that a column should have
+_SOME_VALUES = 5  # that a column should have: it is not empty by chance
 FEW_ROWS = 5
 """An increment may be redelivered with so many rows less, however few it has."""
 
@@ -48,7 +49,8 @@ def check_drift(run: RunContext) -> DriftResult:
     names = build_report_names(run)
     changes = _compare(run, before.manifest.to_values(), current) if before else []
     accepted = run.options.accept if run.is_accepted else None
-    smaller = [*find_smaller_redeliveries(run), *find_fewer_values(run, before)]
+    lost = find_lost_values(run, before)
+    smaller = [*find_smaller_redeliveries(run), *filter(is_blocking, lost)]
     reasons = describe_changes(find_blocking(changes), names)
     reasons += [describe_finding(one, run.project.sources) for one in smaller]
     findings = [
@@ -61,6 +63,7 @@ def check_drift(run: RunContext) -> DriftResult:
             names,
             build_report_context(run),
         ),
+        *(one for one in lost if not is_blocking(one)),
         *_find_stale(run),
     ]
     counts = {"compared": len(changes), "held": len(reasons)}
@@ -123,28 +126,32 @@ def _compare_with_replaced(delivery: Delivery) -> Finding | None:
     return Finding(FindingKind.SMALLER_REDELIVERY, *where, count=rows, total=before, detail=detail)
 
 
-def find_fewer_values(run: RunContext, before: Revision | None) -> list[Finding]:
-    """Return the columns of snapshots that have less than half the values of the month before.
+def find_lost_values(run: RunContext, before: Revision | None) -> list[Finding]:
+    """Return the columns that have far fewer values than the deliveries before let expect.
 
     A column that is empty, or not there at all, is no bad value that the gate would count. The
-    least number of values, and what they may move by, is that of rows.
+    month is held beyond the limits of rows, and less than half of what is expected.
     """
-    limit = Limit(_FEWER, run.project.settings.drift.rows_min)
-    accounts = before.manifest.accounts if before else ()
-    earlier = {account["source"]: account.get("filled", {}) for account in accounts}
+    drift = run.project.settings.drift
+    limit = Limit(_FEWER, drift.rows_min, drift.standard_errors)
     found = []
     for name, passed in run.accounts.items():
-        if run.project.sources[name].delivery != "snapshot" or not passed:
+        earlier = (
+            [one for one in before.manifest.accounts if one["source"] == name] if before else []
+        )
+        rows = sum(one["clean"] for one in earlier if "filled" in one)
+        if not passed or passed[-1].month != str(run.month) or not rows:
             continue
         for column, count in passed[-1].filled.items():
-            was = earlier.get(name, {}).get(column, 0)
-            if count < was and limit.exceeded(Decimal(was), Decimal(count)):
-                detail = f"上月 {was:,} 个，本月 {count:,} 个"
-                where = (name, str(run.month), column)
-                finding = Finding(
-                    FindingKind.FEWER_VALUES, *where, count=was - count, total=was, detail=detail
-                )
-                found.append(finding)
+            was = sum(one.get("filled", {}).get(column, 0) for one in earlier)
+            expected = Decimal(was) * passed[-1].clean / rows
+            where = (name, str(run.month), column)
+            lost = round(expected) - count
+            detail = f"按以前的交付约有 {expected:,.0f} 个，本月 {count:,} 个"
+            if lost > 0 and limit.exceeded(expected, Decimal(count), expected.sqrt()):
+                found.append(Finding(FindingKind.FEWER_VALUES, *where, lost, detail=detail))
+            elif not count and expected >= _SOME_VALUES:
+                found.append(Finding(FindingKind.EMPTY_COLUMN, *where, lost, detail=detail))
     return found
 
 

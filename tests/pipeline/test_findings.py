@@ -164,7 +164,7 @@ def test_a_column_that_lost_its_values_holds_the_month(town: World, column: str,
         assert title in blocked(town).message  # more than half may not be empty
         return
     error = held(town)
-    assert f"{title}：的值比上月少一半以上 40 个" in error.message
+    assert f"{title}：比应有的值少一半以上 40 个" in error.message
     town.run(NOVEMBER, accept="公安确认")
     assert title in verdict(report(town))
     missing = [
