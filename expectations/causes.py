@@ -17,6 +17,8 @@ CAUSES: Mapping[str, str] = {
     "time_zone": "请由系统按当地日期导出，不带时区",
     "bad_id": "位数、出生日期或校验码不对；须按文本存放",
     "not_in_set": "须为约定的取值；本市的其他叫法可由操作员加为别名（jifen.toml 的 aliases）",
+    "formula": "公式没有算成值：请在 Excel 中选择性粘贴为数值，或由系统导出",
+    "lost_character": "导出时的编码装不下原有的字符，请由系统以 UTF-8 重新导出",
     "control_character": "编号里有看不见的字符",
     "stand_in": "没有日期的须留空",
     "missing": "必填的值是空的，或是占位符",

@@ -129,7 +129,7 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     FindingKind.REFUSED_CASES: KindText("逐件登记的记录退回，未生效", "件", _A, "请逐件更正后补交"),
     FindingKind.EMPTIED_VALUES: KindText("舍去的值", "个", _A, "请部门更正"),
     FindingKind.PLACEHOLDERS: KindText("占位值，按空值处理", "个", _N),
-    FindingKind.CLEANED_TEXTS: KindText("文字中的控制字符，已去除", "个", _N),
+    FindingKind.CLEANED_TEXTS: KindText("文字中看不见的字符，已去除", "个", _N),
     FindingKind.REPLACED_ROWS: KindText("同一记录以较新的为准，被取代", "行", _N),
     FindingKind.REPLACED_OTHER_PERSON: KindText(
         "记录被另一个人的同号记录取代", "行", _A, "请部门核对记录编号是否重复或被截断"

@@ -16,8 +16,9 @@ REASON_TEXTS = {
     "short_year": "年份只有两位", "serial_number": "是序列号，应设为日期格式",
     "time_of_day": "带有时刻，应只有日期", "time_zone": "带有时区，应只有日期",
     "stand_in": "是占位日期", "before_birth": "早于本人出生日期",
-    "control_character": "含有控制字符", "placeholder": "是占位值，按空值处理",
-    "cleaned": "控制字符已去除",
+    "control_character": "含有看不见的字符", "formula": "是公式，不是值",
+    "lost_character": "有字符已丢失（�）", "placeholder": "是占位值，按空值处理",
+    "cleaned": "看不见的字符已去除",
 }  # fmt: skip
 NOTED_CODES = ("placeholder", "stand_in", "cleaned")
 """Codes of values that stand for no value, or were cleaned: no value of the department is lost."""

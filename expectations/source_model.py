@@ -28,7 +28,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 PLACEHOLDERS = (
     "NULL", "(NULL)", "<NULL>", "\\N", "NIL", "NONE", "NA", "N/A", "<NA>", "NAN", "NAT",
     "#N/A", "#NULL!", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!",
-    "无", "空", "暂无", "-", "--", "—", "——", "/",
+    "无", "空", "暂无", "不详", "未知", "不明", "待补", "缺失", "无数据", "未填", "未填写",
+    "UNDEFINED", "-", "--", "—", "——", "/", "?", "？", "??", ".", "。", "…", "……", "[]", "{}",
 )  # fmt: skip
 """What programs and people write where there is no value, in any case: read as empty; counted."""
 STAND_IN_DATES = ("0001-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01")

@@ -1,6 +1,7 @@
 """The long run: every fault many times over, and the tables of docs/assurance/reliability.md from what happened.
 
-python -m tests.faults.long [--kills 10] [--inputs 100000] [--write]
+python -m tests.faults.long [--kills 10] [--inputs 100000] [--offices 2000] [--write]
+python -m tests.faults.long --only-offices [--offices 2000] [--write]
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from tests.faults.flips import findings, flip, is_seal, named, published_files, 
 from tests.faults.fuzz import fuzz
 from tests.faults.kills import deaths, kill_and_finish, kill_the_command
 from tests.faults.machine import clocks, low_memory, run_beside
+from tests.faults.office_town import OfficeTown, Outcome
 from tests.support.killing import run_in_child
 from tests.support.troubles import Death
 
 PAGE = Path(__file__).parents[2] / "docs" / "assurance" / "reliability.md"
 BEGIN, END = "<!-- made by tests.faults.long -->", "<!-- end -->"
+OFFICES = "<!-- office accidents, made by tests.faults.long -->"
 FINISHED = "published months whole, next run finishes, same hashes"
 Row = tuple[str, str, str, str]
 
@@ -271,25 +274,72 @@ def page(long: Long, rows: Sequence[Row], seconds: float) -> str:
     return "\n".join([*lines, "", END])
 
 
+def try_offices(folder: Path, cases: int) -> list[Outcome]:
+    """Let so many cases of office accidents happen; each is printed with its number."""
+    town = OfficeTown(folder)
+    outcomes = []
+    for number in range(cases):
+        outcomes.append(town.attempt(number))
+        print(outcomes[-1], flush=True)
+    return outcomes
+
+
+def describe_offices(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """Return the part of docs/assurance/reliability.md that the office accidents write."""
+    kinds = Counter(one.kind for one in outcomes)
+    tried = kinds.total() - kinds["idle"]
+    how = (("equal", "published with the very same numbers"), ("stopped", "stopped, with a way out"),
+           ("named", "published, the accident named"), ("wrong", "**anything else**"))  # fmt: skip
+    lines = [
+        OFFICES, "",
+        f"Run on {dt.date.today()}: {len(outcomes):,} cases, {tried:,} with an accident that could happen, "
+        f"{seconds / 60:.0f} minutes, {kinds['wrong']} failures.",
+        "", "| outcome | cases |", "| --- | --- |", *(f"| {text} | {kinds[kind]:,} |" for kind, text in how),
+        "", f"By accident (alone or with up to two others): {', '.join(title for _, title in how[:3])}.",
+        "", "| accident | same numbers | stopped | named |", "| --- | --- | --- | --- |",
+    ]  # fmt: skip
+    by_name = Counter((name, one.kind) for one in outcomes for name in one.names)
+    for name in sorted({name for name, _ in by_name}):
+        counts = (by_name[name, kind] for kind in ("equal", "stopped", "named"))
+        lines.append(f"| {name.replace('_', ' ')} | {' | '.join(map(str, counts))} |")
+    return "\n".join([*lines, "", OFFICES])
+
+
+def write_part(made: str, begin: str, end: str) -> None:
+    """Write a part of the page, between its two marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    found = f"{re.escape(begin)}.*{re.escape(end)}"
+    PAGE.write_text(re.sub(found, lambda _: made, text, flags=re.DOTALL), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=10, help="how often each step is killed")
     parser.add_argument("--inputs", type=int, default=100_000, help="how many spoilt files")
+    parser.add_argument("--offices", type=int, default=2000, help="cases of office accidents")
+    parser.add_argument("--only-offices", action="store_true", help="nothing but these")
     parser.add_argument("--write", action="store_true", help="write docs/assurance/reliability.md")
     given = parser.parse_args()
-    begun = time.perf_counter()
+    failures: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        long = Long(Path(folder), given.kills, given.inputs)
-        made = page(long, list(long.rows()), time.perf_counter() - begun)
-    print(made)
-    if given.write:
-        text = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(
-            re.sub(f"{BEGIN}.*{END}", lambda _: made, text, flags=re.DOTALL), encoding="utf-8"
-        )
-    sys.exit(bool(long.failures) and f"{len(long.failures)} failures:\n" + "\n".join(long.failures))
+        if not given.only_offices:
+            begun = time.perf_counter()
+            long = Long(Path(folder), given.kills, given.inputs)
+            made = page(long, list(long.rows()), time.perf_counter() - begun)
+            failures += long.failures
+            print(made)
+            if given.write:
+                write_part(made, BEGIN, END)
+        begun = time.perf_counter()
+        outcomes = try_offices(Path(folder) / "office", given.offices)
+        made = describe_offices(outcomes, time.perf_counter() - begun)
+        failures += [str(one) for one in outcomes if one.kind == "wrong"]
+        print(made)
+        if given.write:
+            write_part(made, OFFICES, OFFICES)
+    sys.exit(bool(failures) and f"{len(failures)} failures:\n" + "\n".join(failures))
 
 
 if __name__ == "__main__":

@@ -60,11 +60,16 @@ class Outcome:
 
     number: int
     kind: str
-    accidents: str
+    accidents: tuple[str, ...] = ()
     why: str = ""
 
     def __str__(self) -> str:
-        return f"office {self.number} [{self.accidents}] {self.kind}: {self.why}"
+        return f"office {self.number} [{'; '.join(self.accidents)}] {self.kind}: {self.why}"
+
+    @property
+    def names(self) -> list[str]:
+        """The accidents' names, without what they did."""
+        return sorted({one.partition(" ")[0] for one in self.accidents})
 
 
 class _EqualRowsError(Exception):
@@ -194,7 +199,7 @@ class OfficeTown:
         planned = [one for one in plan_case(number) if only in ("", one.source)]
         done = self._deliver(planned)
         if not done:
-            return Outcome(number, "idle", "")
+            return Outcome(number, "idle")
         self._restore({one.source for one in planned})
         caught: list[RunContext] = []
 
@@ -216,7 +221,7 @@ class OfficeTown:
             return call_stage(stage, run)
 
         kind, why = self._judge(number, call, only)
-        return Outcome(number, kind, "; ".join(done), why)
+        return Outcome(number, kind, tuple(done), why)
 
     def _judge(
         self, number: int, call: Callable[[Stage, RunContext], StageResult], only: str
@@ -289,6 +294,7 @@ class OfficeTown:
     def _find_unnamed(self, run: RunContext) -> Iterable[tuple[str, str]]:
         """Yield by source what has changed in its rows without a finding that says so."""
         new = [one for one in run.findings if one not in self.sound.findings]
+        lookups = [one for one in new if one.kind == FindingKind.AMOUNT_UNKNOWN]
         for name, source in SOURCES.items():
             own = [one for one in new if one.source == name]
             if any(one.kind in OF_A_DELIVERY for one in own):
@@ -301,6 +307,8 @@ class OfficeTown:
                 yield name, f"{changes.added} rows more, and nothing named"
             for column, count in changes.columns.items():
                 told = sum(one.count for one in own if one.column == column)
+                if column == "community" and lookups:  # named by the service that pays by it
+                    continue
                 if is_used(source, column) and count > told + rows:
                     yield name, f"{count} values of {column} differ, {told} are named"
 

@@ -33,7 +33,9 @@ _CHINESE = re.compile("[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 _LONGER_UTF8 = re.compile(rb"[\xe0-\xff]")
 _BEYOND_ASCII_BYTES = re.compile(rb"[A-Za-z]?[\x80-\xff]+")
 _HANZI_BYTES = re.compile(rb"(?:[\xb0-\xf7][\xa1-\xfe])+")
-_LOST = ("\ufffd", "锟斤拷")  # what programs write in place of bytes that they cannot decode
+# What programs write in place of bytes that they cannot decode, or of characters that they cannot
+# encode.
+_LOST = ("\ufffd", "锟斤拷", "??")
 # Windows' Western code page; bytes that it does not assign are taken as they are.
 _LATIN_BYTES = {chr(place): place for place in range(128, 256)} | {
     character: place
@@ -206,7 +208,11 @@ def refuse_mojibake(lines: Iterable[str]) -> None:
     Raises:
         EncodingError: Too many of those beyond ASCII are such texts.
     """
-    judged = [_is_mojibake(line) for line in islice(lines, _SAMPLED_LINES) if not line.isascii()]
+    judged = [
+        _is_mojibake(line)
+        for line in islice(lines, _SAMPLED_LINES)
+        if not line.isascii() or "??" in line
+    ]
     wrong = sum(judged)
     if wrong > max(2, _MAX_SHARE * len(judged)):
         raise EncodingError(

@@ -17,6 +17,7 @@ from transforms.clean.types import (
     parse_exact,
     parse_typed,
     trim_sql,
+    unwrap_sql,
 )
 
 Violations = Mapping[str, list[tuple[str, str]]]
@@ -164,9 +165,14 @@ def _nullable_columns(source: Source) -> dict[str, Column]:
 def _trimmed(name: str, column: Column) -> str:
     """SQL of the text of a value in an unusual spelling; an ID's text is judged in any case."""
     if column.type == "id":
-        normalised = f"nullif({national_id.normalise_sql(f'r_{name}')}, '')"
+        normalised = f"nullif({national_id.normalise_sql(_unwrapped(name))}, '')"
         return f"CASE WHEN f_{name} IS NULL THEN {normalised} ELSE r_{name} END"
-    return f"CASE WHEN f_{name} IS NULL THEN {trim_sql(f'r_{name}')} END"
+    return f"CASE WHEN f_{name} IS NULL THEN {_unwrapped(name)} END"
+
+
+def _unwrapped(name: str) -> str:
+    """SQL of a delivered text without white space and signs of spreadsheets at its ends."""
+    return trim_sql(unwrap_sql(trim_sql(f"r_{name}")))
 
 
 def _replaced(source: Source, nullable: Mapping[str, Column], context: ValidationContext) -> str:

@@ -11,9 +11,15 @@ from expectations.source_model import PLACEHOLDERS, STAND_IN_DATES, Check, Colum
 from transforms.clean import national_id
 from transforms.engine.sql import sql_literal
 
-CONTROL_CHARACTERS = r"[\x{00}-\x{08}\x{0b}\x{0c}\x{0e}-\x{1f}\x{7f}]"
-"""Never part of a text; tabs and line breaks may be."""
-NOT_IN_KEYS = r"[\x{00}-\x{1f}\x{7f}]"
+_INVISIBLE = (
+    r"\x{7f}-\x{9f}\x{ad}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}"
+    r"\x{2060}-\x{2064}\x{2066}-\x{206f}\x{feff}"
+)
+CONTROL_CHARACTERS = rf"[\x{{00}}-\x{{08}}\x{{0b}}\x{{0c}}\x{{0e}}-\x{{1f}}{_INVISIBLE}]"
+"""Never part of a text: control characters but tabs and line breaks, and what is not to be seen."""
+NOT_IN_KEYS = rf"[\x{{00}}-\x{{1f}}{_INVISIBLE}]"
+LOST_CHARACTER = "\ufffd"
+"""What a program writes for a character that it could not decode."""
 MIDNIGHT = r"[T ]+0?0:00(:00([.]0+)?)?"
 MONTH_FORM = "[0-9]{4}(-[0-9]{1,2}|/[0-9]{1,2}|[.][0-9]{1,2}| *年 *[0-9]{1,2} *月)"
 DATE_FORM = (
@@ -29,9 +35,14 @@ DATE_FAULTS = [
     (r"[0-9]{2}:[0-9]{2}.*([+-][0-9]{2}(:?[0-9]{2})?|Z)$", "time_zone"),
     (r"[0-9]{1,2}:[0-9]{2}", "time_of_day"),
 ]
+_FIRST = r"[\x{21}-\x{26}\x{28}-\x{3c}\x{3e}-\x{7e}\x{3001}-\x{fefe}]"  # neither ' nor =
 _ORDINARY = r"[\x{21}-\x{7e}\x{3001}-\x{fefe}]"
-USUAL_TEXT = rf"{_ORDINARY}([^\x{{00}}-\x{{1f}}\x{{7f}}]*{_ORDINARY})?"
-"""Nearly every text: neither white space at its ends nor control characters anywhere."""
+_FULL_WIDTH = r"\x{ff10}-\x{ff19}\x{ff21}-\x{ff3a}\x{ff41}-\x{ff5a}"
+_WITHIN = rf"[^\x{{00}}-\x{{1f}}{_INVISIBLE}{_FULL_WIDTH}\x{{fffd}}]"
+USUAL_TEXT = rf"{_FIRST}({_WITHIN}*{_ORDINARY})?"
+"""Nearly every text: nothing at its ends or within that has to be taken off, out, or refused."""
+_WIDE = "".join(map(chr, range(0xFF01, 0xFF5F)))
+_NARROW = "".join(map(chr, range(0x21, 0x7F)))
 SQL_TYPES = {
     "id": "BIGINT",
     "text": "VARCHAR",
@@ -61,6 +72,18 @@ class ValidationContext:
 def trim_sql(raw: str) -> str:
     """Text without white space at its ends, null when nothing is left."""
     return f"nullif(trim({raw}, {sql_literal(national_id.WHITE_SPACE)}), '')"
+
+
+def unwrap_sql(text: str) -> str:
+    """Return SQL of a trimmed text without what makes spreadsheets take it for one.
+
+    That is the form ="..." and an apostrophe before it.
+    """
+    forced = f'regexp_extract({text}, \'^="([^"]*)"$\', 1)'
+    return (
+        f"CASE WHEN starts_with({text}, '=') THEN coalesce(nullif({forced}, ''), {text})"
+        f" WHEN starts_with({text}, '''') THEN substr({text}, 2) ELSE {text} END"
+    )
 
 
 def parse_exact(column: Column, raw: str, context: ValidationContext) -> str:
@@ -131,7 +154,14 @@ def parse_typed(column: Column, text: str, context: ValidationContext) -> str:
             digits = f"lpad(CAST(TRY_CAST({text} AS UINTEGER) AS VARCHAR), 6, '0')"
             return f"CASE WHEN strlen({text}) = 6 AND {digits} = {text} THEN {text} END"
         case _:
-            return f"nullif(regexp_replace({text}, '{CONTROL_CHARACTERS}', '', 'g'), '')"
+            return _text(trim_sql(f"regexp_replace({text}, '{CONTROL_CHARACTERS}', '', 'g')"))
+
+
+def _text(text: str) -> str:
+    """A text; a code in full width (letters, digits and signs alone) in half width."""
+    narrow = f"translate({text}, {sql_literal(_WIDE)}, {sql_literal(_NARROW)})"
+    is_code = f"regexp_full_match({text}, '[\\x{{21}}-\\x{{7e}}\\x{{ff01}}-\\x{{ff5e}}]+')"
+    return f"nullif(CASE WHEN {is_code} THEN {narrow} ELSE {text} END, '')"
 
 
 def _whole_number(text: str) -> str:
@@ -255,6 +285,9 @@ def find_violations(source: Source, name: str, context: ValidationContext) -> li
         found.append(("bad_id", f"{text} IS NOT NULL AND ({value} IS NULL OR NOT ({valid}))"))
     elif column.type == "text":
         found.append(("lost_digits", f"{text} IS NOT NULL AND {_is_cut(text)}"))
+        found.append(("formula", f"starts_with({text}, '=')"))
+        lost = f"contains({text}, {sql_literal(LOST_CHARACTER)})"
+        found.append(("lost_character", lost))
         if name in source.key:
             control = f"regexp_matches({text}, '{NOT_IN_KEYS}')"
             found.append(("control_character", f"{text} IS NOT NULL AND {control}"))

@@ -26,7 +26,8 @@ Row = dict[str, Any]
 RawRow = Mapping[str, str | None]
 PLACEHOLDERS = (
     r"null|\(null\)|<null>|\\n|nil|none|na|n/a|<na>|nan|nat"
-    r"|#n/a|#null!|#ref!|#value!|#div/0!|#name\?|#num!|无|空|暂无|-|--|—|——|/"
+    r"|#n/a|#null!|#ref!|#value!|#div/0!|#name\?|#num!|无|空|暂无|不详|未知|不明|待补|缺失|无数据"
+    r"|未填|未填写|undefined|-|--|—|——|/|\?|？|\?\?|\.|。|…|……|\[\]|\{\}"
 )
 STAND_INS = {dt.date(1, 1, 1), dt.date(1899, 12, 30), dt.date(1899, 12, 31)}
 STAND_INS |= {dt.date(1900, 1, 1), dt.date(1970, 1, 1)}
@@ -216,7 +217,7 @@ def _take_value(
     districts: Collection[str],
 ) -> tuple[Any, str | None]:
     """The typed value (or what is wrong with it) and the text it was read from; notes in `row`."""
-    column, text = source.columns[name], trim_text(delivered)
+    column, text = source.columns[name], _unwrap(trim_text(delivered))
     if text is None:
         return None, None
     named = {*column.values, *(alias for names in column.values.values() for alias in names)}
@@ -235,16 +236,32 @@ def _take_value(
     return value, text
 
 
+def _unwrap(text: str | None) -> str | None:
+    """A text without the signs by which spreadsheets are made to take it for one."""
+    forced = re.fullmatch('="([^"]+)"', text or "")
+    if forced:
+        return trim_text(forced[1])
+    return trim_text(text[1:]) if text and text.startswith("'") else text
+
+
+INVISIBLE = "\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
+WIDE = {place: place - 0xFEE0 for place in range(0xFF01, 0xFF5F)}
+
+
 def _take_text(source: Source, name: str, text: str, row: _Typed) -> tuple[Any, str | None]:
     if _is_cut(text):
         return _Bad("lost_digits"), text
-    if name in source.key and re.search(r"[\x00-\x1f\x7f]", text):
+    for code, is_wrong in (("formula", text.startswith("=")), ("lost_character", "\ufffd" in text)):
+        if is_wrong:
+            return _Bad(code), text
+    if name in source.key and re.search(f"[\x00-\x1f{INVISIBLE}]", text):
         return _Bad("control_character"), text
-    without = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", text)
-    if without == text:
-        return text, text
-    row.defects.add(f"{name}:cleaned")
-    return without or None, text
+    visible = re.sub(f"[\x00-\x08\x0b\x0c\x0e-\x1f{INVISIBLE}]", "", text)
+    if visible != text:
+        row.defects.add(f"{name}:cleaned")
+    without = trim_text(visible) or ""
+    narrow = without.translate(WIDE)
+    return (narrow if re.fullmatch("[!-~]+", narrow) else without) or None, text
 
 
 def _is_before_birth(value: Any, person: str | None, raw: RawRow, source: Source) -> bool:

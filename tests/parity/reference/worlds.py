@@ -79,7 +79,9 @@ BROKEN: dict[str, tuple[str, ...]] = {
     "district": ("330204", "33020", "鄞州区", "330000", *PLACEHOLDERS),
     "area": ("33021", "3302120", "33021a", "３３０２１２", *PLACEHOLDERS),
     "text": (
-        "\u200b", "", "a\x01b", "北城\n小区", "\x7f甲", "1.23E+17", "1E+5", "5e10", *PLACEHOLDERS,
+        "\u200b", "", "a\x01b", "北城\n小区", "\x7f甲", "1.23E+17", "1E+5", "5e10",
+        '="A1"', "'007", "ＡＢ－１２", "甲１乙", "北\u200e城", "=A1", '=""', "=", "'", "a\u2060 ",
+        "x\xady", "=VLOOKUP(A1,B:C,2)", "' a", *PLACEHOLDERS,
     ),
 }  # fmt: skip
 

@@ -236,6 +236,75 @@ def test_nul_bytes_and_huge_fields_are_ordinary_values(
     assert row["patent_no"] == huge
 
 
+@pytest.mark.parametrize(
+    ("written", "read", "reason"),
+    [
+        ('"=""P7"""', "P7", None),
+        ("'P7", "P7", None),
+        ("Ｐ７－１", "P7-1", None),
+        ("甲１", "甲１", None),
+        ("=B2&C2", None, "formula"),
+        ("P\ufffd7", None, "lost_character"),
+        ("P\u200d7", None, "control_character"),
+        ("P\xad7", None, "control_character"),
+    ],
+)
+def test_signs_of_spreadsheets_are_taken_off_and_what_is_lost_is_refused(
+    connection: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+    written: str,
+    read: str | None,
+    reason: str | None,
+) -> None:
+    path = tmp_path / "patents.csv"
+    path.write_text(HEADER + ROW.replace("P1", written), encoding="utf-8")
+    account, rows = clean(connection, tmp_path, path)
+    assert [row["patent_no"] for row in rows] == ([read] if read else [])
+    assert account.reasons == ({f"patent_no:{reason}": 1} if reason else {})
+
+
+@pytest.mark.parametrize(
+    ("character", "kept"), [("\u200e", False), ("\u2060", False), ("\x9d", False), ("·", True)]
+)
+def test_characters_that_nobody_sees_are_taken_out_of_texts_and_counted(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, character: str, kept: bool
+) -> None:
+    source = SOURCES["housing"]
+    values = [
+        "R1",
+        PERSON,
+        "rented",
+        "330203",
+        f"北城{character}小区",
+        "是",
+        "2020-01-01",
+        "",
+        "800",
+    ]
+    path = tmp_path / "housing.csv"
+    path.write_text(f"{','.join(source.columns)}\n{','.join(values)}\n", encoding="utf-8")
+    account, (row,) = clean(connection, tmp_path, path, source)
+    assert row["community"] == (f"北城{character}小区" if kept else "北城小区")
+    assert account.defects == ({} if kept else {"community:cleaned": 1})
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_missing_columns_values_and_the_last_line_end_are_counted(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, ended: bool
+) -> None:
+    source = SOURCES["housing"]
+    names = [name for name in source.columns if name != "to_on"]
+    rows = [["R1", PERSON, "rented", "330203", "", "是", "2020-01-01", "800"]]
+    rows.append(["R2", PERSON, "rented", "330203", "北城小区", "是", "2020-01-01", ""])
+    path = tmp_path / "housing.csv"
+    text = "\n".join(map(",".join, [names, *rows]))
+    path.write_text(f"{text}\n" if ended else text, encoding="utf-8")
+    account, _ = clean(connection, tmp_path, path, source)
+    assert account.missing_columns == ["to_on"]
+    assert account.filled == {"community": 1, "to_on": 0, "monthly_rent": 1}
+    assert account.unended == int(not ended)
+
+
 @pytest.mark.promise("sources-7", "an undeclared column is ignored")
 def test_a_column_nobody_declared_is_reported_and_ignored(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
