@@ -427,10 +427,10 @@ NUMBER_WRITINGS: Sequence[Callable[[str], str]] = (
     lambda text: f"{float(text):.1f}", lambda text: f"{float(text):.2f}", lambda text: f"{float(text):.6f}",
     lambda text: f"{float(text):E}", lambda text: f"{float(text):.2E}", lambda text: f"{float(text):,}",
     lambda text: f"{float(text):,.2f}", lambda text: f"￥{text}", lambda text: f"{text}元", lambda text: f"+{text}",
-    lambda text: f"-{text}", lambda text: f" {text} ", lambda text: text.translate(FULL_WIDTH),
+    lambda text: f" {text} ", lambda text: text.translate(FULL_WIDTH),
     lambda text: text.replace(".", ","), lambda text: f"{float(text):.0f}.", lambda text: f"'{text}",
     lambda text: f"{float(text) / 100:.2%}", lambda text: f"{float(text) + 1e-9:.12f}", lambda text: f"0{text}",
-    lambda text: f'="{text}"', lambda text: "∞", lambda text: f"({text})",
+    lambda text: f'="{text}"', lambda text: "∞",
 )  # fmt: skip
 FULL_WIDTH = str.maketrans("0123456789.-/", "０１２３４５６７８９．－／")
 
@@ -482,7 +482,7 @@ def write_ids(file: OfficeFile, rng: random.Random) -> str | None:
 
 PLACEHOLDERS = (
     "NULL", "null", "(null)", "\\N", "#N/A", "NaN", "nan", "None", "无", "-", "--", "N/A", "暂无", "/", "NaT", "#REF!",
-    "不详", "未知", "空", "待补", "?", "0", ".", "#NAME?", "——", "…", "undefined", "[]", "NULL ", "<null>", "缺失", "无数据",
+    "不详", "未知", "空", "待补", "?", ".", "#NAME?", "——", "…", "undefined", "[]", "NULL ", "<null>", "缺失", "无数据",
 )  # fmt: skip
 
 

@@ -110,6 +110,13 @@ def test_texts_that_were_decoded_wrongly_are_refused(truth: str, wrong: str, err
     refuse_mojibake(chinese_lines(200) + lines[:2])
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "big5", "cp1252"])
+def test_texts_that_an_encoding_had_no_room_for_are_refused(encoding: str) -> None:
+    lines = [line.encode(encoding, "replace").decode(encoding) for line in chinese_lines(200)]
+    with pytest.raises(EncodingError, match="乱码"):
+        refuse_mojibake(lines)
+
+
 def test_real_chinese_is_no_mojibake() -> None:
     refuse_mojibake(chinese_lines(2000, seed=7))
     refuse_mojibake([f"P{n},é,Ünal,Müller" for n in range(200)])
