@@ -355,7 +355,7 @@ def test_sql_in_values_titles_and_file_names_is_text(town: Town) -> None:
     evil = "x'); DROP TABLE superseded; --\" $as_of {month}"
     rows = [
         PATENT | {"patent_no": evil, evil: evil},
-        PATENT | {"patent_no": "'", "status": evil, evil: "'"},
+        PATENT | {"patent_no": "x'", "status": evil, evil: "'"},
     ]
     account, (row,) = town.clean("patents", rows, file="o'{}\"; DROP TABLE superseded; --.csv")
     assert (row["patent_no"], account.undeclared, account.reasons) == (
