@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from expectations.findings import Finding, FindingKind, is_blocking
+from expectations.findings import KIND_TEXTS, Finding, FindingKind, is_blocking
 from flows.pipeline.context import DriftResult, RunContext
 from flows.pipeline.manifest import build_month_facts
 from flows.pipeline.report import (
@@ -80,13 +80,17 @@ def _find_stale(run: RunContext) -> Iterator[Finding]:
             yield Finding(FindingKind.STALE_MONTH, month=str(month), detail=reason)
 
 
-def _accept(smaller: Sequence[Finding], accepted: str) -> list[Finding]:
+def _accept(held: Sequence[Finding], accepted: str) -> list[Finding]:
     """Return findings that hold a month as those of a month that is accepted."""
     return [
         Finding(
-            FindingKind.ACCEPTED, one.source, one.month, detail=f"理由：{accepted}。{one.detail}"
+            FindingKind.ACCEPTED,
+            one.source,
+            one.month,
+            one.column,
+            detail=f"理由：{accepted}。{KIND_TEXTS[one.kind].title}：{one.detail}",
         )
-        for one in smaller
+        for one in held
     ]
 
 

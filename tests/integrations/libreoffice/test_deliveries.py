@@ -10,8 +10,8 @@ import pytest
 
 from expectations.errors import JifenError
 from expectations.month import Month
-from tests.faults.office import OfficeFile
 from tests.support.office import TO_CSV, converted
+from tests.support.office_files import OfficeFile
 from tests.support.world import SOURCES, national_id, no_key_twice, read_rows
 from transforms.clean.delivery import CleaningJob, RowCounts, clean_delivery
 
