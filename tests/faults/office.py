@@ -85,7 +85,7 @@ def not_delivered(file: OfficeFile, rng: random.Random) -> str:
 
 def second_file(file: OfficeFile, rng: random.Random) -> str:
     name = rng.choice((f"{file.source.source}(1).csv", f"{file.source.title}.csv", "copy.csv"))
-    file.beside.append(lambda path: shutil.copy(path, path.with_name(name)))
+    file.after_writing.append(lambda path: shutil.copy(path, path.with_name(name)))
     return name
 
 
@@ -93,7 +93,7 @@ def with_by_products(file: OfficeFile, rng: random.Random) -> str:
     name = rng.choice(
         ("Thumbs.db", ".DS_Store", f"~${file.stem}.xlsx", "desktop.ini", ".~lock.a.csv#")
     )
-    file.beside.append(lambda path: path.with_name(name).touch())
+    file.after_writing.append(lambda path: path.with_name(name).touch())
     return name
 
 
@@ -103,7 +103,7 @@ def another_sources_file(file: OfficeFile, rng: random.Random) -> str:
     def replace(path: Path) -> None:
         shutil.copy(file.previous.with_name(f"{other}.csv"), path)
 
-    file.beside.append(replace)
+    file.after_writing.append(replace)
     file.suffix, file.wrapping = "csv", ""
     return other
 
@@ -178,7 +178,7 @@ def compress(file: OfficeFile, rng: random.Random) -> str:
 
 def wrong_suffix(file: OfficeFile, rng: random.Random) -> str:
     suffix = rng.choice(("csv", "xlsx", "parquet", "tsv", "xls", "txt", "CSV", "ods"))
-    file.beside.insert(
+    file.after_writing.insert(
         0,
         lambda path: (
             path.rename(path.with_name(f"{file.stem}.{suffix}")) if path.exists() else None

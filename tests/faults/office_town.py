@@ -51,8 +51,8 @@ OF_A_DELIVERY = {
     FindingKind.UNENDED_FILE,
 }
 """Findings that say of a whole delivery that it is not what it should be."""
-SOUND = {"statements", "reminders", "exports"}
-"""Stages that decide nothing: a case takes their counts from the sound month."""
+WITHOUT_DECISION = {"statements", "reminders", "exports"}
+"""Stages that decide nothing: a case takes their counts from the month without accidents."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,11 @@ class Outcome:
 
 
 class _EqualRowsError(Exception):
-    """All clean rows are those of the sound month: so is everything that is computed of them."""
+    """All clean rows are those of the month without accidents: so is everything that is computed of them."""
 
 
 @dataclass
-class Sound:
+class Undisturbed:
     """The second month without any accident."""
 
     accounts: dict[str, RowCounts]
@@ -90,17 +90,17 @@ class Sound:
 
 
 class OfficeTown:
-    """A town with one published month and a sound second one; every case begins from there."""
+    """A town with one published month and an undisturbed second one; every case begins from there."""
 
     def __init__(self, folder: Path, residents: int = RESIDENTS) -> None:
         self.folder = folder
         self.world = World(folder)
-        self.sound_inbox = folder / "sound"
+        self.inbox_before = folder / "undisturbed"
         self._generate(residents)
         self.world.run(FIRST)
         self._first_root = folder / "first"
         shutil.copytree(self.world.root.path, self._first_root, symlinks=True)
-        self.sound = self._run_sound_month()
+        self.undisturbed = self._run_undisturbed()
         self._template = folder / "template"
         self._keep_template()
 
@@ -139,10 +139,10 @@ class OfficeTown:
                 months[FIRST] = [row for n, row in enumerate(months[FIRST]) if n % 5 != 1]
                 months[SECOND] = [*late, *months[SECOND]]
             for month, rows in months.items():
-                write_csv(self.sound_inbox / month / f"{name}.csv", header, rows)
-        shutil.copytree(self.sound_inbox, self.world.inbox)
+                write_csv(self.inbox_before / month / f"{name}.csv", header, rows)
+        shutil.copytree(self.inbox_before, self.world.inbox)
 
-    def _run_sound_month(self) -> Sound:
+    def _run_undisturbed(self) -> Undisturbed:
         kept: dict[str, StageResults] = {}
 
         def call(stage: Stage, run: RunContext) -> StageResult:
@@ -154,14 +154,14 @@ class OfficeTown:
         revision = self.world.revision(SECOND)
         rows = {name: self._clean_rows(name) for name in SOURCES}
         people = [row for name in ("registry", "children") for row in _read_texts(
-            self.sound_inbox / SECOND / name, [*SOURCES[name].columns])]  # fmt: skip
+            self.inbox_before / SECOND / name, [*SOURCES[name].columns])]  # fmt: skip
         secrets = {
             row[key]
             for row in people
             for key in ("resident_id", "child_id", "phone")
             if row.get(key)
         }
-        return Sound(
+        return Undisturbed(
             {name: run.accounts[name][-1] for name in SOURCES},
             rows,
             set(read_findings(revision.manifest.findings or ())),
@@ -195,7 +195,7 @@ class OfficeTown:
         Args:
             number: The case.
             only: Leave out the accidents of all other sources.
-            whole: Compute and publish all, also where the clean rows are those of the sound month.
+            whole: Compute and publish all, also where the clean rows are those of the month without accidents.
         """
         planned = [one for one in plan_case(number) if only in ("", one.source)]
         done = self._deliver(planned)
@@ -209,8 +209,8 @@ class OfficeTown:
             if not whole:
                 if stage.name == "facts" and self._is_equal(run):
                     raise _EqualRowsError
-                if stage.name in SOUND:
-                    self._take_sound_counts(stage.name, run)
+                if stage.name in WITHOUT_DECISION:
+                    self._take_undisturbed_counts(stage.name, run)
                     return StageResult()
                 if stage.name == "report":
                     return StageResult()
@@ -238,7 +238,7 @@ class OfficeTown:
             return self._judge_error(error)
         except Exception as error:
             return "wrong", f"{type(error).__name__} {error}"
-        if _hash_tables(revision) == self.sound.numbers:
+        if _hash_tables(revision) == self.undisturbed.numbers:
             return "equal", ""
         unnamed = list(self._find_unnamed(run))
         if not unnamed:
@@ -258,7 +258,7 @@ class OfficeTown:
         names = [*SOURCES, *(source.title for source in SOURCES.values()), "收件目录"]
         if error.code != ExitCode.HELD and not any(name in text for name in names):
             return "wrong", f"no source and no file: {text}"
-        if any(secret in text for secret in self.sound.secrets):
+        if any(secret in text for secret in self.undisturbed.secrets):
             return "wrong", "the message names a person"
         if (self.world.root.path / "published" / SECOND).exists():
             return "wrong", "stopped, and published"
@@ -277,11 +277,11 @@ class OfficeTown:
         return all(
             [one.fingerprint for one in run.accounts[name] if one.month == SECOND]
             == [account.fingerprint]
-            for name, account in self.sound.accounts.items()
+            for name, account in self.undisturbed.accounts.items()
         )
 
-    def _take_sound_counts(self, stage: str, run: RunContext) -> None:
-        result = getattr(self.sound.results, stage)
+    def _take_undisturbed_counts(self, stage: str, run: RunContext) -> None:
+        result = getattr(self.undisturbed.results, stage)
         run.build.run_once(stage, type(result), lambda: result)
 
     def _clean_rows(self, source: str) -> list[dict[str, Any]]:
@@ -294,29 +294,29 @@ class OfficeTown:
 
     def _find_unnamed(self, run: RunContext) -> Iterable[tuple[str, str]]:
         """Yield by source what has changed in its rows without a finding that says so."""
-        new = [one for one in run.findings if one not in self.sound.findings]
+        new = [one for one in run.findings if one not in self.undisturbed.findings]
         lookups = [one for one in new if one.kind == FindingKind.AMOUNT_UNKNOWN]
         for name, source in SOURCES.items():
             own = [one for one in new if one.source == name]
             if any(one.kind in OF_A_DELIVERY for one in own):
                 continue
-            changes = compare_rows(self.sound.rows[name], self._clean_rows(name), source.key)
+            changes = compare_rows(self.undisturbed.rows[name], self._clean_rows(name), source.key)
             rows = sum(one.count for one in own if not one.column)
             if changes.missing > rows:
                 yield name, f"{changes.missing} rows are missing, {rows} are named"
             if changes.added and not own:
                 yield name, f"{changes.added} rows more, and nothing named"
             for column, count in changes.columns.items():
-                told = sum(one.count for one in own if one.column == column)
+                named = sum(one.count for one in own if one.column == column)
                 if column == "community" and lookups:  # named by the service that pays by it
                     continue
-                if is_used(source, column) and count > told + rows:
-                    yield name, f"{count} values of {column} differ, {told} are named"
+                if is_used(source, column) and count > named + rows:
+                    yield name, f"{count} values of {column} differ, {named} are named"
 
     def _deliver(self, planned: Sequence[Planned]) -> list[str]:
         """Write the second month's files with these accidents; return what was done."""
         shutil.rmtree(self.world.inbox)
-        shutil.copytree(self.sound_inbox, self.world.inbox)
+        shutil.copytree(self.inbox_before, self.world.inbox)
         files: dict[str, OfficeFile] = {}
         done = []
         for one in planned:
@@ -330,10 +330,10 @@ class OfficeTown:
         return done
 
     def _read_file(self, source: str) -> OfficeFile:
-        path = self.sound_inbox / SECOND / f"{source}.csv"
+        path = self.inbox_before / SECOND / f"{source}.csv"
         with path.open(encoding="utf-8", newline="") as text:
             header, *rows = list(csv.reader(text))
-        return OfficeFile(SOURCES[source], header, rows, self.sound_inbox / FIRST / path.name)
+        return OfficeFile(SOURCES[source], header, rows, self.inbox_before / FIRST / path.name)
 
 
 def is_used(source: Source, column: str) -> bool:

@@ -69,7 +69,7 @@ class OfficeFile:
     below: Rows = field(default_factory=list)
     workbook: Workbook = field(default_factory=Workbook)
     changes: list[Callable[[bytes], bytes]] = field(default_factory=list)
-    beside: list[Callable[[Path], object]] = field(default_factory=list)
+    after_writing: list[Callable[[Path], object]] = field(default_factory=list)
     missing: bool = False
     columns: list[str] = field(default_factory=list)
     """Declared names by place: the header may call them otherwise; "" for an undeclared one."""
@@ -97,7 +97,7 @@ class OfficeFile:
         return self.source.columns[self.columns[place]]
 
     def write(self, inbox: Path) -> None:
-        """Write the file into the inbox, with what lies beside it."""
+        """Write the file into the inbox, with what lies next to it."""
         folder = inbox / self.month
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{self.stem}.{self.suffix}"
@@ -117,7 +117,7 @@ class OfficeFile:
         path = folder / name
         if not self.missing:
             path.write_bytes(content)
-        for act in self.beside:
+        for act in self.after_writing:
             act(path)
 
     def _render(self) -> bytes:

@@ -112,9 +112,9 @@ def clean(
 
 
 @pytest.fixture
-def sound(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> list[dict[str, object]]:
+def undisturbed(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> list[dict[str, object]]:
     make_file().write(tmp_path)
-    return clean(connection, tmp_path / "sound", tmp_path / "2024-04" / "housing.csv")[1]
+    return clean(connection, tmp_path / "undisturbed", tmp_path / "2024-04" / "housing.csv")[1]
 
 
 @pytest.mark.parametrize("name", [*WORKBOOKS, "CSV as a workbook", "CSV saved again"])
@@ -122,7 +122,7 @@ def test_what_a_spreadsheet_saved_is_the_same_or_named(
     connection: duckdb.DuckDBPyConnection,
     tmp_path: Path,
     saved: dict[str, Path],
-    sound: list[dict[str, object]],
+    undisturbed: list[dict[str, object]],
     name: str,
 ) -> None:
     wanted: Wanted = {"resident_id:lost_digits": NUMERIC}
@@ -135,13 +135,13 @@ def test_what_a_spreadsheet_saved_is_the_same_or_named(
     account, rows = clean(connection, tmp_path, saved[name])
     key = lambda row: str(row["record_id"])  # noqa: E731
     if wanted == SAME:
-        assert sorted(rows, key=key) == sorted(sound, key=key)
+        assert sorted(rows, key=key) == sorted(undisturbed, key=key)
         assert not account.reasons and not account.defects
     else:
         assert isinstance(wanted, dict)
-        told = account.reasons | account.defects
-        assert {note: told.get(note) for note in wanted} == wanted
-        kept = [row for row in sound if any(key(row) == key(other) for other in rows)]
+        named = account.reasons | account.defects
+        assert {note: named.get(note) for note in wanted} == wanted
+        kept = [row for row in undisturbed if any(key(row) == key(other) for other in rows)]
         lost = ["monthly_rent"] if "placeholder" in next(iter(wanted)) else []
         for row, other in zip(sorted(kept, key=key), sorted(rows, key=key), strict=True):
             assert {n: v for n, v in row.items() if n not in lost} == {

@@ -111,7 +111,7 @@ def test_texts_that_were_decoded_wrongly_are_refused(truth: str, wrong: str, err
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "big5", "cp1252"])
-def test_texts_that_an_encoding_had_no_room_for_are_refused(encoding: str) -> None:
+def test_texts_that_an_encoding_could_not_hold_are_refused(encoding: str) -> None:
     lines = [line.encode(encoding, "replace").decode(encoding) for line in chinese_lines(200)]
     with pytest.raises(EncodingError, match="乱码"):
         refuse_mojibake(lines)
