@@ -14,7 +14,7 @@ from expectations.findings import Finding, FindingKind
 from expectations.month import Month
 from expectations.naming import normalise_name
 from expectations.source_model import Source
-from flows.extract.base import extract_error
+from flows.extract.base import extract_error, is_hidden
 from flows.settings import Settings
 from transforms.clean.archives import ACCEPTED_SUFFIXES, is_dropping, parse_file_name
 from transforms.clean.recognise import recognise_source
@@ -143,7 +143,7 @@ def _scan(inbox: Path, rules: InboxRules) -> InboxContents:
             source, why = matcher.match(item, month)
             if why:
                 unknown.append(UnknownEntry(item, why, month, source or matcher.guess(item)))
-            else:
+            elif not item.is_dir() or _has_files(item):  # an empty folder: the source is missing
                 offers.setdefault((source, month), []).append(item)
     return InboxContents(offers, unknown, ignored, list_inbox_months(inbox))
 
@@ -279,6 +279,12 @@ def _find_months(text: str, month: Month | None) -> Iterator[Month]:
             yield Month.parse(f"{found[1]}-{int(found[2] or found[3]):02d}")
     for found in _MONTH_ALONE.finditer(_DATED.sub("_", text)) if month else ():
         yield Month.parse(f"{str(month)[:4]}-{int(found[1]):02d}")
+
+
+def _has_files(folder: Path) -> bool:
+    """Return whether a folder has a file that is no by-product, at whatever depth."""
+    files = (item for item in folder.rglob("*") if item.is_symlink() or not item.is_dir())
+    return any(not is_hidden(item.relative_to(folder).as_posix()) for item in files)
 
 
 def _explain_format(item: Path) -> str:

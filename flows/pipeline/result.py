@@ -5,6 +5,8 @@ Free of personal data: it is made of counts, of titles, and of what errors for p
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,25 +96,30 @@ class RunResult:
         yield f"# {self.month} {STATE_TITLES[self.state]}\n"
         if self.reason:
             why = self.reason.splitlines()[0] if self.drift else self.reason
-            yield f"{why}\n\n怎么办：{self.hint}（退出码 {self.code}）\n"
+            yield f"{_escape(why)}\n\n怎么办：{_escape(self.hint)}（退出码 {self.code}）\n"
         version = f"修订版 r{self.revision}，" if self.revision else ""
         if self.residents is not None:
             yield f"{version}{self.residents:,} 人计分。\n"
         if self.report:
-            yield f"运行报告：[{self.report}]({self.report.as_uri()})\n"
+            yield f"运行报告：[{_escape(str(self.report))}]({self.report.as_uri()})\n"
         for title, group in ((ACTIONS, self.described.actions), (NOTICES, self.described.notices)):
             if group:
-                yield "\n".join([f"## {title}\n", *(f"- {one}" for one in group), ""])
+                yield "\n".join([f"## {title}\n", *(f"- {_escape(one)}" for one in group), ""])
         if self.accounts:
             yield "## 收到的数据\n"
             yield "| 来源 | 收到（行） | 合格 | 退回 | 被取代 |\n| --- | ---: | ---: | ---: | ---: |"
             for title, one in self.accounts:
                 counts = (one.received, one.clean, one.quarantined, one.superseded)
-                yield f"| {title} | {' | '.join(format(count, ',') for count in counts)} |"
+                yield f"| {_escape(title)} | {' | '.join(format(count, ',') for count in counts)} |"
             yield ""
         if self.seconds:
             yield "## 用时\n\n| 步骤 | 秒 |\n| --- | ---: |"
             yield from (f"| {stage} | {seconds:.1f} |" for stage, seconds in self.seconds)
+
+
+def _escape(text: str) -> str:
+    """Return a text that a page of Markdown shows as it is: titles and paths are no markup."""
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", html.escape(text, quote=False))
 
 
 def succeeded(run: RunContext) -> RunResult:

@@ -143,6 +143,14 @@ def test_errors_of_libraries_are_reported_by_their_kind_only() -> None:
     assert PEOPLE[0] not in outcome.to_markdown() + str(outcome.to_values())
 
 
+def test_titles_and_reasons_are_no_markup_in_prefects_pages() -> None:
+    title = "住建|<script>alert(1)</script> [x](javascript:1) `*"
+    outcome = failed(Month.parse(OCTOBER), JifenError(ExitCode.GATE, title, hint=title))
+    page = outcome.to_markdown()
+    assert "<script" not in page and "[x](" not in page.replace("\\[x\\](", "")
+    assert "住建\\|&lt;script&gt;" in page
+
+
 # --- notifications ---
 
 
