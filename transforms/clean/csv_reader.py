@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from transforms.clean.encodings import decode_chunks
+from transforms.clean.encodings import decode_chunks, is_utf8
 from transforms.clean.headers import HEADER_LINES
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -227,41 +228,49 @@ class CsvReader:
         self._lines = _count_lines(np.frombuffer(header, np.uint8), len(header))
 
     def _parse(self, chunk: bytes, first_line: int, quoting: _Quoting) -> pa.Table:
+        try:
+            return _leave_out_blank(self._read(chunk, quoting))
+        except pa.ArrowException as error:
+            if "empty CSV" in str(error):  # nothing but blank lines
+                return pa.table({name: pa.array([], pa.string()) for name in self._names})
+        if not is_utf8(
+            chunk
+        ):  # asked before pyarrow decodes an invalid row, and prints that it cannot
+            raise UnicodeDecodeError("utf-8", b"", 0, 0, "")
         bad: list[pacsv.InvalidRow] = []
 
         def note(row: Any) -> str:
             bad.append(row)
             return "error"
 
-        try:
-            table = pacsv.read_csv(
-                pa.BufferReader(chunk),
-                read_options=pacsv.ReadOptions(
-                    column_names=self._names, block_size=len(chunk) + 1, use_threads=False
-                ),
-                parse_options=pacsv.ParseOptions(
-                    delimiter=self._layout.delimiter,
-                    quote_char='"' if quoting.has_quotes else False,
-                    newlines_in_values=quoting.has_lines,
-                    invalid_row_handler=note,
-                ),
-                convert_options=pacsv.ConvertOptions(
-                    column_types=dict.fromkeys(self._names, pa.string()), strings_can_be_null=False
-                ),
-            )
-        except pa.ArrowException as error:
-            if "UTF8" in str(error):
-                raise UnicodeDecodeError("utf-8", b"", 0, 0, "") from None
-            if "empty CSV" in str(error):  # nothing but blank lines
-                return pa.table({name: pa.array([], pa.string()) for name in self._names})
-            if bad:
-                line = first_line + _line_of_record(chunk, bad[0].number or 1)
-                raise CsvError(
-                    f"第 {line:,} 行应有 {self._layout.width} 列，实有 {bad[0].actual_columns} 列"
-                    "（逗号或引号错位，或有值没有加引号）"
-                ) from None
-            raise CsvError(f"第 {first_line:,} 行起的一段不是 CSV") from None
-        return _leave_out_blank(table)
+        with suppress(pa.ArrowException):
+            self._read(chunk, quoting, note)
+        if not bad:
+            raise CsvError(f"第 {first_line:,} 行起的一段不是 CSV")
+        line = first_line + _line_of_record(chunk, bad[0].number or 1)
+        raise CsvError(
+            f"第 {line:,} 行应有 {self._layout.width} 列，实有 {bad[0].actual_columns} 列"
+            "（逗号或引号错位，或有值没有加引号）"
+        )
+
+    def _read(
+        self, chunk: bytes, quoting: _Quoting, note: Callable[[Any], str] | None = None
+    ) -> pa.Table:
+        return pacsv.read_csv(
+            pa.BufferReader(chunk),
+            read_options=pacsv.ReadOptions(
+                column_names=self._names, block_size=len(chunk) + 1, use_threads=False
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=self._layout.delimiter,
+                quote_char='"' if quoting.has_quotes else False,
+                newlines_in_values=quoting.has_lines,
+                invalid_row_handler=note,
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(self._names, pa.string()), strings_can_be_null=False
+            ),
+        )
 
 
 @dataclass(frozen=True)

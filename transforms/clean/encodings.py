@@ -90,7 +90,7 @@ def _find_encoding(path: Path, has_known_columns: Callable[[str], bool]) -> str:
     if head[:1000].count(b"\0") > len(head[:1000]) // 5:
         raise EncodingError("像是没有字节序标记的 UTF-16，请另存为 UTF-8")
     cut = _whole_characters(head)
-    if (not head.isascii() and _is_utf8(head[:cut])) or _is_utf8_file(path):
+    if (not head.isascii() and is_utf8(head[:cut])) or _is_utf8_file(path):
         return "utf-8"
     if _is_mostly_utf8(path):
         raise EncodingError("大部分是 UTF-8 编码，其中混有其他编码或残缺的字符")
@@ -105,7 +105,7 @@ def _is_utf8_file(path: Path) -> bool:
         while chunk := file.read(_CHUNK):
             data = rest + chunk
             cut = _whole_characters(data)
-            if not _is_utf8(data[:cut]):
+            if not is_utf8(data[:cut]):
                 return False
             rest = data[cut:]
     return not rest
@@ -121,7 +121,7 @@ def _whole_characters(data: bytes) -> int:
     return len(data)
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
     """Return whether bytes are UTF-8, which Arrow checks several times as fast as Python decodes."""
     offsets = pa.py_buffer(struct.pack("=qq", 0, len(data)))
     try:
@@ -198,7 +198,7 @@ def _is_mostly_utf8(path: Path) -> bool:
             for line in chunk.split(b"\n", _SAMPLED_LINES)[1:-1]:
                 if len(line.translate(None, _ASCII)) >= _MIN_CHINESE:
                     chinese += 1
-                    valid += _is_utf8(line)
+                    valid += is_utf8(line)
     return valid > max(1, _MAX_SHARE * chinese)
 
 

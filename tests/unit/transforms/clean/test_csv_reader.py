@@ -101,3 +101,14 @@ def test_a_record_larger_than_the_limit_is_refused(
     monkeypatch.setattr(csv_reader, "MAX_RECORD", 100)
     monkeypatch.setattr(csv_reader, "_BLOCK", 16)
     assert "超过 32 MB" in error_of(tmp_path / "table.csv", f"{HEADER}{'x' * 500},2,3,4\n")
+
+
+def test_a_record_cut_off_within_a_character_is_refused_without_a_trace(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Found by the generated office: pyarrow printed a traceback of its own."""
+    path = tmp_path / "table.csv"
+    path.write_bytes(f"{HEADER}1,2,3,4\n1,北城小区".encode()[:-1])
+    with pytest.raises(UnicodeDecodeError):
+        read(path)
+    assert capfd.readouterr().err == ""
