@@ -63,7 +63,7 @@ from transforms.outputs import (
     STATEMENTS,
     find_table_file,
 )
-from transforms.points.columns import list_scored_indicators
+from transforms.points.columns import list_points_items, list_scored_indicators
 from transforms.points.compile import points_sql
 from transforms.points.describe import collect_titles
 from transforms.points.scored import (
@@ -163,17 +163,15 @@ def compute_changes(run: RunContext) -> StageResult:
 def _changes(run: RunContext) -> ChangesResult:
     before = find_published(run.root, run.month - 1)
     revision = run.build.revision
-    owners = {
-        line.column: line.authority
-        for line in list_scored_indicators(*split_city(run.project.in_force(run.month)))
-    }
+    months = (run.month, run.month - 1 if before else run.month)
+    now, then = (list_points_items(*split_city(run.project.in_force(month))) for month in months)
     with run.engine() as session:
         made = write_changes(
             session,
             revision,
             before.path if before else None,
             run.month,
-            owners,
+            (now, then),
             revision / CHANGES.folder,
         )
     name = before.name if before else None

@@ -26,6 +26,7 @@ from tests.support.synthetic_city import MONTHS
 from tests.support.world import World, read_rows
 from transforms.engine.sql import sql_literal
 from transforms.outputs import OUTPUTS, Output
+from transforms.points.columns import ITEM_KINDS
 
 MARCH, APRIL = MONTHS
 TABLES = ("scores", "facts", "eligibility", "changes")
@@ -491,6 +492,34 @@ def test_an_explanation_shows_what_changed_against_last_month(city: World) -> No
         f"与上月（{MARCH} r1）相比：" in text
         and f"{moved[0]['before']} → {moved[0]['after']}" in text
     )
+
+
+def test_effects_of_each_kind_add_up_to_the_change_of_the_total(city: World) -> None:
+    """Sections and the district's points do so exactly; indicators where no limit holds."""
+    changes, deducted, exact = city.table(APRIL, "changes"), 0, 0
+    totals = {row["resident_key"]: row for row in changes if row["item"] == "total"}
+    assert len(totals) > 20
+    assert {row["kind"] for row in changes} == set(ITEM_KINDS)
+    scored = [{r["resident_key"]: r for r in city.table(m, "scores")} for m in MONTHS]
+    for key in {row["resident_key"] for row in changes}:
+        own = [row for row in changes if row["resident_key"] == key]
+        sums = {
+            kind: sum(row["effect"] for row in own if row["kind"] == kind) for kind in ITEM_KINDS
+        }
+        then, now = (month.get(key, {}).get("total_points", 0) for month in scored)
+        assert sums["total"] == now - then
+        assert sums["section"] + sums["district"] == sums["common"] + sums["district"] == now - then
+        exact += sums["indicator"] == now - then
+        deducted += sum(
+            row["effect"] == -row["after"] < 0 for row in own if row["item"] == "deduction"
+        )
+        (movement,) = {row["movement"] for row in own}
+        places = [month.get(key, {}).get("district") for month in scored]
+        assert movement == (
+            "new" if places[0] is None else "gone" if places[1] is None
+            else "stayed" if places[0] == places[1] else "moved"
+        )  # fmt: skip
+    assert exact > 10 and deducted > 0
 
 
 @pytest.mark.promise("outputs-117", "In any DuckDB client")

@@ -164,7 +164,9 @@ def export(
 ) -> dict[str, int]:
     """Make the packages of a revision."""
     with open_engine(settings, revision.parent / "spill") as connection:
-        moved = write_changes(connection, revision, before, MONTH, {}, revision / "changes").moved
+        moved = write_changes(
+            connection, revision, before, MONTH, ({}, {}), revision / "changes"
+        ).moved
         check_keys(districts, require_encryption)
         contents = PackageContents(MONTH, 2, policy, moved if before else None)
         return write_all_packages(connection, revision, districts, contents)

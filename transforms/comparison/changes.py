@@ -9,7 +9,7 @@ is found by a join of a district's keys alone, marked in a bit per row, and comp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,20 @@ from transforms.engine.session import Session, map_concurrently
 from transforms.engine.sql import enum_type, sql_literal
 from transforms.engine.statements import Statement
 from transforms.outputs import SCORES, read_with_row_number
-from transforms.points.columns import list_points_columns, strip_points_suffix
+from transforms.points.columns import (
+    ITEM_KINDS,
+    PointsItem,
+    list_points_columns,
+    strip_points_suffix,
+)
 from transforms.points.models import CITY
 
-POINTS = "DECIMAL(7,2)"
+POINTS, EFFECT = "DECIMAL(7,2)", "DECIMAL(8,2)"
 INPUTS = ("scores", "previous_scores")
 MOVED_FILE = "moved.parquet"
 Moved = tuple[str | None, str | None, int]
+Items = tuple[Mapping[str, PointsItem], Mapping[str, PointsItem]]
+"""What the points columns of both months are (now, before), by column."""
 
 
 @dataclass(frozen=True)
@@ -44,29 +51,36 @@ def write_changes(
     now: Path,
     before: Path | None,
     month: Month,
-    owners: Mapping[str, str],
+    items: Items,
     folder: Path,
 ) -> ChangeResult:
-    """Write month, resident_key, district, item, before, after of all that differs.
+    """Write all that differs: one row per resident and item, columns as declared in `CHANGES`.
 
     A file for every district, and `moved.parquet` for who came, left or moved: someone new has
     null before, someone gone null after, with the district they had. Each is sorted like the
-    scores, then by item. `now`, `before`: the revisions compared; without `before` nothing has
-    changed. `owners`: the authority of each points column in force; a district's are null for
-    residents of all others.
+    scores, then by item.
+
+    Args:
+        session: Runs the statements.
+        now: The revision compared.
+        before: The one with which it is compared; without it nothing has changed.
+        month: The month scored.
+        items: What the points columns are. A district's are null for residents of all others.
+        folder: Where the files go.
     """
     values = {"month": month.first_day}
     if before is None:
-        statement = changes_statement([], [])
+        statement = changes_statement([], [], items)
         scores = "(SELECT '' AS resident_key, '' AS district WHERE false)"
         empty = dict.fromkeys(INPUTS, scores)
         rows = session.write(statement, folder / MOVED_FILE, values, empty)
         return ChangeResult(rows, [], statement)
     sides = (read_with_row_number(now, SCORES), read_with_row_number(before, SCORES))
     columns = [list_points_columns(session, side) for side in sides]
-    items = sorted({strip_points_suffix(column) for side in columns for column in side})
-    session.execute(f"DROP TYPE IF EXISTS item; CREATE TYPE item AS {enum_type(items)}")
-    comparison = _Comparison(sides, columns)
+    names = sorted({strip_points_suffix(column) for side in columns for column in side})
+    session.execute(f"DROP TYPE IF EXISTS item; CREATE TYPE item AS {enum_type(names)}")
+    owners = {column: item.authority for side in items for column, item in side.items()}
+    comparison = _Comparison(sides, columns, items)
     session.execute(f"CREATE OR REPLACE TABLE moved_residents ({_MOVED_COLUMNS})")
 
     def write(own: Session, district: str) -> int:
@@ -81,21 +95,23 @@ def write_changes(
     listed = session.fetch_rows(f"{districts} ORDER BY district")
     counts = map_concurrently(session, [district for (district,) in listed], write)
     _set_moved_bits(session, sides, "moved_residents")
-    statement = changes_statement(*columns)
+    statement = changes_statement(columns[0], columns[1], items)
     moved = {name: f"({comparison.is_moved_sql(i)})" for i, name in enumerate(INPUTS)}
     counts.append(session.write(statement, folder / MOVED_FILE, values, moved))
     return ChangeResult(sum(counts), _count_moved(session), statement)
 
 
-def changes_statement(now: Sequence[str], before: Sequence[str]) -> Statement:
+def changes_statement(now: Sequence[str], before: Sequence[str], items: Items) -> Statement:
     """Return the query of all changes between `scores` and `previous_scores`.
 
-    `now`, `before`: the points columns that each has.
+    `now`, `before`: the points columns that each has. `items`: what they are.
     """
     sql = f"""WITH changed AS (
     SELECT coalesce(a.resident_key, b.resident_key) AS resident_key,
         coalesce(a.district, b.district) AS district,
-        {_changes_sql(now, before, "VARCHAR")}
+        CASE WHEN b.resident_key IS NULL THEN 'new' WHEN a.resident_key IS NULL THEN 'gone'
+            WHEN a.district = b.district THEN 'stayed' ELSE 'moved' END AS movement,
+        {_changes_sql(_list_entries(now, before, items), "VARCHAR")}
     FROM scores AS a FULL JOIN previous_scores AS b ON a.resident_key = b.resident_key
 )
 {_SELECT}
@@ -105,28 +121,71 @@ FROM changed ORDER BY district, resident_key, item"""
 
 _MOVED_COLUMNS = "resident_key VARCHAR, district VARCHAR, place_0 BIGINT, place_1 BIGINT"
 _SELECT = """SELECT CAST($month AS DATE) AS month, resident_key, district,
-    CAST(change.item AS VARCHAR) AS item, change.before AS before, change.after AS after"""
+    CAST(change.item AS VARCHAR) AS item, CAST(change.kind AS VARCHAR) AS kind,
+    change.before AS before, change.after AS after, change.effect AS effect, movement"""
 
 
-def _changes_sql(
-    now: Sequence[str], before: Sequence[str], item_type: str, others: Sequence[str] = ()
-) -> str:
-    """Return SQL of what differs between a row of `a` (now) and of `b` (before), by item names."""
-    changes = ", ".join(_items_sql(now, before, item_type, set(others)))
-    entry = f"STRUCT(item {item_type}, before {POINTS}, after {POINTS})"
+@dataclass(frozen=True)
+class _Entry:
+    """One points column of either month: SQL of its values, what it is in each month."""
+
+    column: str
+    after: str
+    before: str
+    now: PointsItem | None
+    then: PointsItem | None
+
+    def struct_sql(self, item_type: str) -> str:
+        """Return SQL of the change; its kind and effect are null where nobody declares it."""
+        item = f"CAST({sql_literal(strip_points_suffix(self.column))} AS {item_type})"
+        declared = self.now or self.then
+        kind = sql_literal(declared.kind) if declared else "NULL"
+        return (
+            f"{{'item': {item}, 'kind': {kind}, 'before': {self.before}, 'after': {self.after}, "
+            f"'effect': {self._effect_sql()}}}"
+        )
+
+    def _effect_sql(self) -> str:
+        declared = self.now or self.then
+        if declared is None:
+            return "NULL"
+        after, before = (self.now or declared).sign, (self.then or declared).sign
+        terms = sorted([(after, self.after), (-before, self.before)], key=lambda term: -term[0])
+        return " ".join(
+            f"{'+' if sign > 0 else '-'} coalesce({value}, 0)" for sign, value in terms
+        ).removeprefix("+ ")
+
+
+def _list_entries(
+    now: Sequence[str], before: Sequence[str], items: Items, others: Collection[str] = ()
+) -> list[_Entry]:
+    """Return the points columns of either month, without `others`, in the order of the items."""
+    nothing = f"CAST(NULL AS {POINTS})"
+    return [
+        _Entry(
+            column,
+            f"a.{column}" if column in now else nothing,
+            f"b.{column}" if column in before else nothing,
+            items[0].get(column),
+            items[1].get(column),
+        )
+        for column in sorted({*now, *before} - set(others), key=strip_points_suffix)
+    ]
+
+
+def _changes_sql(entries: Sequence[_Entry], item_type: str) -> str:
+    """Return SQL of what differs between a row of `a` (now) and of `b` (before)."""
+    changes = ", ".join(
+        f"CASE WHEN {entry.after} IS DISTINCT FROM {entry.before}"
+        f" THEN {entry.struct_sql(item_type)} END"
+        for entry in entries
+    )
+    entry = (
+        f"STRUCT(item {item_type}, kind {enum_type(ITEM_KINDS)}, before {POINTS}, after {POINTS},"
+        f" effect {EFFECT})"
+    )
     listed = f"CAST([{changes}] AS {entry}[])"
     return f"unnest(list_filter({listed}, lambda change: change IS NOT NULL)) AS change"
-
-
-def _items_sql(
-    now: Sequence[str], before: Sequence[str], item_type: str, others: set[str]
-) -> Iterator[str]:
-    for column in sorted({*now, *before} - others, key=strip_points_suffix):
-        after = f"a.{column}" if column in now else f"CAST(NULL AS {POINTS})"
-        then = f"b.{column}" if column in before else f"CAST(NULL AS {POINTS})"
-        item = f"CAST({sql_literal(strip_points_suffix(column))} AS {item_type})"
-        change = f"{{'item': {item}, 'before': {then}, 'after': {after}}}"
-        yield f"CASE WHEN {after} IS DISTINCT FROM {then} THEN {change} END"
 
 
 def _count_moved(session: Session) -> list[Moved]:
@@ -154,13 +213,14 @@ def _is_moved(i: int) -> str:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Two months' scores (now, before), and the points columns of each.
+    """Two months' scores (now, before), the points columns of each, and what these are.
 
     Items are of type `item`.
     """
 
     sides: Sequence[str]
     columns: Sequence[Sequence[str]]
+    items: Items
 
     def moved_sql(self, district: str) -> str:
         """Return who is in a district in one of the months only, with the place of their row."""
@@ -187,5 +247,6 @@ WHERE a.place IS NULL OR b.place IS NULL"""
         # an ENUM of one value: its dictionary cannot depend on which thread came first
         here = f"CAST({sql_literal(district)} AS {enum_type([district])}) AS district"
         now, before = self.columns
-        changes = _changes_sql(now, before, "item", sorted(others))
-        return f"{_SELECT}\nFROM (\n{zip_aligned(a, b, [here, changes])}\n)"
+        changes = _changes_sql(_list_entries(now, before, self.items, others), "item")
+        columns = [here, "'stayed' AS movement", changes]
+        return f"{_SELECT}\nFROM (\n{zip_aligned(a, b, columns)}\n)"

@@ -148,6 +148,50 @@ def list_scored_indicators(
     ]
 
 
+@dataclass(frozen=True)
+class PointsItem:
+    """What a points column of the scores is, and how it counts in the total.
+
+    Attributes:
+        authority: Whose table declares it.
+        kind: `indicator`, `section`, `common`, `district` or `total`.
+        sign: -1 within a section that subtracts, else 1.
+    """
+
+    authority: str
+    kind: str
+    sign: int
+
+
+ITEM_KINDS = ("indicator", "section", "common", "district", "total")
+
+
+def list_points_items(
+    city: PointsVersion, districts: Mapping[str, PointsVersion]
+) -> dict[str, PointsItem]:
+    """Return what every points column of the scores is, by column."""
+    versions = {CITY: city, **districts}
+
+    def sign(version: PointsVersion, code: str) -> int:
+        while code in version.groups:
+            code = version.groups[code].parent
+        return -1 if version.sections[code].subtract else 1
+
+    items = {
+        line.column: PointsItem(
+            line.authority,
+            "indicator",
+            sign(versions[line.authority], line.indicator.section),
+        )
+        for line in list_scored_indicators(city, districts)
+    }
+    for code in city.sections:
+        items[points_column_name(CITY, code)] = PointsItem(CITY, "section", sign(city, code))
+    for kind in ("common", "district", "total"):
+        items[points_column_name(CITY, kind)] = PointsItem(CITY, kind, 1)
+    return items
+
+
 def list_points_columns(session: Session, relation: str) -> list[str]:
     """Return the points columns of a scores table, in order."""
     return [name for name in session.describe(relation) if name.endswith("_points")]

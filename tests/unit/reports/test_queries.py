@@ -48,6 +48,7 @@ ELIGIBILITY = {
 }
 CHANGES = """('ann', '330212', 'total', 55.50, 63.50), ('ann', '330212', 'age', 5, 8),
              ('bo', '330212', 'total', 40, 30), ('bo', '330212', 'common', 40, 30), ('bo', '330212', 'penalties', 0, 10),
+             ('bo', '330212', 'deduction', 0, 10),
              ('cy', '330203', 'total', 80, 78), ('cy', '330203', 'common', 70, 68), ('cy', '330203', 'age', 10, 8),
              ('cy', '330203', 'penalties', 5, 5.50),
              ('cy', '330203', 'd330203_village', NULL, 0), ('cy', '330203', 'd330212_village', 3, NULL),
@@ -73,7 +74,13 @@ def tables(month: str) -> dict[str, str]:
         "eligibility": f"""SELECT {first}, resident_key, service, district, eligible, short::{POINTS} AS points_short,
             amount::DECIMAL(12,2) AS monthly_amount
             FROM (VALUES {ELIGIBILITY[month]}) AS t(resident_key, service, district, eligible, short, amount)""",
-        "changes": f"""SELECT {first}, resident_key, district, item, before::{POINTS} AS before, after::{POINTS} AS after
+        "changes": f"""SELECT {first}, resident_key, district, item,
+            CASE WHEN item IN ('total', 'common') THEN item WHEN item = 'deduction' THEN 'section' ELSE 'indicator' END
+                AS kind,
+            before::{POINTS} AS before, after::{POINTS} AS after,
+            CAST((coalesce(after, 0) - coalesce(before, 0)) * CASE WHEN item IN ('penalties', 'deduction') THEN -1 ELSE 1 END
+                AS DECIMAL(8,2)) AS effect,
+            CASE resident_key WHEN 'ed' THEN 'gone' WHEN 'fay' THEN 'new' ELSE 'stayed' END AS movement
             FROM (VALUES {CHANGES}) AS t(resident_key, district, item, before, after)""",
     }
 
@@ -119,11 +126,20 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "newly_eligible": [("health_check", "330203", 1)],
     "who_lost_points": [
-        ("bo", "330212", d("10.00"), ["penalties 10.00"]),
-        ("cy", "330203", d("2.00"), ["age -2.00", "d330212_village -3.00", "penalties 0.50"]),
+        ("bo", "330212", d("10.00"), ["penalties -10.00"]),
+        ("cy", "330203", d("2.00"), ["age -2.00", "d330212_village -3.00", "penalties -0.50"]),
+    ],
+    # the mean of five falls from 59.098 to 37.3: Fay -5 - 59.098, Ed 59.098 - 100, who stayed -3.99
+    "change_of_mean": [
+        ("new", 1, -12.8196),
+        ("gone", 1, -8.1804),
+        ("penalties", 2, -2.1),
+        ("limits", None, 1.702),
+        ("d330212_village", 1, -0.6),
+        ("age", 2, 0.2),
     ],
     "why_points_were_lost": [
-        ("penalties", None, 2, d("10.50")),
+        ("penalties", None, 2, d("-10.50")),
         ("age", "年龄", 1, d("-2.00")),
         ("d330212_village", None, 1, d("-3.00")),
     ],

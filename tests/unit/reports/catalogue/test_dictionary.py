@@ -84,7 +84,7 @@ def made(
         connection.execute(
             f"COPY scores_made TO {sql_literal(folder / 'scores' / 'scores.parquet')} (FORMAT parquet)"
         )
-        write_changes(connection, folder, folder, month, {}, folder / "changes")
+        write_changes(connection, folder, folder, month, ({}, {}), folder / "changes")
         connection.execute(
             f"CREATE TEMP VIEW changes AS FROM {read_folder_sql(folder / 'changes')}"
         )

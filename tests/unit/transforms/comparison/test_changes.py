@@ -15,13 +15,30 @@ from tests.support.world import needless_words, read_rows
 from transforms.comparison.changes import write_changes
 from transforms.engine.session import EngineSettings, Session, open_engine
 from transforms.engine.sql import sql_literal
+from transforms.outputs import CHANGES
+from transforms.points.columns import PointsItem
 
 MONTH = Month.parse("2024-04")
-CITY_ITEMS, OWN = ("age", "total"), {"330203": "d330203_award", "330212": "d330212_award"}
-OWNERS = {
-    **{f"{item}_points": "city" for item in CITY_ITEMS},
-    **{f"{own}_points": code for code, own in OWN.items()},
-}
+AGE = ({"age_points": PointsItem("city", "indicator", 1)},) * 2
+CITY_ITEMS = ("age", "debt", "deduction", "turned", "total")
+OWN = {"330203": "d330203_award", "330212": "d330212_award"}
+SIGNS = {"debt": (-1, -1), "deduction": (-1, -1), "turned": (-1, 1)}
+"""Item -> its sign in the total (now, before); all others add."""
+KINDS = {"deduction": "section", "total": "total"}
+
+
+def list_items(side: int) -> dict[str, PointsItem]:
+    """What the points columns are, now (0) or before (1)."""
+    authorities = {**dict.fromkeys(CITY_ITEMS, "city"), **{own: code for code, own in OWN.items()}}
+    return {
+        f"{item}_points": PointsItem(
+            authority, KINDS.get(item, "indicator"), SIGNS.get(item, (1, 1))[side]
+        )
+        for item, authority in authorities.items()
+    }
+
+
+DECLARED = (list_items(0), list_items(1))
 People = dict[str, tuple[str, dict[str, Decimal]]]
 """resident_key -> district, points by item."""
 
@@ -72,17 +89,35 @@ def write(connection: Session, folder: Path, people: People, items: list[str]) -
     return folder
 
 
-def compare_each_person(
-    now: People, before: People
-) -> set[tuple[str, str, str, Decimal | None, Decimal | None]]:
-    found = set()
+def find_movement(now: People, before: People, key: str) -> str:
+    if key not in before:
+        return "new"
+    if key not in now:
+        return "gone"
+    return "stayed" if now[key][0] == before[key][0] else "moved"
+
+
+def compare_each_person(now: People, before: People) -> set[tuple[object, ...]]:
+    found: set[tuple[object, ...]] = set()
     for key in {*now, *before}:
         district, after = now.get(key, (before.get(key, ("", {}))[0], {}))
         then = before.get(key, ("", {}))[1]
         for item in {*after, *then}:
             if then.get(item) != after.get(item):
-                found.add((key, district, item, then.get(item), after.get(item)))
+                sign, sign_before = SIGNS.get(item, (1, 1))
+                effect = sign * after.get(item, 0) - sign_before * then.get(item, 0)
+                what = (item, KINDS.get(item, "indicator"))
+                movement = find_movement(now, before, key)
+                values = (then.get(item), after.get(item), effect)
+                found.add((key, district, *what, *values, movement))
     return found
+
+
+def read_changes(folder: Path) -> list[tuple[object, ...]]:
+    names = [name for name in CHANGES.columns if name != "month"]
+    return [
+        tuple(row[n] for n in ("resident_key", "district", *names[2:])) for row in read_rows(folder)
+    ]
 
 
 ITEMS = [*CITY_ITEMS, *OWN.values()]
@@ -101,10 +136,9 @@ def test_changes_equal_those_of_a_loop_over_people(
             for name, p in (("now", now), ("before", before))
         ]
         made = write_changes(
-            connection, folders[0], folders[1], MONTH, OWNERS, tmp_path / "changes"
+            connection, folders[0], folders[1], MONTH, DECLARED, tmp_path / "changes"
         )
-    rows = read_rows(tmp_path / "changes")
-    found = [(r["resident_key"], r["district"], r["item"], r["before"], r["after"]) for r in rows]
+    found = read_changes(tmp_path / "changes")
     assert len(found) == made.items == len(set(found)) > 20
     assert set(found) == compare_each_person(now, before)
     places = {
@@ -131,13 +165,8 @@ def test_moving_between_changing_districts_is_not_leaving(tmp_path: Path) -> Non
             write(connection, tmp_path / name, p, ["age"])
             for name, p in (("now", now), ("before", before))
         ]
-        made = write_changes(
-            connection, folders[0], folders[1], MONTH, {"age_points": "city"}, tmp_path / "changes"
-        )
-    found = {
-        (r["resident_key"], r["district"], r["item"], r["before"], r["after"])
-        for r in read_rows(tmp_path / "changes")
-    }
+        made = write_changes(connection, folders[0], folders[1], MONTH, AGE, tmp_path / "changes")
+    found = set(read_changes(tmp_path / "changes"))
     assert found == compare_each_person(now, before) and len(found) == 3
     assert set(made.moved) == {("330203", "330299", 1), (None, "330299", 1), ("330203", None, 2)}
 
@@ -154,13 +183,13 @@ def test_dictionaries_of_row_groups_hold_no_unused_items(
             write(connection, tmp_path / name, p, ITEMS)
             for name, p in (("now", now), ("before", before))
         ]
-        write_changes(connection, folders[0], folders[1], MONTH, OWNERS, tmp_path / "changes")
+        write_changes(connection, folders[0], folders[1], MONTH, DECLARED, tmp_path / "changes")
     files = sorted((tmp_path / "changes").iterdir())
     assert max(pq.read_metadata(file).num_row_groups for file in files) > 1
     assert not {
         word
         for file in files
-        for column in ("item", "district")
+        for column in ("item", "district", "kind", "movement")
         for word in needless_words(file, column)
     }
 
@@ -172,18 +201,22 @@ def test_columns_of_only_one_month_are_compared_with_null(tmp_path: Path) -> Non
             write(connection, tmp_path / "now", now, ["age"]),
             write(connection, tmp_path / "before", before, ["old"]),
         ]
-        write_changes(
-            connection, folders[0], folders[1], MONTH, {"age_points": "city"}, tmp_path / "changes"
-        )
-    rows = [(row["item"], row["before"], row["after"]) for row in read_rows(tmp_path / "changes")]
-    assert rows == [("age", None, Decimal(1)), ("old", Decimal(2), None)]
+        write_changes(connection, folders[0], folders[1], MONTH, AGE, tmp_path / "changes")
+    what = ("item", "kind", "before", "after", "effect", "movement")
+    rows = [tuple(row[name] for name in what) for row in read_rows(tmp_path / "changes")]
+    assert rows == [
+        ("age", "indicator", None, Decimal(1), Decimal(1), "stayed"),
+        ("old", None, Decimal(2), None, None, "stayed"),
+    ]
 
 
 def test_a_first_month_has_the_same_columns_and_no_rows(tmp_path: Path) -> None:
     with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as connection:
         folder = write(connection, tmp_path / "now", draw_city(random.Random(5), 30)[0], ITEMS)
-        assert write_changes(connection, folder, None, MONTH, OWNERS, tmp_path / "first").items == 0
-        write_changes(connection, folder, folder, MONTH, OWNERS, tmp_path / "second")
+        assert (
+            write_changes(connection, folder, None, MONTH, DECLARED, tmp_path / "first").items == 0
+        )
+        write_changes(connection, folder, folder, MONTH, DECLARED, tmp_path / "second")
         described = [
             connection.execute(
                 f"DESCRIBE FROM {sql_literal(tmp_path / name / 'moved.parquet')}"

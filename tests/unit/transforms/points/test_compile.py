@@ -19,7 +19,7 @@ from tests.support.policy_writing import (
     score,
     version,
 )
-from transforms.points.columns import list_score_columns
+from transforms.points.columns import list_points_items, list_score_columns
 from transforms.points.compile import points_sql
 from transforms.points.load import load_tables
 
@@ -92,6 +92,31 @@ def test_sections_are_capped_and_deductions_may_go_below_zero() -> None:
         "common_points": -5,
         "total_points": -5,
     }
+
+
+def test_the_signs_of_indicators_add_up_to_the_total() -> None:
+    """Through groups in groups, in a section that subtracts, of the city and of a district."""
+    sections = {"base": {"title": "基"}, "minus": {"title": "扣", "subtract": "true"}}
+    groups = {
+        "outer": {"title": "外", "in": "minus", "combine": "sum"},
+        "inner": {"title": "内", "in": "outer", "combine": "sum"},
+    }
+    city = version(
+        {"a": months(), "b": events("inner"), "c": months("minus")}, sections, groups=groups
+    )
+    own = version({"d": events("minus"), "e": months("base")}, sections)
+    items = list_points_items(city, {DISTRICT: own})
+    (row,) = score([{"months": 12, "events": 5}], city, {DISTRICT: own})
+    assert items.keys() == {name for name in row if name.endswith("_points")}
+
+    def effect(*kinds: str) -> Decimal:
+        return sum(
+            (item.sign * row[c] for c, item in items.items() if item.kind in kinds), Decimal(0)
+        )
+
+    total = row["total_points"]
+    assert total == 12 - 5 - 12 - 5 + 12 == effect("indicator") == effect("total")
+    assert total == effect("section", "district") == effect("common", "district")
 
 
 def district(**indicators: object) -> object:
