@@ -135,6 +135,39 @@ CHANGES = Output(
     by_district=True,
     columns=_column_types("score_changes"),
 )
+DISTRICTS = Output(
+    "districts",
+    ("区县：每个区县每月一行", "Districts: one row per district and month"),
+    key=("district",),
+    order=("district",),
+    readers=Readers.ANALYSTS,
+    view="districts",
+    columns=_column_types("districts"),
+)
+SERVICES = Output(
+    "services",
+    (
+        "积分应用：当月生效的每项服务一行",
+        "Services: one row per service in force and month",
+    ),
+    key=("service",),
+    order=("service",),
+    readers=Readers.ANALYSTS,
+    view="services",
+    columns=_column_types("services"),
+)
+THRESHOLDS = Output(
+    "thresholds",
+    (
+        "分数线：每项服务、每个受理区县每月一行",
+        "Thresholds: one row per service, district it is open in, and month",
+    ),
+    key=("service", "district"),
+    order=("service", "district"),
+    readers=Readers.ANALYSTS,
+    view="thresholds",
+    columns=_column_types("thresholds"),
+)
 RESTRICTED_FACTS = Output(
     "restricted/facts",
     (
@@ -169,7 +202,19 @@ REMINDERS = Output(
     order=("district", "kind", "service", "resident_id", "reminder_id"),
     columns=REMINDER_COLUMNS,
 )
-OUTPUTS = (SCORES, FACTS, ELIGIBILITY, CHANGES, RESTRICTED_FACTS, IDENTITIES, STATEMENTS, REMINDERS)
+OUTPUTS = (
+    SCORES,
+    FACTS,
+    ELIGIBILITY,
+    CHANGES,
+    DISTRICTS,
+    SERVICES,
+    THRESHOLDS,
+    RESTRICTED_FACTS,
+    IDENTITIES,
+    STATEMENTS,
+    REMINDERS,
+)
 VIEWS = {output.view: output for output in OUTPUTS if output.view}
 """The outputs that analysts query, by the name of their view."""
 

@@ -54,13 +54,16 @@ from transforms.facts.published_tables import (
 )
 from transforms.outputs import (
     CHANGES,
+    DISTRICTS,
     ELIGIBILITY,
     FACTS,
     IDENTITIES,
     REMINDERS,
     RESTRICTED_FACTS,
     SCORES,
+    SERVICES,
     STATEMENTS,
+    THRESHOLDS,
     find_table_file,
 )
 from transforms.points.columns import list_points_items, list_scored_indicators
@@ -77,6 +80,11 @@ from transforms.reminders.build import (
     ReminderRun,
     may_add_reminders,
     write_reminders,
+)
+from transforms.services.declared_tables import (
+    districts_statement,
+    services_statement,
+    thresholds_statement,
 )
 from transforms.services.eligibility_sql import eligibility_sql
 
@@ -185,7 +193,8 @@ def compute_services(run: RunContext) -> StageResult:
 
 
 def _services(run: RunContext) -> ServicesResult:
-    sql = eligibility_sql(run.project.services_in_force(run.month), run.project.names(run.month))
+    services, districts = run.project.services_in_force(run.month), run.project.reference.districts
+    sql = eligibility_sql(services, run.project.names(run.month))
     statement = Statement("eligibility", sql, ("scored",), "file")
     columns = list_points_columns_in_force(run.project.in_force(run.month))
     folder = run.build.revision / ELIGIBILITY.folder
@@ -195,14 +204,23 @@ def _services(run: RunContext) -> ServicesResult:
         target = folder / f"{district}.parquet"
         own.write(statement, target, _month_values(run), {"scored": scored})
 
+    titles = {service.service: service.title for service in run.project.services}
+    declared = [
+        (DISTRICTS, districts_statement(districts)),
+        (SERVICES, services_statement(services, titles)),
+        (THRESHOLDS, thresholds_statement(services, districts)),
+    ]
     with run.engine() as session:
+        for output, table in declared:
+            session.write(table, find_table_file(run.build.revision, output), _month_values(run))
         _view_facts_and_scores(session, run)
-        map_concurrently(session, run.project.reference.districts, write)
+        map_concurrently(session, districts, write)
         rows = session.fetch_rows(f"""
             SELECT service, count(*) FILTER (WHERE eligible),
                 coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
             FROM {read_folder_sql(folder)} GROUP BY service ORDER BY service""")
-    write_sql(run.build.revision, "services", [scored_statement(columns), statement])
+    listed = [*(table for _, table in declared), scored_statement(columns), statement]
+    write_sql(run.build.revision, "services", listed)
     return ServicesResult(
         eligible={code: count for code, count, _ in rows},
         monthly_amounts={code: str(amount) for code, _, amount in rows if amount},

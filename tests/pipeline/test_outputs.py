@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from flows.cli.app import app
 from flows.commands.demo import describe_results
 from flows.pipeline.fingerprints import code_fingerprint
+from flows.pipeline.release import renew_catalogue
 from flows.settings import OWN_DECLARATIONS
 from flows.storage.files import hash_file
 from flows.storage.keys import fingerprint_key
@@ -102,6 +103,9 @@ def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None
             "facts",
             "eligibility",
             "changes",
+            "districts",
+            "services",
+            "thresholds",
             "restricted",
             "reminders",
             "exports",
@@ -520,6 +524,34 @@ def test_effects_of_each_kind_add_up_to_the_change_of_the_total(city: World) -> 
             else "stayed" if places[0] == places[1] else "moved"
         )  # fmt: skip
     assert exact > 10 and deducted > 0
+
+
+def test_thresholds_and_the_score_say_who_is_eligible(city: World) -> None:
+    """A raised or lowered threshold is therefore a query."""
+    thresholds = {
+        (r["service"], r["district"]): r["points"] for r in city.table(APRIL, "thresholds")
+    }
+    rows = city.table(APRIL, "eligibility")
+    assert len(rows) > 20 and any(row["eligible"] for row in rows)
+    for row in rows:
+        needed = thresholds[row["service"], row["district"]]
+        assert row["points_short"] == max(needed - row["score"], 0)
+        assert row["eligible"] == (row["score"] >= needed)
+    assert {
+        r["district"]: r["name"] for r in city.table(APRIL, "districts")
+    } == city.project.reference.districts
+    assert {r["service"] for r in city.table(APRIL, "services")} == {s for s, _ in thresholds}
+
+
+def test_no_column_of_a_view_is_of_the_type_null(city: World) -> None:
+    """BI tools know no such type: a column without values has the type of its declaration."""
+    renew_catalogue(city.project, city.root)
+    with duckdb.connect(str(city.root.catalogue), read_only=True) as catalogue:
+        typed = catalogue.execute(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
+        ).fetchall()
+    assert len(typed) > 200
+    assert not [column for column in typed if "NULL" in column[2]]
 
 
 @pytest.mark.promise("outputs-117", "In any DuckDB client")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-FOR_ANALYSTS = ("scores", "facts", "eligibility", "changes", "report", "sql", "policy")
+FOR_ANALYSTS = (
+    *("scores", "facts", "eligibility", "changes", "districts", "services", "thresholds"),
+    *("report", "sql", "policy"),
+)
 
 
 def for_analysts(path: Path) -> bool:

@@ -18,19 +18,22 @@ from transforms.expressions.language import Expression, parse_condition, parse_e
 from transforms.points.rule_sql import number_sql
 from transforms.services.models import ALL, DEFAULT, ROUNDINGS, ServiceVersion
 
-SHORT, AMOUNT = "DECIMAL(7, 2)", "DECIMAL(12, 2)"
+SHORT, SCORE, AMOUNT = "DECIMAL(7, 2)", "DECIMAL(9, 2)", "DECIMAL(12, 2)"
+
+
+_ROW_TYPE = f"service TEXT, short {SHORT}, score {SCORE}, amount {AMOUNT}"
 
 
 def eligibility_sql(services: Mapping[str, ServiceVersion], names: Mapping[str, Kind]) -> str:
     """Return the statement of who qualifies, with what is lacking in points.
 
     One row per resident and service open to their district where all conditions hold. Columns:
-    month, resident_key, service, district, eligible, points_short, monthly_amount; rows in the
-    order of `scored`, then by service. `services`: the versions in force by code. Parameters:
+    month, resident_key, service, district, eligible, points_short, score, monthly_amount; rows in
+    the order of `scored`, then by service. `services`: the versions in force by code. Parameters:
     $month (first day), $as_of (DATE).
     """
     rows = ", ".join(_row(code, services[code], names) for code in sorted(services))
-    typed = f"CAST([{rows}] AS STRUCT(service TEXT, short {SHORT}, amount {AMOUNT})[])"
+    typed = f"CAST([{rows}] AS STRUCT({_ROW_TYPE})[])"
     return format_sql(f"""
         WITH found AS (
             SELECT resident_key, district,
@@ -39,7 +42,8 @@ def eligibility_sql(services: Mapping[str, ServiceVersion], names: Mapping[str, 
         ),
         listed AS (SELECT resident_key, district, UNNEST(rows) AS one FROM found)
         SELECT CAST($month AS DATE) AS month, resident_key, one.service AS service, district,
-            one.short = 0 AS eligible, one.short AS points_short, one.amount AS monthly_amount
+            one.short = 0 AS eligible, one.short AS points_short, one.score AS score,
+            one.amount AS monthly_amount
         FROM listed""")
 
 
@@ -62,7 +66,11 @@ def _row(code: str, version: ServiceVersion, names: Mapping[str, Kind]) -> str:
         *(condition_sql(condition.when, names) for condition in version.conditions),
     ]
     short, amount = points_short_sql(version, names), amount_sql(version, names)
-    row = f"{{'service': {sql_literal(code)}, 'short': {short}, 'amount': {amount}}}"
+    score = f"CAST(FLOOR({score_sql(version, names)} * 100) * 0.01 AS {SCORE})"
+    row = (
+        f"{{'service': {sql_literal(code)}, 'short': {short}, 'score': {score},"
+        f" 'amount': {amount}}}"
+    )
     return f"CASE WHEN {' AND '.join(need for need in needs if need) or 'TRUE'} THEN {row} END"
 
 

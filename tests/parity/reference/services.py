@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from expectations.source_model import Fact
@@ -79,10 +79,12 @@ def _decided(resident: ScoredResident, version: ServiceVersion, as_of: dt.date) 
     numbers = version.points.threshold
     threshold = numbers[resident.district] if resident.district in numbers else numbers["default"]
     in_sums = known | {name: Decimal(0) for name, given in resident.points.items() if given is None}
-    short = threshold - (evaluate_expression(version.points.score, in_sums) or Decimal(0))
+    score = Decimal(evaluate_expression(version.points.score, in_sums) or 0)
+    short = threshold - score
     return {
         "eligible": short <= 0,
         "points_short": max(Decimal(short).quantize(Decimal("0.01"), ROUND_CEILING), Decimal(0)),
+        "score": score.quantize(Decimal("0.01"), ROUND_FLOOR),
         "monthly_amount": _amount(version, known),
     }
 

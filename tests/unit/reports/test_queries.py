@@ -41,10 +41,25 @@ FACTS = """('ann', '330212', 41, true, 0, 166, 'junior_college', 'level_3', true
 ELIGIBILITY = {
     "2021-10": """('ann', 'rent_subsidy', '330212', true, 0, 404), ('ann', 'health_check', '330212', true, 0, NULL),
                   ('bo', 'health_check', '330212', false, 10, NULL), ('cy', 'health_check', '330203', false, 0.5, NULL),
-                  ('ed', 'health_check', '330203', true, 0, NULL)""",
+                  ('ed', 'health_check', '330203', true, 0, NULL), ('bo', 'loan', '330212', true, 0, NULL),
+                  ('di', 'loan', '330203', true, 0, NULL), ('cy', 'loan', '330203', true, 0, NULL),
+                  ('ann', 'club', '330212', true, 0, NULL),
+                  ('ann', 'rental', '330212', true, 0, NULL)""",
     "2021-11": """('ann', 'rent_subsidy', '330212', true, 0, 404), ('ann', 'health_check', '330212', true, 0, NULL),
                   ('bo', 'rent_subsidy', '330212', false, 5, 300), ('cy', 'health_check', '330203', true, 0, NULL),
-                  ('bo', 'health_check', '330212', false, 1.5, NULL)""",
+                  ('bo', 'health_check', '330212', false, 1.5, NULL), ('bo', 'loan', '330212', false, 20, NULL),
+                  ('cy', 'rent_subsidy', '330203', true, 0, NULL)""",
+}
+# In October Di was insured, and Ed was there instead of Fay.
+FACTS_BEFORE = FACTS.replace("('di', '330203', 9, false", "('di', '330203', 9, true").replace(
+    "'fay'", "'ed'"
+)
+# service, title, amount, threshold of 330212; all but the rental are open in both districts
+DECLARED = {
+    "2021-10": "('rent_subsidy', '租房补贴', 'market_rent * 0.4', 60), ('health_check', '体检', NULL, 50), "
+    "('loan', '贷款', NULL, 50), ('club', '俱乐部', NULL, 10), ('rental', '公租房', NULL, 30)",
+    "2021-11": "('rent_subsidy', '租房补贴', 'market_rent * 0.4', 60), ('health_check', '体检', NULL, 50), "
+    "('loan', '贷款', NULL, 70), ('rental', '公租房', NULL, 70)",
 }
 CHANGES = """('ann', '330212', 'total', 55.50, 63.50), ('ann', '330212', 'age', 5, 8),
              ('bo', '330212', 'total', 40, 30), ('bo', '330212', 'common', 40, 30), ('bo', '330212', 'penalties', 0, 10),
@@ -67,13 +82,22 @@ def tables(month: str) -> dict[str, str]:
         "scores": f"""SELECT {first}, key AS resident_key, district, common::{POINTS} AS common_points,
             own::{POINTS} AS district_points, off::{POINTS} AS deduction_points, total::{POINTS} AS total_points, {corrected}
             FROM (VALUES {SCORES[month]}) AS t(key, district, common, own, off, total)""",
-        "facts": f"""SELECT {first}, * EXCLUDE (hours), hours::STRUCT(year INTEGER, hours DECIMAL(12,2))[] AS service_hours_by_year
-            FROM (VALUES {FACTS}) AS t(resident_key, district, age, insured_now,
+        "facts": f"""SELECT {first}, * EXCLUDE (hours), hours::STRUCT(year INTEGER, hours DECIMAL(12,2))[] AS service_hours_by_year,
+            true AS permit_held
+            FROM (VALUES {FACTS if month == "2021-11" else FACTS_BEFORE}) AS t(resident_key, district, age, insured_now,
             pension_gap_months, pension_months, degree, skill, shortage_job, tenure, rental_registered, rental_months,
             frozen, hours)""",
         "eligibility": f"""SELECT {first}, resident_key, service, district, eligible, short::{POINTS} AS points_short,
-            amount::DECIMAL(12,2) AS monthly_amount
-            FROM (VALUES {ELIGIBILITY[month]}) AS t(resident_key, service, district, eligible, short, amount)""",
+            (CASE WHEN eligible THEN 63.5 ELSE threshold - short END)::DECIMAL(9,2) AS score, amount::DECIMAL(12,2) AS monthly_amount
+            FROM (VALUES {ELIGIBILITY[month]}) AS t(resident_key, service, district, eligible, short, amount)
+            JOIN (VALUES {DECLARED[month]}) AS s(service, title, monthly, threshold) USING (service)""",
+        "districts": f"SELECT {first}, * FROM (VALUES ('330203', '海曙区'), ('330212', '鄞州区')) AS t(district, name)",
+        "services": f"""SELECT {first}, service, title, monthly AS monthly_amount
+            FROM (VALUES {DECLARED[month]}) AS s(service, title, monthly, threshold)""",
+        "thresholds": f"""SELECT {first}, service, district, threshold::{POINTS} AS points
+            FROM (VALUES {DECLARED[month]}) AS s(service, title, monthly, threshold),
+            (VALUES ('330203'), ('330212')) AS d(district)
+            WHERE service <> 'rental' OR district = '330203'""",
         "changes": f"""SELECT {first}, resident_key, district, item,
             CASE WHEN item IN ('total', 'common') THEN item WHEN item = 'deduction' THEN 'section' ELSE 'indicator' END
                 AS kind,
@@ -124,7 +148,7 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
         (NOV, "330203", 3, 31.0, 3.33),
         (NOV, "330212", 2, 46.75, 5.0),
     ],
-    "newly_eligible": [("health_check", "330203", 1)],
+    "newly_eligible": [("health_check", "330203", 1), ("rent_subsidy", "330203", 1)],
     "who_lost_points": [
         ("bo", "330212", d("10.00"), ["penalties -10.00"]),
         ("cy", "330203", d("2.00"), ["age -2.00", "d330212_village -3.00", "penalties -0.50"]),
@@ -147,12 +171,30 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "insurance_coverage_by_age": [(40, 3, 2, 66.7), (70, 1, 0, 0.0)],
     "insurance_gaps": [("0-1", 2, 133.0), ("2-3", 1, 10.0), ("13+", 1, 2.0)],
     "subsidy_budget": [
-        (OCT, "rent_subsidy", "330212", 1, d("404.00")),
-        (NOV, "rent_subsidy", "330212", 1, d("404.00")),
+        (OCT, "rent_subsidy", "330212", 1, 0, d("404.00")),
+        (NOV, "rent_subsidy", "330203", 0, 1, None),
+        (NOV, "rent_subsidy", "330212", 1, 0, d("404.00")),
     ],
+    "subsidy_amount_unknown": [("rent_subsidy", "market_rent * 0.4", "330203", "cy")],
     "subsidy_due": [("rent_subsidy", "ann", "330212", OCT, NOV, 2, d("808.00"))],
     "nearly_eligible": [("health_check", "330212", 1, 1.5), ("rent_subsidy", "330212", 1, 5.0)],
-    "lower_thresholds": [("health_check", 2, 0, 1, 1, 1), ("rent_subsidy", 1, 0, 0, 1, 1)],
+    "lower_thresholds": [
+        ("health_check", 2, 0, 1, 1, 1),
+        ("loan", 0, 0, 0, 0, 0),
+        ("rent_subsidy", 2, 0, 0, 1, 1),
+    ],
+    "raise_thresholds": [
+        ("health_check", "体检", 2, 0, 0, 0, 0),
+        ("rent_subsidy", "租房补贴", 2, 0, 0, 2, 2),
+    ],
+    "why_eligibility_was_lost": [
+        ("club", "service_ended", 1),
+        ("health_check", "gone", 1),
+        ("loan", "insurance_ended", 1),
+        ("loan", "other_condition", 1),
+        ("loan", "points", 1),
+        ("rental", "moved", 1),
+    ],
     "deductions_by_district": [("330203", 3, 1, 30.0, 1), ("330212", 2, 1, 10.0, 0)],
     "education_and_skill": [
         ("junior_college", "level_3", 2, 1),

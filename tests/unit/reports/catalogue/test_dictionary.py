@@ -137,6 +137,7 @@ def test_eligibility_is_described_as_the_design_fixes_it() -> None:
         "district",
         "eligible",
         "points_short",
+        "score",
         "monthly_amount",
     ]
     assert list(entries("eligibility")) == fixed

@@ -81,6 +81,7 @@ def test_a_row_has_its_columns_with_their_types(connection: duckdb.DuckDBPyConne
         "district": "330212",
         "eligible": True,
         "points_short": Decimal(0),
+        "score": Decimal(60),
         "monthly_amount": Decimal(404),
     }
 
