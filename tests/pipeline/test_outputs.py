@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 from flows.cli.app import app
 from flows.commands.demo import describe_results
 from flows.pipeline.fingerprints import code_fingerprint
-from flows.pipeline.release import renew_catalogue
 from flows.settings import OWN_DECLARATIONS
 from flows.storage.files import hash_file
 from flows.storage.keys import fingerprint_key
@@ -545,7 +544,6 @@ def test_thresholds_and_the_score_say_who_is_eligible(city: World) -> None:
 
 def test_no_column_of_a_view_is_of_the_type_null(city: World) -> None:
     """BI tools know no such type: a column without values has the type of its declaration."""
-    renew_catalogue(city.project, city.root)
     with duckdb.connect(str(city.root.catalogue), read_only=True) as catalogue:
         typed = catalogue.execute(
             "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"

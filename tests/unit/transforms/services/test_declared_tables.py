@@ -12,7 +12,7 @@ import pytest
 from tests.support.services_town import REFERENCE, SERVICES
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.engine.statements import Statement
-from transforms.outputs import DISTRICTS, OUTPUTS, Output
+from transforms.outputs import DISTRICTS, Output
 from transforms.outputs import SERVICES as SERVICES_OUTPUT
 from transforms.outputs import THRESHOLDS as THRESHOLDS_OUTPUT
 from transforms.services.declared_tables import (
@@ -78,9 +78,3 @@ def test_a_month_without_services_has_the_same_columns(tmp_path: Path, output: O
         THRESHOLDS_OUTPUT.folder: thresholds_statement({}, REFERENCE.districts),
     }
     assert read(tmp_path, output, none[output.folder]) == []
-
-
-def test_columns_that_analysts_see_have_types() -> None:
-    """No view has a column of the type NULL, which tools do not know."""
-    for output in OUTPUTS:
-        assert all(kind not in ("", "NULL", '"NULL"') for kind in output.columns.values())
