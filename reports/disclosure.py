@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 FEW = 10
+ROUNDED_TO = 10
 FEW_TEXT = f"少于 {FEW}"
 
 
 def round_people(people: int) -> int | None:
-    """Return a number of people to the nearest 10; None for fewer than 10."""
-    return None if people < FEW else (people + 5) // 10 * 10
+    """Return a number of people rounded to tens, halves up; None for fewer than 10."""
+    half = ROUNDED_TO // 2
+    return None if people < FEW else (people + half) // ROUNDED_TO * ROUNDED_TO
 
 
 def format_people(people: int) -> str:

@@ -99,20 +99,28 @@ def sql(
         str,
         typer.Argument(
             metavar="QUERY",
-            help="对 scores、latest_scores、facts、eligibility 等视图的查询；- 表示从标准输入读",
+            help="对 scores、latest_scores、facts、eligibility 等视图的查询，或 .sql 文件；- 表示从标准输入读",
         ),
     ],
-    as_csv: Annotated[bool, typer.Option("--csv", help="输出 CSV")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="输出 CSV（Excel 可直接打开）")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="每行输出一个 JSON 对象")] = False,
+    publishable: Annotated[
+        bool,
+        typer.Option(
+            "--publishable", help="用于对外：少于 10 人的格子不显示，人数取整；不能判断的拒绝"
+        ),
+    ] = False,
 ) -> None:
     """在分析目录上查询（只读，只含匿名数据）。
 
-    例：jifen sql "SELECT district, count(*) FROM latest_scores GROUP BY 1"；jifen sql - < question.sql
-    """
-    from flows.commands.sql import run_query
+    可以一次写几条查询，结果逐条显示。
 
-    asked = sys.stdin.read() if query == "-" else query
-    run_query(options.load_settings(), asked, "csv" if as_csv else "json" if as_json else "table")
+    例：jifen sql "SELECT district, count(*) FROM latest_scores GROUP BY 1"；jifen sql question.sql
+    """
+    from flows.commands.sql import read_query, run_query
+
+    form = "csv" if as_csv else "json" if as_json else "table"
+    run_query(options.load_settings(), read_query(query), form, publishable=publishable)
 
 
 @query_app.command()

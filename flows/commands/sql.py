@@ -1,4 +1,4 @@
-"""`jifen sql`: one query of the analysts' catalogue, which reads pseudonymous files only."""
+"""`jifen sql`: queries of the analysts' catalogue, which reads pseudonymous files only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import math
 import re
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count, islice
 from pathlib import Path
@@ -19,12 +21,20 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Column, Table
 
-from expectations.errors import ExitCode, JifenError
+from expectations.errors import ExitCode, JifenError, did_you_mean
 from flows.settings import Settings
 from flows.storage.root import Root
+from reports.disclosure import FEW, ROUNDED_TO
+from reports.publishable import PublishableQuery, UnjudgeableQueryError, judge_query
 from transforms.engine.session import EngineError, FileAccessError, Result, Session, open_engine
 from transforms.outputs import VIEWS
 
+_RELATIONS = "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
+_COLUMNS = """
+SELECT table_name, column_name FROM duckdb_columns()
+WHERE NOT internal AND starts_with(table_name, 'latest_') ORDER BY ALL"""
+ONE_PER_PERSON = ("latest_scores", "latest_facts")
+BOM = "\ufeff"  # or Excel takes the file for one in the encoding of the country
 SHOWN = 1000  # rows of a table: more is for a file, and for another program to read
 BATCH = 10_000
 WIDEST = 100_000
@@ -32,14 +42,48 @@ EXPLAIN = re.compile(r"^\s*EXPLAIN\s+(ANALYZE\s+)?", re.IGNORECASE)
 NUMBERS = ("DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "BIGINT", "INTEGER", "SMALLINT", "TINYINT")
 
 
-def run_query(settings: Settings, query: str, form: str) -> None:
-    """Answer a query as a table, or as `csv` or `json` lines, on standard output.
+@dataclass(frozen=True)
+class AnswerForm:
+    """How answers are given: `table`, `csv` or `json`; publishable ones are judged and suppressed."""
+
+    name: str = "table"
+    publishable: bool = False
+
+
+def read_query(text: str) -> str:
+    """Return what was asked: the text itself, of a file `*.sql`, or of standard input (`-`).
+
+    Raises:
+        JifenError: Exit 2, the file cannot be read.
+    """
+    if text == "-":
+        return sys.stdin.read()
+    if not re.fullmatch(r"\S(.*\S)?\.sql", text, re.IGNORECASE) or re.match(
+        r"(?i)(select|from)\s", text
+    ):
+        return text
+    try:
+        return Path(text).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        said = "不是 UTF-8 文本" if isinstance(error, UnicodeError) else "没有这个文件，或没有权限"
+        hint = '写对文件的路径；要直接写查询，放在引号里：jifen sql "SELECT …"'
+        raise JifenError(ExitCode.USAGE, f"不能读取查询：{said}", where=text, hint=hint) from None
+
+
+def run_query(settings: Settings, query: str, form: str, *, publishable: bool = False) -> None:
+    """Answer each query of a text as a table, or one as `csv` or `json` lines, on standard output.
 
     Works for whoever may read the catalogue: nothing is written to the root, what spills goes to a
     folder of the caller's own (under TMPDIR).
 
+    Args:
+        settings: Where the root is.
+        query: The statements.
+        form: `table`, `csv` or `json`.
+        publishable: Cells of fewer than 10 people are suppressed, numbers of people rounded.
+
     Raises:
-        JifenError: Exit 2, it is no query.
+        JifenError: Exit 2, it is no query, or cannot be judged.
     """
     root = Root(settings.paths.root, settings.paths.inbox)
     _require_readable(root.catalogue)
@@ -54,9 +98,11 @@ def run_query(settings: Settings, query: str, form: str) -> None:
             settings.engine_settings, Path(spill), root.catalogue, read_only=True
         ) as session,
     ):
+        views = [name for (name,) in session.fetch_rows(_RELATIONS)]
+        columns = session.fetch_rows(_COLUMNS)
         session.restrict_file_access(folders)
         try:
-            _print_result(_execute_read_only(session, query), form)
+            _answer(session, query, AnswerForm(form, publishable), views)
         except FileAccessError:
             raise JifenError(
                 ExitCode.USAGE, "这里只能查询已发布的匿名数据，不能读写其他文件"
@@ -68,8 +114,20 @@ def run_query(settings: Settings, query: str, form: str) -> None:
                 r"^(LINE 1: )DESCRIBE (.*\n) {9}", r"\1\2", str(error), flags=re.MULTILINE
             )  # not the asker's
             said = "\n    ".join(filter(None, own.splitlines()))
-            hint = "有哪些表：SHOW TABLES；有哪些列：DESCRIBE scores；各列的含义：SELECT * FROM dictionary"
+            hint = _suggest(own, views, columns)
             raise JifenError(ExitCode.USAGE, f"查询有误：{said}", hint=hint) from None
+
+
+def _suggest(error: str, views: Sequence[str], columns: Sequence[tuple[str, str]]) -> str:
+    """Return what may have been meant by an unknown view or column; else where the names are."""
+    view = re.search(r"Table with name (\S+) does not exist", error)
+    if view:
+        return f"{did_you_mean(view[1], views, '的视图')}（SHOW TABLES 列出全部）"
+    column = re.search(r'column "([^"]+)" not found', error)
+    places = [place for place, name in columns if column and name == column[1]]
+    if column and places:
+        return f"{column[1]} 在 {'、'.join(places)} 中；人的各表用 JOIN … USING (resident_key) 连接"
+    return "有哪些表：SHOW TABLES；有哪些列：DESCRIBE scores；各列的含义：SELECT * FROM dictionary"
 
 
 def _require_readable(catalogue: Path) -> None:
@@ -89,50 +147,108 @@ def _require_readable(catalogue: Path) -> None:
         ) from None
 
 
-def _execute_read_only(session: Session, query: str) -> Result:
-    """Return the result of the last statement, if all are queries or set variables for them.
+def _answer(session: Session, query: str, form: AnswerForm, views: Sequence[str]) -> None:
+    """Print the result of every statement, if all are queries or set variables for them.
 
     DuckDB describes only what may stand within a query, so nothing that writes: not even a COPY in
     a WITH, which counts as a SELECT by itself. Where PIVOT has to find its columns first, it would
     run one all the same: they must be named.
     """
     statements = session.split_statements(query)
-    if not statements:
-        raise JifenError(
-            ExitCode.USAGE, "没有查询", hint="写在引号里，或从标准输入给出：jifen sql - < 查询.sql"
-        )
-    for kind, statement in statements:
+    for kind, _ in statements:
         if kind not in ("SELECT", "EXPLAIN", "SET"):
             hint = "用 SELECT 查询 scores、facts 等视图；PIVOT 须写明取值：ON … IN (…)；要存下结果，写 --csv > 文件名"
             raise JifenError(ExitCode.USAGE, "这里只能查询，不能写入", hint=hint)
+    asked = [statement for kind, statement in statements if kind != "SET"]
+    if not asked:
+        raise JifenError(
+            ExitCode.USAGE,
+            "没有查询",
+            hint="写在引号里，或给出文件：jifen sql 查询.sql，或从标准输入给出：jifen sql -",
+        )
+    if form.name != "table" and len(asked) > 1:
+        raise JifenError(
+            ExitCode.USAGE,
+            f"--{form.name} 一次只写一个结果，这里有 {len(asked)} 条查询",
+            where=f"第 2 条：{_first_line(asked[1])}",
+            hint="分几次运行；不写 --csv、--json 时逐条显示",
+        )
+    judged = {text: _judge(text, views) for text in asked} if form.publishable else {}
+    number = 0
+    for kind, statement in statements:
         if kind != "SET":
             session.execute("DESCRIBE " + EXPLAIN.sub("", statement))
-        result = session.execute(statement)
-    return result
+        publishable = judged.get(statement)
+        result = session.execute(publishable.sql if publishable else statement)
+        if kind == "SET":
+            continue
+        number += 1
+        if len(asked) > 1:
+            print(f"—— 第 {number} 条：{_first_line(statement)} ——")
+        _print_result(result, form.name, publishable)
 
 
-def _print_result(answer: Result, form: str) -> None:
+def _first_line(statement: str) -> str:
+    """Return the first line of a statement that is no comment, at most 60 letters of it."""
+    lines = [line.strip() for line in statement.strip().splitlines()]
+    line = next((line for line in lines if line and not line.startswith("--")), "")
+    return line if len(line) <= 60 else f"{line[:60]}…"
+
+
+def _judge(statement: str, views: Sequence[str]) -> PublishableQuery:
+    try:
+        if EXPLAIN.match(statement):
+            raise UnjudgeableQueryError("EXPLAIN 不是汇总", "去掉 --publishable")
+        return judge_query(statement, views, ONE_PER_PERSON)
+    except UnjudgeableQueryError as error:
+        raise JifenError(
+            ExitCode.USAGE,
+            f"无法判断能否公开：{error.found}",
+            where=_first_line(statement),
+            hint=error.expected,
+        ) from None
+
+
+def _print_result(answer: Result, form: str, judged: PublishableQuery | None = None) -> None:
     columns = [
         (name, str(kind).partition("(")[0] in NUMBERS)
         for name, kind, *_ in answer.description or []
-    ]
+    ][: len(judged.columns) if judged else None]
     names = [name for name, _ in columns]
+    suppressed = Counter[str]()
+    rows = _rows(answer) if judged is None else _publishable_rows(answer, judged, suppressed)
     if form == "csv":
+        sys.stdout.write(BOM)
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows(map(_text, row) for row in _rows(answer))
+        writer.writerows(map(_text, row) for row in rows)
     elif form == "json":
         keys = _deduplicate_names(names)
-        for row in _rows(answer):
+        for row in rows:
             print(_json(dict(zip(keys, row, strict=True))))
     else:
-        rows = [[_text(value) for value in row] for row in islice(_rows(answer), SHOWN + 1)]
+        listed = [[_text(value) for value in row] for row in islice(rows, SHOWN + 1)]
         _print_table(
             [Column(name, justify="right" if number else "left") for name, number in columns],
-            rows[:SHOWN],
+            listed[:SHOWN],
         )
-        if len(rows) > SHOWN:
+        if len(listed) > SHOWN:
             print(f"只显示了前 {SHOWN:,} 行；要全部，写 --csv > 文件名", file=sys.stderr)
+    if judged:
+        cells = suppressed["cells"]
+        print(
+            f"人数取整到 {ROUNDED_TO} 的倍数；少于 {FEW} 人的 {cells:,} 格不显示", file=sys.stderr
+        )
+
+
+def _publishable_rows(
+    answer: Result, judged: PublishableQuery, suppressed: Counter[str]
+) -> Iterator[list[Any]]:
+    """Yield the rows as they may be shown; `suppressed` counts the cells that may not."""
+    for row in _rows(answer):
+        shown, cells = judged.suppress(row)
+        suppressed["cells"] += cells
+        yield shown
 
 
 def _rows(answer: Result) -> Iterator[tuple[Any, ...]]:

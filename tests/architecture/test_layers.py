@@ -30,6 +30,7 @@ LAYERS = (
     "reports.titles",
     "reports.numbers",
     "reports.disclosure",
+    "reports.publishable",
     "reports.templating",
     "reports.html",
     "reports.findings",

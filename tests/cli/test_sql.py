@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from expectations.errors import ExitCode, JifenError
-from flows.commands.sql import run_query
+from flows.cli.app import app
+from flows.commands.sql import read_query, run_query
 from flows.pipeline.release import renew_catalogue
 from flows.project import load_project
 from tests.support.world import World, national_id
@@ -39,7 +41,7 @@ def test_a_question_is_answered_as_json_csv_or_table(
     run_query(world.settings, query, "json")
     assert json.loads(capsys.readouterr().out) == {"district": "330203", "total_points": 8}
     run_query(world.settings, query, "csv")
-    assert capsys.readouterr().out == "district,total_points\n330203,8.00\n"
+    assert capsys.readouterr().out == "\ufeffdistrict,total_points\n330203,8.00\n"
     run_query(world.settings, query, "table")
     assert "8.00" in capsys.readouterr().out
 
@@ -129,7 +131,7 @@ def test_a_long_answer_is_a_short_table_that_says_so_and_a_whole_file(
     shown = capsys.readouterr()
     assert "│    999 │" in shown.out and "1000" not in shown.out and "1,000" in shown.err
     run_query(world.settings, query, "csv")
-    assert capsys.readouterr().out.split() == ["number", *map(str, range(20001))]
+    assert capsys.readouterr().out.split() == ["\ufeffnumber", *map(str, range(20001))]
 
 
 def test_a_file_says_what_other_tools_say(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +139,7 @@ def test_a_file_says_what_other_tools_say(world: World, capsys: pytest.CaptureFi
     run_query(world.settings, query, "csv")
     assert (
         capsys.readouterr().out
-        == 'yes,awards,nothing\ntrue,"[{""key"": ""a"", ""points"": 1.5}]",\n'
+        == '\ufeffyes,awards,nothing\ntrue,"[{""key"": ""a"", ""points"": 1.5}]",\n'
     )
     run_query(world.settings, query, "json")
     row = json.loads(capsys.readouterr().out)
@@ -197,3 +199,82 @@ def test_without_a_published_month_there_is_nothing_to_ask(tmp_path: Path) -> No
     with pytest.raises(JifenError) as caught:
         run_query(World(tmp_path).settings, "SELECT 1", "csv")
     assert caught.value.code == ExitCode.USAGE
+
+
+def test_every_statement_of_a_text_is_answered_under_its_own_line(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_query(world.settings, "SELECT 1 AS a;\n-- a comment\nSELECT 'second' AS b", "table")
+    said = capsys.readouterr().out
+    assert said.index("第 1 条：SELECT 1 AS a") < said.index("第 2 条：SELECT 'second' AS b")
+    assert said.index("│ 1 │") < said.index("│ second │")
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_file_of_two_answers_is_refused_by_name(
+    world: World, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(JifenError) as caught:
+        run_query(world.settings, "SELECT 1 AS a; SELECT 2 AS b", form)
+    assert caught.value.code == ExitCode.USAGE and "SELECT 2 AS b" in str(caught.value)
+    assert capsys.readouterr().out == ""
+
+
+def test_variables_without_a_question_are_no_query(world: World) -> None:
+    with pytest.raises(JifenError, match="没有查询"):
+        run_query(world.settings, "SET VARIABLE a = 1", "table")
+
+
+def test_a_file_of_sql_is_run(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "我的 q.sql").write_text("\ufeffSELECT 7 AS seven", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    asked = ["sql", "--csv", "我的 q.sql", "--root", str(world.root.path)]
+    result = CliRunner().invoke(app, asked)
+    assert (result.exit_code, result.stdout) == (0, "\ufeffseven\n7\n")
+    (tmp_path / "bytes.sql").write_bytes(b"SELECT '\xff'")
+    for name, said in (("none.sql", "没有这个文件"), ("bytes.sql", "UTF-8")):
+        with pytest.raises(JifenError) as caught:
+            read_query(name)
+        assert caught.value.code == ExitCode.USAGE and said in str(caught.value)
+    assert read_query("SELECT district FROM s.sql") == "SELECT district FROM s.sql"
+
+
+@pytest.mark.parametrize(
+    ("query", "meant"),
+    [
+        ("SELECT * FROM latest_score", "是否应为 latest_scores？"),
+        ("SELECT * FROM district", "是否应为 districts？"),
+        ("SELECT * FROM persons_of_interest", "latest_facts"),
+        ("SELECT age FROM latest_scores", "age 在 latest_facts 中"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_those_like_it(
+    world: World, query: str, meant: str
+) -> None:
+    with pytest.raises(JifenError) as caught:
+        run_query(world.settings, query, "table")
+    assert meant in str(caught.value)
+
+
+def test_a_publishable_answer_shows_nothing_of_one_person(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = "SELECT district, count(*) AS people, avg(total_points) AS mean FROM latest_scores GROUP BY ALL"
+    run_query(world.settings, query, "csv", publishable=True)
+    said = capsys.readouterr()
+    assert said.out == "\ufeffdistrict,people,mean\n330203,少于 10,人数不足\n"
+    assert "2 格不显示" in said.err
+    run_query(world.settings, query, "json", publishable=True)
+    row = json.loads(capsys.readouterr().out)
+    assert row == {"district": "330203", "people": "少于 10", "mean": "人数不足"}
+
+
+def test_what_cannot_be_judged_is_not_published(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = "SELECT district, count(*) FROM latest_scores GROUP BY 1; SELECT max(total_points) FROM scores"
+    with pytest.raises(JifenError, match="max") as caught:
+        run_query(world.settings, asked, "table", publishable=True)
+    assert caught.value.code == ExitCode.USAGE and capsys.readouterr().out == ""

@@ -28,6 +28,7 @@ from transforms.engine.sql import sql_literal
 from transforms.outputs import OUTPUTS, Output
 from transforms.points.columns import ITEM_KINDS
 
+PROJECT = Path(__file__).resolve().parents[2]
 MARCH, APRIL = MONTHS
 TABLES = ("scores", "facts", "eligibility", "changes")
 
@@ -540,6 +541,20 @@ def test_thresholds_and_the_score_say_who_is_eligible(city: World) -> None:
         r["district"]: r["name"] for r in city.table(APRIL, "districts")
     } == city.project.reference.districts
     assert {r["service"] for r in city.table(APRIL, "services")} == {s for s, _ in thresholds}
+
+
+def test_pandas_takes_decimals_the_way_that_the_guide_shows(city: World) -> None:
+    guide = (PROJECT / "docs" / "guides" / "analysts.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    names: dict[str, Any] = {"root": city.root.path, "month": APRIL}
+    exec(example, names)
+    points = [(r["district"], r["total_points"]) for r in city.table(APRIL, "scores")]
+    for district, mean in names["means"].items():
+        here = [float(total) for code, total in points if code == district]
+        assert mean == pytest.approx(sum(here) / len(here))
+    assert names["summary"].total_points["mean"] == pytest.approx(
+        float(sum(total for _, total in points) / len(points))
+    )
 
 
 def test_no_column_of_a_view_is_of_the_type_null(city: World) -> None:
