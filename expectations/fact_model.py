@@ -38,11 +38,11 @@ Measure = Literal[
 MONTH_MEASURES = ("distinct_months", "last_month", "gap_months", "run_months")
 """Measures over a person's months."""
 Unit = Literal[
-    "years", "months", "count", "times", "people", "hours", "ml", "points", "yuan", "m2",
+    "year", "years", "months", "count", "times", "people", "hours", "ml", "points", "yuan", "m2",
     "percent", "number", "yes_no", "level", "date", "month", "area", "text", "hours_by_year",
     "times_by_year", "ml_by_year", "yuan_by_year", "points_by_key", "children",
 ]  # fmt: skip
-WHOLE_UNITS = frozenset({"years", "months", "count", "times", "people"})
+WHOLE_UNITS = frozenset({"year", "years", "months", "count", "times", "people"})
 COUNTED_UNITS = WHOLE_UNITS | {"hours", "ml", "points", "yuan", "m2", "percent", "number"}
 YEAR_UNITS: Mapping[str, str] = {
     "hours_by_year": "hours",

@@ -21,6 +21,7 @@ from transforms.points.sums_sql import POINTS_TYPE
 Row = dict[str, str]
 _POINTS = POINTS_TYPE.replace(" ", "")
 UNITS = {
+    "year": "公历年 calendar year",
     "years": "周岁 years",
     "months": "月 months",
     "count": "次 count",

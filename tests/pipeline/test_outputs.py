@@ -162,6 +162,7 @@ def test_published_facts_are_all_declared_ones_except_identifying_ones(city: Wor
     kept = {
         "permit_issued_on",
         "permit_valid_to",
+        "registered_on",
         "rental_community",
         "rental_rent",
         "market_rent",

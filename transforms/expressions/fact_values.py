@@ -14,6 +14,7 @@ from transforms.expressions.kinds import list_levels
 AWARD = "award:"
 """Before the code of an indicator: the fact of its local awards."""
 UNIT_TITLES: Mapping[str, str] = {
+    "year": "年份",
     "years": "年数",
     "months": "月数",
     "count": "次数",

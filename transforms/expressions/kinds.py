@@ -10,7 +10,7 @@ from typing import Literal
 from expectations.source_model import COUNTED_UNITS, WHOLE_UNITS, Fact
 
 # The most that people's data come to, by unit; what is larger still is a mistake of the data.
-_LARGEST = {"years": 10**3, "months": 10**4, "percent": 10**6, "yuan": 10**10}
+_LARGEST = {"year": 10**4, "years": 10**3, "months": 10**4, "percent": 10**6, "yuan": 10**10}
 _LARGEST_COUNT, _LARGEST_AMOUNT = 10**7, 10**9
 
 

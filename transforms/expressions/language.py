@@ -2,10 +2,10 @@
 
 Comparison (`=`, `<>`, `<`, `<=`, `>`, `>=`), `and`, `or`, `not`, `in (...)`, `between ... and ...`,
 `is [not] null`, `+ - * /`, parentheses, numbers, 'texts', true, false, declared names, and dates
-(`date '2021-09-01'`) plus or minus whole days. Nothing else. As in SQL, a comparison with null is
-neither true nor false; a condition holds only when true. `a / b` takes both sides with four
-decimals and gives four, the rest cut off; null when b is 0. Arithmetic is exact: what could be too
-large to compute is refused.
+(`date '2021-09-01'`) plus or minus whole days, `year(...)` and `month(...)` of a date. Nothing
+else. As in SQL, a comparison with null is neither true nor false; a condition holds only when true.
+`a / b` takes both sides with four decimals and gives four, the rest cut off; null when b is 0.
+Arithmetic is exact: what could be too large to compute is refused.
 
 Texts are parsed by sqlglot, checked node by node and rebuilt: what is written in a declaration
 never becomes SQL unchanged.
@@ -27,7 +27,12 @@ from expectations.errors import find_similar
 from transforms.expressions.kinds import DATE, NUMBER, TEXT, YES_NO, Kind, Size
 
 _KEYWORDS = frozenset({"and", "or", "not", "in", "between", "is", "null", "true", "false", "date"})
-_LANGUAGE = _KEYWORDS | {*"=<>+-*/(),", "<>", "<=", ">=", "!=", "=="}
+_PARTS: Mapping[str, tuple[type[exp.Func], Decimal]] = {
+    "year": (exp.Year, Decimal(9999)),
+    "month": (exp.Month, Decimal(12)),
+}
+"""Parts of a date: the function, and the most that it gives."""
+_LANGUAGE = _KEYWORDS | _PARTS.keys() | {*"=<>+-*/(),", "<>", "<=", ">=", "!=", "=="}
 _ALLOWED = "可用：比较、and/or/not、in、between、is null、加减乘除"
 _KIND_TITLES = {"number": "数值", "yes_no": "是否", "text": "文字", "date": "日期"}
 _DIGITS = 38  # of a decimal
@@ -93,7 +98,9 @@ def split_tokens(text: str) -> list[str]:
     The language's own words are in lower case.
     """
     found = re.findall(r"'[^']*'|[0-9.]+|\w+|--|/\*|[<>=!]+|\S", text)
-    return [token.lower() if token.lower() in _KEYWORDS else token for token in found]
+    return [
+        token.lower() if token.lower() in _KEYWORDS | _PARTS.keys() else token for token in found
+    ]
 
 
 def _refuse_foreign(text: str, names: Collection[str]) -> None:
@@ -167,6 +174,8 @@ class _ExpressionReader:
             return _Read(YES_NO, node.copy())
         if isinstance(node, exp.Cast):
             return self._date(node)
+        if isinstance(node, exp.Year | exp.Month):
+            return self._part(node)
         if isinstance(node, exp.Paren):
             inner = self.read(node.this)
             return _Read(inner.kind, exp.Paren(this=inner.tree))
@@ -225,6 +234,12 @@ class _ExpressionReader:
         if not (node.to.is_type("date") and literal):
             raise ExpressionError(f"不允许的写法 {_text(node)!r}", "日期写作 date '2021-09-01'")
         return _Read(DATE, _date_literal(node.this.name))
+
+    def _part(self, node: exp.Year | exp.Month) -> _Read:
+        """Read `year(...)` or `month(...)`: a whole number, null of no date."""
+        function, most = _PARTS[type(node).__name__.lower()]
+        part = exp.cast(function(this=self._of(node.this, DATE)), "INTEGER")
+        return _Read(NUMBER, part).sized(most, 0)
 
     def _is_null(self, node: exp.Is) -> _Read:
         if not isinstance(node.expression, exp.Null):

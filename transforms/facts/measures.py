@@ -20,6 +20,7 @@ from transforms.engine.sql import months_between_sql, sorted_list_sql, sql_liter
 from transforms.facts.windows import date_window_terms, day_sql, month_window
 
 FACT_TYPES = {
+    "year": "INTEGER",
     "years": "INTEGER",
     "months": "INTEGER",
     "count": "INTEGER",

@@ -18,6 +18,7 @@ from transforms.points.rules import Axis, Each, PerYear, Range, Rule, Slope, Ste
 from transforms.templates import format_date, format_number
 
 _MEASURE_WORDS = {
+    "year": "年",
     "years": "年",
     "months": "个月",
     "count": "次",
@@ -34,7 +35,7 @@ _UNKNOWN = "无记录"
 _OPERATORS = {
     "and": "且", "or": "或", "not": "非", "in": "属于", "is": "为", "null": _UNKNOWN,
     "between": "介于", "true": "是", "false": "否", "as_of": "计分日", "district": "居住区县",
-    "date": "", ">=": "≥", "<=": "≤", "<>": "≠", "!=": "≠", "==": "=",
+    "date": "", "year": "年份", "month": "月份", ">=": "≥", "<=": "≤", "<>": "≠", "!=": "≠", "==": "=",
 }  # fmt: skip
 
 

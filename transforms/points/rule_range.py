@@ -15,7 +15,7 @@ from transforms.points.rules import Each, Rule, Slope, Steps, Tiers
 ZERO = Decimal(0)
 # The most that a person can plausibly have of a unit; what needs more is a typing mistake.
 _PLAUSIBLE: Mapping[str, int] = {
-    "years": 120, "months": 1440, "count": 100, "times": 1000, "people": 10_000, "hours": 50_000,
+    "year": 9999, "years": 120, "months": 1440, "count": 100, "times": 1000, "people": 10_000, "hours": 50_000,
     "ml": 500_000, "points": 1000, "yuan": 10**7, "m2": 10_000, "percent": 100, "number": 10**6,
 }  # fmt: skip
 _PLAUSIBLE_YEAR: Mapping[str, int] = {"hours": 8784, "times": 366, "ml": 10_000, "yuan": 10**7}

@@ -157,6 +157,10 @@ class _Reader:
             return original[1:-1].replace("''", "'")
         if word in ("true", "false", "null"):
             return {"true": True, "false": False, "null": None}[word]
+        if word in ("year", "month") and self.take("("):
+            day = self.either()
+            self.take(")")
+            return None if day is None else getattr(day, word)
         if word == "date" and self.tokens[self.at].lastgroup == "text":
             return dt.date.fromisoformat(self.atom())
         return self.names[original]
