@@ -63,11 +63,17 @@ CELLS: Mapping[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         [{"owns_home": True}, {"insured_now": False}, {"permit_months": 11}, {"frozen": True}],
     ),
     "health_check": ({"permit_held": True, "insured_now": True}, [{"permit_held": False}, {"insured_now": False}]),
+    "union_service": ({"employed_now": True}, [{"employed_now": False}, {"employed_now": None}]),
+    "skills_subsidy": (
+        {"employed_months": 12, "degree": "bachelor", "skill": "level_4"}, [{"employed_months": 11}, {"skill": "level_3"}]
+    ),
+    "culture_card": ({"permit_held": True}, [{"permit_held": False}]),
 }  # fmt: skip
-FROZEN_IS_NO_MATTER = ("school_enrolment", "health_check")
+OPEN_TO_FROZEN = ("union_service", "skills_subsidy", "culture_card")
+FROZEN_IS_NO_MATTER = ("school_enrolment", "health_check", *OPEN_TO_FROZEN)
 THRESHOLDS = {
     "school_enrolment": 40, "recuperation": 80, "points_loan": 70, "rent_subsidy": 60, "public_rental": 65,
-    "health_check": 50, "household_registration": 120,
+    "health_check": 50, "household_registration": 120, "union_service": 30, "skills_subsidy": 30, "culture_card": 20,
 }  # fmt: skip
 
 
@@ -159,7 +165,7 @@ def test_points_are_enough_from_the_threshold_on(
         "points-142": "40 % of the market rent, whole yuan, half up",
     }
 )
-def test_only_the_rent_subsidy_belongs_to_a_district_and_pays(
+def test_only_the_rent_subsidy_belongs_to_a_district_and_pays_by_a_fact(
     engine: duckdb.DuckDBPyConnection,
 ) -> None:
     everything = {name: value for enough, _ in CELLS.values() for name, value in enough.items()} | {
@@ -171,9 +177,10 @@ def test_only_the_rent_subsidy_belongs_to_a_district_and_pays(
     for who, rows in zip(people, decided(engine, people), strict=True):
         agreed = {code: row for code, row in rows.items() if code in CELLS}
         assert set(agreed) == set(CELLS) - ({"rent_subsidy"} if who.district != "330212" else set())
-        assert all(
-            row["monthly_amount"] is None for row in agreed.values()
-        )  # the market rent is not known
+        flat = {
+            code: row["monthly_amount"] for code, row in agreed.items() if row["monthly_amount"]
+        }
+        assert flat == {"skills_subsidy": 300}  # the market rent is not known
     rents = {"1010": 404, "1001.25": 401, "1001.24": 400}  # 400.5 is half up
     tenants = [
         resident(n, "330212", "1", **RENTER, market_rent=D(rent)) for n, rent in enumerate(rents)
@@ -241,7 +248,8 @@ def test_every_other_service_reminds_when_newly_reached() -> None:
         ("service_reached", "积分达标", True, "month", None)
     }
     agreed = [s.reminder for s in SERVICES if s.reminder and s.service in CELLS]
-    assert not any(one.repeat for one in (*STANDING, *agreed))
+    repeated = {one.kind: one.repeat for one in (*STANDING, *agreed) if one.repeat}
+    assert repeated == {"job_service": 3}  # at most once a quarter
 
 
 @pytest.mark.proves("points-165")
@@ -255,13 +263,14 @@ def test_each_newly_reached_service_has_its_own_reminder(tmp_path: Path) -> None
         "2021-11", resident(1, "330205", "80", permit_held=True, insured_now=True, permit_months=12)
     )
     assert [row["service"] for row in reminders] == [
+        "culture_card",
         "health_check",
         "public_rental",
         "recuperation",
     ]
     assert {row["kind"] for row in reminders} == {"service_reached"} and len(
         {row["reminder_id"] for row in reminders}
-    ) == 3
+    ) == 4
 
 
 @pytest.mark.promise("points-112", "Code, title, department, purpose, legal basis must be there")
