@@ -127,8 +127,8 @@ def _pick(texts: tuple[str, ...] | list[str], place: str) -> str:
 
 
 _LARGEST: Mapping[str, int] = {
-    "years": 75, "months": 300, "count": 5, "people": 4, "hours": 200, "ml": 2000, "points": 30,
-    "yuan": 5000,
+    "year": 2025, "years": 75, "months": 300, "count": 5, "times": 20, "people": 4, "hours": 200,
+    "ml": 2000, "points": 30, "yuan": 5000, "m2": 120, "percent": 100, "number": 50,
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from tests.parity.reference.rows import (
 )
 from tests.parity.reference.values import Row
 
-WHOLE_UNITS = {"years", "months", "count", "times", "people"}
+WHOLE_UNITS = {"year", "years", "months", "count", "times", "people"}
 
 
 def compute_facts(
