@@ -168,6 +168,18 @@ THRESHOLDS = Output(
     view="thresholds",
     columns=_column_types("thresholds"),
 )
+METRICS = Output(
+    "metrics",
+    (
+        "统计：每个统计项、每个区县（或全市）、每个分项每月一行",
+        "Metrics: one row per metric, district (or the city), item and month",
+    ),
+    key=("metric", "district", "item"),
+    order=("metric", "district", "item"),
+    readers=Readers.ANALYSTS,
+    view="metrics",
+    columns=_column_types("metrics"),
+)
 RESTRICTED_FACTS = Output(
     "restricted/facts",
     (
@@ -210,6 +222,7 @@ OUTPUTS = (
     DISTRICTS,
     SERVICES,
     THRESHOLDS,
+    METRICS,
     RESTRICTED_FACTS,
     IDENTITIES,
     STATEMENTS,

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from expectations.findings import KIND_TEXTS, Finding, FindingKind, is_blocking
+from flows.pipeline.compute import write_sql
 from flows.pipeline.context import DriftResult, RunContext
 from flows.pipeline.manifest import build_month_facts
 from flows.pipeline.report import (
@@ -19,7 +20,7 @@ from flows.project import split_city
 from flows.settings import Drift
 from flows.storage.deliveries import Delivery, read_delivery
 from flows.storage.records import MetricsResult
-from flows.storage.revisions import Revision, find_published
+from flows.storage.revisions import Revision, find_published, next_revision_number
 from reports.findings import describe_finding
 from reports.run_report.comparison_findings import find_drift_findings, find_month_findings
 from reports.run_report.drift_text import describe_changes
@@ -31,10 +32,24 @@ from transforms.comparison.drift import (
     find_blocking,
     find_changes,
 )
+from transforms.comparison.metric_table import metrics_statement, moved_relation
 from transforms.comparison.metrics import compute_metrics, hash_schema
-from transforms.engine.parquet import read_folder_sql
-from transforms.outputs import VIEWS
-from transforms.points.columns import list_scored_indicators, strip_points_suffix
+from transforms.engine.parquet import empty_relation_sql, read_folder_sql, read_parquet_sql
+from transforms.engine.session import Session
+from transforms.outputs import (
+    CHANGES,
+    ELIGIBILITY,
+    METRICS,
+    REMINDERS,
+    SCORES,
+    VIEWS,
+    find_table_file,
+)
+from transforms.points.columns import (
+    list_points_columns,
+    list_scored_indicators,
+    strip_points_suffix,
+)
 
 _FEWER = 0.5  # of the values that a column should have
 _SOME_VALUES = 5  # that a column should have: it is not empty by chance
@@ -173,7 +188,9 @@ def _compare(run: RunContext, before: dict[str, Any], current: dict[str, Any]) -
 
 
 def _compute_metrics(run: RunContext) -> MetricsResult:
-    """Return what the manifest keeps of the tables: figures, and the version of their columns."""
+    """Write `metrics/`; return figures of the tables, and the version of their columns."""
+    with run.engine() as session:
+        _write_metrics(session, run)
     published = {
         output.folder: read_folder_sql(run.build.revision / output.folder)
         for output in VIEWS.values()
@@ -189,6 +206,31 @@ def _compute_metrics(run: RunContext) -> MetricsResult:
             figures=compute_metrics(session, tables, paying, looked_up),
             table_schemas={name: hash_schema(session, table) for name, table in published.items()},
         )
+
+
+def _write_metrics(session: Session, run: RunContext) -> None:
+    """Write the metrics of the month, with those of the month before as published."""
+    revision, changes = run.build.revision, run.build.results().changes
+    assert changes is not None
+    before = find_published(run.root, run.month - 1)
+    file = find_table_file(before.path, METRICS) if before else None
+    tables = {
+        output.folder: read_folder_sql(revision / output.folder)
+        for output in (SCORES, ELIGIBILITY, CHANGES, REMINDERS)
+    }
+    nothing = empty_relation_sql(METRICS.columns)
+    inputs = {
+        **tables,
+        "moved": moved_relation(changes.moved if changes.compared_with else []),
+        "previous": read_parquet_sql(file) if file and file.is_file() else nothing,
+    }
+    statement = metrics_statement(list_points_columns(session, tables[SCORES.folder]))
+    values = {
+        "month": run.month.first_day,
+        "revision": next_revision_number(run.root, run.month),
+    }
+    session.write(statement, find_table_file(revision, METRICS), values, inputs)
+    write_sql(revision, "metrics", [statement])
 
 
 def _read_limits(given: Drift) -> Limits:

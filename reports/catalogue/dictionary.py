@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 from expectations.source_model import Fact, Source
 from reports.catalogue.build import DICTIONARY
+from transforms.comparison.metric_table import DECLARED_METRICS
 from transforms.expressions.kinds import list_levels
 from transforms.facts.measures import FACT_TYPES
 from transforms.outputs import VIEWS, read_column_meanings
@@ -70,7 +71,22 @@ def build_dictionary_rows(
                 rows += ({"table_name": view, **column} for column in declared[view])
             else:
                 rows.append({**asdict(row), "unit": UNITS[row.unit]})
-    return rows
+    return [_list_metrics(row) if row["column_name"] == "metric" else row for row in rows]
+
+
+def _list_metrics(row: Row) -> Row:
+    """The column `metric` of `metrics`, with what each metric counts, its unit and its items."""
+    zh = "；".join(
+        f"{one.code} {one.title}（{UNITS[one.unit].split()[0]}）" for one in DECLARED_METRICS
+    )
+    en = "; ".join(
+        f"{one.code}: {one.meaning}{one.item and f' (item: {one.item})'}"
+        for one in DECLARED_METRICS
+    )
+    return row | {
+        "meaning_zh": f"{row['meaning_zh']}：{zh}",
+        "meaning_en": f"{row['meaning_en']}. {en}",
+    }
 
 
 def _row(

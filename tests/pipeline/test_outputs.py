@@ -106,6 +106,7 @@ def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None
             "districts",
             "services",
             "thresholds",
+            "metrics",
             "restricted",
             "reminders",
             "exports",

@@ -6,7 +6,16 @@ import stat
 from pathlib import Path
 
 FOR_ANALYSTS = (
-    *("scores", "facts", "eligibility", "changes", "districts", "services", "thresholds"),
+    *(
+        "scores",
+        "facts",
+        "eligibility",
+        "changes",
+        "districts",
+        "services",
+        "thresholds",
+        "metrics",
+    ),
     *("report", "sql", "policy"),
 )
 

@@ -1,0 +1,193 @@
+"""The metrics of a month as a table: what people ask every month, counted once.
+
+A metric is declared in `DECLARED_METRICS` and counted by one query, district by district; the whole city is
+the sum of the districts, under the code `city`. What nobody has has no row. Cells of fewer than `FEW_PEOPLE` people are null; who
+shows the others outside rounds them, as the districts' pages do, for a suppressed cell is otherwise
+what is left of the sum. The previous month's value is that month's own cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transforms.comparison.changes import Moved
+from transforms.comparison.metrics import score_band_sql
+from transforms.engine.sql import sql_literal
+from transforms.engine.statements import Statement
+from transforms.outputs import METRICS
+from transforms.points.columns import strip_points_suffix
+from transforms.points.models import CITY
+
+FEW_PEOPLE = 10
+INPUTS = ("scores", "eligibility", "changes", "moved", "reminders", "previous")
+VALUE = "DECIMAL(18,2)"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: what its rows count.
+
+    Attributes:
+        code: Its name in the table.
+        title: Its name for people.
+        unit: The unit of `value`.
+        item: What `item` is; empty when there is one row per district.
+        meaning: What is counted, in English.
+        sql: The query of district, item, value and people; `{items}` stands for the points columns.
+    """
+
+    code: str
+    title: str
+    unit: str
+    item: str
+    meaning: str
+    sql: str
+
+
+_PEOPLE = "count(*) AS people"
+_ELIGIBLE = "FROM eligibility WHERE eligible"
+DECLARED_METRICS = (
+    Metric(
+        "residents",
+        "计分人数",
+        "people",
+        "",
+        "people scored",
+        f"SELECT district, '' AS item, count(*) AS value, {_PEOPLE} FROM scores GROUP BY district",
+    ),
+    Metric(
+        "total_points",
+        "总分合计",
+        "points",
+        "",
+        "sum of total points; divided by people it is the mean",
+        f"SELECT district, '' AS item, sum(total_points) AS value, {_PEOPLE}"
+        " FROM scores GROUP BY district",
+    ),
+    Metric(
+        "points_band",
+        "各分数段人数",
+        "people",
+        "band of 20 points, -1 below zero, 9 from 180 on",
+        "people by band of total points",
+        f"SELECT district, CAST({score_band_sql('total_points')} AS VARCHAR) AS item,"
+        f" count(*) AS value, {_PEOPLE} FROM scores GROUP BY ALL",
+    ),
+    Metric(
+        "points",
+        "各项得分合计",
+        "points",
+        "points column without _points",
+        "sum of an indicator, section or sum; people who have other than 0",
+        "SELECT district, one.item AS item, one.value AS value, one.people AS people\n"
+        "FROM (SELECT district, unnest([{items}]) AS one FROM scores GROUP BY district)",
+    ),
+    Metric(
+        "eligible",
+        "达标人数",
+        "people",
+        "service",
+        "people who qualify",
+        f"SELECT district, service AS item, count(*) AS value, {_PEOPLE} {_ELIGIBLE} GROUP BY ALL",
+    ),
+    Metric(
+        "amount",
+        "应发金额",
+        "yuan",
+        "service",
+        "yuan a month of those who qualify and whose amount is known",
+        f"SELECT district, service AS item, sum(monthly_amount) AS value, {_PEOPLE} {_ELIGIBLE}"
+        " AND monthly_amount IS NOT NULL GROUP BY ALL",
+    ),
+    Metric(
+        "movement",
+        "人员变动",
+        "people",
+        "moved_in, moved_out, new or gone",
+        "people who moved within the city, are new, or are not scored any more",
+        "SELECT district, item, sum(people) AS value, sum(people) AS people\n"
+        "FROM (SELECT people, unnest([\n"
+        "    {'district': now, 'item': CASE WHEN before IS NULL THEN 'new' ELSE 'moved_in' END},\n"
+        "    {'district': before, 'item': CASE WHEN now IS NULL THEN 'gone' ELSE 'moved_out' END}\n"
+        "], max_depth := 2) FROM moved) WHERE district IS NOT NULL GROUP BY ALL",
+    ),
+    Metric(
+        "raised",
+        "得分上升",
+        "points",
+        "points column without _points",
+        "signed effect of all rises, and people, of those scored in both months",
+        f"SELECT district, item, sum(effect) AS value, {_PEOPLE}"
+        " FROM changes WHERE effect > 0 AND movement IN ('stayed', 'moved') GROUP BY ALL",
+    ),
+    Metric(
+        "lowered",
+        "得分下降",
+        "points",
+        "points column without _points",
+        "signed effect of all falls, and people, of those scored in both months",
+        f"SELECT district, item, sum(effect) AS value, {_PEOPLE}"
+        " FROM changes WHERE effect < 0 AND movement IN ('stayed', 'moved') GROUP BY ALL",
+    ),
+    Metric(
+        "reminders",
+        "提醒",
+        "count",
+        "kind of reminder",
+        "reminders listed, and people reminded",
+        "SELECT district, kind AS item, count(*) AS value,"
+        " count(DISTINCT resident_id) AS people FROM reminders GROUP BY ALL",
+    ),
+)
+
+
+def metrics_statement(points_columns: Sequence[str]) -> Statement:
+    """Return the query of the metrics: one row per metric, district (or city) and item.
+
+    It reads tables of the month, `moved` (before, now, people: districts of those who came, left or
+    moved), and `previous`, the metrics of the month before. `points_columns`: those of `scores`.
+    Parameters: $month (first day), $revision.
+    """
+    items = ",\n        ".join(map(_item_sql, points_columns))
+    counted = "\nUNION ALL\n".join(
+        f"SELECT {sql_literal(one.code)} AS metric, district, item,"
+        f" CAST(value AS {VALUE}) AS value, CAST(people AS BIGINT) AS people\n"
+        f"FROM ({one.sql.replace('{items}', items)})"
+        for one in DECLARED_METRICS
+    )
+    sql = f"""WITH counted AS (
+{counted}
+),
+everywhere AS (
+    FROM counted WHERE people > 0
+    UNION ALL
+    SELECT metric, {sql_literal(CITY)}, item, sum(value), CAST(sum(people) AS BIGINT)
+    FROM counted WHERE people > 0 GROUP BY metric, item
+)
+SELECT CAST($month AS DATE) AS month, CAST($revision AS INTEGER) AS revision, metric, district,
+    item, CAST(CASE WHEN people >= {FEW_PEOPLE} THEN everywhere.value END AS {VALUE}) AS value,
+    CASE WHEN people >= {FEW_PEOPLE} THEN people END AS people, before.value AS previous
+FROM everywhere
+LEFT JOIN (SELECT metric, district, item, value FROM previous) AS before
+    USING (metric, district, item)
+ORDER BY metric, district, item"""
+    return Statement(METRICS.folder, sql, INPUTS, "file")
+
+
+def moved_relation(moved: Sequence[Moved]) -> str:
+    """Return `moved` as SQL."""
+    nobody: list[Moved] = [(None, None, 0)]
+    rows = ", ".join(
+        f"({', '.join('NULL' if code is None else sql_literal(code) for code in codes)}, {people})"
+        for *codes, people in moved or nobody
+    )
+    typed = "CAST(before AS VARCHAR) AS before, CAST(now AS VARCHAR) AS now, people"
+    return f"(SELECT {typed} FROM (VALUES {rows}) AS listed(before, now, people))"
+
+
+def _item_sql(column: str) -> str:
+    """Return SQL of what a points column comes to in a district; nothing for other districts'."""
+    item = sql_literal(strip_points_suffix(column))
+    value = f"CAST(coalesce(sum({column}), 0) AS {VALUE})"
+    return f"{{'item': {item}, 'value': {value}, 'people': count_if({column} <> 0)}}"
