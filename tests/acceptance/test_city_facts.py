@@ -88,7 +88,10 @@ CASES: Mapping[str, tuple[Raw, Raw]] = {
     "birthday on the scoring date": ({"born": "19801031"}, {"age": 41}),
     "birthday in the month scored": ({"born": "19801001"}, {"age": 41}),
     "birthday the day after": ({"born": "19801101"}, {"age": 40}),
-    "registered on a month's last day": ({"registry": {"registered_on": "2020-09-30"}}, {"residence_months": 13}),
+    "registered on a month's last day": (
+        {"registry": {"registered_on": "2020-09-30"}},
+        {"residence_months": 13, "registered_on": dt.date(2020, 9, 30), "registered_year": 2020},
+    ),
     "registered in the month scored": ({"registry": {"registered_on": "2021-10-01"}}, {"residence_months": 0}),
     "permit on its last day": (
         {"registry": {"permit_issued_on": "2020-10-31", "permit_valid_to": "2021-10-31"}},
@@ -160,8 +163,10 @@ CASES: Mapping[str, tuple[Raw, Raw]] = {
     ),
     "the current contract that began first": (
         {"employment": [job("2019-10-31", "2021-10-30"), job("2021-01-01"), job("2020-10-31", "2021-10-31")]},
-        {"employed_months": 12, "shortage_job": False},
+        {"employed_months": 12, "employed_now": True, "shortage_job": False},
     ),
+    "a contract of one day": ({"employment": [job("2021-10-31", "2021-10-31")]}, {"employed_now": True, "employed_months": 0}),
+    "a contract over by a day": ({"employment": [job("2021-01-01", "2021-10-30")]}, {"employed_now": False}),
     "an occupation on the year's list": ({"employment": [job("2021-10-31", occupation="4-01")]}, {"shortage_job": True}),
     "an occupation on last year's list": ({"employment": [job("2021-10-31", occupation="4-02")]}, {"shortage_job": False}),
     "a listed occupation of old": ({"employment": [job("2020-01-01", "2021-10-30", "4-01")]}, {"shortage_job": False}),
@@ -247,6 +252,7 @@ CASES: Mapping[str, tuple[Raw, Raw]] = {
 NULLS = {
     "degree", "skill", "honour_level", "pension_last_month", "pension_gap_months", "rental_district", "rental_community",
     "rental_rent", "market_rent", "permit_issued_on", "permit_valid_to",
+    "registered_on", "registered_year",
 }  # fmt: skip
 
 

@@ -147,9 +147,9 @@ def test_rows_are_sorted_by_district_resident_and_service(
         (row["district"], row["resident_key"], row["service"])
         for row in decide(connection, *people)
     ]
-    assert found == sorted(found) and len(found) == len(set(found)) == 20
+    assert found == sorted(found) and len(found) == len(set(found)) == 30
     assert list(decide(connection, people[0])[0]) == [
-        "month", "resident_key", "service", "district", "eligible", "points_short", "monthly_amount",
+        "month", "resident_key", "service", "district", "eligible", "points_short", "score", "monthly_amount",
     ]  # fmt: skip
 
 
