@@ -111,7 +111,7 @@ FACTS = Output(
 ELIGIBILITY = Output(
     "eligibility",
     (
-        "服务：每人每项已达标或只差积分的服务每月一行",
+        "服务资格：每人每项已达标或只差积分的服务每月一行",
         "Eligibility: one row per resident, service and month, where they qualify or lack points "
         "only",
     ),
@@ -147,7 +147,7 @@ DISTRICTS = Output(
 SERVICES = Output(
     "services",
     (
-        "积分应用：当月生效的每项服务一行",
+        "服务：当月生效的每项服务一行",
         "Services: one row per service in force and month",
     ),
     key=("service",),
