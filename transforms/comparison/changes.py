@@ -20,7 +20,6 @@ from transforms.engine.sql import enum_type, sql_literal
 from transforms.engine.statements import Statement
 from transforms.outputs import SCORES, read_with_row_number
 from transforms.points.columns import (
-    ITEM_KINDS,
     PointsItem,
     list_points_columns,
     strip_points_suffix,
@@ -106,23 +105,21 @@ def changes_statement(now: Sequence[str], before: Sequence[str], items: Items) -
 
     `now`, `before`: the points columns that each has. `items`: what they are.
     """
+    entries = _list_entries(now, before, items)
     sql = f"""WITH changed AS (
     SELECT coalesce(a.resident_key, b.resident_key) AS resident_key,
         coalesce(a.district, b.district) AS district,
         CASE WHEN b.resident_key IS NULL THEN 'new' WHEN a.resident_key IS NULL THEN 'gone'
             WHEN a.district = b.district THEN 'stayed' ELSE 'moved' END AS movement,
-        {_changes_sql(_list_entries(now, before, items), "VARCHAR")}
+        {_changes_sql(entries, "VARCHAR")}
     FROM scores AS a FULL JOIN previous_scores AS b ON a.resident_key = b.resident_key
 )
-{_SELECT}
+{_select_sql(entries, "VARCHAR")}
 FROM changed ORDER BY district, resident_key, item"""
     return Statement("changes", sql, INPUTS, "file")
 
 
 _MOVED_COLUMNS = "resident_key VARCHAR, district VARCHAR, place_0 BIGINT, place_1 BIGINT"
-_SELECT = """SELECT CAST($month AS DATE) AS month, resident_key, district,
-    CAST(change.item AS VARCHAR) AS item, CAST(change.kind AS VARCHAR) AS kind,
-    change.before AS before, change.after AS after, change.effect AS effect, movement"""
 
 
 @dataclass(frozen=True)
@@ -135,25 +132,53 @@ class _Entry:
     now: PointsItem | None
     then: PointsItem | None
 
-    def struct_sql(self, item_type: str) -> str:
-        """Return SQL of the change; its kind and effect are null where nobody declares it."""
-        item = f"CAST({sql_literal(strip_points_suffix(self.column))} AS {item_type})"
-        declared = self.now or self.then
-        kind = sql_literal(declared.kind) if declared else "NULL"
-        return (
-            f"{{'item': {item}, 'kind': {kind}, 'before': {self.before}, 'after': {self.after}, "
-            f"'effect': {self._effect_sql()}}}"
-        )
+    @property
+    def item(self) -> str:
+        return strip_points_suffix(self.column)
 
-    def _effect_sql(self) -> str:
-        declared = self.now or self.then
-        if declared is None:
-            return "NULL"
-        after, before = (self.now or declared).sign, (self.then or declared).sign
-        terms = sorted([(after, self.after), (-before, self.before)], key=lambda term: -term[0])
-        return " ".join(
-            f"{'+' if sign > 0 else '-'} coalesce({value}, 0)" for sign, value in terms
-        ).removeprefix("+ ")
+    @property
+    def declared(self) -> PointsItem | None:
+        """What it is; None where neither month declares it."""
+        return self.now or self.then
+
+    def struct_sql(self, item_type: str) -> str:
+        """Return SQL of the change."""
+        item = f"CAST({sql_literal(self.item)} AS {item_type})"
+        return f"{{'item': {item}, 'before': {self.before}, 'after': {self.after}}}"
+
+
+def _select_sql(entries: Sequence[_Entry], item_type: str) -> str:
+    """Return the columns of the table; kind and effect follow from the item, once it is known."""
+    kinds, effects = {}, {}
+    for entry in entries:
+        if declared := entry.declared:
+            kinds[entry.item] = sql_literal(declared.kind)
+            signs = (entry.now or declared).sign, (entry.then or declared).sign
+            effects[entry.item] = _effect_sql(*signs)
+    kind, effect = _case_sql(kinds, item_type), _case_sql(effects, item_type)
+    return f"""SELECT CAST($month AS DATE) AS month, resident_key, district,
+    CAST(change.item AS VARCHAR) AS item, {kind} AS kind,
+    change.before AS before, change.after AS after, CAST({effect} AS {EFFECT}) AS effect,
+    movement"""
+
+
+def _case_sql(values: Mapping[str, str], item_type: str) -> str:
+    """Return SQL of the value of an item; null of one that has none."""
+    items: dict[str, list[str]] = {}
+    for item, value in values.items():
+        items.setdefault(value, []).append(f"CAST({sql_literal(item)} AS {item_type})")
+    branches = " ".join(
+        f"WHEN change.item IN ({', '.join(listed)}) THEN {value}" for value, listed in items.items()
+    )
+    return f"CASE {branches} END" if branches else "CAST(NULL AS VARCHAR)"
+
+
+def _effect_sql(now: int, before: int) -> str:
+    """Return SQL of the effect of a change, by the signs of the item."""
+    terms = sorted([(now, "after"), (-before, "before")], key=lambda term: -term[0])
+    return " ".join(
+        f"{'+' if sign > 0 else '-'} coalesce(change.{side}, 0)" for sign, side in terms
+    ).removeprefix("+ ")
 
 
 def _list_entries(
@@ -180,10 +205,7 @@ def _changes_sql(entries: Sequence[_Entry], item_type: str) -> str:
         f" THEN {entry.struct_sql(item_type)} END"
         for entry in entries
     )
-    entry = (
-        f"STRUCT(item {item_type}, kind {enum_type(ITEM_KINDS)}, before {POINTS}, after {POINTS},"
-        f" effect {EFFECT})"
-    )
+    entry = f"STRUCT(item {item_type}, before {POINTS}, after {POINTS})"
     listed = f"CAST([{changes}] AS {entry}[])"
     return f"unnest(list_filter({listed}, lambda change: change IS NOT NULL)) AS change"
 
@@ -247,6 +269,6 @@ WHERE a.place IS NULL OR b.place IS NULL"""
         # an ENUM of one value: its dictionary cannot depend on which thread came first
         here = f"CAST({sql_literal(district)} AS {enum_type([district])}) AS district"
         now, before = self.columns
-        changes = _changes_sql(_list_entries(now, before, self.items, others), "item")
-        columns = [here, "'stayed' AS movement", changes]
-        return f"{_SELECT}\nFROM (\n{zip_aligned(a, b, columns)}\n)"
+        entries = _list_entries(now, before, self.items, others)
+        columns = [here, "'stayed' AS movement", _changes_sql(entries, "item")]
+        return f"{_select_sql(entries, 'item')}\nFROM (\n{zip_aligned(a, b, columns)}\n)"
