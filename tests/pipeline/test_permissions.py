@@ -151,7 +151,7 @@ def test_an_analyst_asks_with_our_command_too(town: World) -> None:
         return said.getvalue()
 
     assert as_somebody_of(analysts().gr_gid, answer).split() == [
-        "count_star()",
+        "\ufeffcount_star()",
         str(2 * len(PEOPLE)),
     ]
     assert "analysts_group" in as_somebody_of(NOBODY, answer)  # who is not of the group

@@ -18,6 +18,7 @@ COMPARED = (
     "facts",
     "eligibility",
     "changes",
+    *("districts", "services", "thresholds", "metrics"),
     "restricted",
     "reminders",
     "exports",
