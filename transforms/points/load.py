@@ -197,7 +197,7 @@ class _TableReader:
         )
         draft = _Draft(place, top)
         before = list(self.drafts.values())[-1:]
-        draft.without = self._read_without(data, place, base or (before[0] if before else None))
+        draft.without = self._read_without(data, place)
         draft.rules = self._read_rules(draft, data, base)
         for kind, model in _KINDS.items():
             self._read_parts(draft, kind, model, data.get(kind), base)
@@ -229,15 +229,18 @@ class _TableReader:
         if "None" not in self.drafts:  # one without a date, reported, may be the one meant
             self.file.add_error(place, *describe_unknown("更早的版本", str(named), self.drafts))
 
-    def _read_without(
-        self, data: Mapping[str, Any], place: Place, before: _Draft | None
-    ) -> list[str]:
-        """Return the parts of the version before that this one is meant not to have."""
+    def _read_without(self, data: Mapping[str, Any], place: Place) -> list[str]:
+        """Return the parts of earlier versions that this one is meant not to have."""
         given = data.get("without", [])
         if not isinstance(given, list):
             self.file.add_error((*place, "without"), f"{given}", "应为代码的列表：[甲, 乙]")
             return []
-        known = {code for kind in _KINDS for code in (before.written[kind] if before else ())}
+        known = {
+            code
+            for earlier in self.drafts.values()
+            for kind in _KINDS
+            for code in earlier.written[kind]
+        }
         for index, code in enumerate(given):
             found = (*place, "without", index)
             if code not in known:
