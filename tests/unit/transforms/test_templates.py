@@ -54,7 +54,7 @@ def test_dates_are_written_alike(
 def test_names_are_masked_alike(connection: duckdb.DuckDBPyConnection, name: str | None) -> None:
     masked = mask_name(name)
     assert answer(connection, mask_name_sql("CAST(v1 AS VARCHAR)"), name) == masked
-    assert not name or len(name) == 1 or name not in masked
+    assert not name or len(name) == 1 or "*" in name or name not in masked
 
 
 @given(
