@@ -142,8 +142,9 @@ def test_postings_put_in_order_by_ids_as_text_are_noticed(
     monkeypatch.setattr(
         build,
         "source_statements",
-        lambda source: (
-            [*compiled(source), Statement("newest", slow)] if source.ledger else compiled(source)
-        ),
+        lambda source, sources: [
+            *compiled(source, sources),
+            *([Statement("newest", slow)] if source.ledger else []),
+        ],
     )
     assert min(ratios(inbox, tmp_path)) > AT_MOST

@@ -225,6 +225,7 @@ def test_an_unknown_person_has_nothing() -> None:
     assert nulls == {
         "degree", "skill", "honour_level", "pension_last_month", "pension_gap_months", "rental_district",
         "rental_community", "rental_rent", "market_rent", "permit_issued_on", "permit_valid_to",
+        "registered_on", "registered_year",
     }  # fmt: skip
     assert (found["age"], found["tenure"], found["insured_now"], found["awards"]) == (
         41,
