@@ -47,7 +47,7 @@ SameOption = Annotated[
     typer.Option(
         "--same",
         metavar="SOURCE=REASON",
-        help="准许某来源的内容与以前月份相同，须写明原因；可重复",
+        help="准许内容与以前月份相同；可重复",
     ),
 ]
 

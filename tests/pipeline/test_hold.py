@@ -129,7 +129,8 @@ def test_a_held_month_stays_held_until_something_is_done(waiting: World) -> None
 @pytest.mark.proves("outputs-153")
 def test_wider_limits_let_a_held_month_through(waiting: World) -> None:
     waiting.settings = with_drift(
-        waiting.settings, SMALL.model_copy(update={"rows": 0.95, "mean_points": 1.0})
+        waiting.settings,
+        SMALL.model_copy(update={"rows": 0.95, "mean_points": 1.0, "eligible": 1.0}),
     )
     waiting.run(NOVEMBER)
     assert waiting.revision(NOVEMBER).manifest.held == []
