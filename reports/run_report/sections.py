@@ -198,7 +198,8 @@ def build_distribution(now: Manifest, before: Manifest | None, names: ReportName
     bands = list(list_band_names().values())
     districts = now["figures"]["districts"]
     earlier = before["figures"]["districts"] if before else {}
-    city, was = _sum_bands(districts), _sum_bands(earlier)
+    nobody = [0] * len(bands)
+    city, was = _sum_bands(districts) or nobody, _sum_bands(earlier)
     histograms: list[Histogram] = []
     rows: list[Row] = []
     for code, line in districts.items():
