@@ -154,7 +154,7 @@ class Bounds(ClosedModel):
     """Share of refused rows; without it `[gate] quarantine_limit` of the settings."""
     refused_rows: Rows = 20
     """Refused rows that never block by this share."""
-    refused_most: Share = Decimal("0.9")
+    refused_most: Share = Decimal("0.99")
     """Share of refused rows that blocks a small delivery, too: hardly a row of it is valid."""
     refused_most_rows: Rows = 5
     """Refused rows that never block, however small the delivery."""
