@@ -9,13 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, Tag, WithJsonSchema, model_validator
 
-from expectations.window_model import (
-    CutOff,
-    DayOrMonth,
-    Within,
-    Years,
-    choose_form,
-)
+from expectations.window_model import CutOff, DayOrMonth, Within, Years, choose_form
 from expectations.yaml_document import ClosedModel, Switch
 
 Measure = Literal[

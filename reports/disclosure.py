@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-FEW = 10
+from transforms.comparison.metric_table import FEW_PEOPLE
+
+FEW = FEW_PEOPLE
 ROUNDED_TO = 10
 FEW_TEXT = f"少于 {FEW}"
 

@@ -189,19 +189,18 @@ def _compare(run: RunContext, before: dict[str, Any], current: dict[str, Any]) -
 
 def _compute_metrics(run: RunContext) -> MetricsResult:
     """Write `metrics/`; return figures of the tables, and the version of their columns."""
-    with run.engine() as session:
-        _write_metrics(session, run)
-    published = {
-        output.folder: read_folder_sql(run.build.revision / output.folder)
-        for output in VIEWS.values()
-    }
     fact_table = read_folder_sql(run.build.fact_table)  # has more columns than `facts`
-    tables = {**published, "facts": fact_table}
     in_force = run.project.services_in_force(run.month)
     paying = [code for code, version in in_force.items() if version.amount]
     lookups = [fact.lookup for fact in run.project.facts.values() if fact.lookup]
     looked_up = sorted({name for lookup in lookups for name in lookup.match.values()})
     with run.engine() as session:
+        _write_metrics(session, run)
+        published = {
+            output.folder: read_folder_sql(run.build.revision / output.folder)
+            for output in VIEWS.values()
+        }
+        tables = {**published, "facts": fact_table}
         return MetricsResult(
             figures=compute_metrics(session, tables, paying, looked_up),
             table_schemas={name: hash_schema(session, table) for name, table in published.items()},

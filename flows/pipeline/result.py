@@ -28,8 +28,6 @@ STATE_TITLES: dict[State, str] = {
     "failed": "✖ 未完成，未发布",
     "due": "… 即将截止，还有来源未交",
 }
-
-
 _MARKUP = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"\\{sign}" for sign in "\\`*[]|"}
 )

@@ -27,7 +27,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     blocks = [SMALLER.get(block.strip(), block) for block in read_commands("tutorial.md")]
     script = "\necho =====\n".join(blocks)
     done = subprocess.run(
-        ["bash", "-euc", script], cwd=checkout, capture_output=True, text=True, timeout=280
+        ["bash", "-euc", script], cwd=checkout, capture_output=True, text=True, timeout=560
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split("=====\n")

@@ -594,20 +594,21 @@ def formulas_in_text(file: OfficeFile, rng: random.Random) -> str:
     return file.columns[place]
 
 
-def merged_cells(file: OfficeFile, rng: random.Random) -> str | None:
+def _mark_column(file: OfficeFile, rng: random.Random, mark: str) -> str | None:
     book = _as_workbook(file)
     if book is None:
         return None
-    book.merged = rng.randrange(len(file.columns))
-    return file.columns[book.merged]
+    place = rng.randrange(len(file.columns))
+    setattr(book, mark, place)
+    return file.columns[place]
+
+
+def merged_cells(file: OfficeFile, rng: random.Random) -> str | None:
+    return _mark_column(file, rng, "merged")
 
 
 def error_cells(file: OfficeFile, rng: random.Random) -> str | None:
-    book = _as_workbook(file)
-    if book is None:
-        return None
-    book.errors = rng.randrange(len(file.columns))
-    return file.columns[book.errors]
+    return _mark_column(file, rng, "errors")
 
 
 def several_sheets(file: OfficeFile, rng: random.Random) -> str | None:

@@ -22,6 +22,7 @@ from flows.pipeline.fingerprints import code_fingerprint
 from flows.settings import OWN_DECLARATIONS
 from flows.storage.files import hash_file
 from flows.storage.keys import fingerprint_key
+from tests.support.modes import FOR_ANALYSTS
 from tests.support.synthetic_city import MONTHS
 from tests.support.world import World, read_rows
 from transforms.engine.sql import sql_literal
@@ -98,22 +99,8 @@ def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None
     }
     assert names(root) - {"inbox"} == {*made, "catalogue.duckdb", "catalogue.sql", "secret.key"}
     assert names(revision) == {
-        *(
-            "scores",
-            "facts",
-            "eligibility",
-            "changes",
-            "districts",
-            "services",
-            "thresholds",
-            "metrics",
-            "restricted",
-            "reminders",
-            "exports",
-            "report",
-            "policy",
-            "sql",
-        ),
+        *FOR_ANALYSTS,
+        *("restricted", "reminders", "exports"),
         *("manifest.json", ".mac"),
     }
     assert names(revision / "restricted") == {

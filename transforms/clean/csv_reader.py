@@ -233,9 +233,8 @@ class CsvReader:
         except pa.ArrowException as error:
             if "empty CSV" in str(error):  # nothing but blank lines
                 return pa.table({name: pa.array([], pa.string()) for name in self._names})
-        if not is_utf8(
-            chunk
-        ):  # asked before pyarrow decodes an invalid row, and prints that it cannot
+        # Before pyarrow decodes an invalid row: where it cannot, it prints a stack trace.
+        if not is_utf8(chunk):
             raise UnicodeDecodeError("utf-8", b"", 0, 0, "")
         bad: list[pacsv.InvalidRow] = []
 

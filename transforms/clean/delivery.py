@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import shutil
@@ -32,6 +31,7 @@ from transforms.clean.types import ValidationContext
 from transforms.engine.parquet import (
     INTERMEDIATE_PARQUET,
     PARQUET,
+    list_files_sql,
     read_folder_sql,
     read_parquet_sql,
 )
@@ -352,12 +352,10 @@ def _list_missing(source: Source, files: Sequence[DataFile]) -> list[str]:
 
 def _count_filled(session: Session, source: Source, clean: Path) -> dict[str, int]:
     """Return how many values the columns that may be empty have, as the files' own counts say."""
-    files = ", ".join(
-        sql_literal(glob.escape(str(file))) for file in sorted(clean.glob("*.parquet"))
-    )
+    files = list_files_sql(*sorted(clean.glob("*.parquet")))
     rows = session.fetch_rows(f"""
         SELECT path_in_schema, sum(num_values - stats_null_count)
-        FROM parquet_metadata([{files}]) GROUP BY ALL""")
+        FROM parquet_metadata({files}) GROUP BY ALL""")
     counts = {str(name): int(count or 0) for name, count in rows}
     return {n: counts.get(n, 0) for n, column in source.columns.items() if not column.required}
 

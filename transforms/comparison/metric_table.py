@@ -1,9 +1,10 @@
 """The metrics of a month as a table: what people ask every month, counted once.
 
-A metric is declared in `DECLARED_METRICS` and counted by one query, district by district; the whole city is
-the sum of the districts, under the code `city`. What nobody has has no row. Cells of fewer than `FEW_PEOPLE` people are null; who
-shows the others outside rounds them, as the districts' pages do, for a suppressed cell is otherwise
-what is left of the sum. The previous month's value is that month's own cell.
+A metric is declared in `DECLARED_METRICS` and counted by one query, district by district; the whole
+city is the sum of the districts, under the code `city`. What nobody has has no row. Cells of fewer
+than `FEW_PEOPLE` people are null; who shows the others outside rounds them, as the districts' pages
+do, for a suppressed cell is otherwise what is left of the sum. The previous month's value is that
+month's own cell.
 """
 
 from __future__ import annotations

@@ -58,16 +58,20 @@ def nullable_sql(query: str) -> str:
     return f"SELECT TRY(COLUMNS(*)) FROM ({query})"
 
 
+def list_files_sql(*files: Path) -> str:
+    """Return a list of exactly these files: a name is no pattern (`part[1]`)."""
+    return f"[{', '.join(sql_literal(glob.escape(str(file))) for file in files)}]"
+
+
 def read_parquet_sql(*files: Path, **options: str) -> str:
     """Return `read_parquet` of exactly these files.
 
-    A name is no pattern (`part[1]`), and a folder's name no column (`a=b`) unless asked for.
+    A folder's name is no column (`a=b`) unless asked for.
     """
-    listed = ", ".join(sql_literal(glob.escape(str(file))) for file in files)
     given = "".join(
         f", {name} = {value}" for name, value in ({"hive_partitioning": "false"} | options).items()
     )
-    return f"read_parquet([{listed}]{given})"
+    return f"read_parquet({list_files_sql(*files)}{given})"
 
 
 def read_folder_sql(folder: Path) -> str:
