@@ -51,7 +51,7 @@ OF_A_DELIVERY = {
     FindingKind.UNENDED_FILE,
 }
 """Findings that say of a whole delivery that it is not what it should be."""
-WITHOUT_DECISION = {"statements", "reminders", "exports"}
+WITHOUT_DECISION = {"statements", "exports"}
 """Stages that decide nothing: a case takes their counts from the month without accidents."""
 
 

@@ -46,6 +46,7 @@ def test_every_step_of_a_month_is_known_to_the_kills(city: City) -> None:
             "facts",
             "points",
             "services",
+            "statements",
             "changes",
             "reminders",
             "exports",

@@ -63,7 +63,8 @@ def test_all_sources_that_lack_the_month_are_reported_together(tmp_path: Path) -
         (world.inbox / "2021-10" / f"{source}.csv").unlink()
     error = blocked(world)
     assert error.code == ExitCode.EXTRACT
-    assert "（credit）缺少 2021-10" in error.message and "（patents）缺少 2021-10" in error.message
+    assert error.message.startswith("2 个来源缺少 2021-10 的数据")
+    assert "（credit）" in error.message and "（patents）" in error.message
     assert page(world).count("✖ 缺报") == 2
 
 
@@ -86,7 +87,8 @@ def test_the_page_shows_every_trouble_and_what_each_department_should_do(world: 
     blocked(world)
     text = page(world)
     verdict = text.split("</section>")[0]
-    assert all(f"（{source}）" in verdict for source in ("education", "patents", "volunteer"))
+    titles = ("学历与职业技能", "专利", "志愿服务与捐献")
+    assert all(title in verdict for title in titles)
     assert "请部门按约定的列重新导出" in verdict and "请部门核对后重新提供" in verdict
     assert text.count("✖ 未通过") == 3 and "尚未检查" not in text
     assert PERSON not in text
@@ -128,4 +130,6 @@ def test_every_month_of_a_first_delivery_is_judged(tmp_path: Path) -> None:
             "patent_no,resident_id,kind,status\n" * int(month[-1] + "1")
         )
     error = blocked(world, "2021-11")
-    assert error.code == ExitCode.GATE and error.message.startswith("2 份交付缺少或未通过")
+    assert error.code == ExitCode.GATE and "缺少必需的列：granted_on" in error.message
+    places = [f"raw/{month}/patents/d1/patents.csv" for month in ("2021-10", "2021-11")]
+    assert error.where == "、".join(places)

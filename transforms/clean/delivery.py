@@ -98,10 +98,15 @@ def clean_delivery(
     done = read_account(job, root)
     if done:
         return done
+    place = f"raw/{job.received}/{job.source.source}/d{job.number}"
     shutil.rmtree(work, ignore_errors=True)
     for kind in (*OUTPUT_KINDS, REREAD):
         (work / kind).mkdir(parents=True)
-    files = _stage(session, job, work)
+    try:
+        files = _stage(session, job, work)
+    except JifenError as error:  # knows the file's name
+        where = "/".join(filter(None, (place, error.where)))
+        raise JifenError(error.code, error.message, where=where, hint=error.hint) from error
     failures = judge("staged")
     if failures and _mark_superseded(
         session, job.source
@@ -117,7 +122,7 @@ def clean_delivery(
             f"{job.source.title}（{job.source.source}）{job.received} 未通过检查："
             + "；".join(failures)
             + "".join(f"\n  {cause}" for cause in causes),
-            where=f"raw/{job.received}/{job.source.source}/d{job.number}",
+            where=place,
             hint="请部门核对后重新提供，放入收件目录再运行；原始交付已保留",
         )
     account = _split_rows(session, job, work, files)
