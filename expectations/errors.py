@@ -174,3 +174,12 @@ def to_user_error(error: Exception) -> JifenError:
         )
     hint = "再次运行；仍然出错时加 --debug 取得细节"
     return JifenError(ExitCode.OTHER, f"程序错误（{kind}）", where=statement, hint=hint)
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Return whether trying again may help: a connection was lost, or took too long."""
+    while error is not None:
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            return True
+        error = error.__cause__
+    return False

@@ -75,6 +75,7 @@ class FindingKind(StrEnum):
     ILLUSTRATIVE = "illustrative"
     FINISHED_PUBLICATION = "finished_publication"
     STOPPED_BEFORE = "stopped_before"
+    UNDELIVERED = "undelivered"
     OTHER = "other"
 
 
@@ -166,6 +167,7 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     ),
     FindingKind.FINISHED_PUBLICATION: KindText("上次中断的发布已完成", "版", _N),
     FindingKind.STOPPED_BEFORE: KindText("上次运行中断，没有完成", "次", _N),
+    FindingKind.UNDELIVERED: KindText("已发布，未送达接收方", "", _A, "处理后运行 jifen deliver"),
     FindingKind.OTHER: KindText("其他", "项", _A, "请核对"),
 }  # fmt: skip
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 import data
 from expectations.errors import (
@@ -31,28 +29,18 @@ from expectations.errors import (
     did_you_mean,
     expected_text,
 )
+from flows.address_settings import Closed, Text, refuse_blank
+from flows.address_settings import DestinationSettings as DestinationSettings
+from flows.address_settings import SourceSettings as SourceSettings
 from transforms.engine.session import EngineSettings
 
 FILE_NAME = "jifen.toml"
 OWN_DECLARATIONS = Path(data.__file__).resolve().parent
 
 
-def _not_blank(given: Any) -> Any:
-    if isinstance(given, str) and not given.strip():
-        raise PydanticCustomError("too_short", "empty")
-    return given
-
-
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
-Text = Annotated[str, BeforeValidator(_not_blank)]
-Folder = Annotated[Path, Field(strict=False), BeforeValidator(_not_blank)]
-
-
-class Closed(BaseModel):
-    """A part of the settings: unknown keys refused, no value bent into another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+Folder = Annotated[Path, Field(strict=False), BeforeValidator(refuse_blank)]
 
 
 class Paths(Closed):
@@ -170,52 +158,6 @@ class InboxSettings(Closed):
     """不是交付的文件或文件夹：名字或相对路径，可用 `*`、`?`。其余不认识的使运行停下，退出码 11。"""
 
 
-class SourceSettings(Closed):
-    """Where one source comes from, and how this city's departments write it.
-
-    Aliases are column -> value -> aliases. `endpoint`: the address of the S3-compatible service.
-    `table` or `query`: what to read of a PostgreSQL database.
-    """
-
-    origin: Text | None = None
-    """地址，其中有 `{month}`；不写则取自收件目录。"""
-    endpoint: Text | None = None
-    """S3 兼容服务的地址。"""
-    encoding: Literal["utf-8", "gb18030"] | None = None
-    """文本文件只准许的编码；不写则自动识别（UTF-8、带标记的 UTF-16、GB18030），已收的交付不受影响。"""
-    table: Text | None = None
-    """PostgreSQL 的表。"""
-    query: Text | None = None
-    """PostgreSQL 的查询；与 `table` 写一个。"""
-    aliases: dict[str, dict[str, list[str]]] = {}
-    """列 → 取值 → 本市的其他写法。"""
-
-    @field_validator("origin", "endpoint")
-    @classmethod
-    def _without_secret(cls, address: str | None) -> str | None:
-        if address is not None and "://" in address:
-            parts = urlsplit(address)
-            if parts.password is not None or re.search(
-                "(password|secret|token)=", parts.query, re.IGNORECASE
-            ):
-                raise ValueError("地址中不可写密码；密码放在环境变量或密钥文件中")
-        return address
-
-    @model_validator(mode="after")
-    def _one_place_per_month(self) -> Self:
-        asked = [text for text in (self.table, self.query) if text is not None]
-        from_database = self.origin is not None and self.origin.startswith("postgresql://")
-        if len(asked) != (1 if from_database else 0):
-            raise ValueError("table、query 只用于 postgresql:// 来源，且恰好写其中一个")
-        if self.endpoint is not None and not (self.origin or "").startswith("s3://"):
-            raise ValueError("endpoint 只用于 s3:// 来源")
-        places = [self.origin, *asked] if self.origin is not None else []
-        if places and not any("{month}" in place for place in places if place):
-            # The same place for every month would make an older month's re-run take newer data.
-            raise ValueError("origin、table 或 query 中必须有 {month}")
-        return self
-
-
 class Settings(Closed):
     """Everything an operator can set; the defaults are those of the manual."""
 
@@ -239,10 +181,22 @@ class Settings(Closed):
     """运行结束时的通知，见[每月运行流程](../guides/operators/monthly-run.md#通知)。"""
     sources: dict[str, SourceSettings] = {}
     """某个来源的地址和写法，见[数据来源](../guides/operators/extracts.md)。"""
+    deliver: dict[str, DestinationSettings] = {}
+    """接收方的地址：`portal` 得到个人积分单，区县代码得到该区县的导出包，来源代码得到该来源的退回清单。
+    见[送交](../guides/operators/deliver.md)。"""
 
     @property
     def engine_settings(self) -> EngineSettings:
         return EngineSettings(self.engine.memory, self.engine.threads)
+
+    @model_validator(mode="after")
+    def _places_of_their_own(self) -> Self:
+        for (one, given), (another, other) in itertools.combinations(self.deliver.items(), 2):
+            if given.overlaps(other):
+                raise ValueError(
+                    f"[deliver.{one}] 与 [deliver.{another}] 的 address 相同，或一个在另一个之中"
+                )
+        return self
 
     def refuse_unknown_sources(self, declared: Iterable[str]) -> None:
         """Refuse (exit 10) a `[sources.X]` that no declaration knows: a typing mistake."""
@@ -323,14 +277,11 @@ def _place(given: dict[str, Any], base: Path, root: Path | None, inbox: Path | N
     )
     paths.setdefault("root", base / "var")
     paths.setdefault("inbox", Path(str(paths["root"])) / "inbox")
-    sources = given.get("sources")
-    for source in sources.values() if isinstance(sources, dict) else ():
-        if (
-            isinstance(source, dict)
-            and _has_text(source.get("origin"))
-            and "://" not in source["origin"]
-        ):
-            source["origin"] = os.path.normpath(base / source["origin"])
+    for tables, key in (("sources", "origin"), ("deliver", "address")):
+        found = given.get(tables)
+        for table in found.values() if isinstance(found, dict) else ():
+            if isinstance(table, dict) and _has_text(table.get(key)) and "://" not in table[key]:
+                table[key] = os.path.normpath(base / table[key])
 
 
 def _has_text(given: Any) -> bool:
@@ -370,8 +321,8 @@ def _problem(file: Path, text: str, item: Any) -> Diagnostic:
 
 def _known(place: tuple[str, ...]) -> list[str]:
     model: Any = Settings
-    if place[:1] == ("sources",):
-        model = SourceSettings
+    if place[:1] in (("sources",), ("deliver",)):
+        model = SourceSettings if place[0] == "sources" else DestinationSettings
     elif place:
         model = Settings.model_fields[place[0]].annotation
     return list(model.model_fields)

@@ -88,6 +88,32 @@ def backfill(
 
 @run_app.command()
 @with_options()
+def deliver(
+    options: CommandOptions,
+    month: Annotated[
+        str | None,
+        typer.Option("--month", metavar="YYYY-MM", help="月份，默认是最近发布的月份"),
+    ] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option("--to", metavar="NAME", help="只送交给这个接收方；可重复"),
+    ] = None,
+) -> None:
+    """把已发布的月份送交给各接收方（设置文件的 deliver 表）。
+
+    已在对方的文件不再重传；中断的接着送；有接收方未送达的退出码为 1。
+
+    例：jifen deliver --month 2021-10 --to portal
+    """
+    from flows.commands.deliver import deliver_month
+
+    chosen = parse_month(month) if month else None
+    with show_progress("送交"):
+        deliver_month(options.load_settings(), chosen, to or [], print_line)
+
+
+@run_app.command()
+@with_options()
 def serve(
     options: CommandOptions,
     day: Annotated[int, typer.Option("--day", help="每月几日，1 到 28")] = 5,

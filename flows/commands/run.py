@@ -31,7 +31,8 @@ def run_months(
     """Run these months one after the other, each as a Prefect flow.
 
     Raises:
-        JifenError: A month failed; the months before it stay published.
+        JifenError: A month failed; the months before it stay published. Or all are published, and
+            one has not arrived everywhere.
     """
     with _open_root(settings, months, report_progress) as (root, project):
         _refuse_unknown_sources(project, options)
@@ -40,6 +41,10 @@ def run_months(
             own = replace(options, is_last_of_run=month == months[-1])
             run = RunContext(project, root, root.key(), month, own)
             results.append(_run_with_prefect(run, report_progress, advance))
+        # What has not arrived of a month keeps no later month from being published.
+        missing = [result.error for result in results if result.error]
+        if missing:
+            raise missing[0] from None
         return results
 
 
@@ -86,6 +91,6 @@ def _run_with_prefect(
 
     on_finished = partial(notify, run.project.settings, report_progress)
     result = run_with_prefect(work, run.month, on_finished)
-    if result.error:
+    if result.error and result.state != "undelivered":
         raise result.error from None
     return result

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from expectations.findings import read_findings
+from expectations.findings import Finding, read_findings
 from expectations.month import Month
 from flows.city_time import CITY_TIME
+from flows.destinations.contents import Destination, list_destinations
+from flows.destinations.outcome import find_undelivered
 from flows.extract.inbox import (
     InboxContents,
     build_inbox_rules,
@@ -24,8 +26,9 @@ from flows.project import Project, load_project
 from flows.settings import Settings
 from flows.storage.build import find_build_folder
 from flows.storage.deliveries import list_deliveries
+from flows.storage.destination_receipts import list_receipts
 from flows.storage.held_months import load_hold
-from flows.storage.revisions import find_published, list_published_months
+from flows.storage.revisions import Revision, find_published, list_published_months
 from flows.storage.root import Root, list_months, open_root
 from reports.findings import NO_FINDINGS, Findings, split_findings
 
@@ -54,7 +57,7 @@ def list_month_states(settings: Settings, today: dt.date | None = None) -> Itera
     root, project = open_root(settings), load_project(settings)
     today, schedule = today or dt.datetime.now(CITY_TIME).date(), load_schedule(root)
     contents = scan_inbox(root.inbox, build_inbox_rules(project.sources, settings))
-    stale = explain_stale_months(root, project)
+    stale, destinations = explain_stale_months(root, project), list_destinations(project)
     done = list_published_months(root)
     coming = done[-1] + 1 if done else None
     for month in sorted(
@@ -89,10 +92,12 @@ def list_month_states(settings: Settings, today: dt.date | None = None) -> Itera
             notes.append(f"此后到 {newest} 各月也已到期")
         number = f"r{revision.number}" if revision else ""
         residents = f"{revision.manifest.residents:,}" if revision else ""
+        is_newest = bool(done) and month == done[-1]
+        undelivered = _list_undelivered(root, revision, destinations, is_newest=is_newest)
         records = last.get("findings") if last.get("state") in (*ENDED, "held") else None
         if records is None:
             records = (revision.manifest.findings if revision else None) or ()
-        findings = split_findings(read_findings(records), project.sources)
+        findings = split_findings([*read_findings(records), *undelivered], project.sources)
         yield MonthState(str(month), state, number, residents, notes, findings)
     if outside := _list_inbox_notes(project, root, contents, None):
         yield MonthState("", "收件目录", "", "", outside, NO_FINDINGS)
@@ -115,6 +120,28 @@ def format_month_states(states: Iterable[MonthState]) -> Iterator[str]:
                 yield f"    须处理 {len(one.findings.actions)} 项，见报告"
         elif one.findings.actions or one.findings.notices:
             yield from (f"    {line}" for line in one.findings.lines)
+
+
+def _list_undelivered(
+    root: Root,
+    revision: Revision | None,
+    destinations: Sequence[Destination],
+    *,
+    is_newest: bool,
+) -> list[Finding]:
+    """Return what has not arrived: of the newest month, and of months that were delivered before.
+
+    An older month was published before there were destinations, if nobody has tried.
+    """
+    if revision is None or not destinations:
+        return []
+    key = root.key()
+    due = [
+        one
+        for one in destinations
+        if is_newest or list_receipts(root, key, revision.month, one.name)
+    ]
+    return list(find_undelivered(root, key, revision, due))
 
 
 def _last_run(root: Root, month: Month) -> dict[str, Any]:

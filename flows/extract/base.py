@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
+from flows.connections.accounts import Account
 from transforms.clean.archives import (
     ACCEPTED_SUFFIXES,
     FileFormat,
@@ -117,6 +118,11 @@ def is_hidden(name: str) -> bool:
     By-products are what desktops, Office and uploads under way leave behind.
     """
     return any(is_dropping(item) for item in name.split("/"))
+
+
+def open_account(source: str) -> Account:
+    """Return the account of a source's origin."""
+    return Account(source, f"[sources.{source}] origin", ExitCode.EXTRACT)
 
 
 def extract_error(where: str | Path, what: str, hint: str) -> JifenError:

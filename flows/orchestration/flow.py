@@ -40,7 +40,7 @@ from prefect.schedules import Cron
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Crashed, Failed
 
-from expectations.errors import ExitCode, JifenError, to_user_error
+from expectations.errors import ExitCode, JifenError, may_pass, to_user_error
 from expectations.month import Month
 from flows.pipeline.context import RunContext, StageResult
 from flows.pipeline.result import RunResult, failed
@@ -235,7 +235,7 @@ def _run_stage(stage: Stage, run: RunContext) -> StageResult:
         name=stage.name,
         retries=len(stage.retry_seconds),
         retry_delay_seconds=list(stage.retry_seconds),
-        retry_condition_fn=lambda *_: _may_pass(failures[-1]),
+        retry_condition_fn=lambda *_: may_pass(failures[-1]),
         cache_policy=NO_CACHE,
         persist_result=False,
     )
@@ -259,15 +259,6 @@ def _run_stage(stage: Stage, run: RunContext) -> StageResult:
 def _redact(error: Exception) -> JifenError:
     shown = to_user_error(error)
     return JifenError(shown.code, shown.message, where=shown.where, hint=shown.hint)
-
-
-def _may_pass(error: BaseException | None) -> bool:
-    """Return whether trying again may help: a connection was lost, or took too long."""
-    while error is not None:
-        if isinstance(error, (ConnectionError, TimeoutError)):
-            return True
-        error = error.__cause__
-    return False
 
 
 def _await_task_records(flow_run: UUID, count: int) -> None:

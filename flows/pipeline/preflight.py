@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
+from flows.destinations.contents import list_destinations
 from flows.project import Project
 from flows.storage.revisions import Revision, find_published, list_published_months
 from flows.storage.root import Root
@@ -62,13 +63,16 @@ def format_months(months: Sequence[Month]) -> str:
 
 
 def refuse_missing_keys(project: Project) -> None:
-    """Refuse packages that could not be encrypted as they must be, before hours of work.
+    """Refuse packages and destinations that could not be encrypted as they must be.
+
+    Before hours of work.
 
     Raises:
-        JifenError: Exit 10, a key is wrong, or missing though required.
+        JifenError: Exit 10, a key is wrong, or missing though required; a destination is nobody's.
     """
     districts = list_package_districts(project.reference)
     check_keys(districts, project.settings.exports.require_encryption)
+    list_destinations(project)
 
 
 def refuse_illustrative(project: Project, month: Month) -> None:

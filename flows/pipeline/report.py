@@ -91,11 +91,12 @@ def write_blocked_report(run: RunContext, error: JifenError) -> Path | None:
 def list_findings(run: RunContext, error: Exception | None = None) -> list[Finding]:
     """Return everything that people must know of a run, as far as it came.
 
-    An unchanged month has the findings of its published revision; an error about deliveries that
+    An unchanged month has the findings of its published revision, and what has not arrived; an error about deliveries that
     no stage has a finding of is one itself.
     """
     if run.unchanged and run.published:
-        return read_findings(run.published.manifest.findings or ())
+        missing = [one for one in run.findings if one.kind == FindingKind.UNDELIVERED]
+        return [*read_findings(run.published.manifest.findings or ()), *missing]
     found = run.findings
     is_named = any(map(is_blocking, found))
     if isinstance(error, JifenError) and error.code in DELIVERY_CODES and not is_named:

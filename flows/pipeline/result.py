@@ -19,10 +19,11 @@ from flows.storage.records import RunRecord
 from reports.findings import ACTIONS, NO_FINDINGS, NOTICES, Findings, split_findings
 from transforms.clean.accounts import RowCounts
 
-State = Literal["published", "unchanged", "held", "blocked", "failed", "due"]
+State = Literal["published", "unchanged", "undelivered", "held", "blocked", "failed", "due"]
 STATE_TITLES: dict[State, str] = {
     "published": "✔ 已发布",
     "unchanged": "✔ 没有变化，已发布的版本仍然有效",
+    "undelivered": "✖ 已发布，但有接收方未送达",
     "held": "‖ 待核，未发布",
     "blocked": "✖ 数据未通过，未发布",
     "failed": "✖ 未完成，未发布",
@@ -133,6 +134,26 @@ def succeeded(run: RunContext) -> RunResult:
         revision=run.published.number,
         residents=run.published.manifest.residents,
         **_summarise(run, None),
+    )
+
+
+def undelivered(run: RunContext, error: Exception, report: Path | None) -> RunResult:
+    """Return the end of a run that published its month, of which not everything has arrived.
+
+    Args:
+        run: The run.
+        error: What the last stage raised.
+        report: The page that says so; None: that of the revision.
+    """
+    end, shown = succeeded(run), to_user_error(error)
+    return replace(
+        end,
+        state="undelivered",
+        code=shown.code,
+        reason=shown.message,
+        hint=shown.hint,
+        error=error,
+        report=report or end.report,
     )
 
 

@@ -11,6 +11,7 @@ from expectations import gate
 from expectations.errors import JifenError
 from expectations.month import Month
 from flows.pipeline.context import RunContext
+from flows.pipeline.delivery import write_undelivered_report
 from flows.pipeline.preflight import (
     refuse_changed_versions,
     refuse_illustrative,
@@ -19,8 +20,8 @@ from flows.pipeline.preflight import (
 from flows.pipeline.progress import NULL_PROGRESS, Advance, ProgressSink
 from flows.pipeline.release import renew_catalogue
 from flows.pipeline.report import write_blocked_report
-from flows.pipeline.result import RunResult, failed, succeeded
-from flows.pipeline.stages import StageRunner, StagesFailedError, run_stages
+from flows.pipeline.result import RunResult, failed, succeeded, undelivered
+from flows.pipeline.stages import DELIVER_STAGE, StageRunner, StagesFailedError, run_stages
 from flows.project import Project, load_project
 from flows.settings import Settings
 from flows.storage.files import write_atomically
@@ -72,18 +73,21 @@ def run_month(
         result = succeeded(run)
     except StagesFailedError as failure:
         run = failure.run
-        result = _report_failure(run, failure.error)
+        if failure.stage is DELIVER_STAGE:
+            result = undelivered(run, failure.error, write_undelivered_report(run))
+        else:
+            result = _report_failure(run, failure.error)
     with suppress(OSError):  # on a full disk the result itself says so
         write_atomically(run.record_path(".json"), result.to_record(run).to_json())
     if result.state == "unchanged":
         report_progress(
             f"{month} 修订版 r{result.revision} 仍然有效：输入没有变化，未发布新的修订版"
         )
-    elif result.state == "published":
+    elif result.state in ("published", "undelivered"):
         seconds = time.perf_counter() - begun
         people = f"{result.residents:,} 人"
         report_progress(f"{month} 修订版 r{result.revision} 已发布：{people}，{seconds:.1f} 秒")
-    if result.findings or result.state == "published":
+    if result.findings or result.state in ("published", "undelivered"):
         for line in result.described.lines:
             report_progress(line)
     return result
@@ -112,5 +116,6 @@ def run_scheduled(
     except Exception as error:
         result = failed(month, error)
     if result.error:
-        report_progress(f"{month} 未发布：{result.reason}")
+        what = "" if result.state == "undelivered" else "未发布："
+        report_progress(f"{month} {what}{result.reason}")
     return result

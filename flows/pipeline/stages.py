@@ -16,6 +16,7 @@ from flows.pipeline.compute import (
     write_packages,
 )
 from flows.pipeline.context import RunContext, StageResult, StageStoppedError
+from flows.pipeline.delivery import deliver_published
 from flows.pipeline.drift_check import check_drift
 from flows.pipeline.ingest import clean_deliveries, detect_no_change, pull_deliveries
 from flows.pipeline.progress import NULL_PROGRESS, Advance
@@ -46,6 +47,7 @@ class Stage:
 
 StageRunner = Callable[[Stage, RunContext], StageResult]
 
+DELIVER_RETRY_SECONDS = (5.0, 30.0)
 INGEST_STAGES = (
     Stage("pull", pull_deliveries, retry_seconds=(5.0, 30.0)),
     Stage("clean", clean_deliveries),
@@ -78,14 +80,20 @@ def skip_if_unchanged(stage: Stage) -> Stage:
 
 
 STAGES = (*INGEST_STAGES, *map(skip_if_unchanged, COMPUTE_STAGES))
+DELIVER_STAGE = Stage("deliver", deliver_published, DELIVER_RETRY_SECONDS)
+
+
+def list_stages(run: RunContext) -> tuple[Stage, ...]:
+    """Return the stages of a run: the last one only where there are destinations."""
+    return (*STAGES, DELIVER_STAGE) if run.project.settings.deliver else STAGES
 
 
 class StagesFailedError(Exception):
     """A stage failed: `error` is what it raised, `run` what the stages before left."""
 
-    def __init__(self, error: Exception, run: RunContext) -> None:
+    def __init__(self, stage: Stage, error: Exception, run: RunContext) -> None:
         super().__init__(str(error))
-        self.error, self.run = error, run
+        self.stage, self.error, self.run = stage, error, run
 
 
 def call_stage(stage: Stage, run: RunContext) -> StageResult:
@@ -106,14 +114,15 @@ def run_stages(
     Raises:
         StagesFailedError: A stage failed.
     """
-    for number, stage in enumerate(STAGES, 1):
-        advance(f"{run.month} {stage.title}", number, len(STAGES))
+    stages = list_stages(run)
+    for number, stage in enumerate(stages, 1):
+        advance(f"{run.month} {stage.title}", number, len(stages))
         started = time.perf_counter()
         result, error = _attempt(stage, run, call)
         seconds = round(time.perf_counter() - started, 3)
         run = replace(run.with_result(result), timings={**run.timings, stage.name: seconds})
         if error and not (stage.name == "pull" and isinstance(error, StageStoppedError)):
-            raise StagesFailedError(error, run)
+            raise StagesFailedError(stage, error, run)
     return run
 
 

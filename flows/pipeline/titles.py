@@ -16,4 +16,5 @@ STAGE_TITLES = {
     "drift": "核对变化幅度",
     "report": "生成报告",
     "publish": "发布",
+    "deliver": "送交",
 }

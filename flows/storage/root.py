@@ -63,6 +63,10 @@ class Root:
         return self.path / "runs"
 
     @property
+    def delivered(self) -> Path:
+        return self.path / "delivered"
+
+    @property
     def tmp(self) -> Path:
         return self.path / "tmp"
 
@@ -94,6 +98,7 @@ class Root:
             self.quarantine,
             self.defects,
             self.runs,
+            self.delivered,
             self.tmp,
             self.prefect,
         ]
@@ -222,10 +227,10 @@ def list_months(folder: Path) -> list[Month]:
     return sorted(found)
 
 
-def list_versions(folder: Path, letter: str) -> list[tuple[int, Path]]:
-    """The finished folders `<letter>1`, `<letter>2`, ... inside a folder, ascending."""
+def list_versions(folder: Path, letter: str, suffix: str = "") -> list[tuple[int, Path]]:
+    """The finished entries `<letter>1<suffix>`, `<letter>2<suffix>`, ... of a folder, ascending."""
     names = [
-        (re.fullmatch(rf"{letter}([1-9][0-9]*)", item.name), item)
+        (re.fullmatch(rf"{letter}([1-9][0-9]*){re.escape(suffix)}", item.name), item)
         for item in folder.glob(f"{letter}*")
     ]
     return sorted((int(match[1]), item) for match, item in names if match)

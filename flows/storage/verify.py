@@ -11,6 +11,7 @@ from typing import Any
 from expectations.errors import JifenError
 from expectations.month import Month
 from flows.storage.deliveries import RECEIPT, Delivery, hash_content, read_delivery
+from flows.storage.destination_receipts import find_receipt_damage
 from flows.storage.files import file_record, map_in_threads
 from flows.storage.keys import fingerprint_key
 from flows.storage.publish import list_files, verify_mac
@@ -26,7 +27,7 @@ def verify_root(
     """Check every revision (in force and replaced) and delivery, or those of one month.
 
     Checked: the manifests' .mac, their chain and the links (always over the whole root), every
-    file's bytes, files too many or too few, the deliveries used, the row accounts, and the sums of
+    file's bytes, files too many or too few, the receipts of destinations, the deliveries used, the row accounts, and the sums of
     every score.
 
     Returns:
@@ -48,6 +49,8 @@ def verify_root(
             f"{revision.month} r{revision.number}：{text}"
             for text in (*of_files, *_accounts(revision), *of_sums)
         ]
+    revisions = {(str(of_month), number) for of_month, number, _ in root.revision_folders()}
+    findings += find_receipt_damage(root, key, month, revisions)
     return findings + list(_raw(root, chosen, everything=month is None))
 
 

@@ -7,6 +7,7 @@ stands in the manifest and counts up with every change of either.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -249,3 +250,20 @@ class StatementTexts(_Model):
     """Surnames of two characters: of a name of three or more they are shown whole."""
     sentences: dict[str, str]
     """The sentences of the page, with names in braces."""
+
+
+def render_statement_schema() -> str:
+    """Return the JSON Schema of statements' rows and texts."""
+    schemas = {
+        "row": StatementRow.model_json_schema(mode="serialization"),
+        "texts": StatementTexts.model_json_schema(mode="serialization", by_alias=True),
+    }
+    definitions: dict[str, object] = {}
+    for name, schema in schemas.items():
+        definitions |= {**schema.pop("$defs", {}), name: schema}
+    whole = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"statements-{SCHEMA_VERSION}",
+        "$defs": definitions,
+    }
+    return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"

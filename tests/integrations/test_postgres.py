@@ -14,7 +14,7 @@ import pytest
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.extract import postgres as postgres_origin
+from flows.connections import postgres as postgres_server
 from flows.extract.pull import pull_up_to
 from flows.settings import Settings, SourceSettings
 from flows.storage.deliveries import Delivery, list_deliveries, record_row_count
@@ -247,15 +247,15 @@ def test_why_it_is_refused_does_not_depend_on_the_databases_language(
         error.args = ('IO: [libpq] 致命错误:  用户 "reader" Password 认证失败',)
         return error
 
-    connect = postgres_origin.postgresql.connect
+    connect = postgres_server.postgresql.connect
 
     def connect_in_chinese(*given: object, **more: object) -> object:
         try:
             return connect(*given, **more)
-        except postgres_origin.postgresql.Error as error:
+        except postgres_server.postgresql.Error as error:
             raise in_chinese(error) from None
 
-    monkeypatch.setattr(postgres_origin.postgresql, "connect", connect_in_chinese)
+    monkeypatch.setattr(postgres_server.postgresql, "connect", connect_in_chinese)
     monkeypatch.setenv("JIFEN_CREDIT_PASSWORD", "wr0ng")
     assert "拒绝登录" in refused(root, database).message
     monkeypatch.setenv("JIFEN_CREDIT_PASSWORD", "s3cret/@:")

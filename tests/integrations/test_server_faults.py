@@ -12,7 +12,8 @@ import pytest
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
-from flows.extract import postgres, remote
+from flows.connections import filesystems, postgres
+from flows.extract import remote
 from flows.extract.pull import pull_up_to
 from flows.settings import SourceSettings, load_settings
 from flows.storage.deliveries import Delivery, list_deliveries
@@ -91,7 +92,7 @@ def test_a_fault_ends_the_pull_and_the_next_one_finishes_it(
     [undisturbed] = remote_origin.pull(elsewhere)
     FAULTS[fault](remote_origin.line)
     with monkeypatch.context() as patch:
-        for module in (remote, postgres):
+        for module in (filesystems, postgres):
             patch.setattr(module, "PATIENCE_SECONDS", 3.0)
         with pytest.raises(JifenError) as caught:
             remote_origin.pull(root)

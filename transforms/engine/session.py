@@ -170,6 +170,11 @@ class Session:
         """Make an Arrow table or stream of batches a relation of this name."""
         self._connection.register(name, rows)
 
+    def read_batches(self, query: str, rows: int) -> Iterator[Any]:
+        """Yield the rows of a query as Arrow batches of at most so many rows, in its order."""
+        reader: Any = self._connection.sql(query).to_arrow_reader(rows)
+        yield from reader
+
     def unregister(self, name: str) -> None:
         """Forget a registered relation."""
         self._connection.unregister(name)

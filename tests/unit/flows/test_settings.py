@@ -247,3 +247,30 @@ def test_a_missing_named_file_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(JifenError) as caught:
         load_settings(tmp_path / "other.toml")
     assert caught.value.code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('address = "/out"', "{month}"),
+        ('address = "sftp://jifen:hunter2@host/{month}"', "密码"),
+        ('address = "postgresql://jifen@host/app"', "table"),
+        ('address = "/out/{month}"\ntable = "statements"', "table"),
+        ('address = "/out/{month}"\nendpoint = "https://s3"', "endpoint"),
+        ('address = "postgresql://h/app"\ntable = "t"\nrecipient = ["age1"]', "recipient"),
+        ('address = "/out/{month}"\nrecipient = []', "recipient"),
+        ('address = "/out/{month}"\nkey = "age1"', "不认识的键"),
+        ('address = "/out/{month}"\n[deliver.330212]\naddress = "/out/{month}/"', "相同"),
+        ('address = "/out/{month}"\n[deliver.330212]\naddress = "/out/{month}/a"', "之中"),
+    ],
+)
+def test_a_destination_that_cannot_be_meant_is_refused(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    message = refused(tmp_path, f"[deliver.portal]\n{text}\n")
+    assert expected in message and "hunter2" not in message
+
+
+def test_a_relative_folder_of_a_destination_is_relative_to_the_file(tmp_path: Path) -> None:
+    written(tmp_path, '[deliver.portal]\naddress = "out/{month}"\n')
+    assert load_settings(None).deliver["portal"].address == str(tmp_path / "out" / "{month}")
