@@ -147,6 +147,11 @@ class RemoteSystem:
 
         fsspec.asyn.sync(connection.loop, rename)
 
+    def make_folders(self, path: str) -> None:
+        """Make a folder and those above it, not open to everybody there; within `ask` only."""
+        rights = {"permissions": 0o770} if self.scheme in SFTP else {}
+        self.connection.makedirs(path, exist_ok=True, **rights)
+
     def remove_folder(self, path: str) -> None:
         """Remove an empty folder, where the back end has such; within `ask` only."""
         connection = self.connection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from transforms.clean.returns import RETURNS
 PORTAL = "portal"
 SCHEMA_FILE = "statement.schema.json"
 STATEMENTS = "restricted/statements/"
+RETURN_BOOKS = "restricted/returns/"
 NOBODYS = ("texts.json", "examples.jsonl", SCHEMA_FILE, "manifest.json")
 """Files that are about no real person: words, synthetic people, counts."""
 
@@ -121,7 +123,9 @@ def refuse_plain(destination: Destination, require_encryption: bool) -> None:
         raise _declaration_error(destination, what, hint)
 
 
-def list_outgoing_files(root: Root, revision: Revision, destination: str) -> list[OutgoingFile]:
+def list_outgoing_files(
+    root: Root, project: Project, revision: Revision, destination: str
+) -> list[OutgoingFile]:
     """Return the files of a revision that are a destination's own, by name.
 
     Raises:
@@ -136,7 +140,11 @@ def list_outgoing_files(root: Root, revision: Revision, destination: str) -> lis
     elif destination.isdecimal():
         files = list(_list_published(revision, f"exports/{destination}/"))
     else:
-        return list(_list_returns(root, revision, destination))
+        source = project.sources[destination]
+        own = re.compile(rf"{re.escape(source.department)}(-[0-9]+)?\.xlsx")
+        books = [one for one in _list_published(revision, RETURN_BOOKS) if own.fullmatch(one.name)]
+        files = [*books, *_list_returned_rows(root, revision, destination)]
+        return sorted(files, key=lambda file: file.name)
     if not files:
         what = f"{revision.name} 没有 {destination} 的文件"
         hint = "由旧版程序发布、或当时没有这个区县的月份，重新运行后再送交"
@@ -156,7 +164,7 @@ def _list_published(revision: Revision, folder: str) -> Iterator[OutgoingFile]:
             yield OutgoingFile(name.removeprefix(folder), record["sha256"], path)
 
 
-def _list_returns(root: Root, revision: Revision, source: str) -> Iterator[OutgoingFile]:
+def _list_returned_rows(root: Root, revision: Revision, source: str) -> Iterator[OutgoingFile]:
     """Yield what a department has to mend of the month's own delivery of a source, if it came."""
     for folder in find_clean_folders(root.quarantine, revision).get(source, ()):
         file = folder / RETURNS

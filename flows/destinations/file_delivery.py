@@ -39,7 +39,7 @@ DELIVERY = "delivery.json"
 def open_file_delivery(context: DeliveryContext, destination: Destination) -> FileDelivery:
     """Return the delivery to a destination, with what earlier tries have sent of it."""
     root, key, revision = context.root, context.key, context.revision
-    files = list_outgoing_files(root, revision, destination.name)
+    files = list_outgoing_files(root, context.project, revision, destination.name)
     if find_open_files(files):
         refuse_plain(destination, context.project.settings.exports.require_encryption)
     place = open_place(destination, str(revision.month))

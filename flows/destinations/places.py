@@ -216,7 +216,7 @@ class RemotePlace:
             path = self._path(name)
             draft = _name_draft(path) if self.has_renaming else path
             if self.has_renaming:
-                self.system.connection.makedirs(posixpath.dirname(path), exist_ok=True)
+                self.system.make_folders(posixpath.dirname(path))
             drafts.append(draft)
             yield from self._upload(draft, sent, pieces)
             yield self.system.connection.info(draft)

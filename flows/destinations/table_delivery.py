@@ -194,7 +194,7 @@ def open_table_delivery(context: DeliveryContext, destination: Destination) -> T
     """Return the delivery of statements to a table, with what is known of earlier tries."""
     root, key, revision = context.root, context.key, context.revision
     month = str(revision.month)
-    files = list_outgoing_files(root, revision, destination.name)
+    files = list_outgoing_files(root, context.project, revision, destination.name)
     address = destination.given.address.replace("{month}", month)
     table = str(destination.given.table).replace("{month}", month)
     server = PostgresServer(destination.account, address, "写入权限")

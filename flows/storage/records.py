@@ -375,9 +375,9 @@ class RunRecord(Record):
 
     Attributes:
         month: `YYYY-MM`.
-        state: `published`, `unchanged`, `held`, `blocked`, `failed`.
+        state: `published`, `unchanged`, `undelivered`, `held`, `blocked`, `failed`.
         exit_code: That of the command.
-        reason: Why nothing was published; empty when all is well.
+        reason: Why nothing was published, or has not arrived; empty when all is well.
         todo: The way out.
         report: Where the run's page is; empty without one.
         revision: The revision now in force, when all is well.

@@ -18,7 +18,13 @@ from flows.connections import filesystems
 from flows.destinations.contents import list_destinations
 from flows.project import Project
 from tests.conftest import umask_of_machine
-from tests.support.delivering import OCTOBER, deliver, receipts, with_destinations
+from tests.support.delivering import (
+    OCTOBER,
+    deliver,
+    publish_twice,
+    receipts,
+    with_destinations,
+)
 from tests.support.held_city import HAISHU, PEOPLE, copied
 from tests.support.packages import new_key
 from tests.support.servers import S3, Line, Sftp, line_to

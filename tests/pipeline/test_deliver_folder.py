@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from flows.destinations import places
 from flows.destinations.contents import list_destinations
 from flows.storage.files import hash_file
 from tests.conftest import umask_of_machine
+from tests.faults.disk import NAMESPACE
 from tests.support.delivering import (
     OCTOBER,
     arrived,
@@ -281,6 +284,25 @@ def test_a_share_that_hangs_is_given_up(
     monkeypatch.setattr(places, "_name_draft", lambda path: str(out / "hanging"))
     error = deliver(town)[HAISHU].error
     assert isinstance(error, JifenError) and isinstance(error.__cause__, TimeoutError)
+
+
+def test_a_disk_that_fills_up_is_reported_and_the_next_try_finishes(
+    town: World, tmp_path: Path
+) -> None:
+    """On a real disk of 16 KiB, in a mount namespace of its own."""
+    folder = town.inbox.parent
+    program = [sys.executable, "-m", "tests.support.delivering", str(folder), str(tmp_path)]
+    done = subprocess.run(
+        [*NAMESPACE, *program], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 0, done.stderr
+    full, finished = map(json.loads, done.stdout.splitlines())
+    assert "磁盘已满" in full["error"] and "Traceback" not in done.stderr
+    assert not any(name.endswith((".part", "delivery.json")) for name in full["files"])
+    assert finished["error"] == ""
+    package = (town.root.months / MONTH / "r1") / "exports" / HAISHU
+    wanted = {f"{MONTH}/delivery.json", *(f"{MONTH}/r1/{path.name}" for path in package.iterdir())}
+    assert set(finished["files"]) == wanted
 
 
 def test_a_file_changed_since_publication_is_not_delivered(town: World, out: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pyrage
 
+from expectations.errors import to_user_error
 from expectations.month import Month
 from flows.address_settings import DestinationSettings
 from flows.destinations.contents import list_destinations
@@ -84,3 +87,28 @@ def open_all(files: dict[str, bytes], *keys: pyrage.x25519.Identity) -> Iterable
     """The contents of files, decrypted where they are encrypted."""
     for name, content in files.items():
         yield pyrage.decrypt(content, list(keys)) if name.endswith(".age") else content
+
+
+def _deliver_on_a_small_disk(town: Path, out: Path) -> None:
+    """Deliver a package onto a disk of 16 KiB, then onto the same with more space; print as JSON.
+
+    Runs in a mount namespace of its own: `python -m tests.support.delivering TOWN OUT`.
+    """
+    world, place = World(town), out / "small"
+    place.mkdir(parents=True)
+    mount("-t", "tmpfs", "-o", "size=16k", "tmpfs", str(place))
+    given = DestinationSettings(address=str(place / "{month}"))
+    world.settings = with_destinations(world.settings, d330203=given)
+    for size in ("16k", "8m"):
+        mount("-o", f"remount,size={size}", str(place))
+        [outcome] = deliver(world).values()
+        shown = str(to_user_error(outcome.error)) if outcome.error else ""
+        print(json.dumps({"error": shown, "files": sorted(list_files(place))}))
+
+
+def mount(*options: str) -> None:
+    subprocess.run(["mount", *options], check=True)
+
+
+if __name__ == "__main__":
+    _deliver_on_a_small_disk(Path(sys.argv[1]), Path(sys.argv[2]))
