@@ -14,6 +14,7 @@ from hypothesis import is_hypothesis_test
 from flows.storage.records import MonthFacts
 from flows.storage.root import Root
 from tests.support.browser import Browser, open_browser
+from tests.support.delivering import publish_twice
 from tests.support.held_city import first_month
 from tests.support.records import month_facts
 from tests.support.servers import postgres, s3, s3_server, sftp, sftp_server  # noqa: F401 - fixtures
@@ -80,6 +81,13 @@ def october_town(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The town of `held_city` with October published; read only, tests copy it."""
     with umask_of_machine():
         return first_month(tmp_path_factory.mktemp("october_town") / "town")
+
+
+@pytest.fixture(scope="session")
+def october_twice(october_town: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The same town with a second revision of October; read only, tests copy it."""
+    with umask_of_machine():
+        return publish_twice(october_town, tmp_path_factory.mktemp("october_twice") / "town")
 
 
 @pytest.fixture(scope="module")

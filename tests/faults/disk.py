@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.faults.city import FIRST, SECOND, City
 from tests.faults.kills import jifen
+from tests.support.disks import NAMESPACE
 from tests.support.killing import run_in_child
 from tests.support.troubles import Full, filler
 
@@ -42,9 +43,6 @@ class Outcome:
 def allowed() -> bool:
     """Whether this machine lets us mount a file system of our own."""
     return subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode == 0
-
-
-NAMESPACE = ("unshare", "--map-root-user", "--mount")
 
 
 def in_namespace(city: City, troubles: Sequence[str]) -> list[Outcome]:

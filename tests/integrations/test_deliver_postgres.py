@@ -18,12 +18,10 @@ from flows.address_settings import DestinationSettings
 from flows.connections import postgres as postgres_server
 from flows.destinations import table_delivery
 from flows.destinations.contents import list_destinations
-from tests.conftest import umask_of_machine
 from tests.support.delivering import (
     OCTOBER,
     arrived,
     deliver,
-    publish_twice,
     receipts,
     with_destinations,
 )
@@ -39,16 +37,9 @@ def in_table(server: Postgres, port: int | None = None, **given: Any) -> Destina
     return DestinationSettings(address=server.uri(port=port), **values)
 
 
-@pytest.fixture(scope="module")
-def both(october_town: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The town with two revisions of October; read only."""
-    with umask_of_machine():
-        return publish_twice(october_town, tmp_path_factory.mktemp("both") / "town")
-
-
 @pytest.fixture
-def town(both: World, tmp_path: Path, postgres: Postgres) -> World:
-    town = copied(both, tmp_path / "town")
+def town(october_twice: World, tmp_path: Path, postgres: Postgres) -> World:
+    town = copied(october_twice, tmp_path / "town")
     postgres.execute("DROP SCHEMA IF EXISTS app CASCADE", "CREATE SCHEMA app")
     town.settings = with_destinations(town.settings, portal=in_table(postgres))
     return town

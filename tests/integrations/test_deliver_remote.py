@@ -17,11 +17,9 @@ from flows.address_settings import DestinationSettings
 from flows.connections import filesystems
 from flows.destinations.contents import list_destinations
 from flows.project import Project
-from tests.conftest import umask_of_machine
 from tests.support.delivering import (
     OCTOBER,
     deliver,
-    publish_twice,
     receipts,
     with_destinations,
 )
@@ -101,23 +99,16 @@ class Far:
         return str(summary["folder"])
 
 
-@pytest.fixture(scope="module")
-def both(october_town: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The town with two revisions of October; read only."""
-    with umask_of_machine():
-        return publish_twice(october_town, tmp_path_factory.mktemp("both") / "town")
-
-
 @pytest.fixture(params=["sftp", "s3"])
 def far(
     request: pytest.FixtureRequest,
-    both: World,
+    october_twice: World,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Far]:
     monkeypatch.setenv("JIFEN_DELIVER_330203_PASSWORD", "s3cret")
     server = request.getfixturevalue(request.param)
-    town = copied(both, tmp_path / "town")
+    town = copied(october_twice, tmp_path / "town")
     with line_to(server.port) as line:
         if isinstance(server, Sftp):
             server.trust(Path(os.environ["HOME"]), line.port)

@@ -21,8 +21,6 @@ from flows.commands.verify import verify_months
 from flows.destinations import places
 from flows.destinations.contents import list_destinations
 from flows.storage.files import hash_file
-from tests.conftest import umask_of_machine
-from tests.faults.disk import NAMESPACE
 from tests.support.delivering import (
     OCTOBER,
     arrived,
@@ -30,11 +28,11 @@ from tests.support.delivering import (
     in_folder,
     list_files,
     open_all,
-    publish_twice,
     read_summary,
     receipts,
     with_destinations,
 )
+from tests.support.disks import NAMESPACE
 from tests.support.held_city import HAISHU, JIANGBEI, PEOPLE, copied, degrees, registry
 from tests.support.packages import new_key
 from tests.support.world import World
@@ -44,17 +42,10 @@ STATEMENTS = {f"{HAISHU}.parquet", f"{JIANGBEI}.parquet", "texts.json", "example
 BAD = {**degrees()[0], "certificate_no": "BAD", "level": "无此学历", "resident_id": PEOPLE[30]}
 
 
-@pytest.fixture(scope="module")
-def both(october_town: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The town with two revisions of October; read only."""
-    with umask_of_machine():
-        return publish_twice(october_town, tmp_path_factory.mktemp("both") / "town")
-
-
 @pytest.fixture
-def town(both: World, tmp_path: Path) -> World:
+def town(october_twice: World, tmp_path: Path) -> World:
     """The town, with a portal, two districts and a department in folders."""
-    town = copied(both, tmp_path / "town")
+    town = copied(october_twice, tmp_path / "town")
     out = tmp_path / "out"
     town.settings = with_destinations(
         town.settings,
