@@ -76,6 +76,7 @@ class FindingKind(StrEnum):
     FINISHED_PUBLICATION = "finished_publication"
     STOPPED_BEFORE = "stopped_before"
     UNDELIVERED = "undelivered"
+    WORKING_FILES = "working_files"
     OTHER = "other"
 
 
@@ -166,6 +167,9 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
         "取值仅为示例", "项", _A, "正式使用前须由主管部门核定（见“口径”）"
     ),
     FindingKind.FINISHED_PUBLICATION: KindText("上次中断的发布已完成", "版", _N),
+    FindingKind.WORKING_FILES: KindText(
+        "工作文件与写成时不同，未采用，已由原始交付重新计算", "处", _A, "请查明谁改动过，并运行 jifen verify"
+    ),
     FindingKind.STOPPED_BEFORE: KindText("上次运行中断，没有完成", "次", _N),
     FindingKind.UNDELIVERED: KindText("已发布，未送达接收方", "", _A, "处理后运行 jifen deliver"),
     FindingKind.OTHER: KindText("其他", "项", _A, "请核对"),

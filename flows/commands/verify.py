@@ -20,7 +20,11 @@ def verify_months(settings: Settings, month: Month | None) -> list[str]:
     if findings:
         listing = "\n".join(f"  {finding}" for finding in findings)
         what = f"发现 {len(findings)} 处损坏：\n{listing}"
-        raise JifenError(ExitCode.DAMAGE, what, hint="从备份恢复所列文件后再核对")
+        raise JifenError(
+            ExitCode.DAMAGE,
+            what,
+            hint="从备份恢复所列文件后再核对；clean、tmp 下的移走后再运行，分析目录用 jifen catalogue 重做",
+        )
     folders = root.revision_folders()
     verified = [f"{of} r{number}" for of, number, _ in folders if month in (None, of)]
     # A mistyped root, a backup that brought nothing back: nothing wrong, nothing right.

@@ -210,6 +210,8 @@ def find_fact_findings(result: FactsResult, corrections: Collection[str]) -> Ite
         for source, count in by_source.items():
             if count:
                 yield Finding(kind, source, count=count)
+    if result.altered_state:
+        yield Finding(FindingKind.WORKING_FILES, count=1, detail=result.altered_state)
     if result.corrections_without_target:
         yield Finding(
             FindingKind.CORRECTIONS_WITHOUT_TARGET,

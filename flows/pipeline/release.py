@@ -13,6 +13,7 @@ from flows.storage.held_months import remove_hold
 from flows.storage.publish import publish_revision, share_revision
 from flows.storage.revisions import find_published, list_published_months
 from flows.storage.root import Root
+from flows.storage.seals import seal_of_catalogue
 from reports.catalogue.build import build_catalogue
 from reports.catalogue.dictionary import build_dictionary_rows
 
@@ -60,3 +61,4 @@ def renew_catalogue(project: Project, root: Root, as_seen_from: Path | None = No
     listed = [(str(revision.month), revision.path) for revision in in_force if revision]
     dictionary = build_dictionary_rows(project.sources, project.tables)
     build_catalogue(root.path, listed, dictionary, as_seen_from, root.share)
+    seal_of_catalogue(root).write(root.key())

@@ -8,7 +8,7 @@ same facts.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +16,12 @@ from pathlib import Path
 from expectations.month import Month
 from flows.storage.files import (
     fsync_path,
-    hash_file,
     map_in_threads,
     recreate_folder,
     rename_and_sync,
 )
-from flows.storage.records import Record
 from flows.storage.root import Root
-
-FILE = "state.json"
-
-
-class StateRecord(Record):
-    """`state.json`: the hash of every file of the state. Parquet does not notice a changed byte."""
-
-    files: dict[str, str]
+from flows.storage.seals import Seal
 
 
 @dataclass(frozen=True)
@@ -45,34 +36,59 @@ class StateKey:
         return root.tmp / "incremental_state" / f"{self.month}-{self.fingerprint[:16]}"
 
 
-def load_previous_state(root: Root, previous: StateKey) -> dict[str, Path]:
-    """Return the previous month's state, a folder by source; empty if any of its inputs changed."""
+def load_previous_state(root: Root, previous: StateKey, key: bytes) -> PreviousState:
+    """Return the previous month's state, if it is there and as it was written."""
     folder = previous.folder(root)
-    try:
-        intact = StateRecord.from_json((folder / FILE).read_bytes()).files == _hash_files(folder)
-    except (OSError, ValueError):
-        return {}
-    return {path.name: path for path in folder.iterdir() if path.is_dir()} if intact else {}
+    if not folder.exists() and not folder.is_symlink():
+        return PreviousState({})
+    damage = _seal(root, previous, folder).find_damage(key)
+    if damage:
+        return PreviousState({}, f"{folder.relative_to(root.path).as_posix()}：{damage}")
+    return PreviousState({path.name: path for path in folder.iterdir() if path.is_dir()})
+
+
+def list_state_seals(root: Root) -> list[Seal]:
+    """Return the seals of the states that a root holds, ascending by month."""
+    folders = sorted((root.tmp / "incremental_state").glob("[0-9]*"))
+    return [Seal(folder, folder.relative_to(root.path).as_posix()) for folder in folders]
+
+
+@dataclass(frozen=True)
+class PreviousState:
+    """The state after the previous month.
+
+    Attributes:
+        folders: The folder of every source; none if any of the inputs has changed.
+        damage: What is wrong with a state that is there but was not taken, in a few words.
+    """
+
+    folders: Mapping[str, Path]
+    damage: str | None = None
 
 
 @contextmanager
-def new_state(root: Root, current: StateKey, previous: StateKey) -> Iterator[Path]:
+def new_state(
+    root: Root, current: StateKey, previous: StateKey | None, key: bytes
+) -> Iterator[Path]:
     """Give a folder for this month's state; committed when the block succeeds.
 
-    The previous month's state is kept for a run of this month once more, older ones are removed.
+    The previous month's state, if it was taken, is kept for a run of this month once more; others
+    are removed.
     """
     target = current.folder(root)
     draft = recreate_folder(target.with_name("draft"))
     yield draft
-    (draft / FILE).write_bytes(StateRecord(files=_hash_files(draft)).to_json())
+    _seal(root, current, draft).write(key)
     map_in_threads(fsync_path, [path for path in draft.rglob("*") if path.is_file()])
+    kept = {draft, *([previous.folder(root)] if previous else [])}
     for other in target.parent.iterdir():
-        if other not in (draft, previous.folder(root)):
+        if other.is_symlink():
+            other.unlink()
+        elif other not in kept:
             shutil.rmtree(other)
     rename_and_sync(draft, target)
 
 
-def _hash_files(folder: Path) -> dict[str, str]:
-    files = sorted(folder.rglob("*.parquet"))
-    names = [str(path.relative_to(folder)) for path in files]
-    return dict(zip(names, map_in_threads(hash_file, files), strict=True))
+def _seal(root: Root, state: StateKey, folder: Path) -> Seal:
+    """Return the seal of a state that lies in a folder for now; Parquet notices no changed byte."""
+    return Seal(folder, state.folder(root).relative_to(root.path).as_posix())

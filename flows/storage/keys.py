@@ -53,6 +53,11 @@ def fingerprint_key(key: bytes) -> str:
     return hmac.new(key, b"jifen key fingerprint", hashlib.sha256).hexdigest()[:16]
 
 
+def compute_mac(key: bytes, content: bytes) -> bytes:
+    """Return what only who has the root's key can make of a content: a manifest's .mac, a seal."""
+    return hmac.new(key, content, hashlib.sha256).hexdigest().encode()
+
+
 def _make_key(file: Path) -> str:
     """Write a new key whole, or take the one that another process has just written."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")

@@ -7,7 +7,6 @@ finished revision without its link, which the next run's `finish_interrupted` sw
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from flows.storage.files import (
     rename_and_sync,
     write_synced,
 )
-from flows.storage.keys import fingerprint_key
+from flows.storage.keys import compute_mac, fingerprint_key
 from flows.storage.records import Manifest, MonthFacts
 from flows.storage.revisions import (
     MAC,
@@ -123,11 +122,6 @@ def list_files(folder: Path) -> dict[str, dict[str, Any]]:
     hashed = [name for name in names if name not in (MANIFEST, MAC)]
     records = map_in_threads(file_record, [folder / name for name in hashed])
     return dict(zip(hashed, records, strict=True))
-
-
-def compute_mac(key: bytes, manifest: bytes) -> bytes:
-    """Return what .mac holds: only who has the root's key can make it."""
-    return hmac.new(key, manifest, hashlib.sha256).hexdigest().encode()
 
 
 def verify_mac(key: bytes, folder: Path) -> bool:

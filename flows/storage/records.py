@@ -62,6 +62,7 @@ class FactsResult(Record):
         corrected: Indicators that corrections apply to.
         corrections_without_target: Corrections whose target or value is not valid.
         ineffective_corrections: These by number and target.
+        altered_state: What is wrong with the incremental state before, so that it was not taken.
     """
 
     residents: int
@@ -71,6 +72,7 @@ class FactsResult(Record):
     corrected: list[str]
     corrections_without_target: int
     ineffective_corrections: list[str] = []
+    altered_state: str | None = None
 
 
 class PointsResult(Record):

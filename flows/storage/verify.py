@@ -13,10 +13,12 @@ from expectations.month import Month
 from flows.storage.deliveries import RECEIPT, Delivery, hash_content, read_delivery
 from flows.storage.destination_receipts import find_receipt_damage
 from flows.storage.files import file_record, map_in_threads
+from flows.storage.incremental_state import list_state_seals
 from flows.storage.keys import fingerprint_key
 from flows.storage.publish import list_files, verify_mac
 from flows.storage.revisions import MANIFEST, Revision, link_target, read_revision
 from flows.storage.root import Root, list_months, list_versions
+from flows.storage.seals import seal_of_catalogue, seal_of_delivery
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import EngineSettings, open_engine
 
@@ -51,7 +53,8 @@ def verify_root(
         ]
     revisions = {(str(of_month), number) for of_month, number, _ in root.revision_folders()}
     findings += find_receipt_damage(root, key, month, revisions)
-    return findings + list(_raw(root, chosen, everything=month is None))
+    findings += _raw(root, chosen, everything=month is None)
+    return findings + list(_working_files(root, key, month))
 
 
 def _unexpected_entries(root: Root) -> Iterator[str]:
@@ -196,6 +199,26 @@ def _raw(root: Root, chosen: list[Revision], *, everything: bool) -> Iterator[st
     for folder, content in sorted(folders.items()):
         name = folder.relative_to(root.path).as_posix()
         yield from (f"{name}：{text}" for text in _delivery(folder, content))
+
+
+def _working_files(root: Root, key: bytes, month: Month | None) -> Iterator[str]:
+    """Clean rows and incremental state that are sealed, and the catalogue.
+
+    What has no seal is made again before it is used; but people read the catalogue as it is.
+    """
+    for folder in (root.clean, root.quarantine, root.defects, root.tmp):
+        if folder.is_symlink():
+            yield f"{folder.name}：是链接，不是文件夹"
+    received = f"received={month or '*'}"
+    clean = sorted(root.clean.glob(f"*/{received}/d*"))
+    seals = [seal_of_delivery(root, folder) for folder in clean]
+    if month is None:
+        seals += list_state_seals(root)
+    catalogue = [seal_of_catalogue(root)] if root.catalogue.exists() else []
+    for seal in [*(one for one in seals if one.file.exists() or one.is_behind_link), *catalogue]:
+        damage = seal.find_damage(key)
+        if damage:
+            yield f"{seal.place}：{damage}"
 
 
 def _delivery(folder: Path, content: str | None) -> Iterator[str]:

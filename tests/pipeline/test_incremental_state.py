@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.pipeline import compute
-from flows.storage.incremental_state import StateKey
+from flows.storage.incremental_state import PreviousState, StateKey
 from flows.storage.root import Root
 from tests.support.world import Rows, World, national_id
 
@@ -93,9 +93,9 @@ def test_facts_do_not_depend_on_the_incremental_state(
     taken: list[bool] = []
     load = compute.load_previous_state
 
-    def record(root: Root, previous: StateKey) -> dict[str, Path]:
-        found = load(root, previous)
-        taken.append(bool(found))
+    def record(root: Root, previous: StateKey, key: bytes) -> PreviousState:
+        found = load(root, previous, key)
+        taken.append(bool(found.folders))
         return found
 
     monkeypatch.setattr(compute, "load_previous_state", record)

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ACCOUNT = "account.json"
+
 
 @dataclass(frozen=True)
 class RowCounts:
@@ -57,6 +59,6 @@ class RowCounts:
 def read_last_account(folder: Path) -> RowCounts | None:
     """Return the account in a folder of clean rows, whatever they were cleaned from."""
     try:
-        return RowCounts(**json.loads((folder / "account.json").read_text(encoding="utf-8")))
+        return RowCounts(**json.loads((folder / ACCOUNT).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None

@@ -13,7 +13,7 @@ from expectations.causes import describe_refusals
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Source
-from transforms.clean.accounts import RowCounts, read_last_account
+from transforms.clean.accounts import ACCOUNT, RowCounts, read_last_account
 from transforms.clean.data_file import DataFile, OpenPart
 from transforms.clean.examples import find_examples
 from transforms.clean.headers import unreadable_error
@@ -126,7 +126,7 @@ def clean_delivery(
             hint="请部门核对后重新提供，放入收件目录再运行；原始交付已保留",
         )
     account = _split_rows(session, job, work, files)
-    (work / "clean" / "account.json").write_text(
+    (work / "clean" / ACCOUNT).write_text(
         json.dumps(asdict(account), ensure_ascii=False, indent=1), encoding="utf-8"
     )
     for kind in OUTPUT_KINDS:

@@ -46,6 +46,11 @@ def is_append_only(source: Source) -> bool:
     )
 
 
+def has_month_facts_only(source: Source) -> bool:
+    """Return True if nothing of a source but its months becomes a fact."""
+    return len(list_month_facts(source)) == len(source.facts)
+
+
 def empty_state(source: Source, month: Month) -> dict[str, dict[str, str]]:
     """Return the tables of a month's incremental state: name -> column -> SQL type."""
     words = {f"{series}_{word.number}": "BIGINT" for series, word in _columns(source, month)}

@@ -14,7 +14,8 @@ from expectations.month import Month
 from flows.extract.pull import pull_up_to
 from flows.storage.deliveries import Delivery, delivery_key
 from flows.storage.files import to_canonical_json
-from flows.storage.publish import compute_mac, finish_interrupted, publish_revision
+from flows.storage.keys import compute_mac
+from flows.storage.publish import finish_interrupted, publish_revision
 from flows.storage.records import MonthFacts
 from flows.storage.revisions import Revision, find_published
 from flows.storage.root import Root
