@@ -2,6 +2,8 @@
 PYTHON ?= python3
 RESIDENTS ?= 20000
 BIN := .venv/bin
+# the tests start the program hundreds of times: it is compiled once
+unexport PYTHONDONTWRITEBYTECODE
 
 # -c: pip before 23.3 looks past the locked version of a package that another one asks for with extras
 .venv/installed: requirements-dev.txt pyproject.toml

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from expectations.errors import ExitCode, JifenError
 from flows.pipeline.context import RunContext, StageResult
 from flows.pipeline.findings import find_fact_findings
 from flows.pipeline.fingerprints import build_cleaning_job, state_fingerprint
+from flows.pipeline.sealed_inputs import compare_clean_rows
 from flows.project import split_city
 from flows.storage.files import recreate_folder
-from flows.storage.incremental_state import PreviousState, load_previous_state, new_state
+from flows.storage.incremental_state import load_previous_state, new_state
 from flows.storage.records import (
     ChangesResult,
     FactsResult,
@@ -30,7 +30,6 @@ from flows.storage.revisions import (
     list_revisions,
     next_revision_number,
 )
-from flows.storage.seals import seal_of_delivery
 from reports.explain.examples import write_examples
 from reports.packages.build import (
     PackageContents,
@@ -50,7 +49,6 @@ from transforms.engine.reference_tables import load_reference_tables
 from transforms.engine.session import Session, map_concurrently
 from transforms.engine.statements import Statement
 from transforms.facts.build import FactInputs, FactTargets, MonthParams, build_facts
-from transforms.facts.month_bitmaps import has_month_facts_only
 from transforms.facts.published_tables import (
     count_unknown_award_codes,
     published_fact_statement,
@@ -99,30 +97,6 @@ def compute_facts(run: RunContext) -> StageResult:
     return StageResult(result.to_values(), tuple(find_fact_findings(result, corrections)))
 
 
-def _compare_clean_rows(run: RunContext, taken: PreviousState) -> None:
-    """Compare the clean rows that facts are made of with what was written when they were cleaned.
-
-    Not those that only the incremental state was made of; `jifen verify` compares all.
-
-    Raises:
-        JifenError: Exit 15, a file was altered.
-    """
-    for name, used in run.inputs.items():
-        continued = name in taken.folders and has_month_facts_only(run.project.sources[name])
-        for delivery in used.deliveries:
-            if continued and delivery.month < run.month:
-                continue
-            job = build_cleaning_job(run.project, delivery)
-            seal = seal_of_delivery(run.root, job.folder(run.root.path, "clean"))
-            damage = seal.find_damage(run.key)
-            if damage:
-                what = (
-                    f"{job.source.title}（{name}）{delivery.month} 清洗后的数据被改动过：{damage}"
-                )
-                hint = "查明原因，移走这个文件夹后再运行：由原始交付重新清洗"
-                raise JifenError(ExitCode.DAMAGE, what, where=seal.place, hint=hint)
-
-
 def _facts(run: RunContext) -> FactsResult:
     revision, project = run.build.revision, run.project
     folders = {
@@ -138,7 +112,7 @@ def _facts(run: RunContext) -> FactsResult:
     if taken.damage:
         run.report_progress(f"增量状态未沿用，重新读取全部历史：{taken.damage}")
     kept = None if taken.damage else previous
-    _compare_clean_rows(run, taken)
+    compare_clean_rows(run, taken)
     with run.engine() as session, new_state(run.root, current, kept, run.key) as state:
         inputs = FactInputs(
             project.sources,

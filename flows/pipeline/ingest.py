@@ -5,7 +5,6 @@ A run looks at every delivery there is before it stops: a missing one hides no b
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -50,17 +49,17 @@ from flows.pipeline.repeats import (
     find_repeat_findings,
     list_allowed_repeats,
 )
+from flows.pipeline.sealed_inputs import find_known_account
 from flows.storage.build import open_build
 from flows.storage.deliveries import Delivery, list_deliveries, record_row_count
 from flows.storage.held_months import load_hold
 from flows.storage.revisions import find_published, is_stale
 from flows.storage.seals import seal_of_delivery
-from transforms.clean.accounts import ACCOUNT, RowCounts
+from transforms.clean.accounts import RowCounts
 from transforms.clean.delivery import (
     CleaningJob,
     clean_delivery,
     find_staged_rows,
-    read_account,
 )
 from transforms.clean.keys import count_replaced_persons
 from transforms.comparison.metrics import count_refused
@@ -166,7 +165,7 @@ def clean_deliveries(run: RunContext) -> CleanResult:
             passed: list[RowCounts] = []
             history = DeliveryHistory(run, session, run.project.sources[name])
             for delivery in chosen.deliveries:
-                known, damage = _find_known_account(run, delivery)
+                known, damage = find_known_account(run, delivery)
                 if damage:
                     findings.append(damage)
                 outcome, repeat = _clean_or_reject(history, delivery, known)
@@ -198,34 +197,6 @@ def clean_deliveries(run: RunContext) -> CleanResult:
     if stopped:
         raise StageStoppedError(combine_errors(stopped), result)
     return replace(result, build=open_build(run.root, str(run.month), build_fingerprint(run)))
-
-
-def _find_known_account(
-    run: RunContext, delivery: Delivery
-) -> tuple[RowCounts | None, Finding | None]:
-    """Return the account of a delivery that is clean, as it was written; and what was altered.
-
-    What somebody has altered since is removed, and cleaned from the raw delivery anew. The rows
-    themselves are compared before facts are made of them.
-    """
-    job = build_cleaning_job(run.project, delivery)
-    known, folder = read_account(job, run.root.path), job.folder(run.root.path, "clean")
-    seal = seal_of_delivery(run.root, folder)
-    if seal.is_behind_link:
-        hint = "查明原因，把链接换回文件夹后再运行"
-        raise JifenError(ExitCode.DAMAGE, "工作文件夹是链接", where=seal.place, hint=hint)
-    if known is None:
-        return None, None
-    damage = seal.find_damage(run.key, compares=lambda name: name == ACCOUNT)
-    if damage is None:
-        return known, None
-    sealed_before = seal.file.exists()  # an older program wrote none
-    shutil.rmtree(folder)
-    if not sealed_before:
-        return None, None
-    where, month = folder.relative_to(run.root.path).as_posix(), str(delivery.month)
-    detail = f"{where}：{damage}"
-    return None, Finding(FindingKind.WORKING_FILES, delivery.source, month, count=1, detail=detail)
 
 
 def _clean_or_reject(
