@@ -16,7 +16,7 @@ from flows.pipeline.release import renew_catalogue
 from flows.storage.files import hash_file
 from flows.storage.seals import Seal
 from flows.storage.verify import verify_root
-from tests.pipeline.test_incremental_state import NOVEMBER, OCTOBER, RESIDENT
+from tests.support.postings import NOVEMBER, OCTOBER, RESIDENT
 from tests.support.world import World
 from transforms.clean.accounts import ACCOUNT
 
@@ -101,15 +101,15 @@ def test_an_altered_state_is_found_and_not_taken(
     assert verify(world) == ""
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["account altered", "seal as well"])
-def test_an_altered_account_is_cleaned_anew_and_named(world: World, told: bool) -> None:
+@pytest.mark.parametrize("sealed_again", [True, False], ids=["account altered", "seal as well"])
+def test_an_altered_account_is_cleaned_anew_and_named(world: World, sealed_again: bool) -> None:
     folder = clean_postings(world)
     (rows,) = folder.glob("*.parquet")
     rewrite(rows, "SELECT * FROM {rows} LIMIT 3")
     account = json.loads((folder / ACCOUNT).read_text(encoding="utf-8"))
     account |= {"clean": 3, "received": 3}
     (folder / ACCOUNT).write_text(json.dumps(account), encoding="utf-8")
-    if told:
+    if sealed_again:
         forge_seal(world, folder)
     assert "clean/social_security/received=2021-10/d1：" in verify(world)
     world.run("2021-11")
