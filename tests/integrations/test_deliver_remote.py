@@ -259,7 +259,7 @@ def test_wrong_password_and_unknown_server_are_not_tried_again(
 ) -> None:
     monkeypatch.setenv("JIFEN_DELIVER_330203_PASSWORD", "wr0ng")
     error = far.deliver()
-    assert error is not None and error.__cause__ is None and "登录" in error.message
+    assert error is not None and error.__cause__ is None and "权限" in error.message
     assert "JIFEN_DELIVER_330203_PASSWORD" in error.hint and "wr0ng" not in str(error)
     monkeypatch.setenv("JIFEN_DELIVER_330203_PASSWORD", "s3cret")
     (Path(os.environ["HOME"]) / ".ssh" / "known_hosts").unlink()
