@@ -103,6 +103,7 @@ def test_every_command_explains_itself_and_shows_an_example() -> None:
             "synth",
             "run",
             "backfill",
+            "deliver",
             "serve",
             "status",
             "explain",
