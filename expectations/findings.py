@@ -38,6 +38,7 @@ class FindingKind(StrEnum):
     FEWER_VALUES = "fewer_values"
     CARRIED = "carried"
     ALLOWED_MISSING = "allowed_missing"
+    OPTIONAL_ABSENT = "optional_absent"
     ALLOWED_SAME = "allowed_same"
     REDELIVERED = "redelivered"
     IGNORED_FILE = "ignored_file"
@@ -53,6 +54,7 @@ class FindingKind(StrEnum):
     REFUSED_CASES = "refused_cases"
     EMPTIED_VALUES = "emptied_values"
     PLACEHOLDERS = "placeholders"
+    UNANSWERED_ROWS = "unanswered_rows"
     CLEANED_TEXTS = "cleaned_texts"
     REPLACED_ROWS = "replaced_rows"
     REPLACED_OTHER_PERSON = "replaced_other_person"
@@ -61,6 +63,15 @@ class FindingKind(StrEnum):
     UNKNOWN_CODES = "unknown_codes"
     CORRECTIONS_WITHOUT_TARGET = "corrections_without_target"
     AMOUNT_UNKNOWN = "amount_unknown"
+    # what came back from districts
+    WRONG_NUMBERS = "wrong_numbers"
+    UNKNOWN_REMINDERS = "unknown_reminders"
+    REMINDED_IN_VAIN = "reminded_in_vain"
+    # objections
+    OVERDUE_CASES = "overdue_cases"
+    OPEN_CASES = "open_cases"
+    LATE_DECISIONS = "late_decisions"
+    UNKNOWN_CALENDAR = "unknown_calendar"
     # against the month before, and other months
     DRIFT = "drift"
     EXPLAINED_DRIFT = "explained_drift"
@@ -113,6 +124,7 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     ),
     FindingKind.CARRIED: KindText("本月未交，沿用以前月份的数据", "个月", _A, "请催交"),
     FindingKind.ALLOWED_MISSING: KindText("缺报，操作员准许", "个月", _A, "请催交，补交后重新运行"),
+    FindingKind.OPTIONAL_ABSENT: KindText("本月未交，按没有新记录计算", "个月", _A, "请核对是否确实没有"),
     FindingKind.ALLOWED_SAME: KindText("内容与以前月份的相同，未拦截", "行", _A, "请核对原因"),
     FindingKind.REDELIVERED: KindText("重新交付，取代以前的交付", "行", _N),
     FindingKind.IGNORED_FILE: KindText("按规则忽略的文件", "个", _N),
@@ -131,6 +143,7 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     FindingKind.REFUSED_CASES: KindText("逐件登记的记录退回，未生效", "件", _A, "请逐件更正后补交"),
     FindingKind.EMPTIED_VALUES: KindText("舍去的值", "个", _A, "请部门更正"),
     FindingKind.PLACEHOLDERS: KindText("占位值，按空值处理", "个", _N),
+    FindingKind.UNANSWERED_ROWS: KindText("名单中没有填写的行，未使用", "行", _N),
     FindingKind.CLEANED_TEXTS: KindText("文字中看不见的字符，已去除", "个", _N),
     FindingKind.REPLACED_ROWS: KindText("同一记录以较新的为准，被取代", "行", _N),
     FindingKind.REPLACED_OTHER_PERSON: KindText(
@@ -148,6 +161,25 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     ),
     FindingKind.AMOUNT_UNKNOWN: KindText(
         "达标，但金额算不出", "人", _A, "请补充参考表（例如小区平均租金）后重新运行"
+    ),
+    FindingKind.WRONG_NUMBERS: KindText(
+        "区县报告电话号码有误，登记尚未更正", "人", _A, "请登记部门按退回清单更正，更正后再次提醒"
+    ),
+    FindingKind.UNKNOWN_REMINDERS: KindText(
+        "办理结果所指的提醒没有发过", "条", _A, "请区县核对提醒编号"
+    ),
+    FindingKind.REMINDED_IN_VAIN: KindText(
+        "提醒 3 次仍未联系上或没有结果，不再列入", "条", _N
+    ),
+    FindingKind.OVERDUE_CASES: KindText(
+        "异议逾期没有决定", "件", _A, "请催办；各部门的异议办理单在该版本的 restricted/objections"
+    ),
+    FindingKind.OPEN_CASES: KindText(
+        "异议待决定", "件", _A, "把该版本 restricted/objections 中的异议办理单交各部门"
+    ),
+    FindingKind.LATE_DECISIONS: KindText("异议的决定晚于期限", "件", _N),
+    FindingKind.UNKNOWN_CALENDAR: KindText(
+        "程序还没有该年的节假日安排，按周一至周五算期限", "年", _A, "安排公布后更新程序，再核对期限"
     ),
     FindingKind.DRIFT: KindText("与上月相差超出限度", "项", _B, "请核对"),
     FindingKind.EXPLAINED_DRIFT: KindText(

@@ -11,7 +11,7 @@ from expectations.fact_model import Divisor
 from expectations.fact_validation import validate_fact, validate_spell
 from expectations.naming import normalise_name
 from expectations.reference_tables import TABLES
-from expectations.source_model import Check, Column, Fact, Source, Span
+from expectations.source_model import Check, Column, Fact, Outcomes, Source, Span
 from expectations.synthetic_model import ATTRIBUTES, Synthetic, Value
 from expectations.yaml_document import Loaded, Path_, YamlDocument
 
@@ -47,8 +47,9 @@ def read_sources(folder: Path = BUILTIN_SOURCES) -> Loaded[Source]:
         _check_spells(file, source, sources)
     for file in files:
         problems += file.problems
-    if not problems and sum(bool(source.corrects) for source in sources.values()) > 1:
-        problems.append(Diagnostic(folder, 1, "corrects", "多于一个来源声明 corrects", "只留一个"))
+    for role in ("corrects", "objects", "outcomes"):
+        if not problems and sum(bool(getattr(one, role)) for one in sources.values()) > 1:
+            problems.append(Diagnostic(folder, 1, role, f"多于一个来源声明 {role}", "只留一个"))
     if not problems and sum(bool(source.spine) for source in sources.values()) != 1:
         problems.append(
             Diagnostic(folder, 1, "spine", "没有或多于一个登记来源", "须有且只有一个来源声明 spine")
@@ -96,6 +97,8 @@ def _check_source(file: YamlDocument, source: Source) -> None:
         file.add_error(
             ("carry_forward",), str(source.carry_forward), "只有全量（snapshot）可以沿用"
         )
+    if source.optional and (source.spine or source.delivery != "increment"):
+        file.add_error(("optional",), "true", "只有增量（increment）可以不交")
     _check_bounds(file, source)
     for where, of, values in _named_values(source):
         _check_values(file, source, where, of, values)
@@ -133,6 +136,14 @@ def _named_columns(source: Source) -> Iterator[tuple[Path_, Iterable[str | None]
             ("corrects",),
             [found.target, found.value, *found.holds, found.decided, *_ends(found.valid)],
         )
+    if source.outcomes:
+        answer = source.outcomes
+        yield ("outcomes",), [answer.reminder, answer.outcome, answer.date]
+    if source.objects:
+        case = source.objects
+        yield ("objects",), [case.target, case.filed, case.channel, case.claim]
+    if source.form:
+        yield ("form", "answers"), source.form.answers
     if source.ledger:
         yield (
             ("ledger",),
@@ -165,6 +176,7 @@ def _named_values(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:
     for where, values in chosen:
         for column_name, value in values.items():
             yield (*where, column_name), column_name, [value]
+    yield from _named_outcomes(source.outcomes)
     for name, fact in source.facts.items():
         texts = {
             column: asked for column, asked in fact.where.items() if not isinstance(asked, Check)
@@ -187,6 +199,12 @@ def _named_values(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:
                 fact.of,
                 [level for step in fact.ladder for level in step],
             )
+
+
+def _named_outcomes(declared: Outcomes | None) -> Iterator[tuple[Path_, str, Iterable[str]]]:
+    if declared:
+        for key in ("again", "wrong_number", "ends"):
+            yield ("outcomes", key), declared.outcome, getattr(declared, key)
 
 
 def _named_tables(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:

@@ -140,6 +140,45 @@ class Corrects(ClosedModel):
     """Date column of the decision; the newest counts."""
 
 
+class Form(ClosedModel):
+    """Rows come back in a list that the city handed out for its last columns to be filled in."""
+
+    answers: Texts
+    """Columns that are filled in; a row without any of them is unanswered: left out, counted."""
+    shown: Texts = []
+    """Headers of the list's other columns: not used, and not reported as undeclared."""
+
+
+class Outcomes(ClosedModel):
+    """What came of reminders; of several rows about one reminder the newest `date` counts."""
+
+    reminder: str
+    """Column of the reminder's number."""
+    outcome: str
+    """Column of what came of it."""
+    date: str
+    """Date column of the answer."""
+    again: Texts
+    """Outcomes after which the person is reminded again; so they are without any outcome."""
+    wrong_number: Texts
+    """Outcomes after which that waits until the registry has another phone number."""
+    ends: Texts
+    """Outcomes after which the reminder never comes back."""
+
+
+class Objects(ClosedModel):
+    """Objections: each is open until a correction has a decision with the same key."""
+
+    target: str
+    """Column of the fact or indicator that is objected to."""
+    filed: str
+    """Date column of the day on which it was filed."""
+    channel: str
+    """Column of how it was filed."""
+    claim: str
+    """Column of what the person says."""
+
+
 Share = Annotated[Decimal, Field(ge=0, le=1)]
 Rows = Annotated[int, Field(ge=0)]
 
@@ -195,12 +234,20 @@ class Source(ClosedModel):
     """Of equal keys in one delivery, the row greatest in this column counts."""
     carry_forward: int = Field(default=0, ge=0)
     """Snapshots: for how many months the newest one stands in for a missing delivery."""
+    optional: Switch = False
+    """A month without a delivery has no rows of it; nobody needs to allow that."""
     encoding: Literal["utf-8", "gb18030"] | None = None
     """The only encoding that text files may have; without it, it is found by itself."""
     spine: Spine | None = None
     """This source is the registry: its rows are the residents scored."""
     corrects: Corrects | None = None
     """This source holds corrections of facts and indicators."""
+    objects: Objects | None = None
+    """This source holds objections to facts and indicators."""
+    outcomes: Outcomes | None = None
+    """This source holds what came of reminders."""
+    form: Form | None = None
+    """How a list that the city handed out comes back."""
     standing: dict[str, str] = {}
     """Only rows with these values count for facts; a row received later can take one back."""
     ledger: Ledger | None = None

@@ -117,6 +117,13 @@ class Exports(Closed):
     """有区县没有加密公钥即不运行，退出码 10。"""
 
 
+class ObjectionSettings(Closed):
+    """How long departments have to decide on an objection."""
+
+    objection_days: Annotated[int, Field(ge=1, le=250)] = 15
+    """异议自申请次日起须在几个工作日内作出决定（按国务院公布的节假日和调休安排）。"""
+
+
 class ScheduleSettings(Closed):
     """When operators are reminded of sources that are not here yet."""
 
@@ -175,6 +182,8 @@ class Settings(Closed):
     """与上月相差超过比例、超过数量（`_min`）、并且超过平常变动的，待核，退出码 14。"""
     exports: Exports = Exports()
     """区县导出包。"""
+    objections: ObjectionSettings = ObjectionSettings()
+    """异议的办理期限。"""
     schedule: ScheduleSettings = ScheduleSettings()
     """截止前的提醒。"""
     notify: Notify = Notify()
@@ -204,12 +213,8 @@ class Settings(Closed):
         if unknown:
             keys = "、".join(f"[sources.{name}]" for name in unknown)
             hint = f"已声明的数据来源：{'、'.join(sorted(declared))}"
-            raise JifenError(
-                ExitCode.DECLARATIONS,
-                "没有声明过的数据来源",
-                where=f"{FILE_NAME} {keys}",
-                hint=hint,
-            )
+            what, where = "没有声明过的数据来源", f"{FILE_NAME} {keys}"
+            raise JifenError(ExitCode.DECLARATIONS, what, where=where, hint=hint)
 
 
 def load_settings(

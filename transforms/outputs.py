@@ -16,6 +16,8 @@ from transforms.engine.parquet import empty_relation_sql, read_parquet_sql
 from transforms.engine.session import Session
 
 COLUMNS_FILE = Path(__file__).with_name("output_columns.csv")
+RETURNED_ROWS = "restricted/returns/rows"
+"""Where the stages of a revision leave what departments have to mend, a file per reason."""
 RESIDENT_ORDER = ("district", "resident_key")
 
 
@@ -90,6 +92,8 @@ REMINDER_COLUMNS = {
     "district": "VARCHAR",
     "due_on": "DATE",
     "text": "VARCHAR",
+    "attempt": "INTEGER",
+    "last_outcome": "VARCHAR",
 }
 SCORES = Output(
     "scores",

@@ -22,19 +22,14 @@ from flows.cli.yaml_schemas import build_schemas, render_schema
 from flows.project import PROJECT_FOLDER, load_project
 from flows.settings import Settings, load_settings
 from flows.storage.destination_receipts import DestinationReceipt
-from flows.storage.records import (
+from flows.storage.records import HeldMonth, Manifest, MonthFacts, Receipt, Record, RunRecord
+from flows.storage.stage_results import (
     ChangesResult,
     FactsResult,
-    HeldMonth,
-    Manifest,
     MetricsResult,
-    MonthFacts,
     PackagesResult,
     PointsResult,
-    Receipt,
-    Record,
     RemindersResult,
-    RunRecord,
     ServicesResult,
     StatementsResult,
 )

@@ -181,7 +181,7 @@ def _list_inbox_notes(
 
 
 def find_missing_sources(project: Project, root: Root, month: Month) -> tuple[list[str], list[str]]:
-    """Return the sources not received, not in the inbox and not allowed to be missing.
+    """Return the sources not received, not in the inbox and neither optional nor allowed to miss.
 
     And beside them those that have an origin of their own, which only a run asks.
     """
@@ -189,8 +189,9 @@ def find_missing_sources(project: Project, root: Root, month: Month) -> tuple[li
     contents = scan_inbox(root.inbox, build_inbox_rules(project.sources, project.settings))
     absent = [
         name
-        for name in project.sources
-        if month not in allowed.get(name, {})
+        for name, source in project.sources.items()
+        if not source.optional
+        and month not in allowed.get(name, {})
         and all(known.month != month for known in list_deliveries(root, name))
     ]
     fetched = [

@@ -7,30 +7,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from expectations.source_loader import find_spine
 from flows.pipeline.context import RunContext, StageResult
-from flows.pipeline.findings import find_fact_findings
+from flows.pipeline.findings import (
+    find_fact_findings,
+    find_outcome_findings,
+)
 from flows.pipeline.fingerprints import build_cleaning_job, state_fingerprint
+from flows.pipeline.returns import write_month_returns
 from flows.pipeline.sealed_inputs import compare_clean_rows
 from flows.project import split_city
 from flows.storage.files import recreate_folder
 from flows.storage.incremental_state import load_previous_state, new_state
-from flows.storage.records import (
-    ChangesResult,
-    FactsResult,
-    PackagesResult,
-    PointsResult,
-    Record,
-    RemindersResult,
-    ServicesResult,
-    StatementsResult,
-)
+from flows.storage.records import Record
 from flows.storage.revisions import (
     find_published,
     list_published_months,
     list_revisions,
     next_revision_number,
 )
-from reports.explain.examples import write_examples
+from flows.storage.stage_results import (
+    ChangesResult,
+    FactsResult,
+    PackagesResult,
+    PointsResult,
+    RemindersResult,
+    ServicesResult,
+)
 from reports.packages.build import (
     PackageContents,
     check_keys,
@@ -38,10 +41,6 @@ from reports.packages.build import (
     write_all_packages,
 )
 from reports.packages.lists import PackageTitles
-from reports.published_rules import PublishedRules
-from reports.statements.rows_sql import StatementCompiler
-from reports.statements.texts import build_statement_rules, build_statement_texts
-from reports.statements.write import StatementInputs, write_statements, write_texts
 from transforms.comparison.changes import write_changes
 from transforms.engine.errors import explain_overflow
 from transforms.engine.parquet import read_folder_sql, read_parquet_sql
@@ -61,15 +60,14 @@ from transforms.outputs import (
     IDENTITIES,
     REMINDERS,
     RESTRICTED_FACTS,
+    RETURNED_ROWS,
     SCORES,
     SERVICES,
-    STATEMENTS,
     THRESHOLDS,
     find_table_file,
 )
 from transforms.points.columns import list_points_items, list_scored_indicators
 from transforms.points.compile import points_sql
-from transforms.points.describe import collect_titles
 from transforms.points.scored import (
     list_points_columns_in_force,
     scored_of_district_sql,
@@ -82,6 +80,7 @@ from transforms.reminders.build import (
     may_add_reminders,
     write_reminders,
 )
+from transforms.reminders.outcomes import OutcomeResult, ReminderAnswers, write_outcomes
 from transforms.services.declared_tables import (
     districts_statement,
     services_statement,
@@ -99,13 +98,7 @@ def compute_facts(run: RunContext) -> StageResult:
 
 def _facts(run: RunContext) -> FactsResult:
     revision, project = run.build.revision, run.project
-    folders = {
-        name: [
-            build_cleaning_job(project, delivery).folder(run.root.path, "clean")
-            for delivery in used.deliveries
-        ]
-        for name, used in run.inputs.items()
-    }
+    folders = {name: list_clean_folders(run, name) for name in run.inputs}
     city, districts = split_city(project.in_force(run.month))
     current, previous = (state_fingerprint(run, month) for month in (run.month, run.month - 1))
     taken = load_previous_state(run.root, previous, run.key)
@@ -126,7 +119,12 @@ def _facts(run: RunContext) -> FactsResult:
             session,
             inputs,
             MonthParams(run.month, run.key),
-            FactTargets(recreate_folder(run.build.fact_table), over_quota, state),
+            FactTargets(
+                recreate_folder(run.build.fact_table),
+                over_quota,
+                state,
+                recreate_folder(revision / RETURNED_ROWS),
+            ),
             report_progress=lambda what: run.report_progress(f"指标数据：{what}"),
         )
         facts = read_folder_sql(run.build.fact_table)
@@ -150,6 +148,13 @@ def _facts(run: RunContext) -> FactsResult:
     )
 
 
+def list_clean_folders(run: RunContext, source: str) -> list[Path]:
+    """Return the folders of a source's clean rows that serve the month."""
+    used = run.inputs[source].deliveries
+    jobs = (build_cleaning_job(run.project, delivery) for delivery in used)
+    return [job.folder(run.root.path, "clean") for job in jobs]
+
+
 def compute_points(run: RunContext) -> StageResult:
     """Score everyone: one statement over the fact table."""
     return _counted(run.build.run_once("points", PointsResult, lambda: _points(run)))
@@ -165,7 +170,7 @@ def _points(run: RunContext) -> PointsResult:
     target = find_table_file(run.build.revision, SCORES)
     facts = read_folder_sql(run.build.fact_table)
     with run.engine() as session, explain_overflow(session, run.project.facts, [facts]):
-        rows = session.write(statement, target, _month_values(run), {"facts": facts})
+        rows = session.write(statement, target, build_month_values(run), {"facts": facts})
     write_sql(run.build.revision, "points", [statement])
     return PointsResult(scored=rows)
 
@@ -209,7 +214,7 @@ def _services(run: RunContext) -> ServicesResult:
     def write(own: Session, district: str) -> None:
         scored = f"({scored_of_district_sql(columns, district)})"
         target = folder / f"{district}.parquet"
-        own.write(statement, target, _month_values(run), {"scored": scored})
+        own.write(statement, target, build_month_values(run), {"scored": scored})
 
     titles = {service.service: service.title for service in run.project.services}
     declared = [
@@ -219,7 +224,9 @@ def _services(run: RunContext) -> ServicesResult:
     ]
     with run.engine() as session:
         for output, table in declared:
-            session.write(table, find_table_file(run.build.revision, output), _month_values(run))
+            session.write(
+                table, find_table_file(run.build.revision, output), build_month_values(run)
+            )
         _view_facts_and_scores(session, run)
         map_concurrently(session, districts, write)
         rows = session.fetch_rows(f"""
@@ -234,45 +241,11 @@ def _services(run: RunContext) -> ServicesResult:
     )
 
 
-def compute_statements(run: RunContext) -> StageResult:
-    """Write what every resident sees: a row each, and the words for it."""
-    return _counted(run.build.run_once("statements", StatementsResult, lambda: _statements(run)))
-
-
-def _statements(run: RunContext) -> StatementsResult:
-    project, revision, done = run.project, run.build.revision, run.build.results()
-    assert done.facts and done.changes
-    compared_with = done.changes.compared_with
-    rules = PublishedRules(
-        run.month.last_day,
-        project.tables,
-        project.services,
-        collect_titles(project.sources, project.reference.districts),
-        project.reference.districts,
-    )
-    compiler = StatementCompiler(
-        build_statement_rules(rules), frozenset(done.facts.corrected), compared_with is not None
-    )
-    inputs = StatementInputs(
-        read_folder_sql(run.build.fact_table),
-        revision / "changes",
-        {**_month_values(run), "revision": next_revision_number(run.root, run.month)},
-    )
-    folder = recreate_folder(revision / STATEMENTS.folder)
-    with run.engine() as session:
-        rows, statements = write_statements(
-            session, compiler, inputs, list(project.reference.districts), folder
-        )
-        texts = build_statement_texts(rules, project.sources, compared_with)
-        write_texts(texts, folder)
-        write_examples(session, compiler, texts, folder)
-    write_sql(revision, "statements", statements)
-    return StatementsResult(statements=rows, statement_schema=texts.schema_version)
-
-
 def compute_reminders(run: RunContext) -> StageResult:
-    """Write the month's reminder list."""
-    return _counted(run.build.run_once("reminders", RemindersResult, lambda: _reminders(run)))
+    """Write the month's reminder list, and what came of earlier ones."""
+    result = run.build.run_once("reminders", RemindersResult, lambda: _reminders(run))
+    found = find_outcome_findings(result, run.project.sources)
+    return StageResult(result.to_values(), tuple(found))
 
 
 def _reminders(run: RunContext) -> RemindersResult:
@@ -287,9 +260,10 @@ def _reminders(run: RunContext) -> RemindersResult:
     before = find_published(run.root, run.month - 1)
     others = [path for month, _, path in run.root.revision_folders() if month != run.month]
     published = ReminderHistory(
-        eligibility_before=_parts(before.path / ELIGIBILITY.folder) if before else [],
-        sent=[file for path in others for file in _parts(path / REMINDERS.folder)],
-        kept=_parts(made[-1].path / REMINDERS.folder) if made else [],
+        eligibility_before=list_parts(before.path / ELIGIBILITY.folder) if before else [],
+        sent=[file for path in others for file in list_parts(path / REMINDERS.folder)],
+        kept=list_parts(made[-1].path / REMINDERS.folder) if made else [],
+        answers=_reminder_answers(run),
     )
     open_services = [
         service for service in project.services if service.in_force(run.month.last_day)
@@ -307,21 +281,38 @@ def _reminders(run: RunContext) -> RemindersResult:
             session,
             ReminderRun(run.month, next_revision_number(run.root, run.month), run.key, may_add),
             declared,
-            _parts(run.build.revision / ELIGIBILITY.folder),
+            list_parts(run.build.revision / ELIGIBILITY.folder),
             published,
             find_table_file(run.build.revision, REMINDERS),
         )
+        outcomes = OutcomeResult()
+        if published.answers:
+            registry, folder = find_spine(project.sources), run.build.revision / RETURNED_ROWS
+            outcomes = write_outcomes(session, published.answers, registry, run.month, folder)
     write_sql(run.build.revision, "reminders", listed.statements)
     return RemindersResult(
         allowed=may_add,
         reminders=listed.listed,
         reminders_added=listed.added,
         reminders_withdrawn=listed.withdrawn,
+        reminders_again=listed.again,
+        outcomes=dict(outcomes.received),
+        reminders_exhausted=outcomes.exhausted,
+        wrong_numbers=outcomes.wrong_numbers,
+        unknown_reminders=outcomes.unknown,
+        named_unknown_reminders=list(outcomes.named_unknown),
     )
 
 
+def _reminder_answers(run: RunContext) -> ReminderAnswers | None:
+    """Return what districts reported of reminders up to the month; None if they never did."""
+    source = next((one for one in run.project.sources.values() if one.outcomes), None)
+    folders = list_clean_folders(run, source.source) if source else []
+    return ReminderAnswers(source, folders) if source and folders else None
+
+
 def write_packages(run: RunContext) -> StageResult:
-    """Write every district's package."""
+    """Write every district's package, and every department's returns."""
     return _counted(run.build.run_once("exports", PackagesResult, lambda: _exports(run)))
 
 
@@ -353,7 +344,8 @@ def _exports(run: RunContext) -> PackagesResult:
             contents,
             lambda code: run.report_progress(f"区县导出：{districts[code]}"),
         )
-    return PackagesResult(exports=counts)
+        returns = write_month_returns(run, session)
+    return PackagesResult(exports=counts, returns=returns)
 
 
 def _counted(result: Record) -> StageResult:
@@ -368,12 +360,12 @@ def _view_facts_and_scores(session: Session, run: RunContext) -> None:
     session.execute(f"CREATE VIEW scores AS FROM {read_parquet_sql(scores)}")
 
 
-def _month_values(run: RunContext) -> dict[str, Any]:
+def build_month_values(run: RunContext) -> dict[str, Any]:
     """The parameters of points and services."""
     return {"month": run.month.first_day, "as_of": run.month.last_day}
 
 
-def _parts(folder: Path) -> list[Path]:
+def list_parts(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
 
 

@@ -19,8 +19,8 @@ from flows.pipeline.staleness import explain_stale_months
 from flows.project import split_city
 from flows.settings import Drift
 from flows.storage.deliveries import Delivery, read_delivery
-from flows.storage.records import MetricsResult
 from flows.storage.revisions import Revision, find_published, next_revision_number
+from flows.storage.stage_results import MetricsResult
 from reports.findings import describe_finding
 from reports.run_report.comparison_findings import find_drift_findings, find_month_findings
 from reports.run_report.drift_text import describe_changes
@@ -178,7 +178,8 @@ def _compare(run: RunContext, before: dict[str, Any], current: dict[str, Any]) -
     """Return every figure of the month against that of the month before."""
     city, districts = split_city(run.project.in_force(run.month))
     compared = ComparedItems(
-        {name: source.delivery for name, source in run.project.sources.items()},
+        # how much an optional source has says nothing of its quality
+        {name: one.delivery for name, one in run.project.sources.items() if not one.optional},
         {
             strip_points_suffix(line.column): line.authority
             for line in list_scored_indicators(city, districts)

@@ -9,10 +9,12 @@ from expectations.errors import ExitCode, JifenError
 from expectations.findings import Finding, FindingKind
 from expectations.month import Month
 from expectations.refusals import NOTED_CODES, REASON_TEXTS, describe_reason
+from expectations.source_loader import find_spine
 from expectations.source_model import Source
 from flows.pipeline.inputs import InputSet
 from flows.pipeline.rejections import format_month_ranges
-from flows.storage.records import FactsResult, Manifest
+from flows.storage.records import Manifest
+from flows.storage.stage_results import FactsResult, RemindersResult, StatementsResult
 from transforms.clean.accounts import RowCounts
 
 SHOWN_REASONS = 5
@@ -26,6 +28,9 @@ def find_input_findings(inputs: Mapping[str, InputSet], month: Month) -> Iterato
             behind = month.ordinal - chosen.carried_from.ordinal
             detail = f"沿用 {chosen.carried_from}"
             yield Finding(FindingKind.CARRIED, name, str(month), count=behind, detail=detail)
+        if chosen.is_absent:
+            detail = f"上次交付 {chosen.deliveries[-1].month}"
+            yield Finding(FindingKind.OPTIONAL_ABSENT, name, str(month), count=1, detail=detail)
         if chosen.missing and chosen.reason is not None:
             months = "、".join(map(str, chosen.missing))
             detail = f"{months}，原因：{chosen.reason}"
@@ -91,6 +96,10 @@ def find_row_findings(
         if account.unended:
             detail = f"读到 {account.received:,} 行"
             yield Finding(FindingKind.UNENDED_FILE, *where, count=account.unended, detail=detail)
+        if account.unanswered:
+            total = account.unanswered + account.received
+            kind = FindingKind.UNANSWERED_ROWS
+            yield Finding(kind, *where, count=account.unanswered, total=total)
         if account.ignored_sheets:
             yield Finding(FindingKind.IGNORED_SHEET, *where, count=account.ignored_sheets)
         if account.number > 1:
@@ -219,3 +228,50 @@ def find_fact_findings(result: FactsResult, corrections: Collection[str]) -> Ite
             count=result.corrections_without_target,
             detail="、".join(result.ineffective_corrections),
         )
+
+
+def find_outcome_findings(
+    result: RemindersResult, sources: Mapping[str, Source]
+) -> Iterator[Finding]:
+    """Yield what came of reminders that somebody has to act on."""
+    answers = next((name for name, one in sources.items() if one.outcomes), "")
+    if result.wrong_numbers:
+        yield Finding(
+            FindingKind.WRONG_NUMBERS, find_spine(sources).source, count=result.wrong_numbers
+        )
+    if result.unknown_reminders:
+        named = result.named_unknown_reminders
+        rest = result.unknown_reminders - len(named)
+        more = [f"其余 {rest} 条见退回清单"] if rest else []
+        detail = "、".join([*named, *more])
+        count = result.unknown_reminders
+        yield Finding(FindingKind.UNKNOWN_REMINDERS, answers, count=count, detail=detail)
+    if result.reminders_exhausted:
+        yield Finding(FindingKind.REMINDED_IN_VAIN, answers, count=result.reminders_exhausted)
+
+
+def find_case_findings(
+    result: StatementsResult, sources: Mapping[str, Source]
+) -> Iterator[Finding]:
+    """Yield how the open cases stand, the overdue ones by number."""
+    source = next((name for name, one in sources.items() if one.objects), "")
+    totals = Counter[str]()
+    for counts in result.cases.values():
+        totals.update(counts)
+    if totals["overdue"]:
+        rest = totals["overdue"] - len(result.overdue_cases)
+        more = [f"其余 {rest} 件见异议办理单"] if rest else []
+        detail = "、".join([*result.overdue_cases, *more])
+        count, total = totals["overdue"], totals["open"]
+        yield Finding(FindingKind.OVERDUE_CASES, source, count=count, total=total, detail=detail)
+    if totals["open"] > totals["overdue"]:
+        detail = f"其中下月内到期 {totals['due']} 件"
+        count = totals["open"] - totals["overdue"]
+        yield Finding(FindingKind.OPEN_CASES, source, count=count, detail=detail)
+    if totals["late"]:
+        count, total = totals["late"], totals["upheld"] + totals["rejected"]
+        yield Finding(FindingKind.LATE_DECISIONS, source, count=count, total=total)
+    if result.unknown_calendars:
+        detail = "、".join(map(str, result.unknown_calendars))
+        count = len(result.unknown_calendars)
+        yield Finding(FindingKind.UNKNOWN_CALENDAR, source, count=count, detail=detail)

@@ -24,6 +24,7 @@ class InputSet:
         missing: Months without a delivery; a source that never delivered misses the month itself.
         reason: Why the operator allows that; None where nothing is missing, or not allowed.
         open_gaps: The missing months that nobody has allowed.
+        is_absent: The source may be without a delivery, and is in this month, after earlier ones.
     """
 
     deliveries: tuple[Delivery, ...]
@@ -31,6 +32,7 @@ class InputSet:
     missing: tuple[Month, ...] = ()
     reason: str | None = None
     open_gaps: tuple[Month, ...] = ()
+    is_absent: bool = False
 
 
 def select_inputs(
@@ -43,7 +45,7 @@ def select_inputs(
     """Return which of a source's deliveries serve a month, and which are missing.
 
     A month is missing between the first delivery and this month unless a snapshot carried forward
-    covers it; a source that never came misses the month. Whether that stops the month is for
+    covers it; a source that never came misses the month; an optional one misses none. Whether that stops the month is for
     `find_missing_error` to say.
 
     Args:
@@ -54,6 +56,9 @@ def select_inputs(
         known_gaps: Months of the source that may be missing since an earlier run, and why.
     """
     by_month = {delivery.month: delivery for delivery in received if delivery.month <= month}
+    if source.optional:
+        chosen = tuple(by_month[key] for key in sorted(by_month))
+        return InputSet(chosen, is_absent=bool(by_month) and month not in by_month)
     reach = _months_carried(source)
     gaps = [] if by_month else [month]
     for gap in Month.span(min(by_month), month) if by_month else ():

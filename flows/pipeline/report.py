@@ -9,6 +9,7 @@ from expectations.errors import ExitCode, JifenError
 from expectations.findings import Finding, FindingKind, is_blocking, read_findings
 from flows.pipeline.context import DELIVERY_CODES, RunContext, StageResult
 from flows.pipeline.manifest import build_month_facts, format_account
+from flows.pipeline.returns import write_blocked_returns
 from flows.pipeline.titles import STAGE_TITLES
 from flows.project import split_city
 from flows.storage.deliveries import list_deliveries
@@ -78,12 +79,14 @@ def write_blocked_report(run: RunContext, error: JifenError) -> Path | None:
     if error.code not in DELIVERY_CODES:
         return None
     published = find_published(run.root, run.month)
+    returns = write_blocked_returns(run)
     found = BlockedMonth(
         str(run.month),
         run.started,
         list_findings(run, error),
         list(_list_progress(run)),
         published.number if published else None,
+        str(returns.relative_to(run.root.path)) if returns else "",
     )
     return run.write_report(render_blocked_page(found, build_report_names(run)))
 
@@ -163,4 +166,5 @@ def _list_progress(run: RunContext) -> Iterator[SourceProgress]:
         else:
             is_in_inputs = name in run.inputs
             state = "未交，沿用以前的月份或准许缺报" if is_in_inputs else "未收到"
+            state = "未交，可以不交" if run.project.sources[name].optional else state
             yield SourceProgress(name, False, state, None)

@@ -12,7 +12,6 @@ from flows.pipeline.compute import (
     compute_points,
     compute_reminders,
     compute_services,
-    compute_statements,
     write_packages,
 )
 from flows.pipeline.context import RunContext, StageResult, StageStoppedError
@@ -22,6 +21,7 @@ from flows.pipeline.ingest import clean_deliveries, detect_no_change, pull_deliv
 from flows.pipeline.progress import NULL_PROGRESS, Advance
 from flows.pipeline.release import publish_month
 from flows.pipeline.report import write_report
+from flows.pipeline.statements import compute_statements
 from flows.pipeline.titles import STAGE_TITLES
 
 

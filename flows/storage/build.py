@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from flows.storage.files import fsync_path, map_in_threads, write_atomically
-from flows.storage.records import Record, StageResults
+from flows.storage.records import Record
 from flows.storage.root import Root
+from flows.storage.stage_results import StageResults
 
 R = TypeVar("R", bound=Record)
 

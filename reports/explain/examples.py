@@ -25,6 +25,7 @@ from reports.statements.write import (
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.expressions.kinds import list_levels
+from transforms.facts.corrections import CORRECTIONS_TYPE
 from transforms.facts.measures import FACT_TYPES
 from transforms.facts.sql import public_column
 from transforms.services.models import ALL
@@ -104,9 +105,8 @@ def _facts_sql(
         for name, fact in facts.items()
         if fact.unit == "points_by_key"
     )
-    entry = "{{'target': {}, 'case_id': 'YY' || place, 'value': CAST(place // 6 % 2 AS DECIMAL(12, 2))}}"
+    entry = "{{'target': {}, 'case_id': 'YY' || place, 'value': CAST(place // 6 % 2 AS DECIMAL(12, 2)), 'level': NULL}}"
     cases = ", ".join(entry.format(sql_literal(target)) for target in targets)
-    kind = "STRUCT(target VARCHAR, case_id VARCHAR, value DECIMAL(12, 2))[]"
     return f"""
 SELECT *{coded} FROM (
 SELECT i AS place, 'k' || LPAD(CAST(i AS VARCHAR), 3, '0') AS resident_key,
@@ -116,7 +116,7 @@ SELECT i AS place, 'k' || LPAD(CAST(i AS VARCHAR), 3, '0') AS resident_key,
     {columns}
 FROM range({PEOPLE}) AS people(i)
 ) JOIN (
-    SELECT place, CASE WHEN place % 6 = 0 THEN CAST([{cases}] AS {kind}) END AS corrections
+    SELECT place, CASE WHEN place % 6 = 0 THEN CAST([{cases}] AS {CORRECTIONS_TYPE}) END AS corrections
     FROM range({PEOPLE}) AS corrected(place)
 ) USING (place)"""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from transforms.facts import month_bitmaps
 from transforms.facts.measures import equals_sql, filter_sql
 from transforms.facts.windows import month_window
 from transforms.templates import format_number
+
+MAX_ROWS = 24  # of a source and person in a list
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,40 @@ def load_person_records(
     )
     titles = [fact.title for fact in facts.values()]
     return [_record(source, row, titles) for row in result.fetchall()]
+
+
+def load_rows_of_people(
+    session: Session, source: Source, folders: Sequence[Path], people: Collection[int]
+) -> dict[int, list[str]]:
+    """Return by person the newest of their clean rows, a line each, in the order of receipt.
+
+    One pass over the source for all of them. Of more than MAX_ROWS rows the line above says so.
+    """
+    if not folders or not people:
+        return {}
+    rows = _with_declared_columns(session, source, read_deliveries(folders))
+    shown = _shown(source)
+    listed = ", ".join(map(str, sorted(people)))
+    newest = ", ".join(f"{one} DESC" for one in (*_dates(source), "received", "part", "record"))
+    oldest = newest.replace(" DESC", "")
+    found = session.fetch_rows(f"""
+        SELECT {source.person}, received, count(*) OVER (PARTITION BY {source.person}),
+            {", ".join(shown)}
+        FROM {rows} WHERE {source.person} IN ({listed})
+        QUALIFY row_number() OVER (PARTITION BY {source.person} ORDER BY {newest}) <= {MAX_ROWS}
+        ORDER BY {source.person}, {oldest}""")
+    lines: dict[int, list[str]] = {}
+    for person, received, count, *values in found:
+        said = "，".join(
+            f"{source.columns[name].title} {_said(source, name, value)}"
+            for name, value in zip(shown, values, strict=True)
+            if value is not None
+        )
+        own = lines.setdefault(person, [])
+        if not own and count > MAX_ROWS:
+            own.append(f"{source.title}：共 {count} 行，以下是最近的 {MAX_ROWS} 行")
+        own.append(f"{source.title} {received}：{said}")
+    return lines
 
 
 def load_refused_records(

@@ -28,7 +28,7 @@ from reports.packages.lists import (
     withdrawn_rows_sql,
 )
 from reports.packages.summary import Movement, count_movements, render_summary_page
-from reports.packages.xlsx import write_workbook
+from reports.packages.xlsx import XLSX_ROWS, list_parts, write_workbook
 from transforms import outputs
 from transforms.comparison.changes import Moved
 from transforms.engine.parquet import PARQUET
@@ -37,7 +37,6 @@ from transforms.engine.sql import sql_literal
 from transforms.reminders.build import find_withdrawn_file
 
 CSV_ROWS = 500_000
-XLSX_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ def _write_package(
 
     package.write("scores.parquet", rows["people"], parquet)
     sheet = reminder_sheet(package.district.name, month)
-    for part, span in _parts("reminders", ".xlsx", rows["reminded"], XLSX_ROWS):
+    for part, span in list_parts("reminders", ".xlsx", rows["reminded"], XLSX_ROWS):
         made = partial(write_workbook, session, "reminded", sheet, span)
         package.write(part, len(span), made)
     for table, name in (
@@ -227,7 +226,7 @@ def _write_package(
     ):
         # only a month that was run again can withdraw anything
         empty = table == "withdrawn" and not rows[table]
-        for part, span in [] if empty else _parts(name, ".csv", rows[table], CSV_ROWS):
+        for part, span in [] if empty else list_parts(name, ".csv", rows[table], CSV_ROWS):
             package.write(
                 part, len(span), partial(write_csv, session, table, tables[table][1], span)
             )
@@ -238,14 +237,6 @@ def _write_package(
         "eligibility": rows["eligible"],
         "reminders": rows["reminded"],
     }
-
-
-def _parts(name: str, suffix: str, rows: int, at_most: int) -> list[tuple[str, range]]:
-    """One file, or several of at most so many rows, numbered from 1."""
-    starts = range(0, max(rows, 1), at_most)
-    spans = [range(start, min(start + at_most, rows)) for start in starts]
-    names = [f"{name}-{number}{suffix}" for number in range(1, len(spans) + 1)]
-    return list(zip(names if len(spans) > 1 else [f"{name}{suffix}"], spans, strict=True))
 
 
 def _file_record(path: Path) -> dict[str, Any]:

@@ -30,7 +30,12 @@ REMINDERS = [
     ListColumn("due_on", "截止日期", width=12),
     ListColumn("text", "内容", "text", width=56),
     ListColumn("added_in", "首次列入版本", width=9),
+    ListColumn("attempt", "提醒次数", "text", width=14),
 ]
+# What is known of an earlier attempt stands with its number.
+_ATTEMPT = """'第 ' || coalesce(attempt, 1) || ' 次' || CASE last_outcome
+        WHEN 'unreachable' THEN '，上次未联系上' WHEN 'unanswered' THEN '，上次没有结果'
+        WHEN 'wrong_number' THEN '，号码已更正' ELSE '' END"""
 OUTCOMES = ["已通知", "已办理", "不需要", "未联系上", "号码有误"]
 _WORKBOOK_COLUMNS = [
     ROW_NUMBER,
@@ -161,7 +166,8 @@ def reminder_rows_sql(policy: PackageTitles, reminders: str) -> str:
     """The reminders of the `people` of this district, by kind and date."""
     return f"""
 SELECT month, {title_sql("kind", policy.reminders)} AS kind, {title_sql("service", policy.services)} AS service,
-    resident_id, name, phone, due_on, text, 'r' || added_in AS added_in, reminder_id
+    resident_id, name, phone, due_on, text, 'r' || added_in AS added_in,
+    {_ATTEMPT} AS attempt, reminder_id
 FROM {reminders} SEMI JOIN people USING (resident_id)
 ORDER BY kind, service, due_on, resident_id, text, added_in"""
 
@@ -170,7 +176,8 @@ def withdrawn_rows_sql(policy: PackageTitles, district: str, withdrawn: str) -> 
     """Return the reminders that a district was given before and that are not true any more."""
     return f"""
 SELECT month, {title_sql("kind", policy.reminders)} AS kind, {title_sql("service", policy.services)} AS service,
-    resident_id, name, phone, due_on, text, 'r' || added_in AS added_in, reminder_id
+    resident_id, name, phone, due_on, text, 'r' || added_in AS added_in,
+    {_ATTEMPT} AS attempt, reminder_id
 FROM {withdrawn} WHERE district = {sql_literal(district)}
 ORDER BY kind, service, due_on, resident_id, text, added_in"""
 

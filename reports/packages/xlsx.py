@@ -20,6 +20,7 @@ from reports.templating import load_templates
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 
+XLSX_ROWS = 100_000  # of a workbook: more are several files
 LONGEST = 32_767  # characters in a cell: spreadsheets take no more, the CSV beside has them all
 _ROWS_AT_ONCE = 2_000
 _COMPRESSION = 3  # of 9: an eighth larger than the usual 6, and less than half the work
@@ -86,6 +87,14 @@ def column_to_fill(title: str, width: int, choices: Sequence[str] = ()) -> Sheet
 def date_to_fill(title: str, width: int) -> SheetColumn:
     """Return a column in which dates are filled in by hand."""
     return SheetColumn(title, width, _DATE_TO_FILL)
+
+
+def list_parts(name: str, suffix: str, rows: int, at_most: int) -> list[tuple[str, range]]:
+    """Return file names with their rows: one file, or several of at most so many, from 1."""
+    starts = range(0, max(rows, 1), at_most)
+    spans = [range(start, min(start + at_most, rows)) for start in starts]
+    names = [f"{name}-{number}{suffix}" for number in range(1, len(spans) + 1)]
+    return list(zip(names if len(spans) > 1 else [f"{name}{suffix}"], spans, strict=True))
 
 
 def write_workbook(session: Session, table: str, sheet: Sheet, rows: range, target: Path) -> None:

@@ -39,7 +39,8 @@ class SourceProgress:
 class BlockedMonth:
     """A month that stopped at what came in.
 
-    made_at: when, in the city's time; published: the number of the revision in force.
+    made_at: when, in the city's time; published: the number of the revision in force; returns:
+    where the departments' returns are below the root, empty without any.
     """
 
     month: str
@@ -47,6 +48,7 @@ class BlockedMonth:
     findings: Sequence[Finding]
     progress: Sequence[SourceProgress]
     published: int | None
+    returns: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,9 @@ def render_month_page(
         month=now,
         has_previous=before is not None,
         returns=sections.list_return_files(now, names),
+        workbooks=sections.list_return_workbooks(now),
+        cases=sections.list_cases(now, names),
+        answers=sections.list_outcomes(now, names),
         intake=sections.build_intake(now, before, names),
         refusals=sections.build_refusals(now, before, names),
         comparison=sections.build_comparison(found, names),
@@ -102,7 +107,9 @@ def render_month_page(
 def render_blocked_page(blocked: BlockedMonth, names: ReportNames) -> str:
     """Return the page of a month that stopped at what came in."""
     month = blocked.month
+    returns = [f"各部门的退回清单在根目录下的 {blocked.returns}，请交部门更正。"]
     steps = [
+        *(returns if blocked.returns else []),
         "逐项处理上列各项，再运行。",
         f"未发布任何内容：{_in_force(month, blocked.published)}。",
     ]

@@ -139,6 +139,49 @@ def list_return_files(now: Manifest, names: ReportNames) -> list[Row]:
     return rows
 
 
+def list_return_workbooks(now: Manifest) -> list[Row]:
+    """Return the departments' workbooks: department, rows to mend, place in the revision."""
+    returns = now.get("returns") or {}
+    return [(name, rows, f"restricted/returns/{name}.xlsx") for name, rows in returns.items()]
+
+
+def list_cases(now: Manifest, names: ReportNames) -> list[Row]:
+    """Return objections by what they are about: open, due, overdue, upheld, rejected, late."""
+    states = ("open", "due", "overdue", "upheld", "rejected", "late")
+    facts = {
+        f"fact:{fact}": one.title for source in names.sources.values() for fact, one in source.facts.items()
+    }  # fmt: skip
+    return [
+        (_case_title(target, names, facts), *(counts[state] for state in states))
+        for target, counts in (now.get("cases") or {}).items()
+    ]
+
+
+def _case_title(target: str, names: ReportNames, facts: Mapping[str, str]) -> str:
+    """Return the title of a target; what is no target may hold anything, and is not repeated."""
+    district, _, code = target.rpartition(":")
+    item = f"d{district}_{code}" if district else code
+    return facts.get(target) or names.items.get(item) or "（没有这个指标或数据）"
+
+
+OUTCOME_TITLES = {"unanswered": "没有结果"}
+
+
+def list_outcomes(now: Manifest, names: ReportNames) -> list[Row]:
+    """Return what districts reported this month by outcome, and who is reminded again after it."""
+    source = next((one for one in names.sources.values() if one.outcomes), None)
+    if source is None or source.outcomes is None:
+        return []
+    values = source.columns[source.outcomes.outcome].values
+    titles = {code: next(iter(words), code) for code, words in values.items()} | OUTCOME_TITLES
+    reported, again = now.get("outcomes") or {}, now.get("reminders_again") or {}
+    return [
+        (title, reported.get(code, 0), again.get(code, 0))
+        for code, title in titles.items()
+        if reported.get(code) or again.get(code)
+    ]
+
+
 def _rank_refusals(now: Manifest, source: str) -> tuple[int, int]:
     """Return what puts the sources with the most refused rows, then emptied values, first."""
     account = find_month_account(now, source)

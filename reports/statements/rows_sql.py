@@ -18,6 +18,7 @@ from transforms.engine.statements import Statement
 from transforms.expressions.fact_values import AWARD
 from transforms.expressions.kinds import Kind
 from transforms.expressions.language import parse_expression
+from transforms.facts.corrections import CORRECTIONS_TYPE
 from transforms.facts.measures import FACT_TYPES
 from transforms.facts.sql import public_column
 from transforms.points.columns import (
@@ -228,7 +229,9 @@ def facts_of_district(fact_table: str, district: str) -> str:
 
     With `corrected_facts`: those corrections that replaced a fact.
     """
-    of_facts = "LIST_FILTER(corrections, LAMBDA one: one.target LIKE 'fact:%')"
+    # revisions of an older program know no levels
+    listed = f"CAST(corrections AS {CORRECTIONS_TYPE})"
+    of_facts = f"LIST_FILTER({listed}, LAMBDA one: one.target LIKE 'fact:%')"
     return (
         f"(SELECT *, CASE WHEN ARRAY_LENGTH(corrections) > 0 THEN {of_facts} END AS corrected_facts"
         f" FROM {fact_table} WHERE district = {sql_literal(district)})"
@@ -308,7 +311,7 @@ def _facts_entry(rules: StatementRules) -> str:
     entry = _struct(
         fact="SUBSTRING(one.target, 6)",
         case_id=redact_ids_sql("one.case_id"),
-        value="CAST(one.value AS VARCHAR)",
+        value="COALESCE(one.level, CAST(one.value AS VARCHAR))",
     )
     corrected = f"LIST_TRANSFORM(corrected_facts, LAMBDA one: {entry})"
     kind = "STRUCT(fact VARCHAR, case_id VARCHAR, value VARCHAR)[]"

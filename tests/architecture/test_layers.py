@@ -22,6 +22,7 @@ LAYERS = (
     "transforms.versions",
     "transforms.outputs",
     "transforms.facts",
+    "transforms.objections",
     "transforms.points",
     "transforms.reminders.models",
     "transforms.services",

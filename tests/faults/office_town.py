@@ -31,7 +31,7 @@ from flows.pipeline.hold import hold_if_drifted
 from flows.pipeline.stages import Stage, StagesFailedError, call_stage, run_stages
 from flows.project import Project
 from flows.storage.files import hash_file
-from flows.storage.records import StageResults
+from flows.storage.stage_results import StageResults
 from tests.faults.office import ACCIDENTS, FIRST, SECOND, Planned, plan_case
 from tests.support.office_files import OfficeFile
 from tests.support.world import SOURCES, World, write_csv

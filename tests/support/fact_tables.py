@@ -18,7 +18,9 @@ def build_fact_table(
     partitioning: Partitioning | None = None,
 ) -> MonthFacts:
     """Write `facts/`, `over_quota/` and `state/` below a folder."""
-    targets = FactTargets(folder / "facts", folder / "over_quota", folder / "state")
+    targets = FactTargets(
+        folder / "facts", folder / "over_quota", folder / "state", folder / "returns"
+    )
     return build_facts(session, inputs, params, targets, partitioning)
 
 

@@ -16,7 +16,7 @@ from tests.support.world import no_key_twice
 from transforms.clean.delivery import CleaningJob, RowCounts, clean_delivery
 from transforms.engine.session import EngineSettings
 
-SOURCES = load_sources()
+SOURCES = {name: source for name, source in load_sources().items() if source.synthetic}
 REFERENCE = Path(__file__).parents[2] / "data" / "reference"
 FIRST, SECOND = Month.parse("2021-10"), Month.parse("2021-11")
 RESIDENTS = 20_000

@@ -21,6 +21,7 @@ class RowCounts:
         filled: How many values each column that may be empty has in the clean rows.
         unended: Text files whose last line has no line end: they may have been cut off.
         inputs: The fingerprint of what the cleaning depended on.
+        unanswered: Rows of a form that nobody filled in: left out, and none of those received.
         ignored_sheets: How many visible sheets with content were no data.
         encodings: Of the parts in order; empty for what is no text file.
         examples: `column:code` -> a refused or emptied value that is no person's.
@@ -46,6 +47,7 @@ class RowCounts:
     missing_columns: list[str] = field(default_factory=list)
     filled: dict[str, int] = field(default_factory=dict)
     unended: int = 0
+    unanswered: int = 0
     ignored_sheets: int = 0
     encodings: list[str] = field(default_factory=list)
     examples: dict[str, str] = field(default_factory=dict)

@@ -34,6 +34,7 @@ class DataFile:
         sheets: Of a workbook those that have the header.
         ignored_sheets: The numbers of the other visible sheets with content.
         is_ended: Whether its last line has a line end, as all others; true of what is no text.
+        unanswered: How many rows of a form nobody filled in, once it has been read.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class DataFile:
     sheets: Sequence[DataSheet] = ()
     ignored_sheets: Sequence[int] = ()
     is_ended: bool = True
+    unanswered: int = 0
 
     @property
     def encoding(self) -> str:

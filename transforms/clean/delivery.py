@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from expectations.causes import describe_refusals
@@ -195,9 +195,9 @@ def _stage(session: Session, job: CleaningJob, work: Path) -> list[DataFile]:
         unpacked = work / "unpacked"
         known, allowed = known_encodings.get(index, ""), job.allowed_encoding
         file = prepare_file(job.source, path, unpacked, allowed=allowed, known=known)
-        _stage_file(session, job, index, file, work)
+        unanswered = _stage_file(session, job, index, file, work)
         shutil.rmtree(unpacked, ignore_errors=True)
-        files.append(file)
+        files.append(replace(file, unanswered=unanswered))
     session.execute(f"CREATE OR REPLACE VIEW staged_parts AS FROM {find_staged_rows(work)}")
     _view_staged(session, "false", "false")
     return files
@@ -213,11 +213,12 @@ def _view_staged(session: Session, superseded: str, other_person: str) -> None:
         SELECT *, {superseded} AS superseded, {other_person} AS other_person FROM staged_parts""")
 
 
-def _stage_file(session: Session, job: CleaningJob, index: int, file: DataFile, work: Path) -> None:
+def _stage_file(session: Session, job: CleaningJob, index: int, file: DataFile, work: Path) -> int:
     """Type one raw part: all of it, and again the few rows with an unusual spelling or a fault.
 
     So valid rows are written once, as they stay
-    (docs/developing/decisions/0010-valid-rows-written-once.md).
+    (docs/developing/decisions/0010-valid-rows-written-once.md). Returns how many rows of a form
+    nobody filled in: these alone are not staged.
     """
     valid, reread = (work / kind / f"{index:05d}.parquet" for kind in ("clean", REREAD))
     part = _write_rows(session, job, index, file, valid)
@@ -229,8 +230,9 @@ def _stage_file(session: Session, job: CleaningJob, index: int, file: DataFile, 
             FROM range(1, {part.last + 1}) ANTI JOIN {read_parquet_sql(valid)} ON record = range""")
         _write_rows(session, job, index, file, reread, among="reread")
         rows += session.scalar(f"SELECT count(*) FROM {read_parquet_sql(reread)}")
-    if rows != part.rows:
+    if rows != part.rows and not job.source.form:
         raise RuntimeError(f"{part.rows} rows were delivered, {rows} staged")
+    return part.rows - int(rows)
 
 
 def _write_rows(
@@ -339,6 +341,7 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, files: list[Data
         missing_columns=_list_missing(job.source, files),
         filled=_count_filled(session, job.source, clean),
         unended=sum(not file.is_ended for file in files),
+        unanswered=sum(file.unanswered for file in files),
         ignored_sheets=sum(len(file.ignored_sheets) for file in files),
         encodings=[file.encoding for file in files],
         examples=find_examples(session, job.source) if reasons or defects else {},
@@ -350,8 +353,12 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, files: list[Data
 
 
 def _list_missing(source: Source, files: Sequence[DataFile]) -> list[str]:
-    """Return the declared columns that a file or sheet does not have, in their order."""
-    missing = {name for file in files for name in file.list_missing(source.columns)}
+    """Return the declared columns that a file or sheet does not have, in their order.
+
+    Of a form only those that are filled in are asked for, besides the required ones.
+    """
+    asked = [name for name in source.columns if not source.form or name in source.form.answers]
+    missing = {name for file in files for name in file.list_missing(asked)}
     return [name for name in source.columns if name in missing]
 
 

@@ -99,10 +99,11 @@ def find_header(source: Source, lines: Sequence[Cells]) -> Header:
             raise HeaderError(f"表头 {name}（{title}）出现两次")
     cells = lines[number]
     columns = {name: at[0] for name, at in places.items()}
+    shown = {normalise_name(text) for text in (source.form.shown if source.form else ())}
     undeclared = [
         (cell or "").strip() or f"（第 {place + 1} 列，没有列名）"
         for place, cell in enumerate(cells)
-        if place not in columns.values()
+        if place not in columns.values() and normalise_name(cell or "") not in shown
     ]
     return Header(number, len(cells), columns, undeclared)
 

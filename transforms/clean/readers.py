@@ -39,6 +39,7 @@ from transforms.clean.headers import (
     unreadable_error,
 )
 from transforms.clean.parquet_reader import open_parquet, prepare_parquet
+from transforms.clean.types import trim_sql
 from transforms.clean.xlsx_reader import (
     MAX_ROWS,
     Row,
@@ -84,7 +85,7 @@ def prepare_file(
 def open_part(
     session: Session, source: Source, file: DataFile, among: str | None = None
 ) -> OpenPart:
-    """Make one file a relation of the session.
+    """Make one file a relation of the session; the rows of a form that nobody filled in left out.
 
     `among`: a table of records (`record`); the relation holds these alone, of a file that has been
     read before.
@@ -92,6 +93,16 @@ def open_part(
     Raises:
         JifenError: Exit 11, the file cannot be read.
     """
+    part = _open_rows(session, source, file, among)
+    answers = source.form.answers if source.form else ()
+    given = [f"{trim_sql(part.texts[name])} IS NOT NULL" for name in answers if name in part.texts]
+    if given:
+        part.relation = f"(FROM {part.relation} WHERE {' OR '.join(given)})"
+    return part
+
+
+def _open_rows(session: Session, source: Source, file: DataFile, among: str | None) -> OpenPart:
+    """Make one file a relation with all its rows, those of a form that say nothing too."""
     if file.format == "parquet":
         return open_parquet(session, source, file, among)
     names = list(dict.fromkeys(name for sheet in file.sheets for name in sheet.columns))

@@ -67,7 +67,7 @@ def write_returns(session: Session, source: Source, names: Sequence[str], target
             FROM noted
             UNION ALL
             SELECT part, record, 'replaced', {sql_literal(key)}, {replaced}, '每条记录一个编号',
-                {_row_json(source)}
+                {row_json_sql(source)}
             FROM staged WHERE superseded
         )
         SELECT {sql_literal(source.source)} AS source, ({files})[part + 1] AS file,
@@ -92,7 +92,7 @@ def _joined(text: str) -> str:
     return f"array_to_string(list_distinct(list_transform(notes, lambda note: {text})), '；')"
 
 
-def _row_json(source: Source) -> str:
+def row_json_sql(source: Source) -> str:
     """Return SQL of a clean row as JSON, written as departments write values."""
     fields = (f"{name} := {_text(name, column)}" for name, column in source.columns.items())
     return f"CAST(to_json(struct_pack({', '.join(fields)})) AS VARCHAR)"

@@ -20,6 +20,7 @@ from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.facts.corrections import (
+    INEFFECTIVE,
     CorrectionResult,
     applicable_corrections_statement,
     correction_statements,
@@ -67,12 +68,14 @@ class FactTargets:
     """Folders to write to.
 
     `table`: the fact table, a file for each district batch. `over_quota`: `<source>.parquet`, rows
-    that a quota left out. `state`: the month's incremental state, `<source>/<table>/`.
+    that a quota left out. `state`: the month's incremental state, `<source>/<table>/`. `returns`:
+    what departments have to mend.
     """
 
     table: Path
     over_quota: Path
     state: Path
+    returns: Path
 
 
 @dataclass(frozen=True)
@@ -217,9 +220,10 @@ class _Build:
         corrections = next((one for one in self.sources.values() if one.corrects), None)
         self._create(
             current_corrections_statement(corrections),
-            applicable_corrections_statement(facts, self.inputs.correction_targets),
+            applicable_corrections_statement(self.sources, self.inputs.correction_targets),
         )
-        corrected = read_correction_result(self.session)
+        target = self.targets.returns / INEFFECTIVE
+        corrected = read_correction_result(self.session, corrections, self.values, target)
         self._create(*correction_statements(corrected, facts))
         return corrected
 
@@ -246,6 +250,12 @@ def _previous_state_statement(
     return Statement(f"previous_{table}", sql, form="view")
 
 
+def _about_somebody(source: Source) -> str:
+    """Return the condition that a row says whom it is about, where it need not."""
+    required = source.columns[source.person].required
+    return "" if required else f" WHERE {source.person} IS NOT NULL"
+
+
 def count_unmatched(session: Session, sources: Mapping[str, Source]) -> dict[str, int]:
     """Return how many rows are about people who are no residents, by source.
 
@@ -256,7 +266,7 @@ def count_unmatched(session: Session, sources: Mapping[str, Source]) -> dict[str
         f" FROM month_bitmaps_{name}"
         if source.ledger
         else f"SELECT {sql_literal(name)} AS source, {source.person} AS person, 1 AS rows"
-        f" FROM clean_{name}"
+        f" FROM clean_{name}{_about_somebody(source)}"
         for name, source in sources.items()
         if not source.spine
     }

@@ -9,12 +9,18 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.source_model import Fact
-from transforms.engine.parquet import read_parquet_sql
+from transforms.engine.parquet import empty_relation_sql, read_parquet_sql
 from transforms.engine.session import Session
 from transforms.engine.statements import Statement
 from transforms.facts.pseudonyms import hmac_params
 from transforms.outputs import ELIGIBILITY, REMINDERS, create_output_view
 from transforms.reminders.models import StandingReminder
+from transforms.reminders.outcomes import (
+    AGAIN,
+    NOT_ANSWERED,
+    ReminderAnswers,
+    again_reached_sql,
+)
 from transforms.reminders.sql import (
     due_statement,
     newly_eligible_residents_statement,
@@ -42,20 +48,26 @@ class ReminderHistory:
             published).
         sent: The reminder lists of every revision, in force or replaced, of all other months.
         kept: The list of the revision being replaced.
+        answers: What districts reported of reminders; None where they never did.
     """
 
     eligibility_before: Sequence[Path] = ()
     sent: Sequence[Path] = ()
     kept: Sequence[Path] = ()
+    answers: ReminderAnswers | None = None
 
 
 @dataclass(frozen=True)
 class ReminderResult:
-    """Reminders by kind: listed, added by this revision, withdrawn by it; and their statements."""
+    """Reminders by kind: listed, added by this revision, withdrawn by it; and their statements.
+
+    `again`: those added that were sent before, by what came of them then.
+    """
 
     listed: dict[str, int]
     added: dict[str, int]
     withdrawn: dict[str, int]
+    again: dict[str, int]
     statements: list[Statement]
 
 
@@ -118,14 +130,17 @@ def write_reminders(
     values |= hmac_params(run.key)
     create_output_view(session, "eligibility", ELIGIBILITY, eligibility)
     create_output_view(session, "eligibility_before", ELIGIBILITY, published.eligibility_before)
-    create_output_view(session, "sent", REMINDERS, published.sent)
-    create_output_view(session, "kept", REMINDERS, published.kept)
-    steps = (
-        [] if not run.allow_new else _due_statements(declared, bool(published.eligibility_before))
-    )
+    view_reminder_lists(session, "sent", published.sent)
+    view_reminder_lists(session, "kept", published.kept)
+    steps = published.answers.statements() if published.answers else []
+    if run.allow_new:
+        steps += _due_statements(declared, published)
     for step in steps:
-        session.create_table(step, values)
-    sql = _LISTING.format(new=_NEW if run.allow_new else "")
+        session.create(step, values)
+    new = ""
+    if run.allow_new:
+        new = _NEW + (NOT_ANSWERED + AGAIN if published.answers else "")
+    sql = _LISTING.format(new=new)
     listing = Statement("reminders", sql, form="file")
     session.write(listing, target, values)
     withdrawn = find_withdrawn_file(target.parent)
@@ -133,7 +148,21 @@ def write_reminders(
     session.drop("reached", "reached_residents", "due")
     listed, added = _count_by_kind(session, target, run.revision)
     taken_back, _ = _count_by_kind(session, withdrawn, run.revision)
-    return ReminderResult(listed, added, taken_back, [*steps, listing, _WITHDRAWN])
+    again = session.fetch_rows(
+        f"SELECT last_outcome, count(*) FROM {read_parquet_sql(target)}"
+        " WHERE last_outcome IS NOT NULL AND added_in = ? GROUP BY ALL ORDER BY ALL",
+        [run.revision],
+    )
+    statements = [*steps, listing, _WITHDRAWN]
+    return ReminderResult(listed, added, taken_back, dict(again), statements)
+
+
+def view_reminder_lists(session: Session, name: str, files: Sequence[Path]) -> None:
+    """Create a view of reminder lists; those of an older program say nothing of attempts."""
+    rows = f"FROM {empty_relation_sql(REMINDERS.columns)}"
+    if files:
+        rows += f" UNION ALL BY NAME FROM {read_parquet_sql(*files, union_by_name='true')}"
+    session.execute(f"CREATE OR REPLACE VIEW {name} AS {rows}")
 
 
 def find_withdrawn_file(folder: Path) -> Path:
@@ -164,21 +193,23 @@ _NEW = """
 UNION ALL
 SELECT due.reminder_id, CAST($revision AS INTEGER), CAST($month AS DATE), due.kind, due.service,
     due.resident_id,
-    due.name, due.phone, due.district, due.due_on, due.text
+    due.name, due.phone, due.district, due.due_on, due.text, 1, CAST(NULL AS VARCHAR)
 FROM due LEFT JOIN (
     SELECT sent.reminder_id,
         min(abs(date_diff('month', sent.month, CAST($month AS DATE)))) AS months_away
     FROM sent SEMI JOIN due ON due.reminder_id = sent.reminder_id
     GROUP BY sent.reminder_id
 ) AS earlier ON earlier.reminder_id = due.reminder_id
-WHERE coalesce(earlier.months_away >= due.repeat_months, earlier.months_away IS NULL)
+WHERE NOT due.again
+    AND coalesce(earlier.months_away >= due.repeat_months, earlier.months_away IS NULL)
     AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.reminder_id = due.reminder_id)"""
 
 
-def _due_statements(declared: ReminderDeclarations, before: bool) -> list[Statement]:
+def _due_statements(declared: ReminderDeclarations, published: ReminderHistory) -> list[Statement]:
     services, facts = declared.services, declared.facts
+    again = again_reached_sql(services) if published.answers else ""
     return [
-        newly_eligible_statement(services, before),
+        newly_eligible_statement(services, bool(published.eligibility_before), again),
         newly_eligible_residents_statement(services, facts),
         due_statement(services, declared.standing, facts, declared.districts),
     ]

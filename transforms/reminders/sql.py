@@ -25,17 +25,20 @@ _LEVEL_TITLES = {"primary": "小学", "junior_middle": "初中"}
 _UNKNOWN = "（待核定）"
 
 
-def newly_eligible_statement(services: Iterable[Service], before: bool) -> Statement:
-    """Return `reached`: (resident_key, service, monthly_amount) of those a reminder is for.
+def newly_eligible_statement(
+    services: Iterable[Service], before: bool, again: str = ""
+) -> Statement:
+    """Return `reached`: (resident_key, service, monthly_amount, again) of those a reminder is for.
 
     They are eligible for a service that has one. Reads `eligibility`, and `eligibility_before`, the
     calendar month before as published, when there is one (`before`); without one nobody is newly
-    eligible.
+    eligible. `again`: the query of further people, whom only an earlier reminder is for.
     """
     always = [s.service for s in services if s.reminder and not s.reminder.newly]
     newly = [s.service for s in services if s.reminder and s.reminder.newly] if before else []
     rows = (
-        "SELECT resident_key, service, monthly_amount FROM eligibility WHERE eligible AND service"
+        "SELECT resident_key, service, monthly_amount, false AS again\n"
+        "FROM eligibility WHERE eligible AND service"
     )
     statement = f"{rows} IN ({_list_sql(always)})"
     if newly:
@@ -46,6 +49,8 @@ UNION ALL
     WHERE before.eligible AND before.resident_key = eligibility.resident_key
         AND before.service = eligibility.service
 )"""
+    if again:
+        statement += f"\nUNION ALL{again}"
     return Statement("reached", statement)
 
 
@@ -64,7 +69,7 @@ def newly_eligible_residents_statement(
     return Statement(
         "reached_residents",
         f"""
-SELECT reached.service, reached.monthly_amount, scored.resident_id, scored.name, scored.phone,
+SELECT reached.service, reached.monthly_amount, reached.again, scored.resident_id, scored.name, scored.phone,
     scored.district{more}
 FROM scored JOIN reached ON reached.resident_key = scored.resident_key""",
     )
@@ -95,7 +100,8 @@ def due_statement(
         columns = ", ".join(f"CAST(NULL AS VARCHAR) AS {name}" for name in texts)
         selects = [
             f"SELECT {columns}, CAST(NULL AS DATE) AS due_on,"
-            " CAST(NULL AS INTEGER) AS repeat_months, CAST(NULL AS VARCHAR) AS text\nWHERE false"
+            " CAST(NULL AS INTEGER) AS repeat_months, CAST(NULL AS VARCHAR) AS text,"
+            " false AS again\nWHERE false"
         ]
     message = "kind || '|' || resident_id || '|' || cycle"
     everything = "\nUNION ALL\n".join(selects)
@@ -142,7 +148,7 @@ class _DueWriter:
         return f"""SELECT {sql_literal(reminder.kind)} AS kind, {code} AS service, resident_id,
     name, phone, district, {_cycle_sql(reminder, service)} AS cycle,
     {due_on} AS due_on, {repeat} AS repeat_months,
-    {self.text(reminder, service)} AS text
+    {self.text(reminder, service)} AS text, {"again" if service else "false AS again"}
 FROM {rows}{where}"""
 
     def text(self, reminder: Reminder, service: Service | None) -> str:

@@ -74,8 +74,9 @@ class _Resident:
         """The value of a fact: as corrected, if a correction holds; else looked up, derived or measured."""
         source, fact = self.declared(name)
         correction = self.corrected.get(f"fact:{name}")
-        if correction and _takes(fact, correction.value):
-            return correction.value == 1 if fact.unit == "yes_no" else correction.value
+        taken = _corrected_value(self.sources, name, fact, correction) if correction else None
+        if taken is not None:
+            return taken
         if fact.derive:
             value = evaluate_expression(fact.derive, _Facts(self))
             return (
@@ -177,12 +178,29 @@ def _meets(value: Any, asked: list[str] | Check) -> bool:
     )
 
 
-def _takes(fact: Fact, value: Decimal) -> bool:
-    """Whether a correction can give a fact this value: 0 or 1 for no or yes, whole numbers of 32 bits for what is counted."""
+_YES_NO = {"1": True, "是": True, "yes": True, "true": True,
+           "0": False, "否": False, "no": False, "false": False}  # fmt: skip
+
+
+def _corrected_value(
+    sources: Mapping[str, Source], name: str, fact: Fact, correction: Correction
+) -> Any:
+    """Return what a correction makes of a fact; None if it cannot have this value."""
+    value, text = correction.value, correction.text.lower()
+    if fact.unit == "level":
+        (source,) = (one for one in sources.values() if name in one.facts)
+        words = source.columns[str(fact.of)].values
+        for rung in [*fact.ladder, [fact.otherwise]]:
+            for level in filter(None, rung):
+                if text in (level, *map(str.lower, words.get(level, []))):
+                    return rung[0]
+        return None
     if fact.unit == "yes_no":
-        return value in (0, 1)
+        return bool(value) if value in (0, 1) else _YES_NO.get(text)
+    if value < 0 or fact.unit not in COUNTED_UNITS:
+        return None
     whole = fact.unit not in WHOLE_UNITS or (value == value.to_integral() and value < 2**31)
-    return fact.unit in COUNTED_UNITS and value >= 0 and whole
+    return value if whole else None
 
 
 def _is_cut_off(fact: Fact, day: dt.date) -> bool:

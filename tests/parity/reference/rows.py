@@ -6,6 +6,7 @@ Rows are typed rows as `values.one_extract` gives them, in the order received, e
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,6 +26,7 @@ class Correction:
 
     case_id: str
     value: Decimal
+    text: str = ""
 
 
 def find_residents(
@@ -120,7 +122,10 @@ def find_corrections(
                 valid = is_running(said.valid, row, as_of)
                 if upheld and valid and row[said.decided] <= as_of:
                     targets = holding.setdefault(row[source.person], {})
-                    targets[row[said.target]] = Correction(row[case], row[said.value])
+                    text = row[said.value].strip()
+                    is_number = re.fullmatch(r"-?[0-9]{1,10}(\.[0-9]{1,2})?", text)
+                    value = Decimal(text) if is_number else Decimal(-1)
+                    targets[row[said.target]] = Correction(row[case], value, text)
     return holding
 
 

@@ -265,6 +265,8 @@ class _Person:
             return self.date(column, values)
         if check and check.one_of:
             return self.random.choice(check.one_of)
+        if source.corrects and name == "value" and self.random.random() < 0.25:
+            return self.random.choice(("bachelor", "本科", "高级", "level_3", "rented", "是", "no"))
         if name == "value" or (column.type == "amount" and check is None):
             return Decimal(self.random.choice(("0", "1", "1", "2", "6", "12", "5.50", "-1")))
         makers: dict[str, Callable[[], Any]] = {

@@ -104,11 +104,24 @@ corrections 异议处理结果 increment case_id
   resident_id* 公民身份号码 id
   target* 更正对象 text
   decision* 处理结果 upheld,rejected
-  value 更正值 amount decision=upheld
+  value 更正值 text decision=upheld
   valid_from* 生效日期 date future
   valid_to 失效日期 date future >=valid_from
   decided_on* 决定日期 date
   note 说明 text
+objections 异议申请 increment case_id optional
+  case_id* 案件编号 text
+  resident_id* 公民身份号码 id
+  target* 异议对象 text
+  filed_on* 申请日期 date
+  channel 申请渠道 text
+  claim 申请内容 text
+reminder_outcomes 提醒办理结果 increment reminder_id optional
+  reminder_id* 提醒编号 text
+  resident_id 公民身份号码 id null
+  outcome* 办理结果 reached,done,declined,unreachable,wrong_number
+  on_date* 办理日期 date
+  note 备注 text
 """  # noqa: E501 - a table
 REFERENCE = {
     "districts": "code name name_en recipient",
@@ -138,9 +151,9 @@ def as_agreed(name: str) -> list[str]:
     """A source's declaration in the words of the contract."""
     source = SOURCES[name]
     carried = f"carry{source.carry_forward}" if source.carry_forward else ""
-    lines = [
-        " ".join(filter(None, [name, source.title, source.delivery, "+".join(source.key), carried]))
-    ]
+    optional = "optional" if source.optional else ""
+    said_first = [name, source.title, source.delivery, "+".join(source.key), carried, optional]
+    lines = [" ".join(filter(None, said_first))]
     for column_name, column in source.columns.items():
         said = [
             f"  {column_name}{'*' if column.required else ''}",
