@@ -17,11 +17,13 @@ from flows.project import load_declared_sources
 from flows.settings import Settings
 from flows.storage.revisions import find_named_revision
 from flows.storage.root import open_root
+from reports.explain.companion import PersonReminder
 from reports.explain.page import render_statement_page
-from reports.explain.text import describe_forecasts
 from reports.statements.read import find_person_row
-from transforms.engine.session import open_engine
+from transforms.engine.parquet import read_parquet_sql
+from transforms.engine.session import Session, open_engine
 from transforms.facts.pseudonyms import compute_pseudonym
+from transforms.outputs import REMINDERS, find_table_file
 
 
 def write_statement_page(
@@ -58,8 +60,8 @@ def write_statement_page(
             raise JifenError(ExitCode.USAGE, what, hint="核对号码和月份")
         statement = load_statement(session, sources, revision, place)
         forecasts = load_forecasts(session, sources, root, revision, place, statement)
-    said = describe_forecasts(forecasts, statement.row, statement.texts)
-    page = render_statement_page(statement.row, statement.texts, said)
+        reminders = read_person_reminders(session, revision.path, resident_id)
+    page = render_statement_page(statement.row, statement.texts, forecasts, reminders)
     if out is None:
         report_progress(page)
         return
@@ -70,3 +72,16 @@ def write_statement_page(
         why = to_user_error(error).message
         raise JifenError(ExitCode.OTHER, f"积分单写不进文件：{why}", where=str(out)) from None
     report_progress(f"积分单：{out}")
+
+
+def read_person_reminders(
+    session: Session, revision: Path, resident_id: str
+) -> list[PersonReminder]:
+    """Return the reminders that a revision lists for a person."""
+    file = find_table_file(revision, REMINDERS)
+    if not file.is_file():
+        return []
+    rows = session.fetch_rows(
+        f"SELECT due_on, text FROM {read_parquet_sql(file)} WHERE resident_id = ?", [resident_id]
+    )
+    return [PersonReminder(due_on, text) for due_on, text in rows]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from reports.explain.companion import PersonReminder, list_companion
 from reports.explain.compute import explain_row
 from reports.explain.model import ScoreChange
 from reports.explain.text import StatementWriter
@@ -12,14 +13,18 @@ from reports.statements.model import StatementRow, StatementTexts
 
 
 def render_statement_page(
-    row: StatementRow, texts: StatementTexts, forecasts: Mapping[str, str] | None = None
+    row: StatementRow,
+    texts: StatementTexts,
+    months: Mapping[str, int | None] | None = None,
+    reminders: Sequence[PersonReminder] = (),
 ) -> str:
     """Return the page of a statement.
 
     Args:
         row: The person's row.
         texts: The words of its month.
-        forecasts: Service -> the sentence that says when it will be reached.
+        months: Service -> months until it is reached, as far as time brings it.
+        reminders: Those that the month's list has for the person.
     """
     found = explain_row(row, texts)
     writer = StatementWriter(found, row, texts)
@@ -35,15 +40,7 @@ def render_statement_page(
         sum_note=writer.describe_sum,
         objections=list(writer.write_objections()),
         corrected_facts=list(writer.write_corrected_facts()),
-        services=[
-            {
-                "title": service.title,
-                "reached": service.reached,
-                "state": writer.describe_service(service),
-                "forecast": (forecasts or {}).get(service.code, ""),
-            }
-            for service in found.services
-        ],
+        companion=list_companion(writer, row, texts, months or {}, reminders),
         changes=_describe_changes(writer, found.changes),
     )
 

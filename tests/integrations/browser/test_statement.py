@@ -73,6 +73,14 @@ def test_the_page_is_read_without_scrolling_sideways_and_loads_nothing(
     assert browser.evaluate(f"{smallest}.map(e => parseFloat(getComputedStyle(e).fontSize)))") >= 13
 
 
+def test_services_and_reminders_are_one_list(page: Path, browser: Browser) -> None:
+    browser.open(page, 1000)
+    signs = browser.evaluate(
+        "[...document.querySelectorAll('#companion ~ .lines .points, h2#companion + .lines .points')].map(one => one.textContent)"
+    )
+    assert len(signs) >= 8 and signs == sorted(signs, reverse=True)  # what is reached first
+
+
 def test_the_page_names_nobody_in_full(page: Path, synthetic_city: World) -> None:
     text = page.read_text(encoding="utf-8")
     people = synthetic_city.table(MONTH, "restricted/identities")
