@@ -88,6 +88,7 @@ class FindingKind(StrEnum):
     STOPPED_BEFORE = "stopped_before"
     UNDELIVERED = "undelivered"
     WORKING_FILES = "working_files"
+    OVERVIEW_NOT_MADE = "overview_not_made"
     OTHER = "other"
 
 
@@ -204,6 +205,9 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     ),
     FindingKind.STOPPED_BEFORE: KindText("上次运行中断，没有完成", "次", _N),
     FindingKind.UNDELIVERED: KindText("已发布，未送达接收方", "", _A, "处理后运行 jifen deliver"),
+    FindingKind.OVERVIEW_NOT_MADE: KindText(
+        "数据驾驶舱没有重新生成，月份已发布", "", _A, "请运行 jifen overview"
+    ),
     FindingKind.OTHER: KindText("其他", "项", _A, "请核对"),
 }  # fmt: skip
 

@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import CommandOptions, parse_month, print_line, with_options
+from flows.cli.options import (
+    CommandOptions,
+    parse_month,
+    parse_span,
+    print_line,
+    with_options,
+)
 from flows.cli.progress import show_progress
 
 query_app = typer.Typer()
@@ -138,6 +144,35 @@ def catalogue(
     from flows.commands.catalogue import rebuild_catalogue
 
     print_line(f"已生成 {rebuild_catalogue(options.load_settings(), as_seen_from)}")
+
+
+@query_app.command()
+@with_options()
+def overview(
+    options: CommandOptions,
+    months: Annotated[
+        str | None,
+        typer.Option(
+            "--months", metavar="A:B", help="月份范围，如 2021-10:2021-12；默认是全部已发布的月份"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", readable=False, help="网页写到哪个文件；默认是根目录下的 overview/index.html"
+        ),
+    ] = None,
+) -> None:
+    """数据驾驶舱：全市和各区县各月的人数、积分、服务、金额、提醒、居民画像。
+
+    一个网页，不需要网络，可打印；人数取整，不足 10 人的不列。每次发布后自动重新生成。
+
+    例：jifen overview --months 2021-01:2021-12 --out overview.html
+    """
+    from flows.commands.overview import make_overview
+
+    chosen = parse_span(months) if months else None
+    print_line(f"数据驾驶舱：{make_overview(options.load_settings(), chosen, out)}")
 
 
 @query_app.command()

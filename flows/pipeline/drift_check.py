@@ -39,6 +39,7 @@ from transforms.engine.session import Session
 from transforms.outputs import (
     CHANGES,
     ELIGIBILITY,
+    FACTS,
     METRICS,
     REMINDERS,
     SCORES,
@@ -216,7 +217,7 @@ def _write_metrics(session: Session, run: RunContext) -> None:
     file = find_table_file(before.path, METRICS) if before else None
     tables = {
         output.folder: read_folder_sql(revision / output.folder)
-        for output in (SCORES, ELIGIBILITY, CHANGES, REMINDERS)
+        for output in (SCORES, FACTS, ELIGIBILITY, CHANGES, REMINDERS)
     }
     nothing = empty_relation_sql(METRICS.columns)
     inputs = {
@@ -224,7 +225,8 @@ def _write_metrics(session: Session, run: RunContext) -> None:
         "moved": moved_relation(changes.moved if changes.compared_with else []),
         "previous": read_parquet_sql(file) if file and file.is_file() else nothing,
     }
-    statement = metrics_statement(list_points_columns(session, tables[SCORES.folder]))
+    points = list_points_columns(session, tables[SCORES.folder])
+    statement = metrics_statement(points, session.describe(tables[FACTS.folder]))
     values = {
         "month": run.month.first_day,
         "revision": next_revision_number(run.root, run.month),

@@ -8,6 +8,7 @@ from pathlib import Path
 from flows.pipeline.context import PublishResult, RunContext
 from flows.pipeline.hold import hold_if_drifted
 from flows.pipeline.manifest import build_month_facts
+from flows.pipeline.overview import renew_overview
 from flows.project import Project
 from flows.storage.held_months import remove_hold
 from flows.storage.publish import publish_revision, share_revision
@@ -19,7 +20,7 @@ from reports.catalogue.dictionary import build_dictionary_rows
 
 
 def publish_month(run: RunContext) -> PublishResult:
-    """Make the finished folder the month's next revision, switch to it, renew the catalogue.
+    """Make the finished folder the month's next revision, switch to it, renew what shows all months.
 
     Raises:
         JifenError: Exit 14, the month is held.
@@ -33,7 +34,8 @@ def publish_month(run: RunContext) -> PublishResult:
     run.build.clear()
     remove_hold(run.root, run.month)
     renew_catalogue(run.project, run.root)
-    return PublishResult({"revision": published.number}, (), published)
+    findings = renew_overview(run.project, run.root)
+    return PublishResult({"revision": published.number}, tuple(findings), published)
 
 
 def copy_policy(project: Project, target: Path) -> None:

@@ -59,6 +59,10 @@ class Root:
         return self.path / "published"
 
     @property
+    def overview(self) -> Path:
+        return self.path / "overview"
+
+    @property
     def runs(self) -> Path:
         return self.path / "runs"
 

@@ -20,6 +20,7 @@ from transforms.points.models import CITY, Indicator, PointsTable, PointsVersion
 from transforms.points.sums_sql import POINTS_TYPE
 
 Row = dict[str, str]
+_INSIDE_ZH, _INSIDE_EN = {True: "", False: "，不对外"}, {True: "", False: ", for analysts only"}
 _POINTS = POINTS_TYPE.replace(" ", "")
 UNITS = {
     "year": "公历年 calendar year",
@@ -77,10 +78,12 @@ def build_dictionary_rows(
 def _list_metrics(row: Row) -> Row:
     """The column `metric` of `metrics`, with what each metric counts, its unit and its items."""
     zh = "；".join(
-        f"{one.code} {one.title}（{UNITS[one.unit].split()[0]}）" for one in DECLARED_METRICS
+        f"{one.code} {one.title}（{UNITS[one.unit].split()[0]}{_INSIDE_ZH[one.leaves_bureau]}）"
+        for one in DECLARED_METRICS
     )
     en = "; ".join(
-        f"{one.code}: {one.meaning}{one.item and f' (item: {one.item})'}"
+        f"{one.code}: {one.meaning}{_INSIDE_EN[one.leaves_bureau]}"
+        + (f" (item: {one.item})" if one.item else "")
         for one in DECLARED_METRICS
     )
     return row | {

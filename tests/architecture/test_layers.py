@@ -41,6 +41,7 @@ LAYERS = (
     "reports.catalogue",
     "reports.packages",
     "reports.run_report",
+    "reports.overview",
     "reports.diff",
     "reports.simulation",
     "data",

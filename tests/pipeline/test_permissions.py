@@ -66,6 +66,7 @@ def test_the_group_may_enter_and_read_what_is_written_and_nothing_else(town: Wor
         "tmp",
         "runs",
         "months",
+        "overview",
         "catalogue.duckdb",
     }
     people = root / "months" / OCTOBER / "r1" / "restricted"

@@ -23,7 +23,12 @@ FOR_ANALYSTS = (
 def for_analysts(path: Path) -> bool:
     """Whether a place of the root (relative to it) is for the analysts' group as well."""
     match path.parts:
-        case () | ("months" | "published",) | ("catalogue.duckdb" | "catalogue.sql",):
+        case (
+            ()
+            | ("months" | "published",)
+            | ("catalogue.duckdb" | "catalogue.sql",)
+            | ("overview", *_)
+        ):
             return True
         case ("months", _) | ("months", _, _):
             return True

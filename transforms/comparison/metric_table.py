@@ -5,15 +5,19 @@ city is the sum of the districts, under the code `city`. What nobody has has no 
 than `FEW_PEOPLE` people are null; who shows the others outside rounds them, as the districts' pages
 do, for a suppressed cell is otherwise what is left of the sum. The previous month's value is that
 month's own cell.
+
+The table is the analysts' (`transforms.outputs.METRICS`); `leaves_bureau` says which metrics may
+stand, rounded, on pages for others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from transforms.comparison.changes import Moved
 from transforms.comparison.metrics import score_band_sql
+from transforms.comparison.portrait import combined_sql, list_portrait_traits, traits_sql
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.outputs import METRICS
@@ -21,7 +25,9 @@ from transforms.points.columns import strip_points_suffix
 from transforms.points.models import CITY
 
 FEW_PEOPLE = 10
-INPUTS = ("scores", "eligibility", "changes", "moved", "reminders", "previous")
+INPUTS = ("scores", "facts", "eligibility", "changes", "moved", "reminders", "previous")
+POINTS_NEAR = 5
+"""Who lacks at most so many points for a service, and nothing else, is near it."""
 VALUE = "DECIMAL(18,2)"
 
 
@@ -35,7 +41,10 @@ class Metric:
         unit: The unit of `value`.
         item: What `item` is; empty when there is one row per district.
         meaning: What is counted, in English.
-        sql: The query of district, item, value and people; `{items}` stands for the points columns.
+        sql: The query of district, item, value and people; `{items}` stands for the points
+            columns, `{traits}` and `{pairs}` for the traits of the portrait.
+        leaves_bureau: Whether pages for others may show it, rounded or as a mean; what shows
+            deductions is for analysts only.
     """
 
     code: str
@@ -44,10 +53,12 @@ class Metric:
     item: str
     meaning: str
     sql: str
+    leaves_bureau: bool = True
 
 
 _PEOPLE = "count(*) AS people"
 _ELIGIBLE = "FROM eligibility WHERE eligible"
+_NEAR = f"FROM eligibility WHERE NOT eligible AND points_short <= {POINTS_NEAR}"
 DECLARED_METRICS = (
     Metric(
         "residents",
@@ -67,6 +78,15 @@ DECLARED_METRICS = (
         " FROM scores GROUP BY district",
     ),
     Metric(
+        "total_points_squared",
+        "总分平方和",
+        "number",
+        "",
+        "sum of the squares of total points; with their sum and the people it gives the deviation",
+        f"SELECT district, '' AS item, sum(total_points * total_points) AS value, {_PEOPLE}"
+        " FROM scores GROUP BY district",
+    ),
+    Metric(
         "points_band",
         "各分数段人数",
         "people",
@@ -83,6 +103,7 @@ DECLARED_METRICS = (
         "sum of an indicator, section or sum; people who have other than 0",
         "SELECT district, one.item AS item, one.value AS value, one.people AS people\n"
         "FROM (SELECT district, unnest([{items}]) AS one FROM scores GROUP BY district)",
+        leaves_bureau=False,
     ),
     Metric(
         "eligible",
@@ -100,6 +121,39 @@ DECLARED_METRICS = (
         "yuan a month of those who qualify and whose amount is known",
         f"SELECT district, service AS item, sum(monthly_amount) AS value, {_PEOPLE} {_ELIGIBLE}"
         " AND monthly_amount IS NOT NULL GROUP BY ALL",
+    ),
+    Metric(
+        "near",
+        "接近达标人数",
+        "people",
+        "service",
+        f"people who lack at most {POINTS_NEAR} points for a service, and nothing else",
+        f"SELECT district, service AS item, count(*) AS value, {_PEOPLE} {_NEAR} GROUP BY ALL",
+    ),
+    Metric(
+        "near_amount",
+        "接近达标者的金额",
+        "yuan",
+        "service",
+        "yuan a month that those near a service would be due, where their amount is known",
+        f"SELECT district, service AS item, sum(monthly_amount) AS value, {_PEOPLE} {_NEAR}"
+        " AND monthly_amount IS NOT NULL GROUP BY ALL",
+    ),
+    Metric(
+        "portrait",
+        "居民构成",
+        "people",
+        "trait:value",
+        "people by age, degree, skill, tenure, pension insurance, time in the city",
+        "SELECT district, item, people AS value, people FROM ({traits})",
+    ),
+    Metric(
+        "portrait_pair",
+        "居民构成（两项交叉）",
+        "people",
+        "trait:value/trait:value",
+        "people by every two traits of the portrait",
+        "SELECT district, item, people AS value, people FROM ({pairs})",
     ),
     Metric(
         "movement",
@@ -121,6 +175,7 @@ DECLARED_METRICS = (
         "signed effect of all rises, and people, of those scored in both months",
         f"SELECT district, item, sum(effect) AS value, {_PEOPLE}"
         " FROM changes WHERE effect > 0 AND movement IN ('stayed', 'moved') GROUP BY ALL",
+        leaves_bureau=False,
     ),
     Metric(
         "lowered",
@@ -130,6 +185,7 @@ DECLARED_METRICS = (
         "signed effect of all falls, and people, of those scored in both months",
         f"SELECT district, item, sum(effect) AS value, {_PEOPLE}"
         " FROM changes WHERE effect < 0 AND movement IN ('stayed', 'moved') GROUP BY ALL",
+        leaves_bureau=False,
     ),
     Metric(
         "reminders",
@@ -143,21 +199,33 @@ DECLARED_METRICS = (
 )
 
 
-def metrics_statement(points_columns: Sequence[str]) -> Statement:
+def metrics_statement(points_columns: Sequence[str], facts: Collection[str]) -> Statement:
     """Return the query of the metrics: one row per metric, district (or city) and item.
 
     It reads tables of the month, `moved` (before, now, people: districts of those who came, left or
-    moved), and `previous`, the metrics of the month before. `points_columns`: those of `scores`.
-    Parameters: $month (first day), $revision.
+    moved), and `previous`, the metrics of the month before. Parameters: $month (first day),
+    $revision.
+
+    Args:
+        points_columns: Those of `scores`.
+        facts: The columns of `facts`.
     """
-    items = ",\n        ".join(map(_item_sql, points_columns))
+    traits = list_portrait_traits(facts)
+    parts = {
+        "{items}": ",\n        ".join(map(_item_sql, points_columns)),
+        "{traits}": traits_sql(traits, 1),
+        "{pairs}": traits_sql(traits, 2),
+    }
     counted = "\nUNION ALL\n".join(
         f"SELECT {sql_literal(one.code)} AS metric, district, item,"
         f" CAST(value AS {VALUE}) AS value, CAST(people AS BIGINT) AS people\n"
-        f"FROM ({one.sql.replace('{items}', items)})"
+        f"FROM ({_fill(one.sql, parts)})"
         for one in DECLARED_METRICS
     )
-    sql = f"""WITH counted AS (
+    sql = f"""WITH combined AS MATERIALIZED (
+{combined_sql(traits)}
+),
+counted AS (
 {counted}
 ),
 everywhere AS (
@@ -174,6 +242,12 @@ LEFT JOIN (SELECT metric, district, item, value FROM previous) AS before
     USING (metric, district, item)
 ORDER BY metric, district, item"""
     return Statement(METRICS.folder, sql, INPUTS, "file")
+
+
+def _fill(sql: str, parts: Mapping[str, str]) -> str:
+    for name, part in parts.items():
+        sql = sql.replace(name, part)
+    return sql
 
 
 def moved_relation(moved: Sequence[Moved]) -> str:

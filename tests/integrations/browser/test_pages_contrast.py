@@ -1,5 +1,5 @@
 """Colours of the pages: contrast as WCAG 2.1 AA asks (4.5:1 for text, 3:1 for graphics), on screen and in print, in all
-five pages; and what a colour says is said without it too, to a colour-blind reader and by a black-and-white printer.
+six pages; and what a colour says is said without it too, to a colour-blind reader and by a black-and-white printer.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import pytest
 from reports.html.charts import Move, draw_moves
 from reports.html.environment import TEMPLATES
 
-PAGE, SUMMARY, SIMULATION = (
-    (TEMPLATES / f"{name}.css").read_text("utf-8") for name in ("page", "summary", "simulation")
+PAGE, SUMMARY, SIMULATION, OVERVIEW = (
+    (TEMPLATES / f"{name}.css").read_text("utf-8")
+    for name in ("page", "summary", "simulation", "overview")
 )
 STYLES = {
     "run report": PAGE,
     "summary": PAGE + SUMMARY,
     "simulation": PAGE + SUMMARY + SIMULATION,
+    "overview": PAGE + OVERVIEW,
 }
 TEXT, GRAPHICS = 4.5, 3.0
 DECORATION = (

@@ -27,6 +27,12 @@ from transforms.outputs import METRICS
 DISTRICTS = ("330203", "330212", "330213")
 PARAMS = {"month": dt.date(2024, 4, 1), "revision": 2}
 Cell = tuple[str, str, str]
+FACTS = {
+    "age": "INTEGER",
+    "degree": "VARCHAR",
+    "insured_now": "BOOLEAN",
+    "pension_months": "INTEGER",
+}
 MOVED: list[Moved] = [
     (None, "330203", 12),
     ("330212", None, 30),
@@ -47,7 +53,12 @@ def draw_people(generator: random.Random, size: int) -> list[dict[str, Any]]:
                 "points": {"age": age, "d330203_own": own, "total": total},
                 "service": generator.choice([None, "a", "b"]),
                 "eligible": generator.random() < 0.7,
+                "short": generator.choice([0, 3, 5, 6]),
                 "amount": generator.choice([None, 100, 250]),
+                "years": generator.choice([None, 17, 18, 29, 45, 60, 80]),
+                "degree": generator.choice([None, "primary", "doctor"]),
+                "insured": generator.random() < 0.5,
+                "paid": generator.choice([0, 0, 7]),
                 "change": generator.choice([None, -3, 4]),
                 "movement": generator.choice(["stayed", "stayed", "moved", "new"]),
                 "kinds": generator.sample(["x", "y"], generator.randrange(3)),
@@ -56,7 +67,7 @@ def draw_people(generator: random.Random, size: int) -> list[dict[str, Any]]:
     return people
 
 
-def count_plainly(  # noqa: C901 - one condition per metric
+def count_plainly(  # noqa: C901, PLR0912 - one condition per metric
     people: list[dict[str, Any]],
 ) -> dict[Cell, tuple[Decimal, int]]:
     """Every cell with its value and its people, before suppression."""
@@ -70,6 +81,7 @@ def count_plainly(  # noqa: C901 - one condition per metric
         here, points = who["district"], who["points"]
         add("residents", here, "", 1)
         add("total_points", here, "", points["total"])
+        add("total_points_squared", here, "", points["total"] ** 2)
         band = -1 if points["total"] < 0 else min(points["total"] // 20, 9)
         add("points_band", here, str(band), 1)
         for item, value in points.items():
@@ -79,6 +91,15 @@ def count_plainly(  # noqa: C901 - one condition per metric
             add("eligible", here, who["service"], 1)
             if who["amount"] is not None:
                 add("amount", here, who["service"], who["amount"])
+        elif who["service"] and who["short"] <= 5:
+            add("near", here, who["service"], 1)
+            if who["amount"] is not None:
+                add("near_amount", here, who["service"], who["amount"])
+        traits = describe_plainly(who)
+        for place, trait in enumerate(traits):
+            add("portrait", here, trait, 1)
+            for other in traits[place + 1 :]:
+                add("portrait_pair", here, f"{trait}/{other}", 1)
         if who["change"] and who["movement"] != "new":
             add("raised" if who["change"] > 0 else "lowered", here, "age", who["change"])
         for kind in who["kinds"]:
@@ -90,6 +111,14 @@ def count_plainly(  # noqa: C901 - one condition per metric
             if then:
                 add("movement", then, "moved_out" if now else "gone", 1)
     return {cell: (sum(values, Decimal(0)), len(values)) for cell, values in cells.items()}
+
+
+def describe_plainly(who: dict[str, Any]) -> list[str]:
+    """The traits that `facts` of this test allow: those of skill, tenure and time are not there."""
+    ends = [start for start in (0, 18, 30, 40, 50, 60) if start <= (who["years"] or 0)]
+    age = "none" if who["years"] is None else str(ends[-1])
+    insured = "now" if who["insured"] else "before" if who["paid"] else "never"
+    return [f"age:{age}", f"degree:{who['degree'] or 'none'}", f"insurance:{insured}"]
 
 
 def relation(columns: dict[str, str], rows: list[list[Any]]) -> str:
@@ -108,10 +137,19 @@ def write_inputs(people: list[dict[str, Any]]) -> dict[str, str]:
         "scores": relation(
             text | points, [[p["key"], p["district"], *p["points"].values()] for p in people]
         ),
-        "eligibility": relation(
-            text | {"service": "VARCHAR", "eligible": "BOOLEAN", "monthly_amount": "DECIMAL(12,2)"},
+        "facts": relation(
+            text | FACTS,
             [
-                [p["key"], p["district"], p["service"], p["eligible"], p["amount"]]
+                [p["key"], p["district"], p["years"], p["degree"], p["insured"], p["paid"]]
+                for p in people
+            ],
+        ),
+        "eligibility": relation(
+            text
+            | {"service": "VARCHAR", "eligible": "BOOLEAN", "points_short": "DECIMAL(7,2)"}
+            | {"monthly_amount": "DECIMAL(12,2)"},
+            [
+                [p["key"], p["district"], p["service"], p["eligible"], p["short"], p["amount"]]
                 for p in people
                 if p["service"]
             ],
@@ -139,7 +177,7 @@ def test_the_metrics_equal_those_of_loops_over_people(tmp_path: Path, seed: int)
     empty = empty_relation_sql(METRICS.columns)
     with open_engine(EngineSettings("300MB", 2), tmp_path / "spill") as session:
         file = tmp_path / "metrics.parquet"
-        statement = metrics_statement(columns)
+        statement = metrics_statement(columns, FACTS)
         session.write(statement, file, PARAMS, {**write_inputs(people), "previous": empty})
         assert session.describe(sql_literal(file)) == METRICS.columns
         rows = session.fetch_dicts(f"FROM {sql_literal(file)}")

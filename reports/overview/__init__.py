@@ -1,0 +1,1 @@
+"""The city at a glance: all published months on one page, from `metrics` alone."""
