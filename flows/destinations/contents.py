@@ -142,7 +142,7 @@ def list_outgoing_files(
     else:
         source = project.sources[destination]
         own = re.compile(rf"{re.escape(source.department)}(-[0-9]+)?\.xlsx")
-        books = [one for one in _list_published(revision, RETURN_BOOKS) if own.fullmatch(one.name)]
+        books = list(_list_published(revision, RETURN_BOOKS, own))
         files = [*books, *_list_returned_rows(root, revision, destination)]
         return sorted(files, key=lambda file: file.name)
     if not files:
@@ -152,10 +152,12 @@ def list_outgoing_files(
     return sorted(files, key=lambda file: file.name)
 
 
-def _list_published(revision: Revision, folder: str) -> Iterator[OutgoingFile]:
-    """Yield the files of a folder, once they are found to be what was published."""
+def _list_published(
+    revision: Revision, folder: str, own: re.Pattern[str] = re.compile(".*")
+) -> Iterator[OutgoingFile]:
+    """Yield the files of a folder that have such names, found to be what was published."""
     for name, record in revision.manifest.files.items():
-        if name.startswith(folder):
+        if name.startswith(folder) and own.fullmatch(name.removeprefix(folder)):
             path = revision.path / name
             if not path.is_file() or hash_file(path) != record["sha256"]:
                 hint = "不要送交；运行 jifen verify，从备份恢复"

@@ -106,7 +106,7 @@ def clean_delivery(
         files = _stage(session, job, work)
     except JifenError as error:  # knows the file's name
         where = "/".join(filter(None, (place, error.where)))
-        raise JifenError(error.code, error.message, where=where, hint=error.hint) from error
+        raise JifenError(error.code, error.message, where=where, hint=error.hint) from None
     failures = judge("staged")
     if failures and _mark_superseded(
         session, job.source
