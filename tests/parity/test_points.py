@@ -176,8 +176,8 @@ def expected(policy: DrawnPolicy, resident: Resident, month: Month) -> Mapping[s
     arguments = (policy.city, policy.districts, resident.facts, resident.district, month.last_day)
     without = compute_points_before_corrections(*arguments)
     took_effect = [
-        {"target": target, "case_id": correction.case_id, "before": without.get(target)}
-        for target, correction in resident.corrections.items()
+        {"target": target, "before": without.get(target)}
+        for target in resident.corrections
         if target in without or target.startswith("fact:")
     ]
     return {**compute_points(*arguments, resident.corrections), "corrected": took_effect}
@@ -212,6 +212,9 @@ def check_details(
 ) -> None:
     """The statement that explains the points gives the same points, and the reference's reasons."""
     for resident, row, found in zip(residents, rows, explaining, strict=True):
+        cases = [one.pop("case_id") for one in found["corrected"]]
+        held = resident.corrections
+        assert cases == [held[one["target"]].case_id for one in found["corrected"]]
         assert {name: found[name] for name in row} == row
         reasons = {name: value for name, value in found.items() if name not in row}
         wanted = dict.fromkeys(reasons)

@@ -87,9 +87,7 @@ def write_revision(
         "district": lambda p: sql_literal(p.district),
         "policy_city": lambda p: "DATE '2021-09-08'",
         "policy_district": lambda p: "DATE '2021-09-08'",
-        "corrected": lambda p: (
-            "CAST([] AS STRUCT(target VARCHAR, case_id VARCHAR, before DECIMAL(7,2))[])"
-        ),
+        "corrected": lambda p: "CAST([] AS STRUCT(target VARCHAR, before DECIMAL(7,2))[])",
     }
 
     def value(person: Person, column: str) -> str:

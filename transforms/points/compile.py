@@ -49,7 +49,6 @@ from transforms.points.sums_sql import (
 )
 
 _MAX_POINTS = "99999.99"  # the most that a points column holds
-_CORRECTED_TYPE = "STRUCT(target VARCHAR, case_id VARCHAR, before DECIMAL(7, 2))[]"
 
 
 def points_sql(
@@ -77,7 +76,8 @@ def points_sql(
         corrected: The targets that some correction holds for this month; only these indicators
             look for one. A target that the tables do not know changes nothing.
         details: Add the columns that explain the points (`list_detail_columns`): the same
-            expressions before they are capped, closed or added up.
+            expressions before they are capped, closed or added up; and to `corrected` the cases,
+            which analysts do not see.
         carried: Columns of `facts` that the result has as well, after all others; those that
             the tables read with their exact types.
     """
@@ -112,7 +112,9 @@ def points_sql(
         steps.append(("uncapped", ["*", *explaining_columns(authorities)]))
     steps.append(("totals", ["*", common_points(city)]))
     result = [
-        _result_column(column, city, districts, amended)
+        _corrections_applied(amended, cases=details) + " AS corrected"
+        if column == "corrected"
+        else _result_column(column, city, districts)
         for column in list_score_columns(city, districts)
     ]
     if details:
@@ -289,19 +291,13 @@ def _corrected_column(line: ScoredIndicator) -> str:
     return f"{line.here(corrected)} AS {line.column}"
 
 
-def _result_column(
-    column: str,
-    city: PointsVersion,
-    districts: Mapping[str, PointsVersion],
-    amended: list[ScoredIndicator],
-) -> str:
+def _result_column(column: str, city: PointsVersion, districts: Mapping[str, PointsVersion]) -> str:
     """A column of the final SELECT: what no step before has made, and the names of the others."""
     made = {
         "month": "CAST($month AS DATE)",
         "policy_city": _date_sql(city.begins),
         "policy_district": _policy_district(districts),
         "total_points": total_points(city),
-        "corrected": _corrections_applied(amended),
     }
     return f"{made[column]} AS {column}" if column in made else column
 
@@ -318,7 +314,7 @@ def _policy_district(districts: Mapping[str, PointsVersion]) -> str:
     return f"CASE district {' '.join(branches)} END" if branches else "CAST(NULL AS DATE)"
 
 
-def _corrections_applied(amended: list[ScoredIndicator]) -> str:
+def _corrections_applied(amended: list[ScoredIndicator], *, cases: bool) -> str:
     """The corrections that took effect: of facts, and of indicators that hold for the resident."""
     effective = ["one.target LIKE 'fact:%'"]
     everywhere = [
@@ -340,12 +336,14 @@ def _corrections_applied(amended: list[ScoredIndicator]) -> str:
     before = (
         f"CASE one.target {' '.join(branches)} END" if branches else f"CAST(NULL AS {POINTS_TYPE})"
     )
-    case_id = redact_ids_sql("one.case_id")
-    entry = f"{{'target': one.target, 'case_id': {case_id}, 'before': {before}}}"
+    case, kind = "", ""
+    if cases:
+        case, kind = f"'case_id': {redact_ids_sql('one.case_id')}, ", "case_id VARCHAR, "
+    entry = f"{{'target': one.target, {case}'before': {before}}}"
     kept = f"LIST_FILTER(corrections, LAMBDA one: {' OR '.join(effective)})"
     entries = f"LIST_TRANSFORM({kept}, LAMBDA one: {entry})"
     found = f"CASE WHEN ARRAY_LENGTH(corrections) > 0 THEN {entries} ELSE [] END"
-    return f"CAST({found} AS {_CORRECTED_TYPE})"
+    return f"CAST({found} AS STRUCT(target VARCHAR, {kind}before {POINTS_TYPE})[])"
 
 
 def _chain_sql(steps: list[tuple[str, list[str]]], result: list[str]) -> str:

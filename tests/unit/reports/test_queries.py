@@ -74,10 +74,8 @@ CHANGES = """('ann', '330212', 'total', 55.50, 63.50), ('ann', '330212', 'age', 
 def tables(month: str) -> dict[str, str]:
     """Folder of a revision -> the rows of its table."""
     first = f"DATE '{month}-01' AS month"
-    corrected = (
-        "CAST(CASE WHEN key = 'ann' THEN [('fact:age', 'c1', NULL), ('age', 'c2', 5)] ELSE [] END"
-    )
-    corrected += f" AS STRUCT(target VARCHAR, case_id VARCHAR, before {POINTS})[]) AS corrected"
+    corrected = "CAST(CASE WHEN key = 'ann' THEN [('fact:age', NULL), ('age', 5)] ELSE [] END"
+    corrected += f" AS STRUCT(target VARCHAR, before {POINTS})[]) AS corrected"
     return {
         "scores": f"""SELECT {first}, key AS resident_key, district, common::{POINTS} AS common_points,
             own::{POINTS} AS district_points, off::{POINTS} AS deduction_points, total::{POINTS} AS total_points, {corrected}

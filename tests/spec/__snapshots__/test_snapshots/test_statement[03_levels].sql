@@ -39,13 +39,8 @@ SELECT
     CAST(CASE
         WHEN ARRAY_LENGTH(corrections) > 0 THEN LIST_TRANSFORM(
             LIST_FILTER(corrections, LAMBDA one : one.target LIKE 'fact:%'),
-            LAMBDA one : {'target': one.target, 'case_id': REGEXP_REPLACE(
-                one.case_id,
-                '[1-9][0-9]{5}(?:(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]|[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3})',
-                '***',
-                'g'
-            ), 'before': CAST(NULL AS DECIMAL(7, 2))}
+            LAMBDA one : {'target': one.target, 'before': CAST(NULL AS DECIMAL(7, 2))}
         )
         ELSE []
-    END AS STRUCT(target TEXT, case_id TEXT, before DECIMAL(7, 2))[]) AS corrected
+    END AS STRUCT(target TEXT, before DECIMAL(7, 2))[]) AS corrected
 FROM totals

@@ -49,13 +49,8 @@ SELECT
     CAST(CASE
         WHEN ARRAY_LENGTH(corrections) > 0 THEN LIST_TRANSFORM(
             LIST_FILTER(corrections, LAMBDA one : one.target LIKE 'fact:%' OR one.target IN ('education')),
-            LAMBDA one : {'target': one.target, 'case_id': REGEXP_REPLACE(
-                one.case_id,
-                '[1-9][0-9]{5}(?:(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]|[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3})',
-                '***',
-                'g'
-            ), 'before': CASE one.target WHEN 'education' THEN education_points_before END}
+            LAMBDA one : {'target': one.target, 'before': CASE one.target WHEN 'education' THEN education_points_before END}
         )
         ELSE []
-    END AS STRUCT(target TEXT, case_id TEXT, before DECIMAL(7, 2))[]) AS corrected
+    END AS STRUCT(target TEXT, before DECIMAL(7, 2))[]) AS corrected
 FROM totals

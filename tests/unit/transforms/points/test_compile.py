@@ -163,7 +163,7 @@ def test_district_points_and_awards_are_for_their_own_district() -> None:
 
 
 @pytest.mark.promise("outputs-70", "A correction changes an indicator")
-@pytest.mark.promise("outputs-112", "corrected: target, case, before; null before for facts")
+@pytest.mark.promise("outputs-112", "corrected: target, before; null before for facts; no case")
 @pytest.mark.proves("sources-95")
 def test_a_corrected_indicator_is_still_capped_by_groups_and_sections() -> None:
     city = version({"a": months(cap="5"), "b": events()}, {"base": {"title": "基", "cap": "10"}})
@@ -188,12 +188,10 @@ def test_a_corrected_indicator_is_still_capped_by_groups_and_sections() -> None:
         (3, 5, 0),
         (3, 5, 2),
     ]
-    assert [
-        [(c["target"], c["case_id"], c["before"]) for c in row["corrected"]] for row in rows
-    ] == [
-        [("a", "C1", 3)],
-        [("a", "C2", 3)],
-        [("fact:months", "C3", None), (f"{DISTRICT}:x", "C5", 2)],
+    assert [[(c["target"], c["before"]) for c in row["corrected"]] for row in rows] == [
+        [("a", 3)],
+        [("a", 3)],
+        [("fact:months", None), (f"{DISTRICT}:x", 2)],
         [],
         [],
     ]
