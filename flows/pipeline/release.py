@@ -54,11 +54,13 @@ def copy_policy(project: Project, target: Path) -> None:
 def renew_catalogue(project: Project, root: Root, as_seen_from: Path | None = None) -> None:
     """Make the analysts' catalogue of the revisions in force.
 
-    All revisions are opened to the group that the settings name now.
+    All revisions and the overview are opened to the group that the settings name now.
     """
     for _, _, path in root.revision_folders():
         root.share(path.parent, deep=False)
         share_revision(root, path)
+    if root.overview.exists():
+        root.share(root.overview)
     in_force = [find_published(root, month) for month in list_published_months(root)]
     listed = [(str(revision.month), revision.path) for revision in in_force if revision]
     dictionary = build_dictionary_rows(project.sources, project.tables)

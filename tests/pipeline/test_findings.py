@@ -250,6 +250,46 @@ def test_refused_and_ineffective_corrections_are_named_by_case(town: World) -> N
     assert NOTHING_TO_DO not in top
 
 
+@pytest.mark.promise("sources-42", "numbers with two decimals at most, no 1e3, no rounding")
+def test_a_corrected_value_is_taken_whole_or_named(town: World) -> None:
+    """The column is text, since a correction may set a level: what is no number corrects nothing."""
+    taken = ["0", "5000.5", "007.10", "-0"]
+    refused = [
+        "1e3",
+        "1.005",
+        "10000000000",
+        "1.",
+        ".5",
+        "+1",
+        "1,000",
+        "1_000",
+        "５",
+        "0x10",
+        "1/2",
+        "NaN",
+        "1.000",
+        "-1",
+        "bachelor",
+        "是",
+    ]
+    given = [
+        correction(
+            f"YY{place:02d}", resident_id=PEOPLE[place], target="fact:service_hours_24m", value=text
+        )
+        for place, text in enumerate([*taken, *refused])
+    ]
+    town.deliver(
+        NOVEMBER, registry=registry(permit="2017-02-10"), education=degrees(), corrections=given
+    )
+    town.run(NOVEMBER, accept="测试")
+    found = read_findings(town.revision(NOVEMBER).manifest.findings or ())
+    (missed,) = [one for one in found if one.kind == FindingKind.CORRECTIONS_WITHOUT_TARGET]
+    named = {
+        given[place]["value"] for place in range(len(given)) if f"YY{place:02d}（" in missed.detail
+    }
+    assert named == set(refused) and missed.count == len(refused)
+
+
 def test_all_corrections_refused_block_the_month(town: World) -> None:
     given = [correction(f"YY{n}", decided_on="5/10/2021") for n in range(19)]
     town.deliver(

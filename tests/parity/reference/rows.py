@@ -139,4 +139,5 @@ def is_running(span: Span, row: Row, as_of: dt.date) -> bool:
 
 def count_unmatched(source: Source, received: Received, people: Mapping[str, Any]) -> int:
     """How many of the rows received are about somebody who is no resident."""
-    return sum(1 for _, row in received if row[source.person] not in people)
+    said = [row[source.person] for _, row in received]
+    return sum(1 for person in said if person is not None and person not in people)

@@ -203,6 +203,8 @@ def _row(
         "district": resident.district,
         "due_on": known[reminder.due_on] if reminder.due_on else None,
         "text": _text(resident, reminder, service, known, month),
+        "attempt": 1,
+        "last_outcome": None,
         "repeat": reminder.repeat,
     }
 

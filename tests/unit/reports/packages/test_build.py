@@ -153,10 +153,20 @@ def test_every_xlsx_cell_is_text_as_it_was(package: Path) -> None:
     assert (headers.pop(), [row.pop() for row in rows]) == ("提醒编号", ["0", "0"])
     second, first = rows
     assert first == dict_row(
-        headers, 月份="2021年11月", 提醒事项="居住证签注", 截止日期="2021-12-24", 首次列入版本="r1"
+        headers,
+        月份="2021年11月",
+        提醒事项="居住证签注",
+        截止日期="2021-12-24",
+        首次列入版本="r1",
+        提醒次数="第 1 次",
     )
     assert second == dict_row(
-        headers, 月份="2021年11月", 提醒事项="居住证签注", 服务="公租房租赁补贴", 首次列入版本="r2"
+        headers,
+        月份="2021年11月",
+        提醒事项="居住证签注",
+        服务="公租房租赁补贴",
+        首次列入版本="r2",
+        提醒次数="第 1 次",
     )
     assert {
         (cell.data_type, cell.number_format)

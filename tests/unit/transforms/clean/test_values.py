@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +107,6 @@ def test_every_white_space_is_trimmed_and_nothing_else_is(town: Town) -> None:
 
 
 ROWS = {
-    "corrections": {
-        "case_id": "C", "resident_id": PERSON, "target": "age", "decision": "upheld", "valid_from": "2021-01-01",
-        "decided_on": "2021-01-01",
-    },
     "employment": {
         "contract_id": "E", "resident_id": PERSON, "employer_id": "1", "occupation": "1", "started_on": "2021-01-01",
     },
@@ -127,17 +122,6 @@ ROWS = {
 }  # fmt: skip
 # column: what is taken and as what; what is refused
 VALUES: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
-    ("corrections", "value"): (
-        {
-            "0": 0,
-            "-0": 0,
-            "-0.5": Decimal("-0.5"),
-            "007.10": Decimal("7.1"),
-            "5000.5": Decimal("5000.5"),
-        }
-        | {"9999999999.99": Decimal("9999999999.99")},
-        "1e3 1.005 10000000000 1. .5 +1 1,000 1_000 ５ 0x10 1/2 NaN 1.000",
-    ),
     ("employment", "jobs_created"): (
         {"0": 0, "012": 12, "999999999": 999999999, "1.0": 1, "3.00": 3},
         "1000000000 -1 1.5 1e2 三 ５",
