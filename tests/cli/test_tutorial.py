@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(600)  # a whole tutorial: 279 s beside other tests
 PROJECT = Path(__file__).parents[2]
 SMALLER = {"make demo": ".venv/bin/jifen demo --residents 1000"}
 

@@ -24,6 +24,8 @@ from tests.support.leaks import Person, leaks, leaks_below, sought
 from tests.support.modes import wrong_modes
 from tests.support.world import STRANGER, World, national_id
 
+# the command is started some ten times: 312 s beside other tests
+pytestmark = pytest.mark.timeout(900)
 OCTOBER, NOVEMBER, DECEMBER = "2021-10", "2021-11", "2021-12"
 SETTINGS = '[paths]\nroot = "root"\ninbox = "root/inbox"\n[policy]\nallow_illustrative = true\n'
 LIMITS = """[drift]

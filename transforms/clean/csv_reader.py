@@ -233,7 +233,7 @@ class CsvReader:
         except pa.ArrowException as error:
             if "empty CSV" in str(error):  # nothing but blank lines
                 return pa.table({name: pa.array([], pa.string()) for name in self._names})
-        # Before pyarrow decodes an invalid row: where it cannot, it prints a stack trace.
+        # Before pyarrow decodes an invalid row: where it cannot, it prints so.
         if not is_utf8(chunk):
             raise UnicodeDecodeError("utf-8", b"", 0, 0, "")
         bad: list[pacsv.InvalidRow] = []

@@ -104,7 +104,7 @@ def clean_delivery(
         (work / kind).mkdir(parents=True)
     try:
         files = _stage(session, job, work)
-    except JifenError as error:  # knows the file's name
+    except JifenError as error:  # it names the file alone
         where = "/".join(filter(None, (place, error.where)))
         raise JifenError(error.code, error.message, where=where, hint=error.hint) from None
     failures = judge("staged")
