@@ -89,6 +89,7 @@ class FindingKind(StrEnum):
     UNDELIVERED = "undelivered"
     WORKING_FILES = "working_files"
     OVERVIEW_NOT_MADE = "overview_not_made"
+    DISCLOSURE = "disclosure"
     OTHER = "other"
 
 
@@ -207,6 +208,9 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     FindingKind.UNDELIVERED: KindText("已发布，未送达接收方", "", _A, "处理后运行 jifen deliver"),
     FindingKind.OVERVIEW_NOT_MADE: KindText(
         "数据驾驶舱没有重新生成，月份已发布", "", _A, "请运行 jifen overview"
+    ),
+    FindingKind.DISCLOSURE: KindText(
+        "分档数据可能指认个人", "人", _A, "先停止提供该版本的 open 文件夹和分析目录，并报告开发人员"
     ),
     FindingKind.OTHER: KindText("其他", "项", _A, "请核对"),
 }  # fmt: skip

@@ -35,7 +35,7 @@ class Output:
     Attributes:
         folder: Its folder in a revision.
         row: What one row is, in Chinese and in English.
-        key: The columns that identify a row within a month.
+        key: The columns that identify a row within a month; none where rows may be equal.
         order: The columns by which the rows of a file are sorted; none: as the one aligned with.
         readers: Who may read it.
         view: The name of its view in the catalogue; empty when it has none.
@@ -172,6 +172,31 @@ THRESHOLDS = Output(
     view="thresholds",
     columns=_column_types("thresholds"),
 )
+OPEN_RESIDENTS = Output(
+    "open/residents",
+    (
+        "分档的居民数据：每位新居民每月一行，没有标识，相同的行至少 10 人",
+        "Residents in bands: one row per resident and month, without a key; at least ten people "
+        "share each row",
+    ),
+    key=(),
+    order=("district",),
+    readers=Readers.ANALYSTS,
+    view="open_residents",
+)
+OPEN_ELIGIBILITY = Output(
+    "open/eligibility",
+    (
+        "分档的服务资格：每人每项已达标或只差积分的服务每月一行，没有标识，相同的行至少 10 人",
+        "Eligibility in bands: one row per resident, service and month, where they qualify or lack "
+        "points only, without a key; at least ten people share each row",
+    ),
+    key=(),
+    order=("service", "district"),
+    readers=Readers.ANALYSTS,
+    view="open_eligibility",
+    columns=_column_types("open_eligibility"),
+)
 METRICS = Output(
     "metrics",
     (
@@ -226,6 +251,8 @@ OUTPUTS = (
     DISTRICTS,
     SERVICES,
     THRESHOLDS,
+    OPEN_RESIDENTS,
+    OPEN_ELIGIBILITY,
     METRICS,
     RESTRICTED_FACTS,
     IDENTITIES,

@@ -227,7 +227,7 @@ def _services(run: RunContext) -> ServicesResult:
             session.write(
                 table, find_table_file(run.build.revision, output), build_month_values(run)
             )
-        _view_facts_and_scores(session, run)
+        view_facts_and_scores(session, run)
         map_concurrently(session, districts, write)
         rows = session.fetch_rows(f"""
             SELECT service, count(*) FILTER (WHERE eligible),
@@ -273,7 +273,7 @@ def _reminders(run: RunContext) -> RemindersResult:
     )
     with run.engine() as session:
         load_reference_tables(session, project.reference)
-        _view_facts_and_scores(session, run)
+        view_facts_and_scores(session, run)
         session.create_view(
             scored_statement(list_points_columns_in_force(project.in_force(run.month)))
         )
@@ -353,7 +353,7 @@ def _counted(result: Record) -> StageResult:
     return StageResult(result.to_values())
 
 
-def _view_facts_and_scores(session: Session, run: RunContext) -> None:
+def view_facts_and_scores(session: Session, run: RunContext) -> None:
     """Create the views `facts` and `scores` of the same residents in the same order."""
     scores = find_table_file(run.build.revision, SCORES)
     session.execute(f"CREATE VIEW facts AS FROM {read_folder_sql(run.build.fact_table)}")

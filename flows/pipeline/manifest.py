@@ -56,6 +56,7 @@ def build_month_facts(run: RunContext) -> MonthFacts:
         scored=done.points.scored,
         eligible=done.services.eligible,
         monthly_amounts=done.services.monthly_amounts,
+        open_layer=done.open_layer.tables if done.open_layer else {},
         changes=done.changes.changes,
         moved=done.changes.moved,
         compared_with=done.changes.compared_with,

@@ -18,6 +18,7 @@ from flows.pipeline.context import RunContext, StageResult, StageStoppedError
 from flows.pipeline.delivery import deliver_published
 from flows.pipeline.drift_check import check_drift
 from flows.pipeline.ingest import clean_deliveries, detect_no_change, pull_deliveries
+from flows.pipeline.open_layer import compute_open_layer
 from flows.pipeline.progress import NULL_PROGRESS, Advance
 from flows.pipeline.release import publish_month
 from flows.pipeline.report import write_report
@@ -57,6 +58,7 @@ COMPUTE_STAGES = (
     Stage("facts", compute_facts),
     Stage("points", compute_points),
     Stage("services", compute_services),
+    Stage("open", compute_open_layer),
     Stage("changes", compute_changes),
     Stage("statements", compute_statements),
     Stage("reminders", compute_reminders),

@@ -9,6 +9,7 @@ STAGE_TITLES = {
     "facts": "指标数据",
     "points": "计算积分",
     "services": "判定服务资格",
+    "open": "分档数据",
     "changes": "与上月比较",
     "statements": "个人积分单",
     "reminders": "生成提醒",

@@ -38,7 +38,9 @@ from transforms.outputs import OUTPUTS, Readers
 
 # what the analysts' group may read of a revision
 SHARED = (
-    *(output.folder for output in OUTPUTS if output.readers is Readers.ANALYSTS),
+    *dict.fromkeys(
+        Path(output.folder).parts[0] for output in OUTPUTS if output.readers is Readers.ANALYSTS
+    ),
     "report",
     "sql",
     "policy",

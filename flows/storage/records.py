@@ -74,6 +74,9 @@ class MonthFacts(Record):
         reminders_exhausted: Reminders that were sent three times in vain.
         wrong_numbers: People whose wrong phone number the registry still has.
         unknown_reminders: Rows of the month's delivery about reminders that no list has.
+        open_layer: View -> what was measured of a table of the open layer: rows, withheld,
+            generalised, linked with a package, few (rows of combinations below ten), and people
+            with deductions among these.
         statements: Statements of residents written.
         statement_schema: The version of the statements' rows and texts; None without statements.
         cases: Objections by target: open, due, overdue, upheld, rejected, late.
@@ -106,6 +109,7 @@ class MonthFacts(Record):
     scored: int
     eligible: dict[str, int]
     monthly_amounts: dict[str, str]
+    open_layer: dict[str, dict[str, Any]] = {}
     changes: int
     moved: list[tuple[str | None, str | None, int]]
     compared_with: str | None = None

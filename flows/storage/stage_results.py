@@ -55,6 +55,16 @@ class ServicesResult(Record):
     monthly_amounts: dict[str, str]
 
 
+class OpenLayerResult(Record):
+    """What writing the open layer measured.
+
+    Attributes:
+        tables: View -> its figures (`transforms.open_layer.OpenFigures`).
+    """
+
+    tables: dict[str, dict[str, Any]]
+
+
 class ChangesResult(Record):
     """What comparing with the previous month counted.
 
@@ -146,6 +156,7 @@ class StageResults(Record):
     facts: FactsResult | None = None
     points: PointsResult | None = None
     services: ServicesResult | None = None
+    open_layer: OpenLayerResult | None = None
     changes: ChangesResult | None = None
     statements: StatementsResult | None = None
     reminders: RemindersResult | None = None

@@ -64,6 +64,7 @@ def build_dictionary_rows(
     declared = {
         "scores": [*_indicators(tables), *_sections(tables[CITY])],
         "facts": list(_facts(sources)),
+        "open_residents": list(_open_sections(tables[CITY])),
     }
     rows: list[Row] = []
     for view in VIEWS:
@@ -203,6 +204,28 @@ def _sections(city: PointsTable) -> Iterator[Row]:
                 f"“{section.title}”各指标之和{subtracted[0]}（{'、'.join(dates)} 版）{zh}",
                 f"Sum of the indicators of section {code}{subtracted[1]}"
                 f" (versions {', '.join(dates)}){en}",
+            ),
+            f"{CITY}.yaml",
+        )
+
+
+def _open_sections(city: PointsTable) -> Iterator[Row]:
+    """Yield the columns of the open layer for the city's sections that add, over all versions."""
+    titles = {
+        code: section.title
+        for version in city.versions
+        for code, section in version.sections.items()
+        if not section.subtract
+    }
+    for code, title in titles.items():
+        yield _row(
+            f"{points_column_name(CITY, code)}_from",
+            f"{title}（起）",
+            ("INTEGER", UNITS["points"]),
+            (
+                f"“{title}”得分，5 分一档的下限；从第 2 步起 20 分一档，从第 4 步起为空",
+                f"Points of section {code}: lower end of five points; 20 from step 2 on; null from"
+                " step 4 on",
             ),
             f"{CITY}.yaml",
         )

@@ -88,6 +88,8 @@ def render_month_page(
         returns=sections.list_return_files(now, names),
         workbooks=sections.list_return_workbooks(now),
         cases=sections.list_cases(now, names),
+        open_tables=sections.list_open_tables(now),
+        generalised=sections.list_generalised(now),
         answers=sections.list_outcomes(now, names),
         intake=sections.build_intake(now, before, names),
         refusals=sections.build_refusals(now, before, names),

@@ -22,6 +22,7 @@ from reports.numbers import (
 from reports.run_report.drift_text import KINDS, ReportNames, format_amount, format_percent
 from transforms.comparison.drift import DriftChange, Manifest, count_delivered_rows
 from transforms.comparison.metrics import compute_mean, list_band_names
+from transforms.outputs import VIEWS
 
 MOVED_MOST = 15
 COUNTS = ("received", "clean", "quarantined", "superseded")
@@ -165,6 +166,35 @@ def _case_title(target: str, names: ReportNames, facts: Mapping[str, str]) -> st
 
 
 OUTCOME_TITLES = {"unanswered": "没有结果"}
+
+
+def list_open_tables(now: Manifest) -> list[Row]:
+    """Return whom each table of the open layer singles out: rows, linked, few, withheld."""
+    return [
+        (
+            VIEWS[view].row[0].partition("：")[0],
+            one["rows"],
+            f"{one['linked']} 人（{_format_part(one['linked'], one['rows'])}）",
+            *(one["few"][known] for known in ("three", "five", "all")),
+            one["deducted_few"],
+            one["withheld"],
+        )
+        for view, one in (now.get("open_layer") or {}).items()
+    ]
+
+
+def list_generalised(now: Manifest) -> list[Row]:
+    """Return what was generalised of the open layer: table, step, rows, their share."""
+    return [
+        (VIEWS[view].row[0].partition("：")[0], step, rows, _format_part(rows, one["rows"]))
+        for view, one in (now.get("open_layer") or {}).items()
+        for step, rows in one["generalised"].items()
+        if rows
+    ]
+
+
+def _format_part(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else NO_VALUE
 
 
 def list_outcomes(now: Manifest, names: ReportNames) -> list[Row]:

@@ -28,6 +28,7 @@ LAYERS = (
     "transforms.services",
     "transforms.reminders",
     "transforms.comparison",
+    "transforms.open_layer",
     "reports.titles",
     "reports.numbers",
     "reports.disclosure",

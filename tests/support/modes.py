@@ -15,6 +15,7 @@ FOR_ANALYSTS = (
         "services",
         "thresholds",
         "metrics",
+        "open",
     ),
     *("report", "sql", "policy"),
 )

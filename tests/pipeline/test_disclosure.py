@@ -1,0 +1,202 @@
+"""The trial's attacks on the published files of a generated town: whom do they single out?
+
+Everybody is tried, and everybody with a deduction: with a district's package, and with the facts
+that a neighbour knows. A row of the open layer is possible for somebody where nothing in it differs
+from what is known; one that is possible for a single person, or a person for whom a few rows are
+possible, would be a link.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.support.synthetic_city import MONTHS, deliver_synthetic
+from tests.support.world import World
+from transforms.engine.sql import sql_literal
+
+MONTH = MONTHS[0]
+RESIDENTS = 2500
+FEW = 10
+SECTIONS = ("province_points", "city_points", "district_points")
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = World(tmp_path_factory.mktemp("disclosure"), threads=2)
+    deliver_synthetic(world, world.root.tmp, RESIDENTS)
+    world.run(MONTH)
+    return world
+
+
+@pytest.fixture(scope="module")
+def opened(town: World) -> Any:
+    """The published files: `package` (all districts'), `facts`, `open_rows` with how many."""
+    folder = town.revision(MONTH).path
+    with duckdb.connect() as connection:
+        for name, files in {
+            "package": "exports/*/scores.parquet",
+            "facts": "facts/*.parquet",
+            "scores": "scores/*.parquet",
+            "rows": "open/residents/*.parquet",
+            "services": "open/eligibility/*.parquet",
+        }.items():
+            read = f"read_parquet({sql_literal(folder / files)}, filename = true)"
+            connection.execute(f"CREATE VIEW {name} AS FROM {read}")
+        connection.execute(
+            "CREATE TABLE open_rows AS"
+            " SELECT * EXCLUDE (filename), count(*) AS people FROM rows GROUP BY ALL"
+        )
+        yield connection
+
+
+def count_possible(
+    connection: duckdb.DuckDBPyConnection, known: str, conditions: list[str]
+) -> list[int]:
+    """Return for each person of `known` how many rows of the open layer may be theirs."""
+    possible = " AND ".join(conditions)
+    rows = connection.execute(
+        f"SELECT coalesce(sum(people), 0) FROM ({known}) AS known"
+        f" LEFT JOIN open_rows ON {possible} GROUP BY known.person"
+    ).fetchall()
+    return [int(row[0]) for row in rows]
+
+
+def band(column: str, value: str, width: str) -> str:
+    return f"({column} IS NULL OR ({value} >= {column} AND {value} < {column} + {width}))"
+
+
+def package_sql(where: str = "true") -> str:
+    """What a clerk has of everybody: points as listed, and the age that the ID tells."""
+    born = "strptime(substr(resident_id, 7, 8), '%Y%m%d')"
+    as_of = f"(CAST('{MONTH}-01' AS DATE) + INTERVAL 1 MONTH - INTERVAL 1 DAY)"
+    total = " + ".join(f"coalesce({name}, 0)" for name in SECTIONS)
+    return (
+        f"SELECT resident_id AS person, regexp_extract(filename, 'exports/([0-9]+)/', 1) AS place,"
+        f" date_diff('year', {born}, {as_of})"
+        f" - CAST(strftime({born}, '%m%d') > strftime({as_of}, '%m%d') AS INTEGER) AS years,"
+        f" {', '.join(SECTIONS)}, {total} AS total FROM package WHERE {where}"
+    )
+
+
+CLERK = [
+    "(open_rows.district IS NULL OR open_rows.district = place)",
+    band("age_from", "years", "5"),
+    *(
+        band(f"{name}_from", f"known.{name}", "CASE WHEN generalised >= 2 THEN 20 ELSE 5 END")
+        for name in SECTIONS
+    ),
+    band("points_from", "total", "CASE WHEN generalised >= 3 THEN 20 ELSE 5 END"),
+]
+YEARS = "CASE WHEN generalised >= 1 THEN 5 ELSE 1 END"
+THREE = [
+    "(open_rows.district IS NULL OR open_rows.district = known.district)",
+    band("age_from", "age", "5"),
+    band("residence_years_from", "residence_months // 12", YEARS),
+]
+FIVE = [
+    *THREE,
+    "(open_rows.degree IS NULL OR open_rows.degree = coalesce(known.degree, 'none'))",
+    "(open_rows.tenure IS NULL OR open_rows.tenure = coalesce(known.tenure, 'none'))",
+]
+
+
+def test_a_package_and_the_open_layer_link_nobody(
+    town: World, opened: duckdb.DuckDBPyConnection
+) -> None:
+    possible = count_possible(opened, package_sql(), CLERK)
+    assert len(possible) > 0.9 * RESIDENTS
+    single = sum(count == 1 for count in possible)
+    assert single <= 0.01 * len(possible)
+    assert single == town.revision(MONTH).manifest.open_layer["open_residents"]["linked"] == 0
+    assert not [count for count in possible if 0 < count < FEW]
+
+
+def test_the_same_attack_links_most_people_with_the_exact_layer(
+    opened: duckdb.DuckDBPyConnection,
+) -> None:
+    """The attack is a real one: with exact points it succeeds."""
+    columns = [
+        name
+        for name, *_ in opened.execute("DESCRIBE package").fetchall()
+        if name.endswith("_points") and name in opened.sql("FROM scores LIMIT 0").columns
+    ]
+    listed = ", ".join(columns)
+    (unique,) = opened.execute(
+        f"SELECT count(*) FROM (SELECT {listed} FROM scores GROUP BY ALL HAVING count(*) = 1)"
+    ).fetchall()[0]
+    assert len(columns) > 10 and unique > 0.3 * RESIDENTS
+
+
+@pytest.mark.parametrize("known", [THREE, FIVE], ids=["three facts", "five facts"])
+def test_a_neighbour_singles_out_nobody(
+    town: World, opened: duckdb.DuckDBPyConnection, known: list[str]
+) -> None:
+    possible = count_possible(opened, "SELECT resident_key AS person, * FROM facts", known)
+    assert len(possible) > 0.9 * RESIDENTS
+    assert not [count for count in possible if 0 < count < FEW]
+    few = town.revision(MONTH).manifest.open_layer["open_residents"]["few"]
+    assert few == {"three": 0, "five": 0, "all": 0}
+
+
+def test_nobody_with_a_deduction_is_singled_out(
+    town: World, opened: duckdb.DuckDBPyConnection
+) -> None:
+    deducted = package_sql("deduction_points > 0")
+    possible = count_possible(opened, deducted, CLERK)
+    assert len(possible) > 10 and not [count for count in possible if 0 < count < FEW]
+    assert town.revision(MONTH).manifest.open_layer["open_residents"]["deducted_few"] == 0
+
+
+def test_the_total_beside_the_sections_tells_no_deduction(
+    opened: duckdb.DuckDBPyConnection,
+) -> None:
+    """With the exact total it would: it is below what the sections add up to."""
+    sections = " + ".join(f"{name}_from" for name in SECTIONS)
+    wide = "CASE WHEN generalised >= 2 THEN 20 ELSE 5 END"
+    told = opened.execute(
+        f"SELECT count(*) FROM open_rows WHERE points_from + {wide} <= {sections}"
+        f" OR points_from > {sections} + 3 * {wide}"
+    ).fetchall()
+    assert told == [(0,)]
+    exact = " + ".join(SECTIONS)
+    (visible,) = opened.execute(
+        f"SELECT count(*) FROM scores WHERE total_points + 5 <= {exact}"
+    ).fetchall()[0]
+    assert visible > 10
+
+
+def test_no_row_of_the_open_layer_is_of_fewer_than_ten_people(
+    town: World, opened: duckdb.DuckDBPyConnection
+) -> None:
+    for table in ("rows", "services"):
+        (least,) = opened.execute(
+            "SELECT min(people) FROM (SELECT count(*) AS people FROM"
+            f" (SELECT * EXCLUDE (filename) FROM {table}) GROUP BY ALL)"
+        ).fetchall()[0]
+        assert least >= FEW
+    measured = town.revision(MONTH).manifest.open_layer
+    counted = [opened.execute(f"SELECT count(*) FROM {t}").fetchall() for t in ("rows", "services")]
+    assert [[(one["rows"],)] for one in measured.values()] == counted
+
+
+def test_the_open_layer_has_no_key_no_offence_no_award_and_no_date(
+    opened: duckdb.DuckDBPyConnection,
+) -> None:
+    columns = set(opened.sql("FROM rows LIMIT 0").columns) | set(
+        opened.sql("FROM services LIMIT 0").columns
+    )
+    assert columns - {"filename"} == {
+        *("month", "district", "age_from", "degree", "skill", "tenure"),
+        *("residence_years_from", "pension_years_from", "points_from", "generalised"),
+        *(f"{name}_from" for name in SECTIONS),
+        *("service", "eligible", "points_short_to", "score_from"),
+    }
+
+
+def test_the_report_says_whom_the_open_layer_singles_out(town: World) -> None:
+    page = Path(town.revision(MONTH).path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "与区县导出一一对应" in page and "0 人（0.0 %）" in page and "概化的行数" in page
