@@ -213,7 +213,7 @@ def classes_statement(table: OpenTable) -> Statement:
     finest = ", ".join(f"{one.sql} AS {one.name}" for one in table.columns)
     parts = [
         f"step_0 AS MATERIALIZED (\n"
-        f"SELECT {finest}, count(*) AS people, count_if(deducted) AS deducted\n"
+        f"SELECT {finest}, count(*) AS people, count(*) FILTER (deducted) AS deducted\n"
         f"FROM ({table.rows}) GROUP BY ALL\n)"
     ]
     for number, step in enumerate(table.steps, 1):
@@ -325,7 +325,7 @@ def measure_open_table(session: Session, table: OpenTable, file: Path) -> OpenFi
         SELECT {names}, 0, deducted FROM {table.classes} WHERE people >= {FEW_PEOPLE}
     ) GROUP BY ALL
 )
-SELECT coalesce(sum(people), 0), count_if(people = 1), {", ".join(few.values())},
+SELECT coalesce(sum(people), 0), count(*) FILTER (people = 1), {", ".join(few.values())},
     coalesce(sum(deducted) FILTER (people < {FEW_PEOPLE}), 0)
 FROM seen"""
     ((rows, linked, *counts, deducted),) = session.fetch_rows(sql)
