@@ -256,7 +256,7 @@ FROM (
     SELECT {names}, unnest(range(people))
     FROM (FROM {table.classes} WHERE people >= {FEW_PEOPLE} ORDER BY {order})
 )"""
-    return Statement(table.output.folder, sql, (table.classes,), "file")
+    return Statement(table.output.view, sql, (table.classes,), "file")
 
 
 @dataclass(frozen=True)
