@@ -276,7 +276,7 @@ class OpenFigures:
 
     rows: int
     withheld: int
-    generalised: dict[str, int]
+    generalised: list[tuple[str, int]]
     linked: int
     few: dict[str, int]
     deducted_few: int
@@ -332,10 +332,10 @@ FROM seen"""
     return OpenFigures(
         rows=int(rows),
         withheld=int(withheld),
-        generalised={
-            step.title: sum(people for reached, people in by_step.items() if reached >= number)
+        generalised=[
+            (step.title, sum(people for reached, people in by_step.items() if reached >= number))
             for number, step in enumerate(table.steps, 1)
-        },
+        ],
         linked=int(linked),
         few={known: int(count) for known, count in zip(few, counts, strict=True)},
         deducted_few=int(deducted),

@@ -188,7 +188,7 @@ def list_generalised(now: Manifest) -> list[Row]:
     return [
         (VIEWS[view].row[0].partition("：")[0], step, rows, _format_part(rows, one["rows"]))
         for view, one in (now.get("open_layer") or {}).items()
-        for step, rows in one["generalised"].items()
+        for step, rows in one["generalised"]
         if rows
     ]
 
