@@ -73,7 +73,7 @@ def test_every_output_has_its_declared_key_and_order(city: World, output: Output
         assert order == sorted(order), file.name
         keys.update(tuple(row.values()) for row in read.select(list(output.key)).to_pylist())
         rows += read.num_rows
-    assert rows == len(keys) > 0
+    assert rows == len(keys) > 0 or not output.key
     if output.aligned_with:
         mine, theirs = (
             pq.read_table(table(city, name)).column("resident_key")
