@@ -8,7 +8,7 @@ order declared here, until ten do; what is left then is withheld, and counted.
 
 Points are those before deductions, for everybody, so that neither the total beside the sections nor
 anything else in a row says who has one. Eligibility is a table of its own: all services of a person
-side by side say who is frozen, and are nearly a name.
+together say who is frozen, and are nearly a name.
 """
 
 from __future__ import annotations

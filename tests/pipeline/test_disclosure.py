@@ -85,7 +85,7 @@ def band(column: str, value: str, width: str) -> str:
 
 
 def package_sql(where: str = "true") -> str:
-    """What a clerk has of everybody: points as listed, and the age that the ID tells."""
+    """What a clerk has of everybody: points as listed, and the age that the ID contains."""
     born = "strptime(substr(resident_id, 7, 8), '%Y%m%d')"
     as_of = f"(CAST('{MONTH}-01' AS DATE) + INTERVAL 1 MONTH - INTERVAL 1 DAY)"
     total = " + ".join(f"coalesce({name}, 0)" for name in SECTIONS)
@@ -166,17 +166,17 @@ def test_nobody_with_a_deduction_is_singled_out(
     assert town.revision(MONTH).manifest.open_layer["open_residents"]["deducted_few"] == 0
 
 
-def test_the_total_beside_the_sections_tells_no_deduction(
+def test_the_total_beside_the_sections_reveals_no_deduction(
     opened: duckdb.DuckDBPyConnection,
 ) -> None:
     """With the exact total it would: it is below what the sections add up to."""
     sections = " + ".join(f"{name}_from" for name in SECTIONS)
     wide = "CASE WHEN generalised >= 2 THEN 20 ELSE 5 END"
-    told = opened.execute(
+    revealed = opened.execute(
         f"SELECT count(*) FROM open_rows WHERE points_from + {wide} <= {sections}"
         f" OR points_from > {sections} + 3 * {wide}"
     ).fetchall()
-    assert told == [(0,)]
+    assert revealed == [(0,)]
     exact = " + ".join(SECTIONS)
     (visible,) = opened.execute(
         f"SELECT count(*) FROM scores WHERE total_points + 5 <= {exact}"
