@@ -50,6 +50,22 @@ SameOption = Annotated[
         help="准许内容与以前月份相同；可重复",
     ),
 ]
+ResidentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--resident",
+        metavar="ID",
+        help="公民身份号码；不写则提示输入，写 - 或用管道则读标准输入",
+    ),
+]
+PurposeOption = Annotated[
+    str | None,
+    typer.Option("--purpose", metavar="TEXT", help="为什么查询，记入访问记录"),
+]
+CaseOption = Annotated[
+    str | None,
+    typer.Option("--case", metavar="NUMBER", help="办件编号，记入访问记录"),
+]
 
 
 @dataclass
@@ -171,6 +187,29 @@ def parse_reasons(option: str, given: list[str] | None) -> dict[str, str]:
         source, _, reason = text.partition("=")
         found[source] = parse_reason(f"{option} {source}", reason, "SOURCE=REASON")
     return found
+
+
+def parse_purpose(given: str | None) -> str:
+    """Return why a person is looked up; empty where nobody says.
+
+    Raises:
+        JifenError: Exit 2, it is blank, or has a number like an ID or a phone.
+    """
+    return "" if given is None else parse_reason("--purpose", given, "--purpose 用途")
+
+
+def parse_case(given: str | None) -> str:
+    """Return the number of a case; empty without one.
+
+    Raises:
+        JifenError: Exit 2, it is blank, or looks like an ID or a phone.
+    """
+    number = (given or "").strip()
+    person = r"(?<![0-9])(1[3-9][0-9]{9}|[0-9]{15}|[0-9]{17}[0-9Xx])(?![0-9])"
+    if given is not None and (not number or re.search(person, number)):
+        what = "--case：应为办件编号，不可写身份号码或电话"
+        raise JifenError(ExitCode.USAGE, what, hint="写成 --case 编号")
+    return number
 
 
 def parse_accept_reason(given: str | None) -> str | None:

@@ -9,8 +9,13 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import (
+    CaseOption,
     CommandOptions,
+    PurposeOption,
+    ResidentOption,
+    parse_case,
     parse_month,
+    parse_purpose,
     parse_span,
     print_line,
     with_options,
@@ -83,7 +88,7 @@ def verify(
         str | None, typer.Option("--month", metavar="YYYY-MM", help="只查一个月")
     ] = None,
 ) -> None:
-    """核对已发布月份：文件哈希、清单链、行数账、积分合计。
+    """核对已发布月份：文件哈希、清单链、行数账、积分合计；以及访问记录。
 
     发现损坏时逐个列出，退出码为 15。
 
@@ -94,7 +99,10 @@ def verify(
     chosen = parse_month(month) if month else None
     with show_progress("核对"):
         verified = verify_months(options.load_settings(), chosen)
-    print_line(f"核对无误：{len(verified)} 个版本，最新的是 {verified[-1]}")
+    names = verified.revisions
+    print_line(f"核对无误：{len(names)} 个版本，最新的是 {names[-1]}")
+    for note in verified.notes:
+        print_line(note)
 
 
 @query_app.command()
@@ -179,14 +187,7 @@ def overview(
 @with_options()
 def explain(
     options: CommandOptions,
-    resident: Annotated[
-        str | None,
-        typer.Option(
-            "--resident",
-            metavar="ID",
-            help="公民身份号码；不写则提示输入，写 - 或用管道则读标准输入",
-        ),
-    ] = None,
+    resident: ResidentOption = None,
     month: Annotated[
         str | None,
         typer.Option(
@@ -197,6 +198,8 @@ def explain(
     records: Annotated[
         bool, typer.Option("--records", help="列出背后的记录，及被退回、超配额的")
     ] = False,
+    purpose: PurposeOption = None,
+    case: CaseOption = None,
 ) -> None:
     """逐项说明一个人的积分，以及各项服务还缺什么。
 
@@ -205,23 +208,18 @@ def explain(
     例：jifen explain --month 2021-10        （号码在提示后输入，不会留在命令历史中）
     """
     from flows.commands.explain import explain_person
+    from flows.commands.lookup import PersonQuery
 
-    settings, given = options.load_settings(), _read_id(resident)
-    explain_person(settings, given, month, print_line, as_json=as_json, records=records)
+    settings, why, number = options.load_settings(), parse_purpose(purpose), parse_case(case)
+    query = PersonQuery(_read_id(resident), month, why, number)
+    explain_person(settings, query, print_line, as_json=as_json, records=records)
 
 
 @query_app.command()
 @with_options()
 def statement(
     options: CommandOptions,
-    resident: Annotated[
-        str | None,
-        typer.Option(
-            "--resident",
-            metavar="ID",
-            help="公民身份号码；不写则提示输入，写 - 或用管道则读标准输入",
-        ),
-    ] = None,
+    resident: ResidentOption = None,
     month: Annotated[
         str | None,
         typer.Option(
@@ -232,6 +230,8 @@ def statement(
         Path | None,
         typer.Option("--out", readable=False, help="网页写到哪个文件；不写则输出到终端"),
     ] = None,
+    purpose: PurposeOption = None,
+    case: CaseOption = None,
 ) -> None:
     """一个人的积分单：一页 A4 网页，可打印，不需要网络。
 
@@ -239,10 +239,35 @@ def statement(
 
     例：jifen statement --month 2021-10 --out statement.html
     """
+    from flows.commands.lookup import PersonQuery
     from flows.commands.statement import write_statement_page
 
-    settings, given = options.load_settings(), _read_id(resident)
-    write_statement_page(settings, given, month, out, print_line)
+    settings, why, number = options.load_settings(), parse_purpose(purpose), parse_case(case)
+    query = PersonQuery(_read_id(resident), month, why, number)
+    write_statement_page(settings, query, out, print_line)
+
+
+@query_app.command()
+@with_options()
+def access(
+    options: CommandOptions,
+    resident: ResidentOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+    purpose: PurposeOption = None,
+    case: CaseOption = None,
+) -> None:
+    """谁、什么时候、为什么查询过一个人，此人的数据在哪些导出包和送交中离开过。
+
+    答复居民“谁看过我的信息”。访问记录只有匿名标识；这一次查询也记入访问记录。
+
+    例：jifen access --purpose 答复本人查询 --case 2026-0012
+    """
+    from flows.commands.access import report_accesses
+    from flows.commands.lookup import PersonQuery
+
+    settings, why, number = options.load_settings(), parse_purpose(purpose), parse_case(case)
+    query = PersonQuery(_read_id(resident), None, why, number)
+    report_accesses(settings, query, print_line, as_json=as_json)
 
 
 def _read_id(resident: str | None) -> str:

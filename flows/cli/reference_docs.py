@@ -21,6 +21,7 @@ from flows.cli.model_docs import (
 from flows.cli.yaml_schemas import build_schemas, render_schema
 from flows.project import PROJECT_FOLDER, load_project
 from flows.settings import Settings, load_settings
+from flows.storage.access_log import AccessLogHead
 from flows.storage.destination_receipts import DestinationReceipt
 from flows.storage.records import HeldMonth, Manifest, MonthFacts, Receipt, Record, RunRecord
 from flows.storage.stage_results import (
@@ -174,6 +175,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "receipt of a destination, delivered/<month>/<destination>/r*.json": DestinationReceipt,
     "held-*.json of a month that the drift check holds": HeldMonth,
     "run record in runs/, and what a notification gets": RunRecord,
+    "access.head.json beside the access log": AccessLogHead,
 }
 STAGE_RESULTS = (
     FactsResult,

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from expectations.errors import ExitCode, JifenError
-from expectations.month import Month
 from expectations.reference_tables import load_reference
 from expectations.source_loader import find_spine
 from expectations.source_model import Source
+from flows.commands.lookup import PersonQuery, find_person, log_lookup, require_purpose
 from flows.project import load_declared_sources
 from flows.settings import Settings
 from flows.storage.revisions import (
@@ -37,15 +36,12 @@ from reports.statements.read import (
     find_person_row,
     read_statement,
 )
-from transforms.clean import national_id
 from transforms.engine.session import Session, open_engine
-from transforms.facts.pseudonyms import compute_pseudonym
 
 
 def explain_person(
     settings: Settings,
-    given: str,
-    month: str | None,
+    query: PersonQuery,
     report_progress: Callable[[str], None],
     *,
     as_json: bool,
@@ -55,28 +51,25 @@ def explain_person(
 
     Args:
         settings: The settings of the project.
-        given: The person's ID, written as departments write it.
-        month: The month or revision explained (`2024-03/r1`); None is the newest published month.
+        query: Who, in which month, and why it is asked.
         report_progress: Takes each line of the answer.
         as_json: Whether the answer is JSON instead of lines.
         records: Whether the rows behind the facts are listed, too.
 
     Raises:
-        JifenError: Exit 2, `given` is no ID, or the month is not published.
+        JifenError: Exit 2, what is given is no ID, the month is not published, or the operator may
+            not ask.
     """
     root = open_root(settings)
-    revision = find_named_revision(root, month)
+    require_purpose(settings, root, query)
+    revision = find_named_revision(root, query.month)
     sources = load_declared_sources(settings)
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
-        person, resident_id = read_id(session, given, revision.month)
-        resident_key = compute_pseudonym(root.key(), resident_id)
-        root.access_log(
-            "explain",
-            resident_key=resident_key,
-            month=str(revision.month),
-            records="yes" if records else "no",
-        )
-        row = find_person_row(session, revision.path, resident_key)
+        found = find_person(session, root, query, revision.month)
+        listed = "yes" if records else "no"
+        log_lookup(root, "explain", found, query, month=str(revision.month), records=listed)
+        person = found.number
+        row = find_person_row(session, revision.path, found.resident_key)
         data, lines = _answer(session, sources, revision, row, root, person)
         if records:
             data["records"], more = _records(session, root, sources, revision, person)
@@ -89,30 +82,6 @@ def explain_person(
     else:
         for line in lines:
             report_progress(line)
-
-
-def read_id(session: Session, given: str, month: Month) -> tuple[int, str]:
-    """Return the person's number and normalised 18-character ID, by the rules of the cleaning.
-
-    Raises:
-        JifenError: Exit 2, it is no valid ID; the message never quotes it.
-    """
-    text, number = national_id.normalise_sql("given"), national_id.to_number_sql("text")
-    valid = national_id.is_valid_sql("text", "person", month.last_day)
-    person, resident_id, is_valid = session.execute(
-        f"""
-        SELECT person, {national_id.to_text_sql("person")}, {valid}
-        FROM (
-            SELECT *, {number} AS person
-            FROM (SELECT {text} AS text FROM (SELECT CAST(? AS VARCHAR) AS given))
-        )""",
-        [given],
-    ).fetchall()[0]
-    if person is None or not is_valid:
-        raise JifenError(
-            ExitCode.USAGE, "公民身份号码不合规则（位数、出生日期或校验码）", hint="核对号码后再查"
-        )
-    return int(person), str(resident_id)
 
 
 def _answer(

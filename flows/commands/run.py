@@ -36,6 +36,8 @@ def run_months(
     """
     with _open_root(settings, months, report_progress) as (root, project):
         _refuse_unknown_sources(project, options)
+        if options.accept:
+            root.operator.require_named()
         results = []
         for month in months:
             own = replace(options, is_last_of_run=month == months[-1])

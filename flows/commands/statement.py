@@ -7,12 +7,8 @@ from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError, to_user_error
 from expectations.source_loader import find_spine
-from flows.commands.explain import (
-    explain_not_scored,
-    load_forecasts,
-    load_statement,
-    read_id,
-)
+from flows.commands.explain import explain_not_scored, load_forecasts, load_statement
+from flows.commands.lookup import PersonQuery, find_person, log_lookup, require_purpose
 from flows.project import load_declared_sources
 from flows.settings import Settings
 from flows.storage.revisions import find_named_revision
@@ -22,14 +18,12 @@ from reports.explain.page import render_statement_page
 from reports.statements.read import find_person_row
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import Session, open_engine
-from transforms.facts.pseudonyms import compute_pseudonym
 from transforms.outputs import REMINDERS, find_table_file
 
 
 def write_statement_page(
     settings: Settings,
-    given: str,
-    month: str | None,
+    query: PersonQuery,
     out: Path | None,
     report_progress: Callable[[str], None],
 ) -> None:
@@ -37,30 +31,29 @@ def write_statement_page(
 
     Args:
         settings: The settings of the project.
-        given: The person's ID, written as departments write it.
-        month: The month or revision (`2024-03/r1`); None is the newest published month.
+        query: Who, of which month, and why it is asked.
         out: The file to write; None: the page is reported.
         report_progress: Takes the page, or a line that says where it is.
 
     Raises:
-        JifenError: Exit 2, `given` is no ID, the month is not published, or the person has no
-            points in it; exit 1, the file cannot be written.
+        JifenError: Exit 2, what is given is no ID, the month is not published, the person has no
+            points in it, or the operator may not ask; exit 1, the file cannot be written.
     """
     root = open_root(settings)
-    revision = find_named_revision(root, month)
+    require_purpose(settings, root, query)
+    revision = find_named_revision(root, query.month)
     sources = load_declared_sources(settings)
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
-        person, resident_id = read_id(session, given, revision.month)
-        resident_key = compute_pseudonym(root.key(), resident_id)
-        root.access_log("statement", resident_key=resident_key, month=str(revision.month))
-        place = find_person_row(session, revision.path, resident_key)
+        person = find_person(session, root, query, revision.month)
+        log_lookup(root, "statement", person, query, month=str(revision.month))
+        place = find_person_row(session, revision.path, person.resident_key)
         if place is None:
-            why = explain_not_scored(session, find_spine(sources), root, revision, person)
+            why = explain_not_scored(session, find_spine(sources), root, revision, person.number)
             what = f"{revision.month} 修订版 r{revision.number} 没有此人的积分。{why}"
             raise JifenError(ExitCode.USAGE, what, hint="核对号码和月份")
         statement = load_statement(session, sources, revision, place)
         forecasts = load_forecasts(session, sources, root, revision, place, statement)
-        reminders = read_person_reminders(session, revision.path, resident_id)
+        reminders = read_person_reminders(session, revision.path, person.resident_id)
     page = render_statement_page(statement.row, statement.texts, forecasts, reminders)
     if out is None:
         report_progress(page)

@@ -20,6 +20,7 @@ from flows.extract.inbox import (
     scan_inbox,
 )
 from flows.orchestration.schedule import Schedule, load_schedule
+from flows.pipeline.hold import list_acceptances
 from flows.pipeline.inputs import list_allowed_gaps
 from flows.pipeline.staleness import explain_stale_months
 from flows.project import Project, load_project
@@ -87,7 +88,12 @@ def list_month_states(settings: Settings, today: dt.date | None = None) -> Itera
             notes.insert(0, stale[month])
         if held and find_build_folder(root, str(month), held.build).is_dir():
             state = "待核（以前的版本仍有效）" if revision else "待核"
-            notes.insert(0, f"{len(held.hold_reasons)} 项与上月相差超出限度，报告 {held.report}")
+            by = "、".join(
+                map(root.operator.name_account, list_acceptances(root, month, held.build))
+            )
+            accepted = f"（已由{by}核准，还须另一人核准）" if by else ""
+            over = f"{len(held.hold_reasons)} 项与上月相差超出限度{accepted}"
+            notes.insert(0, f"{over}，报告 {held.report}")
         if month == coming and (newest := schedule.newest_due(today)) > month:
             notes.append(f"此后到 {newest} 各月也已到期")
         number = f"r{revision.number}" if revision else ""

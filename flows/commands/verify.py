@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.settings import Settings
-from flows.storage.root import open_root
+from flows.storage.root import Root, open_root
 from flows.storage.verify import verify_root
 
 
-def verify_months(settings: Settings, month: Month | None) -> list[str]:
-    """Return the names of the revisions that were verified, of all months or of one.
+@dataclass(frozen=True)
+class Verified:
+    """What was verified: the revisions by name, and what there is to say beside.
+
+    Attributes:
+        revisions: Their names, `2024-03 r1`.
+        notes: A sentence each.
+    """
+
+    revisions: list[str]
+    notes: list[str]
+
+
+def verify_months(settings: Settings, month: Month | None) -> Verified:
+    """Verify all months, or one, and everything else that a root keeps of them.
 
     Raises:
         JifenError: Exit 15, something is damaged; exit 2, there is nothing to verify.
@@ -32,4 +47,13 @@ def verify_months(settings: Settings, month: Month | None) -> list[str]:
         what = "没有可核对的版本" if month is None else f"{month} 没有可核对的版本"
         where = str(root.path)
         raise JifenError(ExitCode.USAGE, what, where=where, hint="核对根目录和月份")
-    return verified
+    return Verified(verified, _describe_access_log(root))
+
+
+def _describe_access_log(root: Root) -> list[str]:
+    """Return how much of the access log is verified."""
+    log = root.open_access_log().check()
+    if not log.chained and not log.unchained:
+        return []
+    unverifiable = f"；另有 {log.unchained} 条写于有校验以前，无法核对" if log.unchained else ""
+    return [f"访问记录 {log.chained} 条，链和校验码无误{unverifiable}"]

@@ -113,11 +113,13 @@ class CompareResult(StageResult):
         published: The revision in force.
         unchanged: It was made from these very inputs.
         changed_inputs: What has changed since the month was held.
+        accepted_by: The accounts that have accepted this very build before, in their order.
     """
 
     published: Revision | None = None
     unchanged: bool = False
     changed_inputs: tuple[str, ...] = ()
+    accepted_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -254,9 +256,17 @@ class RunContext:
         return self._result(DriftResult).hold_reasons
 
     @property
+    def accepted_by(self) -> tuple[str, ...]:
+        """The accounts that accept what is built now: nobody if it has changed since the hold."""
+        if self.options.accept is None or self.changed_inputs:
+            return ()
+        before = self._result(CompareResult).accepted_by
+        return tuple(dict.fromkeys([*before, self.root.operator.account]))
+
+    @property
     def is_accepted(self) -> bool:
-        """Whether the operator accepts what is built now: not if it has changed since the hold."""
-        return self.options.accept is not None and not self.changed_inputs
+        """Whether as many operators as are needed accept what is built now."""
+        return len(self.accepted_by) >= (2 if self.project.settings.access.four_eyes else 1)
 
     def engine(self) -> AbstractContextManager[Session]:
         """Open a session of the engine."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
 from flows.city_time import city_now
 from flows.pipeline.context import RunContext, RunOptions
 from flows.pipeline.fingerprints import (
@@ -18,7 +19,9 @@ from flows.pipeline.fingerprints import (
 from flows.storage.held_months import save_hold
 from flows.storage.records import HeldMonth
 from flows.storage.revisions import find_published, list_published_months
+from flows.storage.root import Root
 
+BUILD_DIGITS = 16  # of a build's fingerprint, in the access log
 SHOWN = 12  # reasons that the error itself lists; the report has all
 
 
@@ -67,10 +70,11 @@ def hold_if_drifted(run: RunContext) -> None:
         run.report_progress("没有超出限度的变化，不需要核准")
     if not reasons:
         return
-    if options.accept and run.is_accepted:
-        month, count = str(run.month), len(reasons)
-        run.root.access_log("accept", month=month, reason=options.accept, findings=count)
-        return
+    if options.accept and run.accepted_by:
+        noted = {"reason": options.accept, "build": build_fingerprint(run)[:BUILD_DIGITS]}
+        run.root.access_log("accept", month=str(run.month), findings=len(reasons), **noted)
+        if run.is_accepted:
+            return
     page = (run.build.revision / "report" / "index.html").read_text(encoding="utf-8")
     report = str(run.write_report(page))
     held = HeldMonth(
@@ -88,6 +92,19 @@ def hold_if_drifted(run: RunContext) -> None:
     raise _held_error(run, report)
 
 
+def list_acceptances(root: Root, month: Month, build: str) -> list[str]:
+    """Return the accounts that have accepted a build of a month, by what the access log proves."""
+    log, noted = root.open_access_log(), ("accept", str(month), build[:BUILD_DIGITS])
+    found = (one.values for one in log.read_entries() if one.is_chained)
+    accounts = (
+        str(values["account"])
+        for values in found
+        if tuple(values.get(name) for name in ("action", "month", "build")) == noted
+        and log.is_authentic(values)
+    )
+    return list(dict.fromkeys(accounts))
+
+
 def _held_error(run: RunContext, report: str) -> JifenError:
     reasons = run.hold_reasons
     shown = [f"  {reason}" for reason in reasons[:SHOWN]]
@@ -97,6 +114,9 @@ def _held_error(run: RunContext, report: str) -> JifenError:
     if run.options.accept:
         again = f"（待核以后有变化，已重新计算：{'；'.join(run.changed_inputs)}）"
     what = f"{run.month} 待核：已算好，未发布，与上月相差超出限度{again}"
+    if run.accepted_by:
+        names = "、".join(map(run.root.operator.name_account, run.accepted_by))
+        again = f"（已由{names}核准，还须另一人核准）"
     command = f"jifen run --month {run.month} --accept 原因"
     return JifenError(
         ExitCode.HELD,

@@ -39,7 +39,7 @@ from flows.pipeline.findings import (
     select_new_accounts,
 )
 from flows.pipeline.fingerprints import build_cleaning_job, build_fingerprint, input_fingerprint
-from flows.pipeline.hold import find_changed_inputs, restore_options
+from flows.pipeline.hold import find_changed_inputs, list_acceptances, restore_options
 from flows.pipeline.inputs import InputSet, find_missing_error, list_allowed_gaps, select_inputs
 from flows.pipeline.rejections import combine_errors
 from flows.pipeline.repeats import (
@@ -299,4 +299,8 @@ def detect_no_change(run: RunContext) -> CompareResult:
     changed = find_changed_inputs(run)
     if changed and run.options.accept:
         run.report_progress(f"待核以后有变化，重新计算：{'；'.join(changed)}")
-    return CompareResult({"unchanged": unchanged}, (), published, unchanged, tuple(changed))
+    four_eyes = run.project.settings.access.four_eyes
+    accepted = list_acceptances(run.root, run.month, build_fingerprint(run)) if four_eyes else []
+    return CompareResult(
+        {"unchanged": unchanged}, (), published, unchanged, tuple(changed), tuple(accepted)
+    )

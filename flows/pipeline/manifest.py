@@ -80,8 +80,16 @@ def build_month_facts(run: RunContext) -> MonthFacts:
         code={"version": metadata.version("jifen"), "hash": code_fingerprint(*CODE_PATHS)},
         held=list(run.hold_reasons),
         accepted=run.options.accept if run.hold_reasons and run.is_accepted else None,
+        accepted_by=_list_acceptors(run),
         findings=[finding.to_record() for finding in run.findings],
     )
+
+
+def _list_acceptors(run: RunContext) -> list[str]:
+    """Return by name who accepts a month that the drift check would hold."""
+    if not run.hold_reasons or not run.is_accepted:
+        return []
+    return [run.root.operator.name_account(account) for account in run.accepted_by]
 
 
 def format_account(account: RowCounts) -> dict[str, Any]:

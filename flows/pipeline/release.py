@@ -12,7 +12,11 @@ from flows.pipeline.overview import renew_overview
 from flows.project import Project
 from flows.storage.held_months import remove_hold
 from flows.storage.publish import publish_revision, share_revision
-from flows.storage.revisions import find_published, list_published_months
+from flows.storage.revisions import (
+    find_published,
+    list_published_months,
+    next_revision_number,
+)
 from flows.storage.root import Root
 from flows.storage.seals import seal_of_catalogue
 from reports.catalogue.build import build_catalogue
@@ -26,10 +30,11 @@ def publish_month(run: RunContext) -> PublishResult:
         JifenError: Exit 14, the month is held.
     """
     hold_if_drifted(run)
+    number = next_revision_number(run.root, run.month)
     revision = run.build.revision
     copy_policy(run.project, revision / "policy")
     packages = len(run.project.reference.districts)
-    run.root.access_log("export", month=str(run.month), packages=packages)
+    run.root.access_log("export", month=str(run.month), revision=number, packages=packages)
     published = publish_revision(run.root, run.key, revision, build_month_facts(run))
     run.build.clear()
     remove_hold(run.root, run.month)

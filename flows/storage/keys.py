@@ -58,6 +58,11 @@ def compute_mac(key: bytes, content: bytes) -> bytes:
     return hmac.new(key, content, hashlib.sha256).hexdigest().encode()
 
 
+def derive_key(key: bytes, purpose: str) -> bytes:
+    """Return a key that signs for one purpose; who has it cannot find the root's key by it."""
+    return hmac.new(key, f"jifen key of {purpose}".encode(), hashlib.sha256).digest()
+
+
 def _make_key(file: Path) -> str:
     """Write a new key whole, or take the one that another process has just written."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")

@@ -84,6 +84,7 @@ class MonthFacts(Record):
         code: Version and hash of the program.
         held: Why the drift check held the month.
         accepted: The operator's reason for publishing it all the same.
+        accepted_by: Who accepted it, in their order.
         findings: What people must know of (`expectations.findings`); None where none were kept.
 
     The others are those of the stages' results.
@@ -133,6 +134,7 @@ class MonthFacts(Record):
     code: dict[str, str]
     held: list[str]
     accepted: str | None
+    accepted_by: list[str] = []
     findings: list[dict[str, Any]] | None = None
 
     @property

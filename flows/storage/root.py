@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import grp
-import json
 import os
 import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError, to_user_error
 from expectations.month import Month
 from flows.city_time import city_now
 from flows.settings import Settings
+from flows.storage.access_log import AccessLog
 from flows.storage.keys import load_key
+from flows.storage.operators import Operator
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,13 @@ class Root:
         path: The root itself.
         inbox: The folder that departments put extracts in; it may lie elsewhere.
         analysts_group: The group that may read what `share` was called on.
+        operator: Who asks.
     """
 
     path: Path
     inbox: Path
     analysts_group: str | None = None
+    operator: Operator = field(default_factory=Operator, compare=False)
 
     @property
     def raw(self) -> Path:
@@ -195,15 +198,26 @@ class Root:
         ]
 
     def access_log(self, action: str, **facts: str | int) -> None:
-        """Note durably who did what: one JSON line. People appear by resident_key only."""
-        entry = {"at": city_now(), "uid": os.getuid(), "action": action, **facts}
-        line = (json.dumps(entry, ensure_ascii=False) + "\n").encode()
-        file = os.open(self.runs / "access.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        """Note durably who did what: a line of the access log. People appear by resident_key only.
+
+        Raises:
+            JifenError: Exit 15, the key is missing or another than months were published with.
+        """
+        who: dict[str, str | int] = {
+            "at": city_now(),
+            "by": self.operator.name,
+            "account": self.operator.account,
+            "uid": os.getuid(),
+        }
+        self.open_access_log().append({**who, "action": action, **facts})
+
+    def open_access_log(self) -> AccessLog:
+        """Return the access log; without the key for whoever may not read it."""
         try:
-            os.write(file, line)
-            os.fsync(file)
-        finally:
-            os.close(file)
+            key = self.key()
+        except PermissionError:
+            key = None
+        return AccessLog(self.runs / "access.log", key)
 
 
 def open_root(settings: Settings) -> Root:
@@ -217,7 +231,9 @@ def open_root(settings: Settings) -> Root:
         raise JifenError(
             ExitCode.USAGE, "根目录不可用：路径中不可有 ? 和 \\", where=where, hint=hint
         )
-    root = Root(settings.paths.root, settings.paths.inbox, settings.paths.analysts_group)
+    operator = Operator(names=settings.access.operators)
+    paths = settings.paths
+    root = Root(paths.root, paths.inbox, paths.analysts_group, operator)
     root.prepare()
     return root
 

@@ -29,8 +29,8 @@ def verify_root(
     """Check every revision (in force and replaced) and delivery, or those of one month.
 
     Checked: the manifests' .mac, their chain and the links (always over the whole root), every
-    file's bytes, files too many or too few, the receipts of destinations, the deliveries used, the row accounts, and the sums of
-    every score.
+    file's bytes, files too many or too few, the receipts of destinations, the deliveries used, the row accounts, the sums of
+    every score, and the access log.
 
     Returns:
         One sentence per finding.
@@ -54,6 +54,7 @@ def verify_root(
     revisions = {(str(of_month), number) for of_month, number, _ in root.revision_folders()}
     findings += find_receipt_damage(root, key, month, revisions)
     findings += _raw(root, chosen, everything=month is None)
+    findings += root.open_access_log().check().damage
     return findings + list(_working_files(root, key, month))
 
 

@@ -134,6 +134,19 @@ def load_refused_records(
     ]
 
 
+def has_returned_rows(session: Session, source: Source, file: Path, person: int) -> bool:
+    """Return whether a file of returns has rows of a person."""
+    given = f"json_extract_string(delivered, {sql_literal('$.' + source.person)})"
+    rows = session.fetch_rows(
+        f"""
+        SELECT 1 FROM (
+            SELECT {national_id.normalise_sql(given)} AS text FROM {read_parquet_sql(file)}
+        ) WHERE {national_id.to_number_sql("text")} = ? LIMIT 1""",
+        [person],
+    )
+    return bool(rows)
+
+
 def _with_declared_columns(session: Session, source: Source, rows: str) -> str:
     """Return clean rows with every declared column: one declared since they were cleaned is null."""
     known = session.describe(rows)

@@ -74,6 +74,15 @@ def find_person_row(session: Session, revision: Path, resident_key: str) -> int 
     return int(found[0][0]) if found else None
 
 
+def find_person_district(session: Session, revision: Path, resident_key: str) -> str | None:
+    """Return the district that a person is scored in; None if not scored."""
+    rows = read_with_row_number(revision, SCORES)
+    found = session.fetch_rows(
+        f"SELECT district FROM {rows} WHERE resident_key = ?", [resident_key]
+    )
+    return str(found[0][0]) if found else None
+
+
 def read_statement(session: Session, files: RevisionFiles, place: int) -> PublishedStatement | None:
     """Return the statement of the person in this row of the revision (`find_person_row`).
 

@@ -48,6 +48,7 @@ LAYERS = (
     "data",
     "flows.city_time",
     "flows.address_settings",
+    "flows.access_settings",
     "flows.settings",
     "flows.project",
     "flows.storage",

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from expectations.errors import ExitCode, JifenError
 from flows.cli.app import app
 from flows.commands.explain import explain_person, load_statement
+from flows.commands.lookup import PersonQuery
 from flows.project import load_declared_sources
 from flows.settings import OWN_DECLARATIONS
 from reports.explain.compute import explain_row
@@ -187,8 +188,7 @@ def explain(world: World, resident_id: str, **options: Any) -> str:
     lines: list[str] = []
     explain_person(
         world.settings,
-        resident_id,
-        None,
+        PersonQuery(resident_id),
         lines.append,
         **{"as_json": False, "records": False, **options},
     )
@@ -349,7 +349,8 @@ def test_the_command_takes_the_id_from_stdin_and_knows_what_is_published(world: 
     )
     assert (given.exit_code, "总分 26.00" in given.stdout) == (0, True)
     with pytest.raises(JifenError) as refused:
-        explain_person(world.settings, PERSON, "2021-11", print, as_json=False, records=False)
+        query = PersonQuery(PERSON, "2021-11")
+        explain_person(world.settings, query, print, as_json=False, records=False)
     assert (refused.value.code, refused.value.message) == (ExitCode.USAGE, "2021-11 没有发布")
 
 

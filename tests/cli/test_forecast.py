@@ -13,6 +13,7 @@ import pytest
 from expectations.errors import DeclarationError
 from expectations.source_loader import BUILTIN_SOURCES, load_sources
 from flows.commands.explain import explain_person
+from flows.commands.lookup import PersonQuery
 from flows.settings import OWN_DECLARATIONS
 from tests.support.world import World, national_id
 
@@ -94,7 +95,7 @@ def explained(world: World, resident_id: str) -> tuple[dict[str, int | None], st
     lines: list[str] = []
     for as_json in (True, False):
         explain_person(
-            world.settings, resident_id, None, lines.append, as_json=as_json, records=False
+            world.settings, PersonQuery(resident_id), lines.append, as_json=as_json, records=False
         )
     return json.loads(lines[0])["months_to"], "\n".join(lines[1:])
 

@@ -319,7 +319,7 @@ def test_a_revision_without_statements_is_refused(town: World, out: Path) -> Non
 
 def test_receipts_have_a_mac_and_verify_finds_one_that_was_changed(town: World) -> None:
     assert arrived(deliver(town))
-    assert verify_months(town.settings, None)
+    assert verify_months(town.settings, None).revisions
     [receipt] = receipts(town, HAISHU)
     assert receipt.files.keys() == {f"r1/{name}" for name in _package_names(town)}
     file = town.root.delivered / MONTH / HAISHU / "r1.json"

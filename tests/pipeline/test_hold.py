@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from expectations.errors import ExitCode, JifenError
+from flows.access_settings import AccessSettings
 from flows.cli.options import parse_accept_reason, parse_reasons
 from flows.commands.status import list_month_states
+from flows.storage.operators import Operator
 from flows.storage.publish import list_files
 from flows.storage.verify import verify_root
 from tests.support.held_city import (
@@ -244,3 +247,51 @@ def test_a_reason_is_needed_and_holds_nobodys_number(given: str) -> None:
         with pytest.raises(JifenError) as caught:
             read(given)
         assert caught.value.code == ExitCode.USAGE and PEOPLE[0] not in str(caught.value)
+
+
+def with_four_eyes(town: World, account: str) -> World:
+    """The same town with `[access] four_eyes`, at another operator's terminal."""
+    access = AccessSettings(four_eyes=True, operators={"wangfang": "王芳", "liming": "李明"})
+    town.settings = town.settings.model_copy(update={"access": access})
+    town.root = replace(town.root, operator=Operator(account, access.operators))
+    return town
+
+
+def test_with_four_eyes_a_month_is_published_by_the_second_person(waiting: World) -> None:
+    town = with_four_eyes(waiting, "wangfang")
+    for _ in range(2):  # the same person twice is one
+        error = held(town, accept=REASON)
+        assert "已由王芳核准，还须另一人核准" in error.message
+    (state,) = [one for one in list_month_states(town.settings) if one.month == NOVEMBER]
+    assert state.state == "待核" and "已由王芳核准，还须另一人核准" in state.notes[0]
+    assert "经核准发布" not in Path(error.where or "").read_text(encoding="utf-8")
+    with_four_eyes(town, "liming").run(NOVEMBER, accept="已复核")
+    manifest = town.revision(NOVEMBER).manifest
+    assert (manifest.accepted, manifest.accepted_by) == ("已复核", ["王芳", "李明"])
+    assert verify_root(town.root, town.root.key()) == []
+
+
+def test_with_four_eyes_what_has_changed_is_accepted_by_two_again(waiting: World) -> None:
+    held(with_four_eyes(waiting, "wangfang"), accept=REASON)
+    waiting.deliver(NOVEMBER, registry=registry(), education=degrees(PEOPLE[:5]))
+    error = held(with_four_eyes(waiting, "liming"), accept=REASON)
+    assert "已由" not in error.message and "待核以后有变化" in error.message
+    error = held(waiting, accept=REASON)
+    assert "已由李明核准" in error.message
+    with_four_eyes(waiting, "wangfang").run(NOVEMBER, accept=REASON)
+    assert waiting.revision(NOVEMBER).manifest.accepted_by == ["李明", "王芳"]
+
+
+def test_an_acceptance_that_was_forged_in_the_log_does_not_count(waiting: World) -> None:
+    town = with_four_eyes(waiting, "wangfang")
+    held(town, accept=REASON)
+    log = town.root.runs / "access.log"
+    log.write_bytes(log.read_bytes().replace(b'"account": "wangfang"', b'"account": "liming"'))
+    error = held(town, accept=REASON)
+    assert "还须另一人核准" in error.message
+
+
+def test_without_four_eyes_the_manifest_names_the_one_who_accepted(waiting: World) -> None:
+    waiting.run(NOVEMBER, accept=REASON)
+    manifest = waiting.revision(NOVEMBER).manifest
+    assert manifest.accepted_by == [waiting.root.operator.name]

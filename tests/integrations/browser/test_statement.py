@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.commands.lookup import PersonQuery
 from flows.commands.statement import write_statement_page
 from tests.support.browser import Browser
 from tests.support.world import World
@@ -44,9 +45,8 @@ def page(synthetic_city: World, tmp_path_factory: pytest.TempPathFactory) -> Pat
     best = max(range(len(scores)), key=lambda n: scores[n]["total_points"])
     target = tmp_path_factory.mktemp("statement") / "statement.html"
     settings = synthetic_city.settings
-    write_statement_page(
-        settings, identities[best]["resident_id"], MONTH, target, lambda line: None
-    )
+    query = PersonQuery(identities[best]["resident_id"], MONTH)
+    write_statement_page(settings, query, target, lambda line: None)
     return target
 
 

@@ -1,0 +1,99 @@
+"""Looking a person up: who may, for which purpose, and the note of it in the access log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from expectations.errors import ExitCode, JifenError
+from expectations.month import Month
+from flows.settings import Settings
+from flows.storage.root import Root
+from transforms.clean import national_id
+from transforms.engine.session import Session
+from transforms.facts.pseudonyms import compute_pseudonym
+
+
+@dataclass(frozen=True)
+class PersonQuery:
+    """What is asked about a person.
+
+    Attributes:
+        given: The person's ID, written as departments write it.
+        month: The month or revision (`2024-03/r1`); None is the newest published month.
+        purpose: Why it is asked.
+        case: The number of the case in which it is asked.
+    """
+
+    given: str
+    month: str | None = None
+    purpose: str = ""
+    case: str = ""
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person who was found by their ID.
+
+    Attributes:
+        number: The ID as clean rows have it: 17 digits.
+        resident_id: The normalised ID.
+        resident_key: The pseudonym.
+    """
+
+    number: int
+    resident_id: str
+    resident_key: str
+
+
+def require_purpose(settings: Settings, root: Root, query: PersonQuery) -> None:
+    """Refuse who may not look people up, or does not give the purpose that the settings ask for.
+
+    Raises:
+        JifenError: Exit 2.
+    """
+    root.operator.require_named()
+    absent = [
+        option
+        for option, given in (("--purpose", query.purpose), ("--case", query.case))
+        if not given
+    ]
+    if settings.access.require_purpose and absent:
+        raise JifenError(
+            ExitCode.USAGE,
+            f"查询个人须写明用途和办件编号，缺少 {'、'.join(absent)}",
+            where="jifen.toml [access] require_purpose",
+            hint="加上 --purpose 用途 --case 编号",
+        )
+
+
+def find_person(session: Session, root: Root, query: PersonQuery, month: Month) -> Person:
+    """Return the person of an ID, read by the rules of the cleaning.
+
+    Raises:
+        JifenError: Exit 2, it is no valid ID; the message never quotes it.
+    """
+    text, number = national_id.normalise_sql("given"), national_id.to_number_sql("text")
+    valid = national_id.is_valid_sql("text", "person", month.last_day)
+    person, resident_id, is_valid = session.execute(
+        f"""
+        SELECT person, {national_id.to_text_sql("person")}, {valid}
+        FROM (
+            SELECT *, {number} AS person
+            FROM (SELECT {text} AS text FROM (SELECT CAST(? AS VARCHAR) AS given))
+        )""",
+        [query.given],
+    ).fetchall()[0]
+    if person is None or not is_valid:
+        raise JifenError(
+            ExitCode.USAGE, "公民身份号码不合规则（位数、出生日期或校验码）", hint="核对号码后再查"
+        )
+    return Person(int(person), str(resident_id), compute_pseudonym(root.key(), str(resident_id)))
+
+
+def log_lookup(
+    root: Root, action: str, person: Person, query: PersonQuery, **facts: str | int
+) -> None:
+    """Note in the access log that a person is looked up, by whom, for which purpose."""
+    reasons = {"purpose": query.purpose, "case": query.case}
+    given = {name: text for name, text in reasons.items() if text}
+    root.access_log(action, resident_key=person.resident_key, **given, **facts)
