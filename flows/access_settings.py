@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from flows.address_settings import Closed, Text
 
 
@@ -15,3 +19,15 @@ class AccessSettings(Closed):
     """查询个人（explain、statement、access）必须写明用途 `--purpose` 和办件编号 `--case`。"""
     four_eyes: bool = False
     """待核的月份须由两个人先后核准（`--accept`）才发布。"""
+
+
+class RetentionSettings(Closed):
+    """For how many months what is about people is kept; absent: for ever."""
+
+    identified: Annotated[int, Field(ge=13)] | None = None
+    """计分月份过后满多少个月，清理该月各修订版的限制目录、提醒和区县导出包（`restricted/`、`reminders/`、`exports/`）。不少于 13：
+    提醒的办理结果要看以前 12 个月的名单。不写则一直保留。"""
+    raw: Annotated[int, Field(ge=1)] | None = None
+    """交付月份过后满多少个月，清理原始交付、合格的行、隔离区和置空的值；仍是以后月份输入的交付（如增量）保留。更早的月份不能再重新计算。不写则一直保留。"""
+    superseded: Annotated[int, Field(ge=1)] | None = None
+    """修订版被取代以后满多少个月，清理其中可识别个人的文件。不写则一直保留。"""

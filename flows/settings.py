@@ -29,7 +29,7 @@ from expectations.errors import (
     did_you_mean,
     expected_text,
 )
-from flows.access_settings import AccessSettings
+from flows.access_settings import AccessSettings, RetentionSettings
 from flows.address_settings import Closed, Text, refuse_blank
 from flows.address_settings import DestinationSettings as DestinationSettings
 from flows.address_settings import SourceSettings as SourceSettings
@@ -189,6 +189,8 @@ class Settings(Closed):
     """截止前的提醒。"""
     access: AccessSettings = AccessSettings()
     """谁在查询：访问记录中的人员、用途和双人核准，见[个人信息的查询和保存](../guides/operators/personal-data.md)。"""
+    retention: RetentionSettings = RetentionSettings()
+    """个人信息保留几个月，由 `jifen prune` 清理，见[个人信息的查询和保存](../guides/operators/personal-data.md#保存期限)。"""
     notify: Notify = Notify()
     """运行结束时的通知，见[每月运行流程](../guides/operators/monthly-run.md#通知)。"""
     sources: dict[str, SourceSettings] = {}

@@ -24,6 +24,7 @@ from flows.settings import Settings, load_settings
 from flows.storage.access_log import AccessLogHead
 from flows.storage.destination_receipts import DestinationReceipt
 from flows.storage.records import HeldMonth, Manifest, MonthFacts, Receipt, Record, RunRecord
+from flows.storage.removals import Removal
 from flows.storage.stage_results import (
     ChangesResult,
     FactsResult,
@@ -176,6 +177,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "held-*.json of a month that the drift check holds": HeldMonth,
     "run record in runs/, and what a notification gets": RunRecord,
     "access.head.json beside the access log": AccessLogHead,
+    "removal.json of a removal by rule": Removal,
 }
 STAGE_RESULTS = (
     FactsResult,

@@ -114,6 +114,24 @@ def deliver(
 
 @run_app.command()
 @with_options()
+def prune(
+    options: CommandOptions,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只列出会清理什么，不清理")] = False,
+) -> None:
+    """清理已满保存期限的个人信息（设置文件的 retention 表）。
+
+    清理前先写下签名的记录；匿名的积分和指标数据保留，已发布的数字不变。中断的再运行即可完成。
+
+    例：jifen prune --dry-run
+    """
+    from flows.commands.prune import prune_root
+
+    with show_progress("清理"):
+        prune_root(options.load_settings(), print_line, dry_run=dry_run)
+
+
+@run_app.command()
+@with_options()
 def serve(
     options: CommandOptions,
     day: Annotated[int, typer.Option("--day", help="每月几日，1 到 28")] = 5,

@@ -220,19 +220,26 @@ def _find_delivery(
     elif destination == district:
         to = f"送交{_name_district(search, destination)}"
         yield Outflow(at, revision.name, "区县导出包", to, entry.who)
-    elif destination in search.sources and _is_returned(search, revision, destination):
+    elif destination in search.sources:
         to = f"送交{search.sources[destination].department}"
-        yield Outflow(at, revision.name, "退回清单", to, entry.who)
+        for what in _find_returns(search, revision, destination):
+            yield Outflow(at, revision.name, what, to, entry.who)
 
 
-def _is_returned(search: _Search, revision: Revision, source: str) -> bool:
-    """Return whether the month's own delivery of a source had rows of the person to mend."""
+def _find_returns(search: _Search, revision: Revision, source: str) -> Iterator[str]:
+    """Yield the list of the month's own delivery of a source, if it had rows of the person.
+
+    Once the rows are removed by rule, nobody can say whether it had.
+    """
     declared, number = search.sources[source], search.person.number
-    return any(
-        has_returned_rows(search.session, declared, folder / RETURNS, number)
-        for folder in find_clean_folders(search.root.quarantine, revision).get(source, ())
-        if folder.parent.name == f"received={revision.month}" and (folder / RETURNS).is_file()
-    )
+    for folder in find_clean_folders(search.root.quarantine, revision).get(source, ()):
+        file = folder / RETURNS
+        if folder.parent.name != f"received={revision.month}":
+            continue
+        if not folder.is_dir():
+            yield "退回清单（数据已按规定清理，不能确定其中有无此人）"
+        elif file.is_file() and has_returned_rows(search.session, declared, file, number):
+            yield "退回清单"
 
 
 def _name_district(search: _Search, code: str) -> str:

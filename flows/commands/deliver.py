@@ -16,6 +16,7 @@ from flows.pipeline.stages import DELIVER_RETRY_SECONDS
 from flows.pipeline.staleness import explain_stale_months
 from flows.project import load_project
 from flows.settings import Settings
+from flows.storage.removals import require_identified
 from flows.storage.revisions import find_revision
 from flows.storage.root import open_root
 
@@ -41,6 +42,7 @@ def deliver_month(
     chosen = _choose(list_destinations(project), to)
     with root.lock():
         revision = find_revision(root, month)
+        require_identified(root, root.key(), revision)
         if revision.month in (stale := explain_stale_months(root, project)):
             report_progress(f"{revision.month} 已过期：{stale[revision.month]}")
         context = DeliveryContext(project, root, root.key(), revision)

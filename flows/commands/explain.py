@@ -13,6 +13,7 @@ from expectations.source_model import Source
 from flows.commands.lookup import PersonQuery, find_person, log_lookup, require_purpose
 from flows.project import load_declared_sources
 from flows.settings import Settings
+from flows.storage.removals import load_removals, require_identified
 from flows.storage.revisions import (
     Revision,
     find_clean_folders,
@@ -63,6 +64,7 @@ def explain_person(
     root = open_root(settings)
     require_purpose(settings, root, query)
     revision = find_named_revision(root, query.month)
+    require_identified(root, root.key(), revision)
     sources = load_declared_sources(settings)
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         found = find_person(session, root, query, revision.month)
@@ -77,6 +79,9 @@ def explain_person(
         elif refused := _count_refused(session, root, sources, revision, person):
             data["refused_records"] = refused
             lines.append(f"另有 {refused} 条记录被退回，未计入；加 --records 查看")
+        if removal := load_removals(root, root.key()).find_of_inputs(revision):
+            data["removed"] = f"部分数据依据{removal.describe()}"
+            lines.append(f"{data['removed']}：不再列出，也不推算何时达标")
     if as_json:
         report_progress(json.dumps(data, ensure_ascii=False, indent=1))
     else:
@@ -120,10 +125,13 @@ def load_forecasts(
 ) -> dict[str, int | None]:
     """Return after how many months each service is reached that only lacks points.
 
-    Empty where a revision's texts do not say it: an older program published them.
+    Empty where a revision's texts do not say it, as an older program published them; and once
+    deliveries that it was made from are removed.
     """
     lacking = any(not one.unmet and not one.reached for one in statement.row.services)
     if not lacking or "forecast" not in statement.texts.sentences:
+        return {}
+    if load_removals(root, root.key()).find_of_inputs(revision):
         return {}
     rules = load_published_rules(revision.path / "policy", revision.month.last_day, sources)
     files = RevisionFiles(revision.path, revision.number, None)
@@ -156,10 +164,13 @@ def explain_not_scored(
 ) -> str:
     """Return why a person has no row: another status, refused with reasons, or unknown."""
     assert registry.spine
+    folders = find_clean_folders(root.clean, revision).get(registry.source, [])
+    if not all(folder.is_dir() for folder in folders):
+        return f"{registry.title}的数据已按规定清理，不能说明原因"
     known = load_person_records(
         session,
         registry,
-        find_clean_folders(root.clean, revision).get(registry.source, []),
+        folders,
         person,
         revision.month,
     )
@@ -212,8 +223,11 @@ def _records(
 
     load_reference_tables(session, load_reference(revision.path / "policy" / "reference"))
     clean, quarantine = (
-        find_clean_folders(root.clean, revision),
-        find_clean_folders(root.quarantine, revision),
+        {
+            name: [folder for folder in folders if folder.is_dir()]
+            for name, folders in find_clean_folders(kind, revision).items()
+        }
+        for kind in (root.clean, root.quarantine)
     )
     kept: list[Record] = []
     refused: list[Record] = []

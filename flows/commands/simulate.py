@@ -15,6 +15,7 @@ from flows.city_time import city_now
 from flows.project import load_declared_sources
 from flows.settings import Settings
 from flows.storage.files import hash_file, write_atomically
+from flows.storage.removals import require_identified
 from flows.storage.revisions import Revision, find_revision
 from flows.storage.root import Root, open_root
 from reports.published_rules import PublishedRules, load_published_rules
@@ -61,6 +62,7 @@ def simulate_policy(
     """
     root = open_root(settings)
     revision = find_revision(root, month)
+    require_identified(root, root.key(), revision)
     rules = load_published_rules(
         revision.path / "policy", revision.month.last_day, load_declared_sources(settings)
     )

@@ -11,6 +11,7 @@ from flows.commands.explain import explain_not_scored, load_forecasts, load_stat
 from flows.commands.lookup import PersonQuery, find_person, log_lookup, require_purpose
 from flows.project import load_declared_sources
 from flows.settings import Settings
+from flows.storage.removals import require_identified
 from flows.storage.revisions import find_named_revision
 from flows.storage.root import open_root
 from reports.explain.companion import PersonReminder
@@ -42,6 +43,7 @@ def write_statement_page(
     root = open_root(settings)
     require_purpose(settings, root, query)
     revision = find_named_revision(root, query.month)
+    require_identified(root, root.key(), revision)
     sources = load_declared_sources(settings)
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         person = find_person(session, root, query, revision.month)

@@ -11,6 +11,7 @@ from typing import Any
 from expectations.findings import Finding, read_findings
 from expectations.month import Month
 from flows.city_time import CITY_TIME
+from flows.commands.prune import describe_prunable
 from flows.destinations.contents import Destination, list_destinations
 from flows.destinations.outcome import find_undelivered
 from flows.extract.inbox import (
@@ -22,6 +23,7 @@ from flows.extract.inbox import (
 from flows.orchestration.schedule import Schedule, load_schedule
 from flows.pipeline.hold import list_acceptances
 from flows.pipeline.inputs import list_allowed_gaps
+from flows.pipeline.retention import plan_removals
 from flows.pipeline.staleness import explain_stale_months
 from flows.project import Project, load_project
 from flows.settings import Settings
@@ -29,6 +31,7 @@ from flows.storage.build import find_build_folder
 from flows.storage.deliveries import list_deliveries
 from flows.storage.destination_receipts import list_receipts
 from flows.storage.held_months import load_hold
+from flows.storage.removals import Removals, load_removals
 from flows.storage.revisions import Revision, find_published, list_published_months
 from flows.storage.root import Root, list_months, open_root
 from reports.findings import NO_FINDINGS, Findings, split_findings
@@ -61,6 +64,7 @@ def list_month_states(settings: Settings, today: dt.date | None = None) -> Itera
     stale, destinations = explain_stale_months(root, project), list_destinations(project)
     done = list_published_months(root)
     coming = done[-1] + 1 if done else None
+    removals = load_removals(root, root.key()) if done else Removals(())
     for month in sorted(
         {*done, *contents.months, *list_months(root.raw), *([coming] if coming else [])}
     ):
@@ -86,6 +90,7 @@ def list_month_states(settings: Settings, today: dt.date | None = None) -> Itera
             notes.insert(0, f"{what}（退出码 {last['exit_code']}），{last['todo']}{report}")
         if month in stale and revision:
             notes.insert(0, stale[month])
+        state = _note_removal(state, notes, removals, revision)
         if held and find_build_folder(root, str(month), held.build).is_dir():
             state = "待核（以前的版本仍有效）" if revision else "待核"
             by = "、".join(
@@ -99,14 +104,31 @@ def list_month_states(settings: Settings, today: dt.date | None = None) -> Itera
         number = f"r{revision.number}" if revision else ""
         residents = f"{revision.manifest.residents:,}" if revision else ""
         is_newest = bool(done) and month == done[-1]
-        undelivered = _list_undelivered(root, revision, destinations, is_newest=is_newest)
+        own = destinations if revision and not removals.find_of_revision(revision) else []
+        undelivered = _list_undelivered(root, revision, own, is_newest=is_newest)
         records = last.get("findings") if last.get("state") in (*ENDED, "held") else None
         if records is None:
             records = (revision.manifest.findings if revision else None) or ()
         findings = split_findings([*read_findings(records), *undelivered], project.sources)
         yield MonthState(str(month), state, number, residents, notes, findings)
+    this_month = Month.of(today)
+    if prunable := describe_prunable(root, plan_removals(root, project, this_month)):
+        yield MonthState("", "保存期限", "", "", [prunable], NO_FINDINGS)
     if outside := _list_inbox_notes(project, root, contents, None):
         yield MonthState("", "收件目录", "", "", outside, NO_FINDINGS)
+
+
+def _note_removal(
+    state: str, notes: list[str], removals: Removals, revision: Revision | None
+) -> str:
+    """Note a removal that keeps a month from being run once more; return the month's state."""
+    if revision is None:
+        return state
+    found = removals.find_of_revision(revision) or removals.find_of_inputs(revision)
+    if found is None:
+        return state
+    notes.insert(0, f"个人数据或所用交付{found.describe()}，不能重新计算")
+    return "已发布" if state.startswith("已过期") else state
 
 
 def format_month_states(states: Iterable[MonthState]) -> Iterator[str]:

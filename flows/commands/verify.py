@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.settings import Settings
+from flows.storage.removals import RULES, load_removals
 from flows.storage.root import Root, open_root
 from flows.storage.verify import verify_root
 
@@ -47,7 +48,15 @@ def verify_months(settings: Settings, month: Month | None) -> Verified:
         what = "没有可核对的版本" if month is None else f"{month} 没有可核对的版本"
         where = str(root.path)
         raise JifenError(ExitCode.USAGE, what, where=where, hint="核对根目录和月份")
-    return Verified(verified, _describe_access_log(root))
+    return Verified(verified, [*_describe_removals(root), *_describe_access_log(root)])
+
+
+def _describe_removals(root: Root) -> list[str]:
+    """Return what is not there because a rule removed it."""
+    return [
+        f"p{one.number}：{RULES[one.rule]} {len(one.files):,} 个文件{one.describe()}"
+        for one in load_removals(root, root.key()).records
+    ]
 
 
 def _describe_access_log(root: Root) -> list[str]:

@@ -20,6 +20,7 @@ from flows.project import split_city
 from flows.storage.files import recreate_folder
 from flows.storage.incremental_state import load_previous_state, new_state
 from flows.storage.records import Record
+from flows.storage.removals import list_sent_files
 from flows.storage.revisions import (
     find_published,
     list_published_months,
@@ -261,7 +262,10 @@ def _reminders(run: RunContext) -> RemindersResult:
     others = [path for month, _, path in run.root.revision_folders() if month != run.month]
     published = ReminderHistory(
         eligibility_before=list_parts(before.path / ELIGIBILITY.folder) if before else [],
-        sent=[file for path in others for file in list_parts(path / REMINDERS.folder)],
+        sent=[
+            *(file for path in others for file in list_parts(path / REMINDERS.folder)),
+            *list_sent_files(run.root, run.key),
+        ],
         kept=list_parts(made[-1].path / REMINDERS.folder) if made else [],
         answers=_reminder_answers(run),
     )

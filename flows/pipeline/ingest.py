@@ -53,6 +53,7 @@ from flows.pipeline.sealed_inputs import find_known_account
 from flows.storage.build import open_build
 from flows.storage.deliveries import Delivery, list_deliveries, record_row_count
 from flows.storage.held_months import load_hold
+from flows.storage.removals import refuse_removed_inputs
 from flows.storage.revisions import find_published, is_stale
 from flows.storage.seals import seal_of_delivery
 from transforms.clean.accounts import RowCounts
@@ -100,6 +101,9 @@ def pull_deliveries(run: RunContext) -> PullResult:
         if missing and name not in failed:  # what is there but cannot be received is not missing
             rejected.append(RejectedDelivery(name, missing, None))
             findings.append(describe_missing(name, chosen, missing))
+    chosen_deliveries = [one for chosen in inputs.values() for one in chosen.deliveries]
+    published = find_published(run.root, run.month)
+    refuse_removed_inputs(run.root, run.key, published, chosen_deliveries)
     findings += find_input_findings(inputs, run.month)
     counts = {"deliveries": len(new)}
     result = PullResult(counts, tuple(findings), options, held, inputs, tuple(rejected))

@@ -26,6 +26,7 @@ from flows.project import Project, load_project
 from flows.settings import Settings
 from flows.storage.files import write_atomically
 from flows.storage.publish import finish_interrupted
+from flows.storage.removals import finish_removals
 from flows.storage.root import Root, open_root
 
 
@@ -47,6 +48,8 @@ def prepare_run(
     refuse_missing_keys(project)
     for revision in finish_interrupted(root, root.key()):
         report_progress(f"{revision.month} 修订版 r{revision.number}：上次中断的发布已完成")
+    for removal in finish_removals(root, root.key()):
+        report_progress(f"上次中断的清理 p{removal.number} 已完成")
     renew_catalogue(project, root)
     return project
 

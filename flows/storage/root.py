@@ -74,6 +74,10 @@ class Root:
         return self.path / "delivered"
 
     @property
+    def removals(self) -> Path:
+        return self.path / "removals"
+
+    @property
     def tmp(self) -> Path:
         return self.path / "tmp"
 

@@ -16,6 +16,7 @@ from flows.storage.files import file_record, map_in_threads
 from flows.storage.incremental_state import list_state_seals
 from flows.storage.keys import fingerprint_key
 from flows.storage.publish import list_files, verify_mac
+from flows.storage.removals import Removals, explain_removed_file, inspect_removals
 from flows.storage.revisions import MANIFEST, Revision, link_target, read_revision
 from flows.storage.root import Root, list_months, list_versions
 from flows.storage.seals import seal_of_catalogue, seal_of_delivery
@@ -30,7 +31,7 @@ def verify_root(
 
     Checked: the manifests' .mac, their chain and the links (always over the whole root), every
     file's bytes, files too many or too few, the receipts of destinations, the deliveries used, the row accounts, the sums of
-    every score, and the access log.
+    every score, the removals by rule, and the access log.
 
     Returns:
         One sentence per finding.
@@ -44,8 +45,10 @@ def verify_root(
             findings.append(f"{of_month} r{number}：清单与校验码（.mac）不符，内容不可信")
     findings += [*_unexpected_entries(root), *_chain(sealed), *_links(root, sealed)]
     chosen = [revision for revision in sealed if month in (None, revision.month)]
+    removals, damage = inspect_removals(root, key)
+    findings += damage
     for revision in chosen:
-        of_files = [*_identity(revision, key), *_files(revision)]
+        of_files = [*_identity(revision, key), *_files(revision, removals)]
         of_sums = [] if of_files else _sums(revision, root, engine or EngineSettings())
         findings += [
             f"{revision.month} r{revision.number}：{text}"
@@ -53,7 +56,7 @@ def verify_root(
         ]
     revisions = {(str(of_month), number) for of_month, number, _ in root.revision_folders()}
     findings += find_receipt_damage(root, key, month, revisions)
-    findings += _raw(root, chosen, everything=month is None)
+    findings += _raw(root, chosen, removals, everything=month is None)
     findings += root.open_access_log().check().damage
     return findings + list(_working_files(root, key, month))
 
@@ -126,10 +129,20 @@ def _identity(revision: Revision, key: bytes) -> Iterator[str]:
         yield "清单记录的密钥指纹与现在的密钥不符"
 
 
-def _files(revision: Revision) -> Iterator[str]:
+def _files(revision: Revision, removals: Removals) -> Iterator[str]:
     recorded: dict[str, Any] = revision.manifest.files
     present = list_files(revision.path)
-    yield from (f"缺少文件 {name}" for name in sorted(recorded.keys() - present.keys()))
+    for name in sorted(recorded):
+        removed, wrong = explain_removed_file(
+            removals,
+            f"months/{revision.name}/{name}",
+            recorded[name].get("sha256", ""),
+            is_there=name in present,
+        )
+        if wrong:
+            yield f"文件 {name} {wrong}"
+        elif not removed and name not in present:
+            yield f"缺少文件 {name}"
     yield from (f"多出文件 {name}" for name in sorted(present.keys() - recorded.keys()))
     for name in sorted(recorded.keys() & present.keys()):
         if not present[name]:
@@ -178,7 +191,9 @@ def _sums(revision: Revision, root: Root, engine: EngineSettings) -> list[str]:
     return findings
 
 
-def _raw(root: Root, chosen: list[Revision], *, everything: bool) -> Iterator[str]:
+def _raw(
+    root: Root, chosen: list[Revision], removals: Removals, *, everything: bool
+) -> Iterator[str]:
     """Deliveries as received, and the very ones that the revisions say they used."""
     used = {
         (item["month"], item["source"], item["number"]): item["content"]
@@ -199,7 +214,7 @@ def _raw(root: Root, chosen: list[Revision], *, everything: bool) -> Iterator[st
             folders |= {folder: folders.get(folder) for _, folder in sources}
     for folder, content in sorted(folders.items()):
         name = folder.relative_to(root.path).as_posix()
-        yield from (f"{name}：{text}" for text in _delivery(folder, content))
+        yield from (f"{name}：{text}" for text in _delivery(folder, content, removals))
 
 
 def _working_files(root: Root, key: bytes, month: Month | None) -> Iterator[str]:
@@ -222,7 +237,7 @@ def _working_files(root: Root, key: bytes, month: Month | None) -> Iterator[str]
             yield f"{seal.place}：{damage}"
 
 
-def _delivery(folder: Path, content: str | None) -> Iterator[str]:
+def _delivery(folder: Path, content: str | None, removals: Removals) -> Iterator[str]:
     try:
         delivery = read_delivery(folder)
     except JifenError as error:
@@ -230,14 +245,14 @@ def _delivery(folder: Path, content: str | None) -> Iterator[str]:
         return
     if (delivery.source, str(delivery.month)) != (folder.parent.name, folder.parent.parent.name):
         yield f"收件回执属于 {delivery.month} {delivery.source}，放错了文件夹"
-    yield from _parts(delivery)
+    yield from _parts(delivery, removals)
     if hash_content(part.sha256 for part in delivery.receipt.parts) != delivery.content:
         yield "收件回执自相矛盾"
     if content is not None and content != delivery.content:
         yield "内容与发布时所用的不同"
 
 
-def _parts(delivery: Delivery) -> Iterator[str]:
+def _parts(delivery: Delivery, removals: Removals) -> Iterator[str]:
     """Check the parts against the receipt; what begins with a dot is the draft of a killed run."""
     present = {
         item for item in delivery.folder.rglob("[!.]*") if item.is_symlink() or not item.is_dir()
@@ -255,7 +270,15 @@ def _parts(delivery: Delivery) -> Iterator[str]:
         delivery.receipt.parts,
         strict=True,
     ):
-        if part not in present:
+        place = f"raw/{delivery.month}/{delivery.source}/d{delivery.number}/{names[part]}"
+        removed, wrong = explain_removed_file(
+            removals, place, recorded.sha256, is_there=part in present
+        )
+        if wrong:
+            yield f"文件 {names[part]} {wrong}"
+        elif removed:
+            continue
+        elif part not in present:
             yield f"缺少文件 {names[part]}"
         elif facts.get("sha256") != recorded.sha256:
             yield f"文件 {names[part]} 的内容与收到时不同"

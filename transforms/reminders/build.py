@@ -9,7 +9,7 @@ from typing import Any
 
 from expectations.month import Month
 from expectations.source_model import Fact
-from transforms.engine.parquet import empty_relation_sql, read_parquet_sql
+from transforms.engine.parquet import copy_sql, empty_relation_sql, read_parquet_sql
 from transforms.engine.session import Session
 from transforms.engine.statements import Statement
 from transforms.facts.pseudonyms import hmac_params
@@ -163,6 +163,20 @@ def view_reminder_lists(session: Session, name: str, files: Sequence[Path]) -> N
     if files:
         rows += f" UNION ALL BY NAME FROM {read_parquet_sql(*files, union_by_name='true')}"
     session.execute(f"CREATE OR REPLACE VIEW {name} AS {rows}")
+
+
+def write_sent_reminders(session: Session, files: Sequence[Path], target: Path) -> None:
+    """Write which reminders some lists hold, and of which month, without whom they are for.
+
+    What is kept of lists that are removed: a reminder is sent once per cycle.
+    """
+    session.execute(
+        copy_sql(
+            "SELECT reminder_id, min(added_in) AS added_in, month"
+            f" FROM {read_parquet_sql(*files, union_by_name='true')} GROUP BY ALL ORDER BY ALL",
+            target,
+        )
+    )
 
 
 def find_withdrawn_file(folder: Path) -> Path:
