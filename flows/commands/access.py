@@ -27,6 +27,8 @@ from transforms.clean.returns import RETURNS
 from transforms.engine.session import Session, open_engine
 
 LOOKUPS = {"explain": "查看积分解释", "statement": "打印积分单", "access": "查询访问记录"}
+GENERAL = ("simulate", "sql", "project")
+"""Actions on everybody's pseudonymous data."""
 UNCHAINED = "写于有校验以前，无法核对"
 
 
@@ -159,7 +161,7 @@ def _list_general(entries: Sequence[AccessEntry]) -> Iterator[str]:
     """Yield the actions on everybody's pseudonymous data."""
     for entry in entries:
         action = str(entry.values.get("action"))
-        if action in ("simulate", "sql"):
+        if action in GENERAL:
             yield action
 
 

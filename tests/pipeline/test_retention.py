@@ -157,7 +157,7 @@ def test_a_dry_run_says_the_same_and_removes_nothing(town: World) -> None:
     done = prune(town)
     assert [line for line in done if not line.startswith("清理 p")] == said
     assert any(f"months/{OCTOBER}/r1（3 项）" in line for line in said)
-    assert any("保留 2 份更早的交付：仍是以后月份的输入" in line for line in said)
+    assert any("保留 5 份更早的交付：仍是以后月份的输入" in line for line in said)
     assert any(f"收件目录 {OCTOBER} 中还有文件" in line for line in said)
 
 

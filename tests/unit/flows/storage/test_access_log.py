@@ -59,7 +59,7 @@ def test_every_line_is_numbered_and_holds_the_hash_of_the_line_before(log: Acces
     assert oct(log.file.stat().st_mode & 0o777) == "0o600"
 
 
-def test_entries_of_before_stay_readable_and_are_counted_apart_from_the_chain(
+def test_entries_of_before_stay_readable_and_are_counted_beside_the_chain(
     log: AccessLog,
 ) -> None:
     log.file.write_bytes(OLD * 3)
