@@ -34,8 +34,10 @@ def publish_month(run: RunContext) -> PublishResult:
     revision = run.build.revision
     copy_policy(run.project, revision / "policy")
     packages = len(run.project.reference.districts)
-    run.root.access_log("export", month=str(run.month), revision=number, packages=packages)
-    published = publish_revision(run.root, run.key, revision, build_month_facts(run))
+    noted = {"month": str(run.month), "revision": number, "packages": packages}
+    entry = run.root.access_log("export", **noted)
+    facts = build_month_facts(run).model_copy(update={"access_entry": entry})
+    published = publish_revision(run.root, run.key, revision, facts)
     run.build.clear()
     remove_hold(run.root, run.month)
     renew_catalogue(run.project, run.root)

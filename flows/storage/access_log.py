@@ -71,11 +71,13 @@ class AccessLogCheck:
 
     Attributes:
         chained: Lines of the chain.
+        last: The number of the last of them.
         unchained: Lines that older programs wrote: nobody can say whether they are as they were.
         damage: A sentence for everything that is not as it was written.
     """
 
     chained: int
+    last: int
     unchained: int
     damage: tuple[str, ...]
 
@@ -103,8 +105,8 @@ class AccessLog:
         """Where the head is."""
         return self.file.with_name("access.head.json")
 
-    def append(self, values: Mapping[str, str | int]) -> None:
-        """Add a line, durably; whoever adds another one meanwhile waits.
+    def append(self, values: Mapping[str, str | int]) -> int:
+        """Add a line, durably, and return its number; whoever adds another one meanwhile waits.
 
         Raises:
             OSError: It cannot be written; the log is as it was.
@@ -123,6 +125,7 @@ class AccessLog:
             self._write(handle, end, line)
             if self.key:
                 self._write_head(number, line)
+            return int(number)
 
     def read_entries(self) -> list[AccessEntry]:
         """Return all lines, the oldest first, but those that were torn."""
@@ -141,7 +144,7 @@ class AccessLog:
             walk.take(place, line)
         if self.key:
             walk.compare_head(head)
-        return AccessLogCheck(walk.chained, walk.unchained, tuple(walk.damage))
+        return AccessLogCheck(walk.chained, walk.number, walk.unchained, tuple(walk.damage))
 
     def is_authentic(self, values: Mapping[str, Any]) -> bool:
         """Return whether somebody with the key has written a line of the chain."""

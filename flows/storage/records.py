@@ -85,6 +85,7 @@ class MonthFacts(Record):
         held: Why the drift check held the month.
         accepted: The operator's reason for publishing it all the same.
         accepted_by: Who accepted it, in their order.
+        access_entry: The number of the line of the access log that notes the publication.
         findings: What people must know of (`expectations.findings`); None where none were kept.
 
     The others are those of the stages' results.
@@ -135,6 +136,7 @@ class MonthFacts(Record):
     held: list[str]
     accepted: str | None
     accepted_by: list[str] = []
+    access_entry: int | None = None
     findings: list[dict[str, Any]] | None = None
 
     @property

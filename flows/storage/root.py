@@ -201,8 +201,11 @@ class Root:
             for item in list_versions(self.months / str(month), "r")
         ]
 
-    def access_log(self, action: str, **facts: str | int) -> None:
+    def access_log(self, action: str, **facts: str | int) -> int:
         """Note durably who did what: a line of the access log. People appear by resident_key only.
+
+        Returns:
+            The line's number in the chain.
 
         Raises:
             JifenError: Exit 15, the key is missing or another than months were published with.
@@ -213,7 +216,7 @@ class Root:
             "account": self.operator.account,
             "uid": os.getuid(),
         }
-        self.open_access_log().append({**who, "action": action, **facts})
+        return self.open_access_log().append({**who, "action": action, **facts})
 
     def open_access_log(self) -> AccessLog:
         """Return the access log; without the key for whoever may not read it."""

@@ -57,7 +57,7 @@ def verify_root(
     revisions = {(str(of_month), number) for of_month, number, _ in root.revision_folders()}
     findings += find_receipt_damage(root, key, month, revisions)
     findings += _raw(root, chosen, removals, everything=month is None)
-    findings += root.open_access_log().check().damage
+    findings += _access_log(root, sealed)
     return findings + list(_working_files(root, key, month))
 
 
@@ -215,6 +215,16 @@ def _raw(
     for folder, content in sorted(folders.items()):
         name = folder.relative_to(root.path).as_posix()
         yield from (f"{name}：{text}" for text in _delivery(folder, content, removals))
+
+
+def _access_log(root: Root, sealed: list[Revision]) -> Iterator[str]:
+    """Check the access log, and that it reaches as far as when each revision was published."""
+    log = root.open_access_log().check()
+    yield from log.damage
+    newest = max(sealed, key=lambda one: one.manifest.access_entry or 0, default=None)
+    entry = newest.manifest.access_entry if newest else None
+    if newest and entry and entry > log.last:
+        yield f"访问记录只到第 {log.last} 号；{newest.month} r{newest.number} 发布时已有第 {entry} 号"
 
 
 def _working_files(root: Root, key: bytes, month: Month | None) -> Iterator[str]:

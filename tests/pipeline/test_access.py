@@ -168,6 +168,7 @@ def test_the_answer_as_text_names_entries_that_cannot_be_verified(town: World, a
     assert "访问记录中有 1 条写于有校验以前，无法核对" in text
     (note,) = verify_months(town.settings, None).notes
     assert note == "访问记录 2 条，链和校验码无误；另有 1 条写于有校验以前，无法核对"
+    assert "王芳（wangfang）  查询访问记录" in describe(town, PEOPLE[0])
 
 
 def test_a_removed_line_is_found_by_verify_and_said_in_the_answer(town: World, asking: Any) -> None:
@@ -176,6 +177,19 @@ def test_a_removed_line_is_found_by_verify_and_said_in_the_answer(town: World, a
     log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
     assert any("访问记录的末尾缺少" in one for one in verify_root(town.root, town.root.key()))
     assert describe(town, PEOPLE[0]).startswith("访问记录有 1 处异常，以下可能不全")
+
+
+def test_a_log_that_is_gone_with_its_head_is_missed_by_the_published_months(town: World) -> None:
+    for name in ("access.log", "access.head.json"):
+        (town.root.runs / name).unlink()
+    town.root.access_log("simulate")
+    assert verify_root(town.root, town.root.key()) == []  # the export was the first line
+    town.deliver(OCTOBER, registry=registry(), education=degrees(PEOPLE[:38]))
+    town.run(OCTOBER)
+    for name in ("access.log", "access.head.json"):
+        (town.root.runs / name).unlink()
+    (finding,) = verify_root(town.root, town.root.key())
+    assert finding == f"访问记录只到第 0 号；{OCTOBER} r2 发布时已有第 2 号"
 
 
 def test_only_named_operators_look_people_up(town: World, asking: Any) -> None:
