@@ -34,8 +34,7 @@ def publish_month(run: RunContext) -> PublishResult:
     revision = run.build.revision
     copy_policy(run.project, revision / "policy")
     packages = len(run.project.reference.districts)
-    noted = {"month": str(run.month), "revision": number, "packages": packages}
-    entry = run.root.access_log("export", **noted)
+    entry = run.root.access_log("export", month=str(run.month), revision=number, packages=packages)
     facts = build_month_facts(run).model_copy(update={"access_entry": entry})
     published = publish_revision(run.root, run.key, revision, facts)
     run.build.clear()
