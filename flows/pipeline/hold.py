@@ -111,12 +111,12 @@ def _held_error(run: RunContext, report: str) -> JifenError:
     if len(reasons) > SHOWN:
         shown.append(f"  共 {len(reasons)} 项，其余见报告")
     again = ""
-    if run.options.accept:
-        again = f"（待核以后有变化，已重新计算：{'；'.join(run.changed_inputs)}）"
-    what = f"{run.month} 待核：已算好，未发布，与上月相差超出限度{again}"
     if run.accepted_by:
         names = "、".join(map(run.root.operator.name_account, run.accepted_by))
         again = f"（已由{names}核准，还须另一人核准）"
+    elif run.options.accept:
+        again = f"（待核以后有变化，已重新计算：{'；'.join(run.changed_inputs)}）"
+    what = f"{run.month} 待核：已算好，未发布，与上月相差超出限度{again}"
     command = f"jifen run --month {run.month} --accept 原因"
     return JifenError(
         ExitCode.HELD,

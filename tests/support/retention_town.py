@@ -21,11 +21,11 @@ TODAY = dt.date(2023, 6, 15)
 
 
 def person(number: int, name: str) -> Person:
-    return Person(
-        national_id(f"3302{number % 7 + 10}198501{number:02d}{number:03d}"),
-        name,
-        f"1385740{number:04d}",
+    """Somebody whose numbers have nothing in common with anybody else's."""
+    resident_id = national_id(
+        f"3302{number % 7 + 10}{1960 + number}0{number % 9 + 1}1{number % 10}{number:03d}"
     )
+    return Person(resident_id, name, f"13{(number * 987_654_321) % 10**9:09d}")
 
 
 STAYING = [person(number, f"留城{chr(0x4E00 + number)}") for number in range(1, 13)]
