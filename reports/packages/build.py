@@ -64,7 +64,7 @@ class Package:
         self.rows[package_file_name(path, self.district.recipient).name] = rows
 
     def seal(self, month: Month, number: int) -> None:
-        """manifest.json: of which revision this is, for whom, and rows, bytes and SHA-256 of every file as it lies in the folder."""
+        """manifest.json: of which revision this is, and rows, bytes and SHA-256 of every file as it lies in the folder."""
         files = {
             name: {"rows": rows, **_file_record(self.folder / name)}
             for name, rows in sorted(self.rows.items())
@@ -74,7 +74,6 @@ class Package:
             "revision": number,
             "district": self.district.code,
             "name": self.district.name,
-            "recipient": self.district.recipient,
         }
         text = (
             json.dumps({**about, "files": files}, ensure_ascii=False, indent=1, sort_keys=True)

@@ -158,7 +158,8 @@ def test_everybody_is_answered_where_their_data_went(
 def test_the_package_says_for_whom_it_was_made(town: World) -> None:
     package = town.revision(OCTOBER).path / "exports" / HAISHU / "manifest.json"
     about = json.loads(package.read_bytes())
-    assert (about["district"], about["recipient"]) == (HAISHU, "")
+    names = {row[0]: row[1] for row in town.project.reference.rows["districts"]}
+    assert (about["district"], about["name"]) == (HAISHU, names[HAISHU])
 
 
 def test_the_answer_as_text_names_entries_that_cannot_be_verified(town: World, asking: Any) -> None:
