@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +20,9 @@ from flows.commands.simulate import simulate_policy
 from flows.commands.statement import write_statement_page
 from flows.commands.status import list_month_states
 from flows.commands.verify import verify_months
-from flows.pipeline.runner import prepare_run
 from flows.storage.files import hash_file
 from flows.storage.operators import Operator
-from flows.storage.removals import load_removals, require_identified
-from flows.storage.revisions import read_revision
+from flows.storage.removals import load_removals
 from flows.storage.verify import verify_root
 from tests.support.delivering import in_folder, with_destinations
 from tests.support.leaks import Person, leaks_below, sought
@@ -46,7 +43,6 @@ from tests.support.retention_town import (
     prune,
     with_retention,
 )
-from tests.support.troubles import Counter, Death
 from tests.support.world import World
 
 ALL = {"identified": 13, "raw": 1, "superseded": 1}
@@ -453,73 +449,6 @@ def test_only_named_operators_prune(town: World, monkeypatch: pytest.MonkeyPatch
     records = load_removals(town.root, town.root.key()).records
     assert {(one.by, one.account) for one in records} == {("王芳", "wangfang")}
     assert Operator("wangfang").name == "wangfang"
-
-
-# --- killed
-
-
-def kill_prune(town: World, at: int) -> int | None:
-    """Prune in a child that is killed before its `at`-th event on disk (0: never).
-
-    Returns:
-        How many events there were; None if it was killed.
-    """
-    here, there = os.pipe()
-    child = os.fork()
-    if child == 0:
-        counter = Counter(Death(at) if at else None, town.root.path)
-        try:
-            prune(town)
-            os.write(there, str(counter.events).encode())
-        finally:
-            os._exit(0)
-    os.close(there)
-    with os.fdopen(here) as said:
-        count = said.read()
-    _, status = os.waitpid(child, 0)
-    assert count or os.WIFSIGNALED(status), "it failed by itself"
-    return int(count) if count else None
-
-
-def test_killed_at_twenty_points_it_is_never_torn_and_the_next_finishes(
-    town: World, cleared: World, tmp_path: Path
-) -> None:
-    events = kill_prune(copy_town(town, tmp_path / "count"), 0)
-    assert events and events > 60
-    wanted = list_all(cleared)
-    interrupted = 0
-    for point in range(FEW_POINTS):
-        broken = copy_town(town, tmp_path / f"killed-{point}")
-        assert kill_prune(broken, 1 + point * events // FEW_POINTS) is None
-        found = verify(broken)
-        assert all("清理没有完成，再运行 jifen prune 即可" in one for one in found), found
-        removals = load_removals(broken.root, broken.root.key())
-        for month, number, folder in broken.root.revision_folders():
-            revision = read_revision(month, number, folder)
-            if removals.find_of_revision(revision):
-                with pytest.raises(JifenError, match="按规定清理"):
-                    require_identified(broken.root, broken.root.key(), revision)
-            else:  # whole
-                assert {
-                    name for name in revision.manifest.files if not (folder / name).is_file()
-                } == set()
-        interrupted += bool(found)
-        if point % 2:
-            prune(broken)
-        else:  # the next run finishes it; what was not begun is for the next prune
-            with broken.root.lock():
-                prepare_run(
-                    broken.root, broken.settings, [Month.parse(DECEMBER)], lambda line: None
-                )
-            assert not [one for one in verify(broken) if "没有完成" in one]
-            prune(broken)
-        assert verify(broken) == []
-        assert list_all(broken).keys() == wanted.keys()
-        if point in (5, 14):  # a search takes long
-            assert find_people(broken, LEFT, REFUSED) == []
-        assert list_tables(broken) == list_tables(cleared)
-        shutil.rmtree(broken.root.path.parent)
-    assert interrupted >= 5
 
 
 def test_every_month_is_in_the_town(built: World) -> None:
