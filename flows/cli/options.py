@@ -76,6 +76,8 @@ class CommandOptions:
     root: Path | None = None
     inbox: Path | None = None
     debug: bool = False
+    purpose: str | None = None
+    case: str | None = None
 
     def add(self, given: dict[str, Any]) -> None:
         """Take up what was given; what is given later goes before what was given earlier."""
@@ -103,9 +105,11 @@ def with_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., N
     Its first parameter is the `CommandOptions` of the call; the options come after its own.
 
     Args:
-        names: `inbox`, for commands that read one.
+        names: `inbox`, for commands that read one; `purpose`, for commands that look a person up.
     """
     more: dict[str, Any] = {"inbox": InboxOption} if "inbox" in names else {}
+    if "purpose" in names:
+        more |= {"purpose": PurposeOption, "case": CaseOption}
     added = {**more, **COMMON}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

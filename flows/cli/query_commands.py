@@ -9,9 +9,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import (
-    CaseOption,
     CommandOptions,
-    PurposeOption,
     ResidentOption,
     parse_case,
     parse_month,
@@ -21,6 +19,7 @@ from flows.cli.options import (
     with_options,
 )
 from flows.cli.progress import show_progress
+from flows.settings import Settings
 
 query_app = typer.Typer()
 
@@ -184,7 +183,7 @@ def overview(
 
 
 @query_app.command()
-@with_options()
+@with_options("purpose")
 def explain(
     options: CommandOptions,
     resident: ResidentOption = None,
@@ -198,8 +197,6 @@ def explain(
     records: Annotated[
         bool, typer.Option("--records", help="列出背后的记录，及被退回、超配额的")
     ] = False,
-    purpose: PurposeOption = None,
-    case: CaseOption = None,
 ) -> None:
     """逐项说明一个人的积分，以及各项服务还缺什么。
 
@@ -210,13 +207,13 @@ def explain(
     from flows.commands.explain import explain_person
     from flows.commands.lookup import PersonQuery
 
-    settings, why, number = options.load_settings(), parse_purpose(purpose), parse_case(case)
+    settings, why, number = _load_lookup(options)
     query = PersonQuery(_read_id(resident), month, why, number)
     explain_person(settings, query, print_line, as_json=as_json, records=records)
 
 
 @query_app.command()
-@with_options()
+@with_options("purpose")
 def statement(
     options: CommandOptions,
     resident: ResidentOption = None,
@@ -230,8 +227,6 @@ def statement(
         Path | None,
         typer.Option("--out", readable=False, help="网页写到哪个文件；不写则输出到终端"),
     ] = None,
-    purpose: PurposeOption = None,
-    case: CaseOption = None,
 ) -> None:
     """一个人的积分单：一页 A4 网页，可打印，不需要网络。
 
@@ -242,19 +237,17 @@ def statement(
     from flows.commands.lookup import PersonQuery
     from flows.commands.statement import write_statement_page
 
-    settings, why, number = options.load_settings(), parse_purpose(purpose), parse_case(case)
+    settings, why, number = _load_lookup(options)
     query = PersonQuery(_read_id(resident), month, why, number)
     write_statement_page(settings, query, out, print_line)
 
 
 @query_app.command()
-@with_options()
+@with_options("purpose")
 def access(
     options: CommandOptions,
     resident: ResidentOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
-    purpose: PurposeOption = None,
-    case: CaseOption = None,
 ) -> None:
     """谁、什么时候、为什么查询过一个人，此人的数据在哪些导出包和送交中离开过。
 
@@ -265,9 +258,14 @@ def access(
     from flows.commands.access import report_accesses
     from flows.commands.lookup import PersonQuery
 
-    settings, why, number = options.load_settings(), parse_purpose(purpose), parse_case(case)
+    settings, why, number = _load_lookup(options)
     query = PersonQuery(_read_id(resident), None, why, number)
     report_accesses(settings, query, print_line, as_json=as_json)
+
+
+def _load_lookup(options: CommandOptions) -> tuple[Settings, str, str]:
+    """Return the settings, and for which purpose and in which case a person is looked up."""
+    return options.load_settings(), parse_purpose(options.purpose), parse_case(options.case)
 
 
 def _read_id(resident: str | None) -> str:
