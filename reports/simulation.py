@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from reports.disclosure import FEW, FEW_TEXT, round_people
+from reports.disclosure import FEW, FEW_TEXT, round_mean, round_people
 from reports.html.charts import DataBar
 from reports.html.environment import render_template
 from transforms.engine.parquet import read_folder_sql
@@ -163,7 +163,8 @@ def _format_effect(effect: Effect) -> tuple[str, ...]:
 
 
 def _format_mean(points: Decimal, number: int) -> str:
-    return f"{points / number:+.2f}" if number >= FEW else "—"
+    mean = round_mean(points, number)
+    return "—" if mean is None else f"{mean:+}"
 
 
 def _list_services(

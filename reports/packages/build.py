@@ -37,6 +37,7 @@ from transforms.engine.sql import sql_literal
 from transforms.reminders.build import find_withdrawn_file
 
 CSV_ROWS = 500_000
+CONTENTS = "contents.json"
 
 
 @dataclass(frozen=True)
@@ -64,22 +65,26 @@ class Package:
         self.rows[package_file_name(path, self.district.recipient).name] = rows
 
     def seal(self, month: Month, number: int) -> None:
-        """manifest.json: of which revision this is, and rows, bytes and SHA-256 of every file as it lies in the folder."""
-        files = {
-            name: {"rows": rows, **_file_record(self.folder / name)}
-            for name, rows in sorted(self.rows.items())
-        }
+        """Write contents.json, encrypted with the rest, and manifest.json, which is always readable.
+
+        The contents say of every file how many rows it has; the manifest only which files there are
+        and their SHA-256 as they lie in the folder: numbers of people are the district's.
+        """
         about = {
             "month": str(month),
             "revision": number,
             "district": self.district.code,
             "name": self.district.name,
         }
-        text = (
-            json.dumps({**about, "files": files}, ensure_ascii=False, indent=1, sort_keys=True)
-            + "\n"
-        )
-        (self.folder / "manifest.json").write_text(text, encoding="utf-8")
+        rows = dict(sorted(self.rows.items()))
+        records = {name: _file_record(self.folder / name) for name in rows}
+        contents = {name: {"rows": rows[name], **records[name]} for name in rows}
+        text = _to_json({**about, "files": contents})
+        self.write(CONTENTS, 0, lambda target: target.write_text(text, encoding="utf-8"))
+        names = sorted(self.rows)
+        hashes = {name: {"sha256": _file_record(self.folder / name)["sha256"]} for name in names}
+        manifest = _to_json({**about, "files": hashes})
+        (self.folder / "manifest.json").write_text(manifest, encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -237,6 +242,10 @@ def _write_package(
         "eligibility": rows["eligible"],
         "reminders": rows["reminded"],
     }
+
+
+def _to_json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
 def _file_record(path: Path) -> dict[str, Any]:

@@ -30,6 +30,7 @@ LISTS = {
     "reminders.csv",
     "reminders.xlsx",
     "summary.html",
+    "contents.json",
 }
 ID = "公民身份号码"
 
@@ -153,14 +154,14 @@ def test_the_manifest_of_every_package_holds(city: City) -> None:
         assert {path.name for path in folder.iterdir()} == {*files, "manifest.json"}
         for name, facts in files.items():
             content = (folder / name).read_bytes()
-            assert (facts["bytes"], facts["sha256"]) == (
-                len(content),
-                hashlib.sha256(content).hexdigest(),
-            )
-        lists = listed(city.opened(NOVEMBER, district))
-        assert {name: files[f"{name}.age"]["rows"] for name in lists} == {
+            assert facts == {"sha256": hashlib.sha256(content).hexdigest()}
+        opened = city.opened(NOVEMBER, district)
+        contents = json.loads(opened["contents.json"])["files"]
+        lists = listed(opened)
+        assert {name: contents[f"{name}.age"]["rows"] for name in lists} == {
             name: len(ids) for name, ids in lists.items()
         }
+        assert contents.keys() == files.keys() - {"contents.json.age"}
 
 
 LARGE = """

@@ -62,7 +62,7 @@ def test_a_reminder_that_is_not_true_any_more_is_withdrawn(tmp_path: Path) -> No
     assert [row["公民身份号码"].strip() for row in health_checks(package / "reminders.csv")] == [
         OTHER
     ]
-    listed = json.loads((package / "manifest.json").read_text("utf-8"))["files"]
+    listed = json.loads((package / "contents.json").read_text("utf-8"))["files"]
     assert listed["withdrawn.csv"]["rows"] == 1
     assert second.manifest.reminders_withdrawn == {"service_reached": 1}
     # the list itself keeps what was sent: nobody is reminded twice

@@ -174,6 +174,11 @@ def manifest(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
 
 
+def read_contents(folder: Path) -> dict[str, Any]:
+    """What the package itself says of its files."""
+    return dict(json.loads((folder / "contents.json").read_text(encoding="utf-8")))
+
+
 def new_key() -> tuple[pyrage.x25519.Identity, str]:
     """A district's secret and its public key."""
     identity = pyrage.x25519.Identity.generate()
