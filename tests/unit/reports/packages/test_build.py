@@ -391,4 +391,4 @@ def test_the_same_bytes_whatever_threads_and_memory(tmp_path: Path) -> None:
     first, second = (
         [path.read_bytes() for path in files(tmp_path / run / "exports")] for run in ("a", "b")
     )
-    assert first == second and len(first) == 7
+    assert first == second and len(first) == 8
