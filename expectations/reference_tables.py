@@ -62,6 +62,7 @@ _TEXT: _Column = (_matching(r"(?s).+", "不能为空"), "VARCHAR")
 _LEVEL: _Column = (_matching(r"primary|junior_middle", "应为 primary 或 junior_middle"), "VARCHAR")
 _RECIPIENT: _Column = (_recipient, "VARCHAR")
 _MONTH: _Column = (_month, "INTEGER")
+_PEOPLE: _Column = (lambda text: int(_matching(r"[0-9]{1,9}", "应为人数（整数）")(text)), "INTEGER")
 _AMOUNT: _Column = (_amount, "DECIMAL(12,2)")
 _YEAR: _Column = (_year, "INTEGER")
 _DAY: _Column = (_day, "DATE")
@@ -79,7 +80,10 @@ TABLES: dict[str, tuple[int, dict[str, _Column]]] = {
         {"district": _CODE, "year": _YEAR, "level": _LEVEL, "opens_on": _DAY, "closes_on": _DAY},
     ),
     "award_quotas": (2, {"grantor_id": _TEXT, "year": _YEAR, "points": _AMOUNT}),
+    "grantor_people": (2, {"grantor_id": _TEXT, "year": _YEAR, "people": _PEOPLE}),
 }
+OPTIONAL_TABLES = {"grantor_people"}
+"""Tables that a city need not have: without the file they are empty."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +107,15 @@ def load_reference(folder: Path) -> Reference:
         DeclarationError: All mistakes of all tables.
     """
     problems: list[Diagnostic] = []
-    rows = {name: _read(folder / f"{name}.csv", name, problems) for name in TABLES}
+    there = [
+        name for name in TABLES if name not in OPTIONAL_TABLES or (folder / f"{name}.csv").exists()
+    ]
+    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
+    rows |= {name: _read(folder / f"{name}.csv", name, problems) for name in there}
     if problems:
         raise DeclarationError(problems)
     hashes = {
-        name: hashlib.sha256((folder / f"{name}.csv").read_bytes()).hexdigest() for name in TABLES
+        name: hashlib.sha256((folder / f"{name}.csv").read_bytes()).hexdigest() for name in there
     }
     return Reference(rows, hashes, folder)
 

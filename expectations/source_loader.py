@@ -23,15 +23,21 @@ def load_sources(folder: Path = BUILTIN_SOURCES) -> dict[str, Source]:
     return {source.source: source for source in read_sources(folder).items}
 
 
-def read_sources(folder: Path = BUILTIN_SOURCES) -> Loaded[Source]:
+def read_sources(folder: Path = BUILTIN_SOURCES, draft: Path | None = None) -> Loaded[Source]:
     """Return all sources of a folder, in the order of their files.
+
+    Args:
+        folder: Where the files are.
+        draft: A folder whose files are added, or stand in place of those of the same name.
 
     Raises:
         DeclarationError: With every mistake of every file.
     """
     problems: list[Diagnostic] = []
     sources: dict[str, Source] = {}
-    files = [YamlDocument(path) for path in sorted(folder.glob("*.yaml"))]
+    paths = {path.name: path for path in folder.glob("*.yaml")}
+    paths |= {path.name: path for path in draft.glob("*.yaml")} if draft else {}
+    files = [YamlDocument(path) for _, path in sorted(paths.items())]
     for file in files:
         path = file.path
         source = file.parse(Source) if not file.problems else None
@@ -87,6 +93,7 @@ def _check_names(file: YamlDocument, source: Source, others: Iterable[Source]) -
 
 
 def _check_source(file: YamlDocument, source: Source) -> None:
+    _check_quota(file, source)
     for where, names in _named_columns(source):
         for name in names:
             if name is not None and name not in source.columns:
@@ -210,7 +217,8 @@ def _named_outcomes(declared: Outcomes | None) -> Iterator[tuple[Path_, str, Ite
 def _named_tables(source: Source) -> Iterator[tuple[Path_, str, Iterable[str]]]:
     """Yield every reference table that a declaration names, with the columns that it asks for."""
     if source.quota:
-        yield ("quota", "table"), source.quota.table, [source.quota.per, "year", "points"]
+        quota = source.quota
+        yield ("quota", "table"), quota.table, [quota.per, "year", quota.number]
     for name, fact in source.facts.items():
         if fact.listed:
             yield ("facts", name, "listed"), fact.listed.table, [fact.listed.column, "year"]
@@ -260,6 +268,16 @@ def _ends(span: Span) -> tuple[str, str]:
 
 def _header_names(name: str, column: Column) -> set[str]:
     return {normalise_name(text) for text in (name, column.title, *column.headers)}
+
+
+def _check_quota(file: YamlDocument, source: Source) -> None:
+    quota = source.quota
+    if quota and (quota.of is None) != quota.people:
+        file.add_error(
+            ("quota",), "of 与 people", "写 of（按这一列的合计）或 people: true（按人数）"
+        )
+    elif quota and quota.share is not None and not quota.people:
+        file.add_error(("quota", "share"), str(quota.share), "只与 people: true 一同写")
 
 
 def _check_column(file: YamlDocument, source: Source, name: str, column: Column) -> None:

@@ -71,6 +71,9 @@ class Column(ClosedModel):
     """Share of empty values above which the gate blocks the delivery."""
 
 
+Share = Annotated[Decimal, Field(ge=0, le=1)]
+
+
 class Ledger(ClosedModel):
     """Postings: of each person and `per` the newest by `newest` decides, on a tie the one in `tie`.
 
@@ -88,9 +91,9 @@ class Ledger(ClosedModel):
 
 
 class Quota(ClosedModel):
-    """Rows count while their running sum stays within the quota.
+    """Rows count while their running sum, or the number of their people, is within the quota.
 
-    The sum runs per `per` and calendar year of `date`; the quota stands in a reference table.
+    Both run per `per` and calendar year of `date`; the quota stands in a reference table.
     """
 
     table: str
@@ -99,12 +102,21 @@ class Quota(ClosedModel):
     """Column whose rows share a quota."""
     date: str
     """Date column that gives the year."""
-    of: str
-    """Column that is summed."""
+    of: str | None = None
+    """Column that is summed; without `people`."""
+    people: Switch = False
+    """People are counted instead, each once a year, however many rows they have."""
+    share: Share | None = None
+    """With `people`: the quota is this share of the table's number of the year before, cut."""
     order: Texts
     """Columns by which rows use up the quota."""
     unless: dict[str, str]
     """Rows with these values need no quota."""
+
+    @property
+    def number(self) -> str:
+        """The column of the reference table that has the quota."""
+        return "people" if self.people else "points"
 
 
 class Spine(ClosedModel):
@@ -179,7 +191,6 @@ class Objects(ClosedModel):
     """Column of what the person says."""
 
 
-Share = Annotated[Decimal, Field(ge=0, le=1)]
 Rows = Annotated[int, Field(ge=0)]
 
 

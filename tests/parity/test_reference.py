@@ -24,7 +24,12 @@ ANNA, BERT = (
     ANNA[:17] + compute_check_character(ANNA[:17]),
     BERT[:17] + compute_check_character(BERT[:17]),
 )
-NO_TABLES: Tables = {"community_rents": [], "shortage_occupations": [], "award_quotas": []}
+NO_TABLES: Tables = {
+    "community_rents": [],
+    "shortage_occupations": [],
+    "award_quotas": [],
+    "grantor_people": [],
+}
 D = Decimal
 
 

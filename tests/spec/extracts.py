@@ -175,7 +175,8 @@ def _by_reference(
     deliveries: _Deliveries, policy: Policy, reference: Reference
 ) -> dict[str, Known]:
     month, clean = deliveries.month, deliveries.clean
-    lines = {name: _lines(reference.folder / f"{name}.csv") for name in TABLES}
+    files = {name: reference.folder / f"{name}.csv" for name in TABLES}
+    lines = {name: _lines(file) if file.exists() else [] for name, file in files.items()}
     kept = {
         name: select_standing(source, clean.get(name, []), month.last_day, lines)
         for name, source in SOURCES.items()

@@ -14,8 +14,11 @@ from transforms.facts.measures import equals_sql
 def within_quota_sql(source: Source, quota: Quota, rows: str) -> str:
     """Return rows with `within_quota`: the grantor's running sum of the year is within its quota.
 
-    The row itself is included in the sum; without a row in the table of quotas the quota is 0.
+    The row itself is included in the sum; without a row in the table of quotas the quota is 0. Of a
+    quota of people, it is the number of people up to the row's person, by their first rows.
     """
+    if quota.people:
+        return _within_quota_of_people_sql(source, quota, rows)
     counted = f"{equals_sql(source.standing)} AND NOT ({equals_sql(quota.unless)})"
     columns = ", ".join(f"summed.{name}" for name in list_row_columns(source))
     return f"""WITH summed AS (
@@ -31,6 +34,40 @@ allowed AS (
 SELECT {columns},
     ({equals_sql(quota.unless)}) OR running <= coalesce(allowed, 0) AS within_quota
 FROM summed LEFT JOIN allowed ON allowed_to = {quota.per} AND allowed_in = year({quota.date})"""
+
+
+def _within_quota_of_people_sql(source: Source, quota: Quota, rows: str) -> str:
+    counted = f"{equals_sql(source.standing)} AND NOT ({equals_sql(quota.unless)})"
+    columns = ", ".join(f"numbered.{name}" for name in list_row_columns(source))
+    year, number = f"year({quota.date})", quota.number
+    allowed, allowed_in = number, "year"
+    if quota.share is not None:
+        share = format(quota.share.normalize(), "f")
+        allowed, allowed_in = f"FLOOR({number} * {share})", "year + 1"
+    return f"""WITH placed AS (
+    SELECT *, row_number() OVER (
+        PARTITION BY {quota.per}, {year}
+        ORDER BY CASE WHEN {counted} THEN 0 ELSE 1 END, {", ".join(quota.order)}
+    ) AS place
+    FROM {rows}
+),
+first_rows AS (
+    SELECT *, min(place) OVER (PARTITION BY {quota.per}, {year}, {source.person}) AS first_place
+    FROM placed
+),
+numbered AS (
+    SELECT *, dense_rank() OVER (
+        PARTITION BY {quota.per}, {year} ORDER BY first_place
+    ) AS running
+    FROM first_rows
+),
+allowed AS (
+    SELECT {quota.per} AS allowed_to, {allowed_in} AS allowed_in, {allowed} AS allowed
+    FROM {quota.table}
+)
+SELECT {columns},
+    ({equals_sql(quota.unless)}) OR running <= coalesce(allowed, 0) AS within_quota
+FROM numbered LEFT JOIN allowed ON allowed_to = {quota.per} AND allowed_in = {year}"""
 
 
 def list_row_columns(source: Source) -> list[str]:

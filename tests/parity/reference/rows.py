@@ -91,9 +91,14 @@ def _posted(source: Source, rows: Sequence[Row]) -> list[Row]:
 
 
 def find_over_quota(quota: Quota, rows: Sequence[Row], as_of: dt.date, tables: Tables) -> list[Row]:
-    """The rows whose running sum, per grantor and calendar year, whoever they are for, exceeds the quota (none: 0)."""
+    """The rows whose running sum, per grantor and calendar year, whoever they are for, exceeds the quota (none: 0).
+
+    Of a quota of people: the rows of those who come after so many others.
+    """
+    if quota.people:
+        return _find_over_quota_of_people(quota, rows, as_of, tables)
     allowed = {
-        (line[quota.per], int(line["year"])): Decimal(line[quota.of])
+        (line[quota.per], int(line["year"])): Decimal(line[quota.number])
         for line in tables[quota.table]
     }
     bound = [row for row in rows if any(row[name] != value for name, value in quota.unless.items())]
@@ -105,6 +110,30 @@ def find_over_quota(quota: Quota, rows: Sequence[Row], as_of: dt.date, tables: T
         account = (row[quota.per], row[quota.date].year)
         running[account] = running.get(account, Decimal(0)) + row[quota.of]
         if running[account] > allowed.get(account, Decimal(0)):
+            over.append(row)
+    return over
+
+
+def _find_over_quota_of_people(
+    quota: Quota, rows: Sequence[Row], as_of: dt.date, tables: Tables
+) -> list[Row]:
+    """The rows of people beyond the quota, who are counted once a year, by their first rows."""
+    listed = {
+        (line[quota.per], int(line["year"])): int(line["people"]) for line in tables[quota.table]
+    }
+    people: dict[Any, list[Any]] = {}
+    over = []
+    for row in sorted(rows, key=lambda row: [row[name] for name in quota.order]):
+        bound = any(row[name] != value for name, value in quota.unless.items())
+        if not bound or row[quota.date] > as_of:
+            continue
+        grantor, year = row[quota.per], row[quota.date].year
+        share, before = quota.share or Decimal(1), 1 if quota.share else 0
+        allowed = int(listed.get((grantor, year - before), 0) * share)
+        counted = people.setdefault((grantor, year), [])
+        if row["resident_id"] not in counted:
+            counted.append(row["resident_id"])
+        if counted.index(row["resident_id"]) >= allowed:
             over.append(row)
     return over
 

@@ -143,7 +143,21 @@ def _reference_tables(month: Month) -> dict[str, list[dict[str, str]]]:
             ("G2", 2, "10"),
         )
     ]
-    return {"community_rents": rents, "shortage_occupations": jobs, "award_quotas": quotas}
+    people = [
+        {"grantor_id": grantor, "year": str(year - ago), "people": number}
+        for grantor, ago, number in (
+            ("G1", 0, "2"),
+            ("G1", 1, "30"),
+            ("G2", 0, "1"),
+            ("G2", 2, "99"),
+        )
+    ]
+    return {
+        "community_rents": rents,
+        "shortage_occupations": jobs,
+        "award_quotas": quotas,
+        "grantor_people": people,
+    }
 
 
 def _edge_day(random: Random, as_of: dt.date) -> dt.date:
