@@ -236,6 +236,28 @@ STATEMENTS = Output(
     order=("district",),
     by_district=True,
 )
+FAMILIES = Output(
+    "restricted/families",
+    (
+        "子女按谁的积分计：每名子女、每项服务、每位监护人、每一部分积分一行",
+        "Whose points counted: one row per child, service, guardian and part of the points",
+    ),
+    key=("service", "child_key", "guardian_key", "part"),
+    order=("service", "child_key", "guardian_key", "part"),
+    columns={
+        "month": "DATE",
+        "service": "VARCHAR",
+        "child_key": "VARCHAR",
+        "guardian_key": "VARCHAR",
+        "part": "VARCHAR",
+        "points": "DECIMAL(9,2)",
+        "counted": "BOOLEAN",
+        "district": "VARCHAR",
+        "child_id": "VARCHAR",
+        "child_born_on": "DATE",
+        "child_level": "VARCHAR",
+    },
+)
 REMINDERS = Output(
     "reminders",
     ("提醒：每条提醒一行", "Reminders: one row per reminder"),
@@ -257,6 +279,7 @@ OUTPUTS = (
     RESTRICTED_FACTS,
     IDENTITIES,
     STATEMENTS,
+    FAMILIES,
     REMINDERS,
 )
 VIEWS = {output.view: output for output in OUTPUTS if output.view}

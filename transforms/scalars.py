@@ -121,6 +121,11 @@ Share = Annotated[
     ),
     _numeric(0, exclusive=True),
 ]
+Factor = Annotated[
+    Decimal,
+    _number(r"[0-9]{1,2}(\.[0-9]{1,4})?", "应为大于 0、不足 100 的倍数，最多四位小数", zero=False),
+    _numeric(0, exclusive=True),
+]
 Whole = Annotated[
     int,
     _number(r"[0-9]{1,9}", "应为大于 0、最多九位的整数", zero=False),

@@ -142,7 +142,14 @@ of `change.moved` in the
 6. An empty line, `services`, then each service in the order of `texts.json`: `reached` with \
 `amount`, or what lacks,
    joined by `；`: the conditions by number, then `points_lacking`; `not_open` where the row has \
-no such service.
+no such service. Then, joined
+   by `；`, where `ranks` has the service: `score`, and `rank` or `rank_in_class` (`among` is \
+`values` of its `ranked`).
+   A service of children (`guardians`) has a line for each of `children`, titled by `child`: the \
+same, then `child_parts`
+   (titles of `counted`), `child_sum` (of more than one guardian), `child_own` or `child_other`; \
+without a child what does
+   not hold, or `no_child`.
 
 `forecast` and `no_forecast` are ours: `jifen explain` computes when a service will be reached, \
 for one person at a time.

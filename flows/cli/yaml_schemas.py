@@ -91,6 +91,8 @@ def _build_service_schema() -> Schema:
     parts["ServiceVersion"]["properties"]["examples"] = _FLAT
     needed = parts["PointsNeeded"]["properties"]
     needed["threshold"] = {"anyOf": [{"type": "number"}, needed["threshold"]]}
+    keys = parts["Ranking"]["properties"]["by"]
+    keys["items"] = {"anyOf": [{"type": "string"}, keys["items"]]}
     _remove(parts, ["ServiceExample"])
     return schema
 

@@ -46,9 +46,10 @@ from transforms.comparison.changes import write_changes
 from transforms.engine.errors import explain_overflow
 from transforms.engine.parquet import read_folder_sql, read_parquet_sql
 from transforms.engine.reference_tables import load_reference_tables
-from transforms.engine.session import Session, map_concurrently
+from transforms.engine.session import Session
 from transforms.engine.statements import Statement
 from transforms.facts.build import FactInputs, FactTargets, MonthParams, build_facts
+from transforms.facts.pseudonyms import hmac_params
 from transforms.facts.published_tables import (
     count_unknown_award_codes,
     published_fact_statement,
@@ -58,6 +59,7 @@ from transforms.outputs import (
     DISTRICTS,
     ELIGIBILITY,
     FACTS,
+    FAMILIES,
     IDENTITIES,
     REMINDERS,
     RESTRICTED_FACTS,
@@ -87,7 +89,8 @@ from transforms.services.declared_tables import (
     services_statement,
     thresholds_statement,
 )
-from transforms.services.eligibility_sql import eligibility_sql
+from transforms.services.eligibility_sql import select_services_of
+from transforms.services.write import EligibilityInputs, ServiceRules, write_eligibility
 
 
 def compute_facts(run: RunContext) -> StageResult:
@@ -207,16 +210,15 @@ def compute_services(run: RunContext) -> StageResult:
 
 def _services(run: RunContext) -> ServicesResult:
     services, districts = run.project.services_in_force(run.month), run.project.reference.districts
-    sql = eligibility_sql(services, run.project.names(run.month))
-    statement = Statement("eligibility", sql, ("scored",), "file")
     columns = list_points_columns_in_force(run.project.in_force(run.month))
-    folder = run.build.revision / ELIGIBILITY.folder
-
-    def write(own: Session, district: str) -> None:
-        scored = f"({scored_of_district_sql(columns, district)})"
-        target = folder / f"{district}.parquet"
-        own.write(statement, target, build_month_values(run), {"scored": scored})
-
+    folder, work = run.build.revision / ELIGIBILITY.folder, run.build.folder / "services"
+    inputs = EligibilityInputs(
+        lambda district: f"({scored_of_district_sql(columns, district)})",
+        list(districts),
+        build_month_values(run) | hmac_params(run.key),
+        recreate_folder(work),
+        find_table_file(run.build.revision, FAMILIES),
+    )
     titles = {service.service: service.title for service in run.project.services}
     declared = [
         (DISTRICTS, districts_statement(districts)),
@@ -229,12 +231,14 @@ def _services(run: RunContext) -> ServicesResult:
                 table, find_table_file(run.build.revision, output), build_month_values(run)
             )
         view_facts_and_scores(session, run)
-        map_concurrently(session, districts, write)
+        rules = ServiceRules(services, run.project.names(run.month))
+        statements = write_eligibility(session, rules, inputs, folder)
         rows = session.fetch_rows(f"""
             SELECT service, count(*) FILTER (WHERE eligible),
                 coalesce(sum(monthly_amount) FILTER (WHERE eligible), 0)
             FROM {read_folder_sql(folder)} GROUP BY service ORDER BY service""")
-    listed = [*(table for _, table in declared), scored_statement(columns), statement]
+    shutil.rmtree(work)
+    listed = [*(table for _, table in declared), scored_statement(columns), *statements]
     write_sql(run.build.revision, "services", listed)
     return ServicesResult(
         eligible={code: count for code, count, _ in rows},
@@ -330,6 +334,7 @@ def _exports(run: RunContext) -> PackagesResult:
         versions,
         {service.service: service.title for service in project.services},
         project.reminder_titles(),
+        frozenset(select_services_of(project.services_in_force(run.month), "child")),
     )
     settings, districts = project.settings.exports, project.reference.districts
     contents = PackageContents(

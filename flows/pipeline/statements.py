@@ -16,8 +16,12 @@ from reports.published_rules import PublishedRules
 from reports.statements.rows_sql import StatementCompiler
 from reports.statements.texts import build_statement_rules, build_statement_texts
 from reports.statements.write import (
+    NO_CHILDREN,
     NO_OBJECTIONS,
+    NO_RANKS,
     StatementInputs,
+    child_lines_of_revision,
+    ranks_of_folder,
     write_statements,
     write_texts,
 )
@@ -30,7 +34,7 @@ from transforms.objections.open_cases import (
     open_objections_sql,
     write_open_cases,
 )
-from transforms.outputs import STATEMENTS
+from transforms.outputs import ELIGIBILITY, STATEMENTS
 from transforms.points.columns import list_scored_indicators
 from transforms.points.describe import collect_titles
 
@@ -69,6 +73,8 @@ def _statements(run: RunContext) -> StatementsResult:
             revision / "changes",
             {**build_month_values(run), "revision": next_revision_number(run.root, run.month)},
             objections,
+            ranks_of_folder(revision / ELIGIBILITY.folder) if compiler.is_ranked else NO_RANKS,
+            child_lines_of_revision(revision) if compiler.has_children else NO_CHILDREN,
         )
         rows, statements = write_statements(
             session, compiler, inputs, list(project.reference.districts), folder

@@ -21,8 +21,10 @@ from reports.explain.model import (
 )
 from reports.explain.values import put_value
 from reports.statements.model import (
+    ChildLine,
     IndicatorText,
     Line,
+    RankLine,
     ServiceLine,
     ServiceText,
     StatementRow,
@@ -181,24 +183,99 @@ def _item(code: str) -> str:
 def _explain_services(row: StatementRow, texts: StatementTexts) -> Iterator[ServiceState]:
     """Yield every service in force: reached, or every sentence of what is lacking."""
     lines = {line.code: line for line in row.services}
+    places = {one.code: one for one in row.ranks}
     for words in texts.services:
-        line = lines.get(words.code)
+        children = [one for one in row.children if one.code == words.code]
+        yield from (_explain_child(one, words, texts) for one in children)
+        if children:
+            continue
+        line, place = lines.get(words.code), places.get(words.code)
         lacking = (
             [texts.sentences["not_open"]]
             if line is None
             else list(_lacking(line, words, row.district, texts))
         )
-        amount = None if line is None else line.monthly_amount
-        yield ServiceState(words.code, words.title, not lacking, lacking, amount)
+        yield ServiceState(
+            words.code,
+            words.title,
+            not lacking,
+            lacking,
+            None if line is None else line.monthly_amount,
+            score=None if line is None else line.score,
+            rank_class=None if place is None else place.rank_class,
+            rank=None if place is None else place.rank,
+            notes=_describe_place(line.score, place, words, texts) if line and place else [],
+        )
+
+
+def _explain_child(line: ChildLine, words: ServiceText, texts: StatementTexts) -> ServiceState:
+    day = line.born_on
+    born = {"year": day.year, "month": day.month, "day": day.day}
+    values = {
+        "title": words.title,
+        "born_on": fill_template(texts.values["date"], lambda name: str(born[name])),
+    }
+    return ServiceState(
+        words.code,
+        fill_template(texts.sentences["child"], values.__getitem__),
+        line.reached,
+        list(_lacking_points(line.points_short, words, line.district, texts)),
+        line.monthly_amount,
+        score=line.score,
+        rank_class=line.rank_class,
+        rank=line.rank,
+        child_born_on=day,
+        notes=[
+            *_describe_place(line.score, line, words, texts),
+            _describe_guardians(line, words, texts),
+        ],
+    )
+
+
+def _describe_place(
+    score: Decimal, place: RankLine | ChildLine, words: ServiceText, texts: StatementTexts
+) -> list[str]:
+    """Return what the service counts, and the place where it is ranked."""
+    values = {"score": str(score)}
+    said = [fill_template(texts.sentences["score"], values.__getitem__)]
+    if place.rank is None or words.ranked is None:
+        return said
+    values = {
+        "rank": str(place.rank),
+        "rank_class": place.rank_class or "",
+        "among": texts.values[words.ranked],
+    }
+    sentence = "rank" if place.rank_class is None else "rank_in_class"
+    return [*said, fill_template(texts.sentences[sentence], values.__getitem__)]
+
+
+def _describe_guardians(line: ChildLine, words: ServiceText, texts: StatementTexts) -> str:
+    """Return whose points count for a child."""
+    if words.guardians == "parts":
+        parts = [texts.items[strip_points_suffix(one)] for one in line.counted]
+        said = texts.values["separator"].join(parts) or texts.values["none"]
+        return fill_template(texts.sentences["child_parts"], lambda name: said)
+    if words.guardians == "sum" and line.guardians > 1:
+        return texts.sentences["child_sum"]
+    return texts.sentences["child_own" if line.counted else "child_other"]
 
 
 def _lacking(
     line: ServiceLine, words: ServiceText, district: str, texts: StatementTexts
 ) -> Iterator[str]:
     yield from (words.conditions[number - 1] for number in line.unmet)
-    if line.points_short > 0:
+    if words.guardians is None:
+        yield from _lacking_points(line.points_short, words, district, texts)
+    elif not line.unmet:
+        yield texts.sentences["no_child"]
+
+
+def _lacking_points(
+    short: Decimal, words: ServiceText, district: str, texts: StatementTexts
+) -> Iterator[str]:
+    if short > 0:
         threshold = words.threshold.get(district, words.threshold.get("default", ""))
-        values = {"threshold": threshold, "short": format_number(line.points_short)}
+        values = {"threshold": threshold, "short": format_number(short)}
         yield fill_template(texts.sentences["points_lacking"], values.__getitem__)
 
 

@@ -18,6 +18,8 @@ from reports.statements.model import StatementRow, StatementTexts
 from reports.statements.rows_sql import OBJECTIONS_TYPE, StatementCompiler
 from reports.statements.write import (
     EXAMPLES,
+    NO_CHILDREN,
+    NO_RANKS,
     StatementInputs,
     create_code_type,
     make_relations,
@@ -28,6 +30,8 @@ from transforms.expressions.kinds import list_levels
 from transforms.facts.corrections import CORRECTIONS_TYPE
 from transforms.facts.measures import FACT_TYPES
 from transforms.facts.sql import public_column
+from transforms.services.eligibility_sql import select_services_of
+from transforms.services.families import WHOLE
 from transforms.services.models import ALL
 
 PEOPLE = 100
@@ -65,7 +69,14 @@ def build_example_rows(
         f"{sql_literal(targets[0])}, 'due_on': CAST({sql_literal(texts.as_of)} AS DATE)}}]"
         f" :: {OBJECTIONS_TYPE} AS cases FROM example_facts WHERE place % 10 = 0)"
     )
-    inputs = StatementInputs("example_facts", Path(), values, cases)
+    inputs = StatementInputs(
+        "example_facts",
+        Path(),
+        values,
+        cases,
+        _ranks_sql(example),
+        _child_lines_sql(example, texts),
+    )
     relations = make_relations(inputs, district) | {"changes": "example_changes"}
     for row in session.fetch(example.compile_district(district), values, relations):
         yield StatementRow.model_validate(dict(zip(StatementRow.model_fields, row, strict=True)))
@@ -165,6 +176,46 @@ def _list_entries(unit: str, turn: str, texts: StatementTexts) -> str:
         f"{{'key': {sql_literal(key)}, 'points': {turn} % {number + 9}}}"
         for number, key in enumerate(keys)
     )
+
+
+def _ranks_sql(compiler: StatementCompiler) -> str:
+    """Places of two of three people in every ranked service, in its classes in turn and in none."""
+    selects = []
+    for code, version in compiler.rules.services.items():
+        if version.rank is None:
+            continue
+        titles = [sql_literal(one.title) for one in version.rank.classes]
+        classes = f"[{', '.join([*titles, 'NULL'])}][i % {len(titles) + 1} + 1]"
+        selects.append(
+            f"SELECT 'k' || LPAD(CAST(i AS VARCHAR), 3, '0') AS resident_key,"
+            f" {sql_literal(code)} AS service, CAST({classes} AS VARCHAR) AS rank_class,"
+            f" CAST(i // 2 + 1 AS INTEGER) AS rank FROM range({PEOPLE}) AS people(i)"
+            " WHERE i % 3 > 0"
+        )
+    return f"({' UNION ALL '.join(selects)})" if selects else NO_RANKS
+
+
+def _child_lines_sql(compiler: StatementCompiler, texts: StatementTexts) -> str:
+    """A child of one of two people in every service of children: reached or not, counted or not."""
+    words = {one.code: one for one in texts.services}
+    selects = []
+    for code, version in select_services_of(compiler.rules.services, "child").items():
+        parts = sorted(version.guardians.parts if version.guardians else ()) or [WHOLE]
+        counted = f"[{', '.join(map(sql_literal, parts))}]"
+        rank = "CAST(i AS INTEGER)" if words[code].ranked else "CAST(NULL AS INTEGER)"
+        selects.append(
+            f"SELECT 'k' || LPAD(CAST(i AS VARCHAR), 3, '0') AS resident_key,"
+            f" {sql_literal(code)} AS code, DATE '2016-05-04' + CAST(i AS INTEGER) AS born_on,"
+            f" 'primary' AS level, {sql_literal(min(texts.districts))} AS district,"
+            " i % 4 = 0 AS reached, CAST(60.5 AS DECIMAL(9, 2)) AS score,"
+            " CAST(CASE WHEN i % 4 = 0 THEN 0 ELSE 2.5 END AS DECIMAL(7, 2)) AS points_short,"
+            " CAST(NULL AS DECIMAL(12, 2)) AS monthly_amount,"
+            " CAST(i % 3 + 1 AS INTEGER) AS guardians,"
+            f" CASE WHEN i % 6 < 3 THEN {counted} ELSE [] END AS counted,"
+            f" CAST(NULL AS VARCHAR) AS rank_class, {rank} AS rank"
+            f" FROM range({PEOPLE}) AS people(i) WHERE i % 2 = 0"
+        )
+    return f"({' UNION ALL '.join(selects)})" if selects else NO_CHILDREN
 
 
 def _changes_sql(compiler: StatementCompiler) -> str:

@@ -68,13 +68,21 @@ class ExplainedSum:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """A service: reached, or every sentence of what is lacking."""
+    """A service, or one child's: reached, or every sentence of what is lacking.
+
+    `notes`: the score, the place where it is ranked, whose points count for a child.
+    """
 
     code: str
     title: str
     reached: bool
     lacking: list[str]
     monthly_amount: Decimal | None
+    score: Decimal | None = None
+    rank_class: str | None = None
+    rank: int | None = None
+    child_born_on: dt.date | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -195,12 +195,12 @@ class StatementWriter:
                 yield " " * (TITLE_CELLS + 4) + self.forecasts[service.code]
 
     def describe_service(self, service: ServiceState) -> str:
-        """Return that a service is reached, or everything that lacks."""
+        """Return that a service is reached, or everything that lacks; then its notes."""
         if not service.reached:
-            return "；".join(service.lacking)
+            return "；".join([*service.lacking, *service.notes])
         amount = service.monthly_amount
         paid = "" if amount is None else self.say("amount", amount=f"{amount:f}")
-        return self.say("reached") + paid
+        return "；".join([self.say("reached") + paid, *service.notes])
 
 
 def describe_forecasts(

@@ -122,6 +122,7 @@ def write_all_packages(
         "reminders": outputs.REMINDERS,
         "scored": outputs.SCORES,
         "identities": outputs.IDENTITIES,
+        "families": outputs.FAMILIES,
     }
     for name, output in views.items():
         files = sorted((revision / output.folder).glob("*.parquet"))

@@ -21,6 +21,10 @@ _HANDLES = [
     ListColumn("name", "姓名", "text", width=12),
     ListColumn("phone", "联系电话", "code", width=14),
 ]
+_CHILD = [
+    ListColumn("child_id", "子女身份号码", "code", width=21),
+    ListColumn("guardians", "各监护人的积分", "text"),
+]
 _COMMUNITY = ListColumn("community", "居住小区", "text")
 REMINDERS = [
     ListColumn("month", "月份", "month", width=12),
@@ -49,12 +53,16 @@ _WORKBOOK_COLUMNS = [
 
 @dataclass(frozen=True)
 class PackageTitles:
-    """What names the lists' columns: versions in force on the scoring date, titles of services and reminder kinds by code."""
+    """What names the lists' columns: versions in force on the scoring date, titles of services and reminder kinds.
+
+    `of_children`: the services of children.
+    """
 
     city: PointsVersion
     districts: Mapping[str, PointsVersion]
     services: Mapping[str, str]
     reminders: Mapping[str, str]
+    of_children: frozenset[str] = frozenset()
 
 
 def reminder_sheet(district: str, month: Month) -> Sheet:
@@ -98,19 +106,22 @@ def sum_columns(policy: PackageTitles) -> list[ListColumn]:
 def eligibility_list_columns(policy: PackageTitles) -> list[ListColumn]:
     """The columns of eligibility.csv: one row per service and person who has reached it or lacks nothing but points.
 
-    After the total, the sums stand in the order in which they decide the rank.
+    `score` is what the service counts; without a rank of its own, it decides the rank.
     """
     *parts, total = sum_columns(policy)
     return _distinct(
         [
             _HANDLES[0],
             ListColumn("service", "服务", "text"),
+            ListColumn("rank_class", "排名类别", "text"),
             ListColumn("rank", "排名"),
             *_HANDLES[1:],
             _COMMUNITY,
             ListColumn("reached", "是否达标"),
+            ListColumn("score", "所计积分"),
             ListColumn("lacking", "尚缺"),
             ListColumn("monthly_amount", "每月金额（元）"),
+            *(_CHILD if policy.of_children else []),
             total,
             *parts,
         ]
@@ -143,23 +154,52 @@ def people_rows_sql(policy: PackageTitles, district: str, scores: str, identitie
 
 
 def eligibility_rows_sql(policy: PackageTitles, district: str, eligibility: str) -> str:
-    """The rows of `eligibility` about `people`, ranked within each service: by total, then by the sections in order.
+    """The rows of `eligibility` about `people`: as ranked; a service without ranks by its score.
 
-    Who has reached the service comes before who has not; equal points share a rank. Services in their declared order.
+    Who has reached the service comes before who has not; equals share a rank. Services in their declared order.
+    A child's row names the guardian of this district whose points count, of several the first by ID; reads `families`.
     """
-    order = ", ".join(["eligible DESC", "total_points DESC", *_sections_in_order(policy)])
     handles = ", ".join(column.name for column in [*_HANDLES[1:], _COMMUNITY, *sum_columns(policy)])
     short = "'积分还差 ' || CAST(points_short AS VARCHAR) || ' 分'"
+    named, source = "", "mine JOIN people USING (resident_key)"
+    if policy.of_children:
+        named = ", child_id, guardians"
+        source = (
+            "mine LEFT JOIN children USING (resident_key, service)"
+            " JOIN people ON people.resident_key = coalesce(children.guardian, mine.resident_key)"
+        )
     return f"""
-WITH listed AS (
-    SELECT people.month, service AS code, {handles}, eligible, points_short, monthly_amount,
-        rank() OVER (PARTITION BY service ORDER BY {order}) AS rank
-    FROM (FROM {eligibility} WHERE district = {sql_literal(district)}) AS eligibility JOIN people USING (resident_key)
+WITH mine AS (FROM {eligibility} WHERE district = {sql_literal(district)}),
+{_children_sql(policy) if policy.of_children else ""}listed AS (
+    SELECT people.month, service AS code, {handles}, eligible, points_short, score, monthly_amount, rank_class,
+        coalesce(rank, rank() OVER (PARTITION BY service ORDER BY eligible DESC, score DESC)) AS rank{named}
+    FROM {source}
 ),
-in_order AS (FROM listed ORDER BY {_place("code", policy.services)}, code, rank, resident_id)
+in_order AS (FROM listed ORDER BY {_place("code", policy.services)}, code, rank, resident_id{", child_id" if named else ""})
 SELECT * EXCLUDE (code, eligible, points_short), {title_sql("code", policy.services)} AS service,
     CASE WHEN eligible THEN '是' ELSE '否' END AS reached, CASE WHEN NOT eligible THEN {short} END AS lacking
 FROM in_order"""
+
+
+def _children_sql(policy: PackageTitles) -> str:
+    """The relation `children`: of each child the guardian who is named, and everybody's points."""
+    city = policy.city
+    titles = {points_column_name(CITY, code): one.title for code, one in city.sections.items()}
+    titles |= {points_column_name(CITY, code): one.title for code, one in city.indicators.items()}
+    part = f"CASE one.part WHEN 'score' THEN '' ELSE {title_sql('one.part', titles)} || ' ' END"
+    counts = "CASE WHEN one.less THEN '（不计入）' ELSE '（计入）' END"
+    entry = f"{part} || CAST(-one.points AS VARCHAR) || ' 分' || {counts}"
+    order = "{'part': part, 'less': NOT counted, 'points': -points}"
+    return f"""children AS (
+    SELECT families.child_key AS resident_key, families.service, min(families.child_id) AS child_id,
+        arg_min(people.resident_key, {{'less': NOT counted, 'id': people.resident_id}})
+            FILTER (WHERE people.resident_key IS NOT NULL) AS guardian,
+        array_to_string(
+            list_transform(list_sort(list({order})), lambda one: {entry}), '、') AS guardians
+    FROM families LEFT JOIN people ON people.resident_key = families.guardian_key
+    GROUP BY families.child_key, families.service
+),
+"""
 
 
 def reminder_rows_sql(policy: PackageTitles, reminders: str) -> str:
@@ -194,16 +234,6 @@ def _place(column: str, codes: Mapping[str, str]) -> str:
     """Where a code stands among those declared; without any, the code itself."""
     whens = " ".join(f"WHEN {sql_literal(code)} THEN {place}" for place, code in enumerate(codes))
     return f"CASE {column} {whens} END" if whens else column
-
-
-def _sections_in_order(policy: PackageTitles) -> list[str]:
-    """Sections that add, most first; then what is taken off, least first; then the district's."""
-    added = [code for code, section in policy.city.sections.items() if not section.subtract]
-    return [
-        *(f"{points_column_name(CITY, code)} DESC" for code in added),
-        f"{DEDUCTION} ASC",
-        "district_points DESC",
-    ]
 
 
 def _section(version: PointsVersion, parent: str) -> str:

@@ -18,13 +18,19 @@ from reports.statements.model import StatementRow
 from reports.statements.read import RevisionFiles, take_fact_table_row
 from reports.statements.rows_sql import StatementCompiler
 from reports.statements.texts import build_statement_rules
-from reports.statements.write import NO_OBJECTIONS, create_code_type
+from reports.statements.write import (
+    NO_CHILDREN,
+    NO_OBJECTIONS,
+    NO_RANKS,
+    create_code_type,
+)
 from transforms.engine.parquet import read_deliveries
 from transforms.engine.session import Session
 from transforms.expressions.kinds import build_fact_kinds
 from transforms.expressions.language import parse_expression
 from transforms.facts.measures import aggregate_sql, fact_sql
 from transforms.facts.sql import counted_rows_statement, latest_row_statements
+from transforms.services.eligibility_sql import select_services_of
 
 MONTHS = 24
 
@@ -38,6 +44,8 @@ def forecast_services(
     clean: Mapping[str, Sequence[Path]],
 ) -> dict[str, int | None]:
     """Return after how many months each service is reached that only lacks points now.
+
+    Services of children are left out: the points of others may count.
 
     Args:
         session: Has the reference tables that facts look into.
@@ -76,13 +84,16 @@ def forecast_services(
         "facts": "moved_facts",
         "changes": "(SELECT '' AS resident_key WHERE false)",
         "open_objections": NO_OBJECTIONS,
+        "ranks": NO_RANKS,
+        "child_lines": NO_CHILDREN,
     }
     values = {"month": month.first_day, "revision": files.number}
     rows = [
         StatementRow.model_validate(dict(zip(StatementRow.model_fields, row, strict=True)))
         for row in session.fetch(statement, values, inputs)
     ]
-    return dict(_find_first_months(rows))
+    of_children = select_services_of(rules.services_in_force, "child")
+    return {code: months for code, months in _find_first_months(rows) if code not in of_children}
 
 
 def _find_first_months(rows: Sequence[StatementRow]) -> Iterator[tuple[str, int | None]]:

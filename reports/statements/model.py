@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class _Model(BaseModel):
@@ -72,7 +72,8 @@ class ServiceLine(_Model):
     code: str
     """Of the service."""
     reached: bool
-    """Whether all conditions hold and the threshold is reached."""
+    """Whether all conditions hold and the threshold is reached; of a service of children: whether
+    a child of this person has reached it."""
     score: Decimal
     """What the service counts."""
     points_short: Decimal
@@ -81,6 +82,46 @@ class ServiceLine(_Model):
     """The conditions that do not hold, numbered from 1 as the service declares them."""
     monthly_amount: Decimal | None
     """Yuan a month once reached; null where a condition does not hold, or nothing is paid."""
+
+
+class RankLine(_Model):
+    """A person's place in a service that is ranked."""
+
+    code: str
+    """Of the service."""
+    rank_class: str | None
+    """The class that is compared first; null without classes, or in none of them."""
+    rank: int
+    """The place; equals share one."""
+
+
+class ChildLine(_Model):
+    """A child of a person who has a service of children within reach."""
+
+    code: str
+    """Of the service."""
+    born_on: dt.date
+    """The child's birth date."""
+    level: str
+    """The level of school that the child is due for."""
+    district: str
+    """The district whose threshold and rank hold: of the guardian with the highest score."""
+    reached: bool
+    """Whether the child's score reaches the threshold."""
+    score: Decimal
+    """What the service counts for the child."""
+    points_short: Decimal
+    """Points that lack to the threshold; 0 when it is reached."""
+    monthly_amount: Decimal | None
+    """Yuan a month once reached; null where nothing is paid."""
+    guardians: int
+    """How many guardians meet the conditions."""
+    counted: list[str]
+    """The parts in which this person's points count: `score` for all of them, or points columns."""
+    rank_class: str | None
+    """The class that is compared first; null without classes, or in none of them."""
+    rank: int | None
+    """The child's place; null when the service has no ranks."""
 
 
 class OpenObjection(_Model):
@@ -125,6 +166,10 @@ class StatementRow(_Model):
     """Every service open to the district."""
     open_objections: list[OpenObjection]
     """Objections that are not decided."""
+    ranks: list[RankLine] = []
+    """The person's places in services that are ranked."""
+    children: list[ChildLine] = []
+    """The person's children in services of children."""
 
 
 Form = Literal[
@@ -217,6 +262,10 @@ class ServiceText(_Model):
     """District, or `default` -> points that it asks for."""
     conditions: list[str]
     """The sentence for each condition that does not hold."""
+    ranked: Literal["district", "city"] | None = None
+    """Among whom people are ranked; null: the service has no ranks."""
+    guardians: Literal["highest", "chosen", "sum", "parts"] | None = None
+    """How guardians' points make a child's; null: it is no service of children."""
 
 
 class StatementTexts(_Model):

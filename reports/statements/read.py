@@ -13,10 +13,14 @@ from reports.statements.model import StatementRow, StatementTexts
 from reports.statements.rows_sql import StatementCompiler
 from reports.statements.texts import build_statement_rules, build_statement_texts
 from reports.statements.write import (
+    NO_CHILDREN,
+    NO_RANKS,
     TEXTS,
     StatementInputs,
+    child_lines_of_revision,
     create_code_type,
     make_relations,
+    ranks_of_folder,
 )
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import Session
@@ -126,6 +130,8 @@ def compute_statement(
         "person_facts",
         files.path / "changes",
         {"month": as_of.replace(day=1), "as_of": as_of, "revision": files.number},
+        ranks=ranks_of_folder(files.path / "eligibility") if compiler.is_ranked else NO_RANKS,
+        children=child_lines_of_revision(files.path) if compiler.has_children else NO_CHILDREN,
     )
     (row,) = session.fetch(
         compiler.compile_district(district), inputs.values, make_relations(inputs, district)

@@ -37,9 +37,11 @@ from transforms.services.eligibility_sql import (
     amount_sql,
     condition_sql,
     points_short_sql,
-    score_sql,
+    select_services_of,
+    shown_score_sql,
 )
 from transforms.services.models import ServiceVersion
+from transforms.services.ranks import has_ranks
 
 _POINTS, _SUM, CODE = "DECIMAL(7, 2)", "DECIMAL(9, 2)", "statement_code"
 _CHANGE_TYPE = f"STRUCT(total {_POINTS}, moved STRUCT(code VARCHAR, before {_POINTS})[])"
@@ -48,6 +50,7 @@ _SERVICE_TYPE = (
     " unmet INTEGER[], monthly_amount DECIMAL(12, 2))"
 )
 OBJECTIONS_TYPE = "STRUCT(case_id VARCHAR, target VARCHAR, due_on DATE)[]"
+RANKS_TYPE = "STRUCT(code VARCHAR, rank_class VARCHAR, rank INTEGER)[]"
 _LISTED_CONDITIONS = 6  # of so many conditions, all sets that may be unmet are listed beforehand
 # Who has no row here has the points of the month before.
 _CHANGED = """,
@@ -56,6 +59,27 @@ changed AS (
         BOOL_OR(item = 'total') AS total_moved,
         LIST_SORT(LIST({{'code': {code}, 'before': before}})) AS moved
     FROM changes GROUP BY resident_key
+)"""
+CHILDREN_TYPE = (
+    "STRUCT(code VARCHAR, born_on DATE, level VARCHAR, district VARCHAR, reached BOOLEAN, score DECIMAL(9, 2),"
+    " points_short DECIMAL(7, 2), monthly_amount DECIMAL(12, 2), guardians INTEGER,"
+    " counted VARCHAR[], rank_class VARCHAR, rank INTEGER)[]"
+)
+_CHILD_FIELDS = (
+    "code", "born_on", "level", "district", "reached", "score", "points_short", "monthly_amount", "guardians",
+    "counted", "rank_class", "rank",
+)  # fmt: skip
+_PARENTS = f""",
+parents AS (
+    SELECT resident_key,
+        LIST_SORT(LIST({{{", ".join(f"'{name}': {name}" for name in _CHILD_FIELDS)}}})) AS children
+    FROM child_lines GROUP BY resident_key
+)"""
+_RANKED = """,
+ranked AS (
+    SELECT resident_key,
+        LIST_SORT(LIST({'code': service, 'rank_class': rank_class, 'rank': rank})) AS ranks
+    FROM ranks GROUP BY resident_key
 )"""
 
 
@@ -92,6 +116,7 @@ class StatementRules:
         names: set[str] = set()
         for version in self.services.values():
             texts = [*(one.when for one in version.conditions), version.points.score]
+            texts += [one.when for one in version.points.multipliers if one.when]
             texts += [version.amount.monthly] if version.amount else []
             for text in texts:
                 names |= parse_expression(text, self.names).names
@@ -117,8 +142,11 @@ class StatementCompiler:
     def compile_district(self, district: str) -> Statement:
         """Return the statement of a district's rows, one per row of `facts`, in their order.
 
-        It reads `facts` (see `facts_of_district`), `changes` (what differs from the month before)
-        and `open_objections` (resident_id, cases), and needs the type CODE (`list_codes`).
+        It reads `facts` (see `facts_of_district`), `changes` (what differs from the month before),
+        `open_objections` (resident_id, cases) and, where a service is ranked, `ranks`
+        (resident_key, service, rank_class, rank), where one is of children, `child_lines` (a
+        guardian's resident_key, and the fields of `ChildLine`); it needs the type CODE
+        (`list_codes`).
         Parameters: $month, $as_of, $revision.
         """
         lines = self._list_indicators(district)
@@ -134,6 +162,14 @@ class StatementCompiler:
             whole = f"{{'total': {total}, 'moved': COALESCE(changed.moved, [])}}"
             change = f"CAST({whole} AS {_CHANGE_TYPE})"
             joined = " LEFT JOIN changed USING (resident_key)"
+        ranks = f"CAST([] AS {RANKS_TYPE})"
+        if self.is_ranked:
+            ranks = f"COALESCE(CAST(ranked.ranks AS {RANKS_TYPE}), {ranks})"
+            joined += " LEFT JOIN ranked USING (resident_key)"
+        children = f"CAST([] AS {CHILDREN_TYPE})"
+        if self.has_children:
+            children = f"COALESCE(CAST(parents.children AS {CHILDREN_TYPE}), {children})"
+            joined += " LEFT JOIN parents USING (resident_key)"
         sql = f"""{self._scored_sql(district)}
 SELECT resident_id, name, {sql_literal(district)} AS district, CAST($month AS DATE) AS month,
     CAST($revision AS INTEGER) AS revision,
@@ -143,9 +179,23 @@ SELECT resident_id, name, {sql_literal(district)} AS district, CAST($month AS DA
     {change} AS change,
     {_facts_entry(self.rules)} AS facts,
     CAST([{services}] AS {_SERVICE_TYPE}[]) AS services,
-    COALESCE(open_objections.cases, CAST([] AS {OBJECTIONS_TYPE})) AS open_objections
+    COALESCE(open_objections.cases, CAST([] AS {OBJECTIONS_TYPE})) AS open_objections,
+    {ranks} AS ranks,
+    {children} AS children
 FROM asked{joined} LEFT JOIN open_objections USING (resident_id)"""
-        return Statement("statements", sql, ("facts", "changes", "open_objections"), "file")
+        inputs = ["facts", "changes", "open_objections"]
+        inputs += ["ranks"] * self.is_ranked + ["child_lines"] * self.has_children
+        return Statement("statements", sql, tuple(inputs), "file")
+
+    @property
+    def has_children(self) -> bool:
+        """Whether any service in force is of children."""
+        return bool(select_services_of(self.rules.services, "child"))
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether any service in force has ranks."""
+        return has_ranks(self.rules.services.values())
 
     def list_codes(self, district: str) -> list[str]:
         """Return the codes of indicators, sums and services that the rows of a district hold."""
@@ -221,7 +271,7 @@ FROM asked{joined} LEFT JOIN open_objections USING (resident_id)"""
 asked AS (
     SELECT *{lines}
     FROM scored
-){changed}"""
+){changed}{_RANKED if self.is_ranked else ""}{_PARENTS if self.has_children else ""}"""
 
 
 def facts_of_district(fact_table: str, district: str) -> str:
@@ -283,10 +333,14 @@ def _service_columns(code: str, version: ServiceVersion, names: Mapping[str, Kin
 
 def _service_entry(code: str, version: ServiceVersion, names: Mapping[str, Kind]) -> str:
     amount = amount_sql(version, names)
+    reached = f"{code}_unmet = 0 AND {code}_short = 0"
+    if version.subject == "child":
+        own = f"LAMBDA one: one.code = {sql_literal(code)} AND one.reached"
+        reached = f"COALESCE(ARRAY_LENGTH(LIST_FILTER(parents.children, {own})), 0) > 0"
     return _struct(
         code=_code(code),
-        reached=f"{code}_unmet = 0 AND {code}_short = 0",
-        score=f"CAST({score_sql(version, names)} AS {_SUM})",
+        reached=reached,
+        score=shown_score_sql(version, names),
         points_short=f"{code}_short",
         unmet=_unmet_list(f"{code}_unmet", len(version.conditions)),
         monthly_amount=f"CASE WHEN {code}_unmet = 0 THEN {amount} END",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from expectations.source_model import COUNTED_UNITS, Fact, Source
 from reports.published_rules import PublishedRules
@@ -205,7 +206,18 @@ def _service_text(code: str, title: str, department: str, version: ServiceVersio
             district: format_number(points) for district, points in version.points.threshold.items()
         },
         conditions=[condition.lacking for condition in version.conditions],
+        ranked=None if version.rank is None else version.rank.per,
+        guardians=_guardians_word(version),
     )
+
+
+def _guardians_word(
+    version: ServiceVersion,
+) -> Literal["highest", "chosen", "sum", "parts"] | None:
+    if version.guardians is None:
+        return None
+    points = version.guardians.points
+    return "parts" if isinstance(points, dict) else points
 
 
 def _fact_text(name: str, fact: Fact, names: Titles) -> FactText:

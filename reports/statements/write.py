@@ -10,6 +10,7 @@ from typing import Any
 
 from reports.statements.model import StatementTexts
 from reports.statements.rows_sql import (
+    CHILDREN_TYPE,
     CODE,
     OBJECTIONS_TYPE,
     StatementCompiler,
@@ -19,8 +20,13 @@ from transforms.engine.parquet import read_folder_sql, read_parquet_sql
 from transforms.engine.session import Session, map_concurrently
 from transforms.engine.sql import enum_type, sql_literal
 from transforms.engine.statements import Statement
+from transforms.outputs import ELIGIBILITY, FAMILIES, find_table_file
 
 TEXTS, EXAMPLES = "texts.json", "examples.jsonl"
+NO_RANKS = "(SELECT '' AS resident_key, '' AS service, '' AS rank_class, 0 AS rank WHERE false)"
+NO_CHILDREN = (
+    f"(SELECT '' AS resident_key, UNNEST(CAST([] AS {CHILDREN_TYPE}), max_depth := 2) WHERE false)"
+)
 NO_OBJECTIONS = f"(SELECT '' AS resident_id, CAST([] AS {OBJECTIONS_TYPE}) AS cases WHERE false)"
 
 
@@ -33,12 +39,16 @@ class StatementInputs:
         changes: The folder of the month's changes.
         objections: The relation of open objections as SQL: resident_id, cases.
         values: The parameters $month, $as_of, $revision.
+        ranks: The relation of ranks as SQL (`ranks_of_folder`).
+        children: That of children in services of children (`child_lines_of_revision`).
     """
 
     fact_table: str
     changes: Path
     values: Mapping[str, Any] = field(default_factory=dict)
     objections: str = NO_OBJECTIONS
+    ranks: str = NO_RANKS
+    children: str = NO_CHILDREN
 
 
 def write_statements(
@@ -99,7 +109,39 @@ def make_relations(inputs: StatementInputs, district: str) -> dict[str, str]:
         "facts": facts_of_district(inputs.fact_table, district),
         "changes": f"(SELECT * FROM {changes})",
         "open_objections": inputs.objections,
+        "ranks": inputs.ranks,
+        "child_lines": inputs.children,
     }
+
+
+def ranks_of_folder(eligibility: Path) -> str:
+    """Return the relation of ranks of a month's eligibility, as SQL."""
+    rows = read_folder_sql(eligibility)
+    ranked = f"SELECT * FROM {rows} WHERE rank IS NOT NULL"
+    return f"(SELECT resident_key, service, rank_class, rank, district FROM ({ranked}))"
+
+
+def child_lines_of_revision(revision: Path) -> str:
+    """Return the relation of children in services of children, one row per guardian, as SQL."""
+    families = read_parquet_sql(find_table_file(revision, FAMILIES))
+    eligibility = read_folder_sql(revision / ELIGIBILITY.folder)
+    return f"""(
+    SELECT mine.guardian_key AS resident_key, mine.service AS code, mine.born_on, mine.level,
+        child.district AS district, child.eligible AS reached, child.score, child.points_short, child.monthly_amount,
+        family.guardians, mine.counted, child.rank_class, child.rank
+    FROM (
+        SELECT service, child_key, guardian_key, MIN(child_born_on) AS born_on,
+            MIN(child_level) AS level,
+            COALESCE(LIST_SORT(LIST(part) FILTER (WHERE counted)), []) AS counted
+        FROM {families} GROUP BY service, child_key, guardian_key
+    ) AS mine
+    JOIN (
+        SELECT service, child_key, CAST(COUNT(DISTINCT guardian_key) AS INTEGER) AS guardians
+        FROM {families} GROUP BY service, child_key
+    ) AS family ON family.service = mine.service AND family.child_key = mine.child_key
+    JOIN (SELECT * FROM {eligibility}) AS child
+        ON child.service = mine.service AND child.resident_key = mine.child_key
+)"""
 
 
 def write_texts(texts: StatementTexts, folder: Path) -> None:

@@ -26,7 +26,7 @@ from tests.support.modes import FOR_ANALYSTS
 from tests.support.synthetic_city import MONTHS
 from tests.support.world import World, read_rows
 from transforms.engine.sql import sql_literal
-from transforms.outputs import OUTPUTS, VIEWS, Output
+from transforms.outputs import FAMILIES, OUTPUTS, VIEWS, Output
 from transforms.points.columns import ITEM_KINDS
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -61,7 +61,9 @@ def names(folder: Path) -> set[str]:
 # --- the root ---
 
 
-@pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: output.folder)
+@pytest.mark.parametrize(
+    "output", [one for one in OUTPUTS if one is not FAMILIES], ids=lambda output: output.folder
+)
 def test_every_output_has_its_declared_key_and_order(city: World, output: Output) -> None:
     keys: set[tuple[object, ...]] = set()
     rows = 0

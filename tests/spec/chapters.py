@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from shutil import copytree
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from expectations.fact_model import YEAR_UNITS
 from expectations.reference_tables import Reference, load_reference
@@ -42,6 +42,7 @@ LINE = {
     "examples": [{"points": "0"}],
 }
 Row = Mapping[str, str]
+Kind = Literal["points", "services", "ranks", "families", "reminders", "extracts"]
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,18 @@ class Case:
         return file.data
 
     @property
-    def kind(self) -> Literal["points", "services", "reminders", "extracts"]:
+    def kind(self) -> Kind:
         """What the case is about, as its fragment and the columns of its table say."""
         if "source" in self.data:
             return "extracts"
-        columns = self.rows[0].keys()
-        return (
-            "reminders" if "run" in columns else "services" if "eligible" in columns else "points"
-        )
+        kinds = {
+            "run": "reminders",
+            "child": "families",
+            "rank": "ranks",
+            "eligible": "services",
+        }
+        found = next((kind for column, kind in kinds.items() if column in self.rows[0]), "points")
+        return cast(Kind, found)
 
     def reference(self, folder: Path) -> Reference:
         """The city's reference tables, copied to the folder; what the chapter brings stands in place of the city's own."""

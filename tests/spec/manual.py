@@ -29,11 +29,12 @@ SUMS = {
 SUMS |= {"province": "省级指标", "city": "市级指标"}
 GIVEN = {
     "as_of": "计分日", "district": "居住区县", "lives_in": "居住区县", "who": "人", "name": "姓名", "run": "运行",
-    "received": "收到月份", "born": "子女出生日期",
+    "received": "收到月份", "born": "子女出生日期", "child": "子女",
 }  # fmt: skip
 DECIDED = {
     "eligible": "符合条件", "points_short": "还差分数", "monthly_amount": "每月金额", "reminders": "提醒几条", "due_on": "到期日",
-    "added_in": "所在版本", "text": "文字",
+    "added_in": "所在版本", "text": "文字", "rank_class": "类别", "rank": "名次",
+    "score": "子女的积分", "counted": "计入",
 }  # fmt: skip
 PARTS = {"start": "积分表", "service": "服务和提醒"}  # by the subject of their first chapter
 HEAD = """# 积分表、服务和提醒怎样写
@@ -110,7 +111,7 @@ def _heading(case: Case, name: str) -> str:
         words = SUMS.get(code, f"{code} 得分")
         return (
             f"{name} {words}"
-            if case.kind == "services"
+            if case.kind in ("services", "ranks", "families")
             else words
             if case.kind == "reminders"
             else f"**{words}**"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
@@ -20,18 +21,32 @@ import duckdb
 
 from expectations.fact_model import find_value_without_records
 from expectations.reference_tables import Reference
+from tests.parity.reference.ranks import list_ranked
 from tests.parity.reference.services import ScoredResident, decide_services
 from tests.parity.reference.town import PlainTown
 from tests.spec.chapters import AS_OF, FACTS, LETTERS, POINTS, Case, Row
-from tests.support.services_town import KEY, REFERENCE, TABLES, Town, child, eligibility, resident
+from tests.support.ranked_town import write_families, write_ranked
+from tests.support.services_town import (
+    KEY,
+    REFERENCE,
+    TABLES,
+    Town,
+    child,
+    eligibility,
+    resident,
+    resident_key,
+)
 from transforms.engine.statements import Statement
 from transforms.expressions.fact_values import parse_fact_value
 from transforms.reminders.models import StandingReminder
 from transforms.services.load import load_reminders, load_services
 from transforms.services.models import Service
 
-GIVEN = ("run", "who", "name", "as_of", "district")
+GIVEN = ("run", "who", "child", "name", "as_of", "district")
 OUTCOMES = ("eligible", "points_short", "monthly_amount")
+RANK_OUTCOMES = ("rank_class", "rank")
+FAMILY_OUTCOMES = ("score", "eligible", "points_short", "counted")
+BRANCHES = "子丑寅卯"  # children, in the columns `child`
 REMINDER_OUTCOMES = ("reminders", "due_on", "added_in", "text")
 PAPERS = {"title": "示例", "department": "示例", "purpose": "示例", "legal_basis": "示例"}
 VERSION: dict[str, Any] = {
@@ -76,12 +91,19 @@ def _service(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _version(given: Mapping[str, Any]) -> dict[str, Any]:
     parts = ["districts", "conditions", "points", *(["amount"] if "amount" in given else [])]
-    return {**VERSION, "values": dict.fromkeys(parts, "illustrative"), **given}
+    filled = {**VERSION, "values": dict.fromkeys(parts, "illustrative"), **given}
+    if given.get("subject") == "child" and "examples" not in given:
+        filled["examples"] = [{**VERSION["examples"][0], "guardians": [{}]}]
+    return filled
 
 
 def is_service_column(name: str) -> bool:
     """Whether a column of a table means something."""
-    return name in FACTS or name.endswith(POINTS) or name in (*GIVEN, *OUTCOMES, *REMINDER_OUTCOMES)
+    return (
+        name in FACTS
+        or name.endswith(POINTS)
+        or name in (*GIVEN, *OUTCOMES, *RANK_OUTCOMES, *FAMILY_OUTCOMES, *REMINDER_OUTCOMES)
+    )
 
 
 def _person(row: Row, number: int) -> ScoredResident:
@@ -127,6 +149,78 @@ def decide_outcomes(
                 for one in decide_services(who, services, as_of)
             ],
         )
+
+
+def rank_outcomes(
+    engine: duckdb.DuckDBPyConnection, services: Sequence[Service], rows: Sequence[Row]
+) -> Iterator[Any]:
+    """Of each row what both engines say, and what place it has among all rows of the table."""
+    people = [_person(row, number) for number, row in enumerate(rows)]
+    found = {one["resident_key"]: one for one in write_ranked(engine, people, services, AS_OF)}
+    plain = {person: row for (person, _), row in list_ranked(people, services, AS_OF).items()}
+    names = (*OUTCOMES, *RANK_OUTCOMES)
+    for who in people:
+        both = found[resident_key(who.resident_id)], plain[who.resident_id]
+        yield tuple({name: row[name] for name in names} for row in both)
+
+
+def decide_families(
+    engine: duckdb.DuckDBPyConnection, services: Sequence[Service], rows: Sequence[Row]
+) -> Iterator[Any]:
+    """Of each row, a child and a guardian, what both engines say of them."""
+    people, children = {}, {}
+    for number, row in enumerate(rows):
+        one = child(BRANCHES.index(row["child"]), "primary", AS_OF.year + 1)
+        person = people.setdefault(row["who"], _person(row, number))
+        due = [*person.facts["children_due"], one]
+        people[row["who"]] = replace(person, facts={**person.facts, "children_due": due})
+        children[row["child"]] = one["child"]
+    found, families = write_families(engine, list(people.values()), services, AS_OF)
+    listed = {one["resident_key"]: one for one in found}
+    plain = {
+        child_id: row
+        for (child_id, _), row in list_ranked(list(people.values()), services, AS_OF).items()
+    }
+    for row in rows:
+        child_id, person_id = children[row["child"]], people[row["who"]].resident_id
+        mine = [
+            (one["part"], one["counted"])
+            for one in families
+            if (one["child_id"], one["guardian_key"]) == (child_id, resident_key(person_id))
+        ]
+        decided = plain.get(child_id)
+        yield (
+            summarise_family(listed.get(resident_key(child_id)), mine),
+            summarise_family(
+                decided,
+                [(part, counts) for one, part, _, counts in decided["parts"] if one == person_id]
+                if decided
+                else [],
+            ),
+        )
+
+
+def summarise_family(
+    row: Mapping[str, Any] | None, mine: Sequence[tuple[str, bool]]
+) -> dict[str, str]:
+    """What is said of a child, and in what a guardian counts, as a table shows it."""
+    if row is None:
+        return dict.fromkeys(FAMILY_OUTCOMES, "")
+    short = row["points_short"]
+    parts = " ".join(sorted(part for part, counts in mine if counts))
+    whole = {("score", True): "是", ("score", False): "否"}
+    return {
+        "score": f"{row['score'].normalize():f}",
+        "eligible": "true" if row["eligible"] else "false",
+        "points_short": f"{short.normalize():f}" if short else "",
+        "counted": "" if not mine else whole.get(mine[0], parts),
+    }
+
+
+def parse_expected_rank(row: Row) -> dict[str, Any]:
+    """What a table says of a row, in the shape of `rank_outcomes`."""
+    (outcome,) = parse_expected_outcome(row)
+    return outcome | {"rank_class": row["rank_class"] or None, "rank": int(row["rank"])}
 
 
 def parse_expected_outcome(row: Row) -> list[dict[str, Any]]:

@@ -103,6 +103,32 @@ def test_both_engines_decide_who_qualifies_as_the_manual_shows(
         assert check_service_examples(engine, tmp_path / "services", found, KNOWN) == []
 
 
+@of("families")
+def test_both_engines_take_the_points_of_the_guardians_that_the_manual_shows(
+    case: Case, engine: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    assert all(map(services.is_service_column, case.rows[0]))
+    found, _ = services.load_declared(case, tmp_path)
+    given = services.decide_families(engine, found, case.rows)
+    for row, both in zip(case.rows, given, strict=True):
+        wanted = {name: row[name] for name in services.FAMILY_OUTCOMES}
+        assert both == (wanted, wanted), row
+    if "examples" in case.data:
+        assert check_service_examples(engine, tmp_path / "services", found, KNOWN) == []
+
+
+@of("ranks")
+def test_both_engines_rank_people_as_the_manual_shows(
+    case: Case, engine: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    assert all(map(services.is_service_column, case.rows[0]))
+    found, _ = services.load_declared(case, tmp_path)
+    given = services.rank_outcomes(engine, found, case.rows)
+    for row, both in zip(case.rows, given, strict=True):
+        wanted = services.parse_expected_rank(row)
+        assert both == (wanted, wanted), row
+
+
 @pytest.mark.promises(
     {
         "points-152": "One per kind, resident, cycle; sent once, ever (28_sent_once)",

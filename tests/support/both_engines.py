@@ -77,8 +77,8 @@ def _in_force(tables: Iterable[PointsTable], as_of: dt.date) -> tuple[Any, dict[
     return versions.pop(CITY), versions
 
 
-def _values(resident: ExampleResident, facts: Mapping[str, Fact]) -> dict[str, Any]:
-    """All facts, typed as the fact table holds them."""
+def read_fact_values(resident: ExampleResident, facts: Mapping[str, Fact]) -> dict[str, Any]:
+    """Return all facts of a resident, typed as the fact table holds them."""
     values: dict[str, Any] = {
         name: False if fact.derive and fact.unit == "yes_no" else find_value_without_records(fact)
         for name, fact in facts.items()
@@ -108,7 +108,7 @@ def _fill(
     )
     rows = []
     for number, resident in due.items():
-        values = _values(resident, facts)
+        values = read_fact_values(resident, facts)
         held = [
             {"target": t, "case_id": "1", "value": value}
             for t, value in resident.corrections.items()
@@ -128,7 +128,7 @@ def _plain(
 ) -> Scores:
     city, districts = _in_force(tables, resident.as_of)
     known: dict[str, Any] = {}
-    for name, value in _values(resident, facts).items():
+    for name, value in read_fact_values(resident, facts).items():
         unit = YEAR_UNITS.get(facts[name].unit)
         if unit is not None:
             value = {entry["year"]: entry[unit] for entry in value}

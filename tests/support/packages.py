@@ -78,7 +78,8 @@ def write_revision(
 ) -> Path:
     """scores/, restricted/identities/ and, where given, eligibility/ and reminders/ of a revision.
 
-    eligibility: (key, service, district, eligible, points short, monthly amount). reminders: by column.
+    eligibility: (key, service, district, eligible, points short, monthly amount), and where the service
+    is ranked class and rank; the score is the total. reminders: by column.
     """
     ordered = sorted(people, key=lambda person: (person.district, person.key))
     handles = {
@@ -106,6 +107,8 @@ def write_revision(
     write(folder / "restricted" / "identities", names, identities)
     if eligibility is not None:
         kinds = ["VARCHAR", "VARCHAR", "VARCHAR", "BOOLEAN", "DECIMAL(7,2)", "DECIMAL(12,2)"]
+        kinds += ["VARCHAR", "INTEGER", "DECIMAL(9,2)"]
+        totals = {person.key: person.points.get("total_points", 0) for person in people}
         columns = [
             "resident_key",
             "service",
@@ -113,9 +116,15 @@ def write_revision(
             "eligible",
             "points_short",
             "monthly_amount",
+            "rank_class",
+            "rank",
+            "score",
         ]
         rows = [
-            [f"CAST({literal(v)} AS {k})" for v, k in zip(row, kinds, strict=True)]
+            [
+                f"CAST({literal(v)} AS {k})"
+                for v, k in zip([*(*row, None, None)[:8], totals[row[0]]], kinds, strict=True)
+            ]
             for row in eligibility
         ]
         write(folder / "eligibility", columns, rows)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from expectations.month import Month
 from expectations.reference_tables import Reference, load_reference
 from expectations.source_loader import collect_facts, load_sources
+from expectations.source_model import Fact
 from tests.parity.reference.national_id import compute_check_character
 from tests.parity.reference.services import ScoredResident
 from transforms.engine.reference_tables import load_reference_tables
@@ -92,12 +93,13 @@ def make_scored(
     connection: duckdb.DuckDBPyConnection,
     residents: Sequence[ScoredResident],
     points: Sequence[str],
+    facts: Mapping[str, Fact] = FACTS,
 ) -> None:
     """The relation `scored`, sorted as a month's is; sums that are not given are 0."""
     fixed = dict.fromkeys(("resident_id", "resident_key", "district", "name", "phone"), "VARCHAR")
     types = (
         fixed
-        | {name: FACT_TYPES[fact.unit] for name, fact in FACTS.items()}
+        | {name: FACT_TYPES[fact.unit] for name, fact in facts.items()}
         | dict.fromkeys(points, SHORT)
     )
     columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
@@ -105,7 +107,7 @@ def make_scored(
     rows = [
         [
             one.resident_id, resident_key(one.resident_id), one.district, one.name, one.phone,
-            *(one.facts[name] for name in FACTS),
+            *(one.facts[name] for name in facts),
             *(one.points.get(name, Decimal(0)) for name in points),
         ]
         for one in sorted(residents, key=lambda one: (one.district, resident_key(one.resident_id)))

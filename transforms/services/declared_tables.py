@@ -35,7 +35,7 @@ def services_statement(
                 titles[code],
                 str(version.begins),
                 str(len(version.conditions)),
-                version.points.score,
+                version.points.described_score,
                 version.amount.monthly if version.amount else None,
                 ", ".join(version.illustrative) or None,
             )

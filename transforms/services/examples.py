@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.expressions.fact_values import parse_fact_value
+from transforms.expressions.kinds import Kind
 from transforms.expressions.language import parse_condition
 from transforms.facts.measures import FACT_TYPES
+from transforms.facts.pseudonyms import hmac_params
 from transforms.reminders.models import ReminderExample, StandingReminder
-from transforms.services.eligibility_sql import SHORT, bind_names, eligibility_sql
+from transforms.services.eligibility_sql import SHORT, bind_names, count_rank_keys, eligibility_sql
+from transforms.services.families import children_statement, guardians_statement
 from transforms.services.models import Service, ServiceExample, ServiceVersion
 from transforms.services.namespace import (
     STABLE_SUMS,
@@ -28,6 +31,8 @@ from transforms.services.namespace import (
 from transforms.services.validate import ValidationScope
 
 _Outcome = tuple[Any, ...]
+_CHILD = "000000201601010000"
+"""Stands for the child of an example; nobody's ID."""
 
 
 def check_service_examples(
@@ -91,13 +96,49 @@ def _service_outcome(
 ) -> _Outcome:
     as_of = example.as_of or Month.of(version.begins).last_day
     points = sorted(list_points_columns_on(known.tables, as_of))
-    statement = eligibility_sql(
-        {code: version}, build_service_names(known.facts, points, known.districts)
-    )
+    names = build_service_names(known.facts, points, known.districts)
     values = {"as_of": as_of, "month": as_of.replace(day=1)}
+    if version.guardians is not None:
+        return _child_outcome(session, (code, version), example, (names, points, values), known)
+    statement = eligibility_sql({code: version}, names)
     outcome = f"SELECT eligible, points_short, monthly_amount FROM ({statement})"
     resident = _Resident(example.district, example.facts, points)
-    rows = _run_on_one_resident(session, outcome, values, resident, known)
+    rows = _run_on_residents(session, outcome, values, [resident], known)
+    return rows[0] if rows else (False, None, None)
+
+
+def _child_outcome(
+    session: Session,
+    service: tuple[str, ServiceVersion],
+    example: ServiceExample,
+    context: tuple[Mapping[str, Kind], Sequence[str], Mapping[str, Any]],
+    known: ValidationScope,
+) -> _Outcome:
+    """What a service says of one child; `context`: names, points columns, parameters."""
+    code, version = service
+    names, points, values = context
+    assert version.guardians
+    fact = version.guardians.children
+    level = example.child_level or next(iter(known.facts[fact].levels))
+    due = [{"child": _CHILD, "level": level, "enrolment_year": values["as_of"].year}]
+    guardians = [
+        _Resident(
+            given.get("district", example.district),
+            {name: value for name, value in given.items() if name != "district"},
+            points,
+            {fact: due},
+        )
+        for given in example.guardians
+    ]
+    declared = {code: version}
+    keys = count_rank_keys([version])
+    counted = guardians_statement(declared, names, keys)
+    decided = children_statement(declared, names, keys)
+    outcome = f"""
+WITH guardians AS ({counted.sql}),
+children AS ({decided.sql})
+SELECT short = 0 AS eligible, short, amount FROM children"""
+    rows = _run_on_residents(session, outcome, {**values, **hmac_params(b"")}, guardians, known)
     return rows[0] if rows else (False, None, None)
 
 
@@ -113,47 +154,51 @@ def _reminder_outcome(
     due_on = reminder.due_on or "CAST(NULL AS DATE)"
     outcome = f"SELECT true AS reminded, {due_on} AS due_on FROM scored WHERE {who}"
     resident = _Resident("", example.facts, STABLE_SUMS)
-    rows = _run_on_one_resident(session, outcome, {"as_of": example.as_of}, resident, known)
+    rows = _run_on_residents(session, outcome, {"as_of": example.as_of}, [resident], known)
     return rows[0] if rows else (False, None)
 
 
 @dataclass(frozen=True)
 class _Resident:
-    """The resident of an example: what is given of them, as written, and which points they have."""
+    """The resident of an example: what is given of them, as written, and which points they have.
+
+    `typed`: further facts, as the fact table holds them.
+    """
 
     district: str
     given: Mapping[str, Any]
     points: Sequence[str]
+    typed: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _run_on_one_resident(
+def _run_on_residents(
     session: Session,
     statement: str,
     values: Mapping[str, Any],
-    resident: _Resident,
+    residents: Sequence[_Resident],
     known: ValidationScope,
 ) -> list[_Outcome]:
-    """Return the rows of a statement over one resident."""
-    given, points = resident.given, resident.points
+    """Return the rows of a statement over some residents of equal points columns."""
     types = {name: FACT_TYPES[fact.unit] for name, fact in known.facts.items()} | dict.fromkeys(
-        points, SHORT
+        residents[0].points, SHORT
     )
     columns = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
-    own = {
-        name: parse_fact_value(known.facts[name], value)
-        for name, value in given.items()
-        if name in known.facts
-    }
-    own |= {name: str(given.get(name, 0)) for name in points}
+    places = ", ".join("?" for _ in types)
     try:
         session.execute(
             f"CREATE TEMP TABLE scored (resident_key VARCHAR, district VARCHAR, {columns})"
         )
-        places = ", ".join("?" for _ in types)
-        row = [own.get(name) for name in types]
-        session.execute(
-            f"INSERT INTO scored VALUES ('', {sql_literal(resident.district)}, {places})", row
-        )
+        for number, resident in enumerate(residents):
+            own = {
+                name: parse_fact_value(known.facts[name], value)
+                for name, value in resident.given.items()
+                if name in known.facts
+            }
+            own |= {name: str(resident.given.get(name, 0)) for name in resident.points}
+            own |= resident.typed
+            row = [own.get(name) for name in types]
+            district = sql_literal(resident.district)
+            session.execute(f"INSERT INTO scored VALUES ('{number}', {district}, {places})", row)
         return session.fetch(Statement("outcome", statement, ("scored",)), values)
     finally:
         session.execute("DROP TABLE IF EXISTS temp.scored")

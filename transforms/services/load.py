@@ -15,6 +15,7 @@ from transforms.points.models import PointsTable
 from transforms.points.validate import Mistake, describe_unknown
 from transforms.reminders.models import StandingReminder
 from transforms.services.models import Service, ServiceVersion
+from transforms.services.proofread import proofread_service_version
 from transforms.services.validate import (
     ValidationScope,
     validate_service,
@@ -161,6 +162,8 @@ def _read_service(
         )
         for place, found, meant in validate_version(model, ends, known):
             file.add_error(version.origin(place), found, meant)
+        for place, found, meant in proofread_service_version(model):
+            file.add_warning(version.origin(place), found, meant)
     for (_, before), (version, model) in pairwise(valid):
         if model.begins <= before.begins:
             file.add_error(

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from expectations.yaml_document import ClosedModel, Switch
 from transforms.reminders.models import ServiceReminder
-from transforms.scalars import Code, Day, Mark, Result, Text, literal_type
+from transforms.scalars import Code, Day, Factor, Mark, Result, Text, literal_type
 from transforms.versions import DatedVersion, find_in_force, flat_examples
 
 
@@ -41,14 +41,128 @@ def _by_district(value: Any) -> Any:
     return value if isinstance(value, dict) else {DEFAULT: value}
 
 
+class Multiplier(ClosedModel):
+    """The score counts `times` as much for those of whom `when` is true; without it for all."""
+
+    times: Factor
+    when: Text | None = None
+
+
 class PointsNeeded(ClosedModel):
     """`score`, an expression over sums of points (unknown counts as 0), must reach `threshold`.
 
     The threshold is one number, or numbers by district code; `default` is for districts not named.
+    Of `multipliers` the first that holds of a resident multiplies the score.
     """
 
     score: Text = "total_points"
+    multipliers: list[Multiplier] = []
     threshold: Annotated[dict[Text, Threshold], BeforeValidator(_by_district), Field(min_length=1)]
+
+    @property
+    def described_score(self) -> str:
+        """The score with its multipliers, as analysts read it."""
+        factors = (
+            f"* {one.times.normalize():f}" + (f" when {one.when}" if one.when else "")
+            for one in self.multipliers
+        )
+        return "; ".join([self.score, *factors])
+
+
+class RankClass(ClosedModel):
+    """Those of whom `when` is true, and of no class before; whoever is in none comes last."""
+
+    title: Text
+    when: Text
+
+
+def _read_key(value: Any) -> Any:
+    return {"desc": value} if isinstance(value, str) else value
+
+
+class RankKey(ClosedModel):
+    """What ranks are decided by: an expression; the greatest is first (`desc`), or the least."""
+
+    desc: Text | None = None
+    asc: Text | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.desc is None) == (self.asc is None):
+            raise ValueError("应为一个名称（大者在前），或 {asc: 名称}（小者在前）")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The expression."""
+        return self.desc or self.asc or ""
+
+    @property
+    def said(self) -> Any:
+        """What a writer types."""
+        return self.desc or {"asc": self.asc}
+
+
+class Ranking(ClosedModel):
+    """The order of those who have reached a service, then of those who lack only points.
+
+    Classes come first, in their order; within a class the keys decide, one after the other; what is
+    unknown comes last. Who is equal in all of them shares a rank. `per`: whom one is compared with.
+    """
+
+    per: Annotated[Literal["district", "city"], literal_type("district", "city")] = "district"
+    classes: list[RankClass] = []
+    by: Annotated[list[Annotated[RankKey, BeforeValidator(_read_key)]], Field(min_length=1)]
+
+
+COMBINES = ("highest", "sum")
+PICKED = ("highest", "chosen")
+
+
+def _read_combination(value: Any) -> Any:
+    if isinstance(value, dict):
+        wrong = {one for one in value.values() if one not in COMBINES}
+        if wrong or not value:
+            raise ValueError("按分项写：{积分: highest 或 sum}")
+    elif value not in (*PICKED, "sum"):
+        raise ValueError("应为 highest、sum、chosen，或按分项写：{积分: highest 或 sum}")
+    return value
+
+
+class Guardians(ClosedModel):
+    """How the points of those guardians of whom all conditions hold make a child's score.
+
+    `points`: the `highest` score of any of them; the `sum` of the points of all; the score of the
+    `chosen` one, of whom `chosen` is true; or by points column the highest or the sum. Sums are cut
+    at `caps`. `children`: the fact that lists the children; `levels`: only those of these levels.
+    """
+
+    points: Annotated[
+        Literal["highest", "sum", "chosen"] | dict[Text, Literal["highest", "sum"]],
+        BeforeValidator(_read_combination),
+    ]
+    chosen: Text | None = None
+    caps: dict[Text, Threshold] = {}
+    children: Text = "children_due"
+    levels: list[Text] = []
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if (self.points == "chosen") != (self.chosen is not None):
+            raise ValueError("points: chosen 与 chosen（选定谁的条件）须一同写")
+        if self.caps and self.is_picked:
+            raise ValueError("caps 只用于 sum 或按分项合计")
+        return self
+
+    @property
+    def is_picked(self) -> bool:
+        """Whether one guardian's score is the child's."""
+        return self.points in PICKED
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Points column -> how it is combined, where that is declared column by column."""
+        return dict(self.points) if isinstance(self.points, dict) else {}
 
 
 class Payment(ClosedModel):
@@ -74,10 +188,13 @@ class ServiceExample(ClosedModel):
     """One resident and what the service must say of them. What is not named is unknown, points 0.
 
     eligible: true, or false with `points_short` when only points are lacking, without it when
-    something else is.
+    something else is. Of a service of children it is one child: each of `guardians` has facts,
+    points and, where it is not the child's, a district.
     """
 
     facts: dict[str, Any]
+    guardians: list[dict[str, Any]] = []
+    child_level: Text | None = None
     district: Text
     as_of: Day | None = None
     eligible: Switch
@@ -112,13 +229,17 @@ class ServiceVersion(DatedVersion):
     """The service from the scoring date `from` on, until the next version begins.
 
     A resident has a row of the service when their residence district is among `districts` and all
-    conditions are true; they are eligible when the score reaches the threshold.
+    conditions are true; they are eligible when the score reaches the threshold. With
+    `subject: child` children have rows, by the points of their guardians.
     """
 
     values: Origins
+    subject: Annotated[Literal["resident", "child"], literal_type("resident", "child")] = "resident"
+    guardians: Guardians | None = None
     districts: Annotated[Literal["all"] | list[Text], BeforeValidator(_areas)]
     conditions: list[Condition]
     points: PointsNeeded
+    rank: Ranking | None = None
     amount: Payment | None = None
     window: Annotated[
         Literal["all_year", "school_calendar"], literal_type("all_year", "school_calendar")
@@ -129,6 +250,8 @@ class ServiceVersion(DatedVersion):
     def _origins(self) -> Self:
         if (self.amount is None) != (self.values.amount is None):
             raise ValueError("amount 与 values.amount 须同时写")
+        if (self.subject == "child") != (self.guardians is not None):
+            raise ValueError("subject: child 与 guardians（取谁的分）须同时写")
         return self
 
     @property

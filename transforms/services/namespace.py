@@ -13,6 +13,10 @@ from transforms.points.models import CITY, PointsTable
 STABLE_SUMS = ("common_points", "district_points", "total_points")
 """The sums of points that every version of every points table has."""
 WINDOW = ("opens_on", "closes_on")
+RANK_SCORE = "score"
+"""What the keys of a rank call the score that the service counts."""
+CHILD_BORN_ON, CHILD_LEVEL = "child_born_on", "child_level"
+"""What ranks of children may name beside what their guardians' may."""
 
 
 def list_points_columns_on(tables: Mapping[str, PointsTable], day: dt.date) -> frozenset[str]:
@@ -36,6 +40,14 @@ def build_service_names(
         "district": Kind("text", frozenset(districts)),
         **dict.fromkeys(points, NUMBER),
     }
+
+
+def build_child_names(fact: Fact) -> dict[str, Kind]:
+    """Return what ranks of children may name of a child: its birth date and its level.
+
+    `fact`: the one that lists the children.
+    """
+    return {CHILD_BORN_ON: DATE, CHILD_LEVEL: Kind("text", frozenset(fact.levels))}
 
 
 def build_reminder_names(

@@ -12,21 +12,28 @@ from expectations.month import Month
 from expectations.source_model import Fact
 from transforms.expressions.fact_values import parse_fact_value
 from transforms.expressions.kinds import DATE, NUMBER, YES_NO, Kind
-from transforms.expressions.language import ExpressionError, parse_expression
 from transforms.points.models import CITY, PointsTable
 from transforms.points.validate import Mistake, describe_unknown
 from transforms.reminders.models import Reminder, ServiceReminder, StandingReminder
-from transforms.services.models import ALL, DEFAULT, Service, ServiceVersion
+from transforms.services.expression_scope import ExpressionScope
+from transforms.services.models import (
+    ALL,
+    DEFAULT,
+    Service,
+    ServiceExample,
+    ServiceVersion,
+)
 from transforms.services.namespace import (
     WINDOW,
+    build_child_names,
     build_reminder_names,
     build_service_names,
     build_text_names,
     list_points_columns_on,
 )
+from transforms.services.validate_families import validate_example_guardians, validate_guardians
+from transforms.services.validate_ranks import validate_multipliers, validate_rank
 from transforms.versions import Place
-
-_WANTED = {"number": "应为数值", "yes_no": "应为可判断真假的比较，例如 pension_months >= 6"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ def validate_version(
     columns = _list_points_columns(version, ends, known)
     every = frozenset().union(*columns.values())
     names = build_service_names(known.facts, every, known.districts)
+    scope = ExpressionScope(names, columns)
     expressions: list[tuple[Place, str, Kind]] = [
         (("points", "score"), version.points.score, NUMBER)
     ]
@@ -58,21 +66,59 @@ def validate_version(
     if version.amount:
         expressions.append((("amount", "monthly"), version.amount.monthly, NUMBER))
     for place, text, kind in expressions:
-        yield from _validate_expression(place, text, kind, names, columns)
+        yield from scope.validate_expression(place, text, kind)
+    yield from validate_multipliers(version.points.multipliers, scope)
+    yield from _validate_comparison(version, scope, known)
     yield from _validate_threshold(version, known)
     for index, example in enumerate(version.examples):
-        place = ("examples", index)
-        day = example.as_of or Month.of(version.begins).last_day
-        if known.tables and not list_points_columns_on(known.tables, day):
-            first = known.tables[CITY].versions[0].begins
-            yield (
-                (*place, "as_of") if example.as_of else ("from",),
-                f"{day} 时市级积分表尚未生效（最早自 {first} 起）",
-                f"请写不早于 {first} 的日期",
-            )
-        yield from _validate_example(place, example.facts, known.facts, every)
-        if example.district not in known.districts:
-            yield (*place, "district"), *describe_unknown("区县", example.district, known.districts)
+        yield from _validate_service_example(("examples", index), version, example, known, every)
+
+
+def _validate_comparison(
+    version: ServiceVersion, scope: ExpressionScope, known: ValidationScope
+) -> Iterator[Mistake]:
+    """Mistakes in what takes more than one resident: ranks, and guardians of a child."""
+    guardians = version.guardians
+    if guardians is not None and guardians.children in known.facts:
+        child = build_child_names(known.facts[guardians.children])
+        yield from validate_guardians(version, scope.add_names(child), known.facts)
+        scope = scope.add_names(child)
+    elif guardians is not None:
+        yield from validate_guardians(version, scope, known.facts)
+    if version.rank is not None:
+        yield from validate_rank(version.rank, scope)
+
+
+def _validate_service_example(
+    place: Place,
+    version: ServiceVersion,
+    example: ServiceExample,
+    known: ValidationScope,
+    points: frozenset[str],
+) -> Iterator[Mistake]:
+    day = example.as_of or Month.of(version.begins).last_day
+    if known.tables and not list_points_columns_on(known.tables, day):
+        first = known.tables[CITY].versions[0].begins
+        yield (
+            (*place, "as_of") if example.as_of else ("from",),
+            f"{day} 时市级积分表尚未生效（最早自 {first} 起）",
+            f"请写不早于 {first} 的日期",
+        )
+    mistaken = list(validate_example_guardians(version, example))
+    yield from (((*place, *below), found, meant) for below, found, meant in mistaken)
+    if not mistaken:
+        yield from _validate_example(place, example.facts, known.facts, points)
+    for index, guardian in enumerate(example.guardians):
+        given = {name: value for name, value in guardian.items() if name != "district"}
+        own = (*place, "guardians", index)
+        yield from _validate_example(own, given, known.facts, points)
+        yield from _validate_district(own, guardian.get("district", example.district), known)
+    yield from _validate_district(place, example.district, known)
+
+
+def _validate_district(place: Place, district: str, known: ValidationScope) -> Iterator[Mistake]:
+    if district not in known.districts:
+        yield (*place, "district"), *describe_unknown("区县", district, known.districts)
 
 
 def validate_service(service: Service, known: ValidationScope) -> Iterator[Mistake]:
@@ -80,6 +126,12 @@ def validate_service(service: Service, known: ValidationScope) -> Iterator[Mista
     reminder = service.reminder
     if reminder is None:
         return
+    if any(version.subject == "child" for version in service.versions):
+        yield (
+            ("reminder",),
+            "按子女计的服务（subject: child）没有提醒",
+            "请删去；要提醒监护人的，写成 reminders/ 中的常设提醒",
+        )
     child = reminder.each == "child"
     names = build_reminder_names(known.facts, known.districts, child=child)
     mistakes = _validate_reminder(
@@ -123,27 +175,6 @@ def _list_points_columns(
     return {day: columns for day, columns in found.items() if columns}
 
 
-def _validate_expression(
-    place: Place,
-    text: str,
-    kind: Kind,
-    names: Mapping[str, Kind],
-    columns: Mapping[dt.date, frozenset[str]],
-) -> Iterator[Mistake]:
-    try:
-        expression = parse_expression(text, names)
-    except ExpressionError as error:
-        yield place, error.found, error.expected
-        return
-    if expression.kind != kind:
-        yield place, f"{text!r}", _WANTED[kind.name]
-    every: frozenset[str] = frozenset().union(*columns.values())
-    for name in sorted(expression.names & every):
-        missing = next((day for day, there in columns.items() if name not in there), None)
-        if missing:
-            yield place, f"{missing} 起的积分表没有 {name}", "请从这一天起写新的版本"
-
-
 def _validate_threshold(version: ServiceVersion, known: ValidationScope) -> Iterator[Mistake]:
     threshold = version.points.threshold
     for code in threshold.keys() - known.districts.keys() - {DEFAULT}:
@@ -179,7 +210,8 @@ def _validate_reminder(
 ) -> Iterator[Mistake]:
     who = reminder.who if isinstance(reminder, ServiceReminder | StandingReminder) else None
     if who is not None:
-        yield from _validate_expression(("who",), who, YES_NO, names, {})
+        scope = ExpressionScope(names, {})
+        yield from scope.validate_expression(("who",), who, YES_NO)
     dates = [
         name for name, kind in names.items() if kind == DATE and name not in ("as_of", *WINDOW)
     ]

@@ -61,35 +61,68 @@ class ReminderMonth:
 def decide_services(
     resident: ScoredResident, services: Iterable[Service], as_of: dt.date
 ) -> list[Row]:
-    """The resident's rows of eligibility, by service."""
+    """The resident's rows of eligibility, by service; without ranks."""
     rows = []
     for service in sorted(services, key=lambda one: one.service):
-        begun = [version for version in service.versions if version.begins <= as_of]
-        if begun and (row := _decided(resident, max(begun, key=lambda one: one.begins), as_of)):
+        version = find_version(service, as_of)
+        if version and (row := _decided(resident, version, as_of)):
             rows.append({"service": service.service, "district": resident.district, **row})
     return rows
 
 
+def find_version(service: Service, as_of: dt.date) -> ServiceVersion | None:
+    """The version in force."""
+    begun = [version for version in service.versions if version.begins <= as_of]
+    return max(begun, key=lambda one: one.begins) if begun else None
+
+
 def _decided(resident: ScoredResident, version: ServiceVersion, as_of: dt.date) -> Row | None:
+    if version.subject == "child" or not may_have(resident, version, as_of):
+        return None
     known = resident.known(as_of)
+    score = compute_score(resident, version, as_of)
+    return {
+        **compare_with_threshold(score, version, resident.district),
+        "monthly_amount": compute_amount(version, known),
+    }
+
+
+def may_have(resident: ScoredResident, version: ServiceVersion, as_of: dt.date) -> bool:
+    """Whether the service is open to the resident's district and all conditions hold."""
     if version.districts != "all" and resident.district not in version.districts:
-        return None
-    if not all(is_condition_met(condition.when, known) for condition in version.conditions):
-        return None
-    numbers = version.points.threshold
-    threshold = numbers[resident.district] if resident.district in numbers else numbers["default"]
+        return False
+    known = resident.known(as_of)
+    return all(is_condition_met(condition.when, known) for condition in version.conditions)
+
+
+def compute_score(resident: ScoredResident, version: ServiceVersion, as_of: dt.date) -> Decimal:
+    """What the service counts of a resident, exact."""
+    known = resident.known(as_of)
     in_sums = known | {name: Decimal(0) for name, given in resident.points.items() if given is None}
     score = Decimal(evaluate_expression(version.points.score, in_sums) or 0)
-    short = threshold - score
+    return score * next(
+        (
+            one.times
+            for one in version.points.multipliers
+            if one.when is None or is_condition_met(one.when, known)
+        ),
+        Decimal(1),
+    )
+
+
+def compare_with_threshold(score: Decimal, version: ServiceVersion, district: str) -> Row:
+    """What a score lacks of the district's threshold, and how it is shown."""
+    numbers = version.points.threshold
+    short = (numbers[district] if district in numbers else numbers["default"]) - score
     return {
         "eligible": short <= 0,
         "points_short": max(Decimal(short).quantize(Decimal("0.01"), ROUND_CEILING), Decimal(0)),
         "score": score.quantize(Decimal("0.01"), ROUND_FLOOR),
-        "monthly_amount": _amount(version, known),
     }
 
 
-def _amount(version: ServiceVersion, known: Mapping[str, Any]) -> Decimal | None:
+def compute_amount(version: ServiceVersion, known: Mapping[str, Any]) -> Decimal | None:
+    """What the service pays a month."""
     if version.amount is None:
         return None
     value = evaluate_expression(version.amount.monthly, known)

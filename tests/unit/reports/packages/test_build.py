@@ -208,8 +208,9 @@ def test_a_clerk_sees_deductions_only_as_one_sum(package: Path) -> None:
     assert not any(name.startswith("d3302") and not name.startswith("d330212_") for name in names)
 
 
-def test_eligibility_sums_are_in_ranking_order(package: Path) -> None:
+def test_eligibility_shows_class_rank_and_the_score_that_counts(package: Path) -> None:
     headers = raw(package / "eligibility.csv")[0]
+    assert headers[:4] == ["月份", "服务", "排名类别", "排名"] and "所计积分" in headers
     assert headers[-6:] == ["总分", "基础分", "加分", "扣分合计", "共性分", "个性分"]
 
 
@@ -291,7 +292,7 @@ def test_a_package_has_exactly_its_district_residents(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise(
-    "outputs-128", "Eligibility: rank by total then sections, what is lacking in words"
+    "outputs-128", "Eligibility: rank by the score that counts, what is lacking in words"
 )
 def test_eligibility_is_ranked_and_states_what_is_lacking(tmp_path: Path) -> None:
     def person(number: int, total: str, base: str, off: str = "0") -> Person:
@@ -319,11 +320,28 @@ def test_eligibility_is_ranked_and_states_what_is_lacking(tmp_path: Path) -> Non
         for r in listed
     ] == [
         ("积分入学", "1", "4", "是", None, None),
+        ("积分入学", "2", "1", "是", None, None),
         ("积分入学", "2", "2", "是", None, None),
         ("积分入学", "2", "3", "是", None, None),
-        ("积分入学", "4", "1", "是", None, None),
         ("积分入学", "5", "5", "否", "积分还差 3.50 分", None),
         ("公租房租赁补贴", "1", "1", "是", None, "404.00"),
+    ]
+
+
+def test_a_ranked_service_is_listed_by_its_own_ranks(tmp_path: Path) -> None:
+    people = many(3, "330212", total_points="60")
+    places = [("有房", 2), ("有房", 1), (None, 3)]
+    rows = [
+        (person.key, "school_enrolment", "330212", True, 0, None, *place)
+        for person, place in zip(people, places, strict=True)
+    ]
+    revision = write_revision(tmp_path / "r1", people, rows)
+    export(revision, [YINZHOU])
+    listed = read_csv(revision / "exports" / "330212" / "eligibility.csv")
+    assert [(row["排名类别"], row["排名"], row["姓名"], row["所计积分"]) for row in listed] == [
+        ("有房", "1", "李2", "60.00"),
+        ("有房", "2", "李1", "60.00"),
+        (None, "3", "李3", "60.00"),
     ]
 
 
