@@ -119,7 +119,7 @@ def load_project(settings: Settings) -> Project:
         return loaded.items
 
     paths, policy = settings.paths, settings.paths.policy
-    folder = policy / "sources" if (policy / "sources").is_dir() else BUILTIN_SOURCES
+    folder = find_sources_folder(settings)
     declared = collect_problems(lambda: read_sources(folder))
     sources = {source.source: source for source in declared or ()}
     problems += validate_derived_facts(sources, folder)
@@ -191,5 +191,10 @@ def _digest(parts: Iterable[str]) -> str:
 
 def load_declared_sources(settings: Settings) -> dict[str, Source]:
     """The sources' declarations: facts and what they are called."""
+    return load_sources(find_sources_folder(settings))
+
+
+def find_sources_folder(settings: Settings) -> Path:
+    """Return where the sources are declared: the policy's own folder, or the project's."""
     own = settings.paths.policy / "sources"
-    return load_sources(own if own.is_dir() else BUILTIN_SOURCES)
+    return own if own.is_dir() else BUILTIN_SOURCES

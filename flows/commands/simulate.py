@@ -6,17 +6,25 @@ It writes a page and the differences, and publishes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from expectations.source_model import Fact
 from flows.city_time import city_now
+from flows.commands.draft_facts import (
+    build_draft_facts,
+    describe_draft_facts,
+    load_draft_facts,
+    refuse_undelivered,
+    remove_draft_facts,
+)
 from flows.project import load_declared_sources
 from flows.settings import Settings
 from flows.storage.files import hash_file, write_atomically
 from flows.storage.removals import require_identified
-from flows.storage.revisions import Revision, find_revision
+from flows.storage.revisions import Revision, find_clean_folders, find_revision
 from flows.storage.root import Root, open_root
 from reports.published_rules import PublishedRules, load_published_rules
 from reports.simulation import (
@@ -29,8 +37,10 @@ from reports.titles import SUMS, collect_item_titles
 from transforms.comparison.simulation import Draft, ScoredMonth, simulate_draft
 from transforms.engine.parquet import read_folder_sql
 from transforms.engine.session import Session, open_engine
+from transforms.expressions.language import split_tokens
 from transforms.points.load import load_tables
 from transforms.points.models import CITY, PointsTable, PointsVersion
+from transforms.services.eligibility_sql import select_services_of
 from transforms.services.load import load_services, select_services_in_force
 from transforms.services.models import Service, ServiceVersion
 from transforms.services.namespace import build_service_names, list_points_columns_on
@@ -78,12 +88,37 @@ def simulate_policy(
     )
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         facts = _published_facts(session, revision, rules)
+        measured = load_draft_facts(settings, policy)
+        if measured is not None:
+            facts = {**facts, **measured.changed}
         tables, services = _load_draft(policy, revision, rules, facts)
         new = _new_versions(rules, tables, services)
         draft = _draft(rules, tables, services, facts, new)
         root.access_log("simulate", month=str(revision.month), revision=revision.number)
-        scored = ScoredMonth(revision.path, revision.month, facts, revision.manifest.corrected)
-        simulate_draft(session, scored, draft, target)
+        published = ScoredMonth(
+            revision.path,
+            revision.month,
+            facts,
+            revision.manifest.corrected,
+            list(select_services_of(rules.services_in_force, "child")),
+        )
+        scored = published
+        if measured is not None:
+            refuse_undelivered(
+                measured,
+                _list_used_facts(draft),
+                policy,
+                find_clean_folders(root.clean, revision),
+            )
+            report_progress("按已保存的合格数据重新计算指标数据")
+            table = build_draft_facts(
+                session, root, revision, measured, revision.manifest.corrected
+            )
+            scored = replace(published, fact_table=table)
+        try:
+            simulate_draft(session, scored, draft, target)
+        finally:
+            remove_draft_facts(root, revision)
         frame = SimulationContext(
             month=f"{revision.month} 修订版 r{revision.number}",
             districts=rules.districts,
@@ -96,7 +131,9 @@ def simulate_policy(
             tried=[
                 *_tried(rules, tables, services, draft),
                 *_not_in_force(tables, services, draft, new),
+                *(describe_draft_facts(measured, rules.names.facts) if measured else ()),
                 *_left_out(policy, revision),
+                *_not_simulated(draft, {service.service: service.title for service in services}),
             ],
         )
         page = render_simulation_page(session, revision.path, target, frame)
@@ -165,6 +202,27 @@ def _load_draft(
     folder = (policy if (policy / "services").is_dir() else revision.path / "policy") / "services"
     there = folder.is_dir() and (revision.path / "eligibility").is_dir()
     return tables, load_services(folder, facts, tables, rules.districts) if there else []
+
+
+def _list_used_facts(draft: Draft) -> set[str]:
+    """Return what the draft's indicators and services name."""
+    used = {
+        fact
+        for version in draft.tables.values()
+        for indicator in version.indicators.values()
+        for fact in indicator.facts
+    }
+    texts: list[str] = []
+    for version in draft.tables.values():
+        for indicator in version.indicators.values():
+            texts += [indicator.when or "", indicator.unless or "", indicator.at_most or ""]
+        for found in (*version.groups.values(), *version.sections.values()):
+            texts += [found.when or "", found.unless or ""]
+    for service in draft.services.values():
+        texts += [*(one.when for one in service.conditions), service.points.score]
+        texts += [service.amount.monthly] if service.amount else []
+        texts += [one.when for one in service.points.multipliers if one.when]
+    return used | {word for text in texts for word in split_tokens(text)}
 
 
 def _versions(
@@ -262,6 +320,16 @@ def _not_in_force(
             yield f"{left_out}，{draft.day} 生效的是 {in_force[name].begins} 版"
 
 
+def _not_simulated(draft: Draft, titles: Mapping[str, str]) -> Iterator[str]:
+    """Yield what a simulation does not say of the draft's services."""
+    children = select_services_of(draft.services, "child")
+    if children:
+        named = "、".join(titles[code] for code in children)
+        yield f"按子女计的服务（{named}）不在模拟之内"
+    if any(version.rank for version in draft.services.values()):
+        yield "名次不在模拟之内，只模拟是否达标和差多少分"
+
+
 def _left_out(policy: Path, revision: Revision) -> Iterator[str]:
     """Yield what the draft folder holds that is not simulated: facts are the published month's."""
     for path in sorted((policy / "reference").glob("*.csv")):
@@ -272,5 +340,3 @@ def _left_out(policy: Path, revision: Revision) -> Iterator[str]:
         used = revision.path / "policy" / "reminders" / path.name
         if not used.exists() or hash_file(path) != hash_file(used):
             yield f"提醒 {path.stem} 的改动不在模拟之内：模拟不出提醒名单"
-    if (policy / "sources").is_dir():
-        yield "sources/ 的改动不在模拟之内：数据仍是该月已发布的"

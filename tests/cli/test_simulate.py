@@ -13,6 +13,7 @@ import pytest
 
 from expectations.errors import DeclarationError, ExitCode, JifenError
 from expectations.month import Month
+from expectations.source_loader import BUILTIN_SOURCES
 from flows.commands.simulate import simulate_policy
 from flows.settings import OWN_DECLARATIONS
 from tests.support.synthetic_city import MONTHS
@@ -128,6 +129,94 @@ def _services(world: World) -> dict[tuple[str, str], tuple[Any, ...]]:
         (row["resident_key"], row["service"]): tuple(row[name] for name in SERVICE_COLUMNS)
         for row in world.table(MONTH, "eligibility")
     }
+
+
+NEW_FACT = """facts:
+  homes_ever:
+    title: 居住记录数
+    unit: count
+    meaning: 有过的居住记录的数目
+    meaning_en: Housing records, ever
+    measure: count
+"""
+NEW_SOURCE = """source: contests
+title: 技能竞赛
+department: 总工会
+delivery: increment
+person: resident_id
+key: [entry]
+
+columns:
+  entry: {title: 编号, type: text, required: true}
+  resident_id: {title: 公民身份号码, type: id, required: true}
+
+facts:
+  contest_entries:
+    title: 参赛次数
+    unit: count
+    meaning: 参赛次数
+    meaning_en: Entries
+    measure: count
+"""
+BY_FACT = (
+    "      {code}: {{title: 草案, section: city, fact: {fact}, rule: {{each: {{unit: 1, points: 2}}}}, "
+    'cap: 6, basis: 草案, values: illustrative, evidence: "{{{fact}}} 次", examples: {{1: 2}}}}\n'
+)
+DONATION = "      donation: {as_in: 2021-09-08, section: city}\n"
+
+
+def draft_source(policy: Path, name: str, old: str, new: str) -> None:
+    (policy / "sources").mkdir()
+    shutil.copy(BUILTIN_SOURCES / f"{name}.yaml", policy / "sources")
+    _replace(policy / "sources" / f"{name}.yaml", old, new)
+
+
+def test_a_draft_with_a_new_fact_gives_what_publishing_it_would_give(
+    synthetic_city: World, tmp_path: Path
+) -> None:
+    world = synthetic_city
+    before = published_files(world)
+    line = BY_FACT.format(code="homes", fact="homes_ever")
+    policy = draft(tmp_path / "draft", {DONATION: DONATION + line})
+    draft_source(policy, "housing", "facts:\n", NEW_FACT)
+    printed = simulated(world, policy, tmp_path / "out")
+    assert published_files(world) == before
+    assert "按已保存的合格数据重新计算了指标数据：新增 居住记录数" in printed
+    assert not list(world.root.tmp.glob("simulate-*"))
+
+    whole = tmp_path / "whole"
+    shutil.copytree(policy, whole)
+    for path in BUILTIN_SOURCES.glob("*.yaml"):
+        if not (whole / "sources" / path.name).exists():
+            shutil.copy(path, whole / "sources")
+    drafted = World(tmp_path / "drafted", policy=whole)
+    shutil.copytree(world.inbox, drafted.inbox)
+    shutil.copyfile(world.root.key_file, drafted.root.key_file)
+    drafted.run(MONTH)
+    found = _points(read_rows(tmp_path / "out" / "points"))
+    assert found == _differences(world, drafted) and found
+
+
+def test_a_draft_cannot_use_a_source_that_nobody_has_delivered(
+    synthetic_city: World, tmp_path: Path
+) -> None:
+    line = BY_FACT.format(code="contests", fact="contest_entries")
+    policy = draft(tmp_path / "draft", {DONATION: DONATION + line})
+    (policy / "sources").mkdir()
+    (policy / "sources" / "contests.yaml").write_text(NEW_SOURCE, encoding="utf-8")
+    with pytest.raises(JifenError) as refused:
+        simulated(synthetic_city, policy, tmp_path / "out")
+    assert refused.value.code == ExitCode.DECLARATIONS
+    assert "技能竞赛" in str(refused.value) and "contest_entries" in str(refused.value)
+
+
+def test_a_draft_cannot_change_what_was_cleaned(synthetic_city: World, tmp_path: Path) -> None:
+    policy = draft(tmp_path / "draft")
+    draft_source(policy, "housing", "carry_forward: 3", "carry_forward: 11")
+    _replace(policy / "sources" / "housing.yaml", "facts:\n", NEW_FACT)
+    with pytest.raises(JifenError) as refused:
+        simulated(synthetic_city, policy, tmp_path / "out")
+    assert "carry_forward" in str(refused.value) and refused.value.hint
 
 
 def test_the_same_policy_changes_nothing(synthetic_city: World, tmp_path: Path) -> None:

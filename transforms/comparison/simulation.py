@@ -30,7 +30,7 @@ from transforms.points.columns import list_points_columns, strip_points_suffix
 from transforms.points.compile import points_sql
 from transforms.points.models import CITY, PointsVersion
 from transforms.points.scored import scored_statement
-from transforms.services.eligibility_sql import eligibility_sql
+from transforms.services.eligibility_sql import eligibility_sql, select_services_of
 from transforms.services.models import ServiceVersion
 
 POINTS = "DECIMAL(7, 2)"
@@ -55,13 +55,16 @@ class ScoredMonth:
     """A published revision to which a draft is applied; it is only read.
 
     `facts`: those that the revision holds. `corrected`: the indicators that its corrections
-    replace.
+    replace. `of_children`: its services of children. `fact_table`: the folder of facts measured
+    again, in place of the published ones.
     """
 
     path: Path
     month: Month
     facts: Mapping[str, Fact]
     corrected: Collection[str]
+    of_children: Collection[str] = ()
+    fact_table: Path | None = None
 
 
 def simulate_draft(session: Session, revision: ScoredMonth, draft: Draft, target: Path) -> None:
@@ -82,11 +85,17 @@ def simulate_draft(session: Session, revision: ScoredMonth, draft: Draft, target
         (target / name).mkdir(parents=True)
     for district, first, last in _district_ranges(session, revision.path):
         tables = _tables_of_district(revision.path, district, first, last)
+        if revision.fact_table is not None:
+            own = f"WHERE district = {sql_literal(district)}"
+            tables["facts"] = f"(FROM {read_folder_sql(revision.fact_table)} {own})"
         session.create_table(drafted, values, {"facts": tables["facts"]})
         changed = [_points_changed(session, tables["scores"])]
         if eligibility:
             columns = list_points_columns(session, "drafted")
-            changed.append(_services_changed(eligibility, columns, district))
+            left_out = select_services_of(draft.services, "child").keys() | set(
+                revision.of_children
+            )
+            changed.append(_services_changed(eligibility, columns, district, left_out))
         for statement in changed:
             given = {name: tables[name] for name in statement.inputs if name in tables}
             file = target / statement.name / f"{district}.parquet"
@@ -160,17 +169,24 @@ def _change(column: str, before: str, after: str) -> str:
     return f"{{'item': {item}, 'before': {before}, 'after': {after}}}"
 
 
-def _services_changed(eligibility: str, columns: Collection[str], district: str) -> Statement:
-    """Every resident and service whose row is not what was published."""
+def _services_changed(
+    eligibility: str, columns: Collection[str], district: str, left_out: Collection[str]
+) -> Statement:
+    """Every resident and service whose row is not what was published.
+
+    `left_out`: services of children, which take more than one district at a time.
+    """
     scored = scored_statement(columns, "drafted")
     both = ", ".join(f"b.{name} AS {name}_before, a.{name} AS {name}" for name in _DECIDED)
     differs = " OR ".join(f"a.{name} IS DISTINCT FROM b.{name}" for name in _DECIDED)
+    listed = ", ".join(map(sql_literal, sorted(left_out)))
+    published = f" WHERE service NOT IN ({listed})" if listed else ""
     sql = f"""
 WITH scored AS ({scored.sql}),
 tried AS ({eligibility})
 SELECT coalesce(a.resident_key, b.resident_key) AS resident_key,
     {sql_literal(district)} AS district, coalesce(a.service, b.service) AS service, {both}
-FROM tried AS a FULL JOIN eligibility AS b
+FROM tried AS a FULL JOIN (SELECT * FROM eligibility{published}) AS b
     ON a.resident_key = b.resident_key AND a.service = b.service
 WHERE {differs}
 ORDER BY resident_key, service"""

@@ -17,13 +17,20 @@ _KINDS_OF_UNIT = {"date": "date", "month": "date", "yes_no": "yes_no"}
 _KIND_TITLES = {"number": "数值", "yes_no": "是否", "text": "文字", "date": "日期"}
 
 
-def validate_derived_facts(sources: Mapping[str, Source], folder: Path) -> list[Diagnostic]:
-    """Return what is wrong with the `derive` of facts, at its line in the source's file."""
+def validate_derived_facts(
+    sources: Mapping[str, Source], folder: Path, draft: Path | None = None
+) -> list[Diagnostic]:
+    """Return what is wrong with the `derive` of facts, at its line in the source's file.
+
+    `draft`: a folder whose files stand in place of those of the same name.
+    """
     facts = collect_facts(sources)
     kinds, problems = build_fact_kinds(facts), []
     cycle = find_derivation_cycle(facts)
     for source in sources.values():
-        file = YamlDocument(folder / f"{source.source}.yaml")
+        name = f"{source.source}.yaml"
+        drafted = draft is not None and (draft / name).exists()
+        file = YamlDocument((draft if draft and drafted else folder) / name)
         for name, fact in source.facts.items():
             found = list(_find_mistakes(name, fact, kinds)) if fact.derive else []
             if not found and name in cycle:
