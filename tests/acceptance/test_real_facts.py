@@ -1,7 +1,8 @@
-"""The facts of the three policies come from rows of their own sources: one person each, worked out by hand."""
+"""The facts of the policies come from rows of their own sources: one person each, worked out by hand."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,41 @@ CANADA: Rows = {
         ),
     ],
 }
-ROWS = {"shanghai": SHANGHAI, "foshan": FOSHAN, "express_entry": CANADA}
+CHILD = "33020320170504001"
+HONG_KONG: Rows = {
+    "applications": [{**APPLICANT, "manager": "是", "first_born": "否"}],
+    "children": [{"child_id": CHILD + compute_check_character(CHILD)}],
+}
+WELWYN: Rows = {"register": [{**APPLICANT, "band": "B", "priority_on": "2014-02-28"}]}
+BEIJING: Rows = {
+    # on 31 December 2025 a month that has not begun on the 1st of January 2016 is the 120th
+    "applications": [
+        {
+            **APPLICANT,
+            "first_insured_on": "2016-01-01",
+            "owns_since": "2025-12-31",
+            "rents_since": "2015-12-31",
+            "degree": "硕士",
+        }
+    ],
+    "taxes": [
+        {"receipt": "1", "paid_on": "2022-12-31", "amount": "1"},
+        {"receipt": "2", "paid_on": "2023-01-01", "amount": "100000"},
+    ],
+    # of the five calendar years 2021 to 2025
+    "offences": [
+        {"case_id": str(number), "kind": "行政拘留", "decided_on": day}
+        for number, day in enumerate(("2020-12-31", "2021-01-01", "2025-12-31", "2026-01-01"))
+    ],
+}
+ROWS = {
+    "shanghai": SHANGHAI,
+    "foshan": FOSHAN,
+    "express_entry": CANADA,
+    "hong_kong": HONG_KONG,
+    "welwyn_hatfield": WELWYN,
+    "beijing": BEIJING,
+}
 KNOWN: dict[str, dict[str, Any]] = {
     "shanghai": {
         "age": 38, "marriage_months": 72, "degree": "bachelor", "skill": "level_2", "insured_months": 4,
@@ -152,6 +187,12 @@ KNOWN: dict[str, dict[str, Any]] = {
         "age": 45, "education": "master", "canadian_months": 11, "foreign_months": 36, "certificate": True, "sibling": False,
         "first_reading": "clb_9", "second_reading": None, "weakest_first": "clb_7", "weakest_english": "clb_7",
         "weakest_french": "none", "job_offer": "none",
+    },
+    "hong_kong": {"manager": True, "first_born": False, "alumni": False, "applying_primary_one": 1},
+    "welwyn_hatfield": {"registered": True, "band": "b", "priority_on": dt.date(2014, 2, 28)},
+    "beijing": {
+        "age": 45, "insured_months": 119, "owned_months": 0, "rented_months": 120, "degree": "master", "honour": False,
+        "detentions_5y": 2, "tax_offences_5y": 0,
     },
 }  # fmt: skip
 

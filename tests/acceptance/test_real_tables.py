@@ -1,4 +1,4 @@
-"""Three real tables, typed in without touching code: their points by hand, around every step, on both engines.
+"""Real tables, typed in without touching code: their points by hand, around every step, on both engines.
 
 Each folder holds its own sources and points tables, and says in its files what was taken from where.
 """

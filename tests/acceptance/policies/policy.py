@@ -24,6 +24,11 @@ Steps = Mapping[str, Mapping[str, Mapping[Any, Any]]]
 """Indicator -> fact -> value: points."""
 People = Sequence[tuple[Given, Mapping[str, Any]]]
 """What is known of a person, and some columns of the points."""
+Outcome = tuple[int, str | None, int]
+Families = Mapping[str, tuple[Sequence[Given], Outcome]]
+"""A child: what is known of its parents, and the child's score, class and rank."""
+Ranked = Sequence[tuple[Given, tuple[str | None, int]]]
+"""What is known of a person, and their class and rank."""
 
 
 @dataclass(frozen=True)
