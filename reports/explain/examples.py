@@ -79,7 +79,7 @@ def build_example_rows(
     )
     relations = make_relations(inputs, district) | {"changes": "example_changes"}
     for row in session.fetch(example.compile_district(district), values, relations):
-        yield StatementRow.model_validate(dict(zip(StatementRow.model_fields, row, strict=True)))
+        yield StatementRow.model_validate(dict(zip(example.columns, row, strict=True)))
     for table in ("example_changes", "example_facts"):
         session.drop(table)
 

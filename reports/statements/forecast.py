@@ -89,7 +89,7 @@ def forecast_services(
     }
     values = {"month": month.first_day, "revision": files.number}
     rows = [
-        StatementRow.model_validate(dict(zip(StatementRow.model_fields, row, strict=True)))
+        StatementRow.model_validate(dict(zip(compiler.columns, row, strict=True)))
         for row in session.fetch(statement, values, inputs)
     ]
     of_children = select_services_of(rules.services_in_force, "child")

@@ -167,9 +167,9 @@ class StatementRow(_Model):
     open_objections: list[OpenObjection]
     """Objections that are not decided."""
     ranks: list[RankLine] = []
-    """The person's places in services that are ranked."""
+    """The person's places in services that are ranked; no column where none is."""
     children: list[ChildLine] = []
-    """The person's children in services of children."""
+    """The person's children in services of children; no column where there are none."""
 
 
 Form = Literal[

@@ -137,7 +137,7 @@ def compute_statement(
         compiler.compile_district(district), inputs.values, make_relations(inputs, district)
     )
     texts = build_statement_texts(rules, sources, files.compared_with)
-    values = dict(zip(StatementRow.model_fields, row, strict=True))
+    values = dict(zip(compiler.columns, row, strict=True))
     return PublishedStatement(StatementRow.model_validate(values), texts, scores)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from expectations.source_model import Fact
+from reports.statements.model import StatementRow
 from transforms.clean.national_id import redact_ids_sql
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
@@ -162,13 +163,14 @@ class StatementCompiler:
             whole = f"{{'total': {total}, 'moved': COALESCE(changed.moved, [])}}"
             change = f"CAST({whole} AS {_CHANGE_TYPE})"
             joined = " LEFT JOIN changed USING (resident_key)"
-        ranks = f"CAST([] AS {RANKS_TYPE})"
+        further = ""
         if self.is_ranked:
-            ranks = f"COALESCE(CAST(ranked.ranks AS {RANKS_TYPE}), {ranks})"
+            ranks = f"CAST(ranked.ranks AS {RANKS_TYPE})"
+            further += f",\n    COALESCE({ranks}, CAST([] AS {RANKS_TYPE})) AS ranks"
             joined += " LEFT JOIN ranked USING (resident_key)"
-        children = f"CAST([] AS {CHILDREN_TYPE})"
         if self.has_children:
-            children = f"COALESCE(CAST(parents.children AS {CHILDREN_TYPE}), {children})"
+            children = f"CAST(parents.children AS {CHILDREN_TYPE})"
+            further += f",\n    COALESCE({children}, CAST([] AS {CHILDREN_TYPE})) AS children"
             joined += " LEFT JOIN parents USING (resident_key)"
         sql = f"""{self._scored_sql(district)}
 SELECT resident_id, name, {sql_literal(district)} AS district, CAST($month AS DATE) AS month,
@@ -179,13 +181,18 @@ SELECT resident_id, name, {sql_literal(district)} AS district, CAST($month AS DA
     {change} AS change,
     {_facts_entry(self.rules)} AS facts,
     CAST([{services}] AS {_SERVICE_TYPE}[]) AS services,
-    COALESCE(open_objections.cases, CAST([] AS {OBJECTIONS_TYPE})) AS open_objections,
-    {ranks} AS ranks,
-    {children} AS children
+    COALESCE(open_objections.cases, CAST([] AS {OBJECTIONS_TYPE})) AS open_objections{further}
 FROM asked{joined} LEFT JOIN open_objections USING (resident_id)"""
         inputs = ["facts", "changes", "open_objections"]
         inputs += ["ranks"] * self.is_ranked + ["child_lines"] * self.has_children
         return Statement("statements", sql, tuple(inputs), "file")
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the rows: without ranks and children where no service has them."""
+        absent = {"ranks"} if not self.is_ranked else set()
+        absent |= {"children"} if not self.has_children else set()
+        return [name for name in StatementRow.model_fields if name not in absent]
 
     @property
     def has_children(self) -> bool:
