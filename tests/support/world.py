@@ -198,7 +198,11 @@ def read_rows(
         names = [column[0] for column in result.description or []]
         rows = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
     # clean rows of a delivery are in several files: those of an unusual spelling have their own
-    return sorted(rows, key=lambda row: (row["part"], row["record"])) if "part" in names else rows
+    return (
+        sorted(rows, key=lambda row: (row["part"], row["record"]))
+        if {"part", "record"} <= {*names}
+        else rows
+    )
 
 
 def needless_words(path: Path, column: str) -> set[str]:
