@@ -139,6 +139,8 @@ def test_eligibility_is_described_as_the_design_fixes_it() -> None:
         "points_short",
         "score",
         "monthly_amount",
+        "rank_class",
+        "rank",
     ]
     assert list(entries("eligibility")) == fixed
 
