@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
+from expectations.month import Month
 from expectations.source_model import Quota
 from tests.parity.reference.facts import compute_facts
 from tests.parity.reference.strategies import MONTHS, draw_worlds, with_examples
-from tests.parity.reference.worlds import World
-from tests.parity.test_facts import clean_rows
+from tests.parity.reference.values import Row, clean_extract
+from tests.parity.reference.worlds import DISTRICTS, World
 from tests.support.clean_files import SOURCES, write_clean, write_reference
 from tests.support.fact_tables import build_fact_table, is_same_fact
 from transforms.engine.session import EngineSettings, open_engine
@@ -25,6 +26,17 @@ QUOTAS: dict[str, dict[str, Any]] = {
     "people": {"people": "true"},
     "share": {"people": "true", "share": "0.1"},
 }
+
+
+def clean_rows(world: World) -> dict[str, list[tuple[Month, Row]]]:
+    return {
+        name: [
+            (month, row)
+            for month, raw in extracts.items()
+            for row in clean_extract(SOURCES[name], raw, month, DISTRICTS).clean
+        ]
+        for name, extracts in world.extracts.items()
+    }
 
 
 @pytest.mark.parametrize("kind", QUOTAS)

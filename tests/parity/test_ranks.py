@@ -17,7 +17,6 @@ from hypothesis import given
 from tests.parity.reference.ranks import list_ranked
 from tests.parity.reference.services import ScoredResident
 from tests.parity.reference.strategies import SEEDS, with_examples
-from tests.parity.test_services import somebody
 from tests.support.ranked_town import write_families, write_ranked
 from tests.support.services_town import (
     FACTS,
@@ -28,6 +27,7 @@ from tests.support.services_town import (
     resident,
     resident_key,
 )
+from tests.support.somebody import somebody
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.engine.statements import Statement
 from transforms.services.eligibility_sql import candidates_sql, count_rank_keys, select_services_of
