@@ -305,6 +305,7 @@ def _reminders(run: RunContext) -> RemindersResult:
         reminders_withdrawn=listed.withdrawn,
         reminders_again=listed.again,
         outcomes=dict(outcomes.received),
+        outcomes_by_district=list(outcomes.by_district),
         reminders_exhausted=outcomes.exhausted,
         wrong_numbers=outcomes.wrong_numbers,
         unknown_reminders=outcomes.unknown,

@@ -32,7 +32,7 @@ from transforms.comparison.drift import (
     find_blocking,
     find_changes,
 )
-from transforms.comparison.metric_table import metrics_statement, moved_relation
+from transforms.comparison.metric_table import counted_relation, metrics_statement, moved_relation
 from transforms.comparison.metrics import compute_metrics, hash_schema
 from transforms.engine.parquet import empty_relation_sql, read_folder_sql, read_parquet_sql
 from transforms.engine.session import Session
@@ -211,8 +211,9 @@ def _compute_metrics(run: RunContext) -> MetricsResult:
 
 def _write_metrics(session: Session, run: RunContext) -> None:
     """Write the metrics of the month, with those of the month before as published."""
-    revision, changes = run.build.revision, run.build.results().changes
-    assert changes is not None
+    revision, done = run.build.revision, run.build.results()
+    changes = done.changes
+    assert changes and done.reminders and done.statements
     before = find_published(run.root, run.month - 1)
     file = find_table_file(before.path, METRICS) if before else None
     tables = {
@@ -223,6 +224,8 @@ def _write_metrics(session: Session, run: RunContext) -> None:
     inputs = {
         **tables,
         "moved": moved_relation(changes.moved if changes.compared_with else []),
+        "outcomes": counted_relation(done.reminders.outcomes_by_district),
+        "cases": counted_relation(done.statements.cases_by_district),
         "previous": read_parquet_sql(file) if file and file.is_file() else nothing,
     }
     points = list_points_columns(session, tables[SCORES.folder])

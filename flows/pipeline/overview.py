@@ -16,6 +16,7 @@ from flows.storage.root import Root
 from reports.overview.figures import read_figures
 from reports.overview.page import OverviewInputs, OverviewNames, render_overview_page
 from transforms.engine.session import open_engine
+from transforms.objections.open_cases import CASE_TITLES
 from transforms.outputs import METRICS, find_table_file
 
 
@@ -47,7 +48,11 @@ def write_overview(
     names = OverviewNames(
         districts=project.reference.districts,
         services={service.service: service.title for service in project.services},
-        counted={"reminders": project.reminder_titles()},
+        counted={
+            "reminders": project.reminder_titles(),
+            "reminder_outcomes": _list_outcome_titles(project),
+            "objections": CASE_TITLES,
+        },
         sources=project.sources,
     )
     manifests = {str(one.month): one.manifest.to_values() for one in revisions}
@@ -63,6 +68,16 @@ def write_overview(
         why = to_user_error(error).message
         raise JifenError(ExitCode.OTHER, f"总览写不进文件：{why}", where=str(target)) from None
     return target
+
+
+def _list_outcome_titles(project: Project) -> dict[str, str]:
+    """Return the titles of what districts report of reminders, by value."""
+    return {
+        value: named[0] if named else value
+        for source in project.sources.values()
+        if source.outcomes
+        for value, named in source.columns[source.outcomes.outcome].values.items()
+    }
 
 
 def renew_overview(project: Project, root: Root) -> list[Finding]:

@@ -31,6 +31,7 @@ from transforms.objections.open_cases import (
     OPEN_CASES,
     CaseResult,
     CaseSources,
+    CaseTerms,
     open_objections_sql,
     write_open_cases,
 )
@@ -66,7 +67,9 @@ def _statements(run: RunContext) -> StatementsResult:
         if sources:
             workbooks = recreate_folder(revision / CASES_FOLDER)
             days = project.settings.objections.objection_days
-            cases = write_open_cases(session, sources, run.month, days, open_cases)
+            terms = CaseTerms(run.month, days)
+            facts = read_folder_sql(run.build.fact_table)
+            cases = write_open_cases(session, sources, facts, terms, open_cases)
             objections = open_objections_sql(open_cases)
         inputs = StatementInputs(
             read_folder_sql(run.build.fact_table),
@@ -101,6 +104,7 @@ def _statements(run: RunContext) -> StatementsResult:
         cases={target: dict(counts) for target, counts in cases.by_target.items()},
         overdue_cases=list(cases.overdue),
         unknown_calendars=list(cases.years),
+        cases_by_district=list(cases.by_district),
     )
 
 

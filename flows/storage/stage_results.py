@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from flows.storage.records import Record
+from transforms.comparison.metric_table import DistrictCount
 
 
 class FactsResult(Record):
@@ -89,6 +90,8 @@ class StatementsResult(Record):
             by what came this month: `upheld`, `rejected`, of these `late`.
         overdue_cases: The overdue cases by number.
         unknown_calendars: Years whose official calendar is not known yet.
+        cases_by_district: District, state, cases, people: `open` or `overdue`, and what was decided
+            this month.
     """
 
     statements: int
@@ -96,6 +99,7 @@ class StatementsResult(Record):
     cases: dict[str, dict[str, int]] = {}
     overdue_cases: list[str] = []
     unknown_calendars: list[int] = []
+    cases_by_district: list[DistrictCount] = []
 
 
 class RemindersResult(Record):
@@ -108,6 +112,7 @@ class RemindersResult(Record):
         reminders_withdrawn: Those of the replaced revision that are not true any more, by kind.
         reminders_again: Those added that an earlier list had, by what came of them then.
         outcomes: What the month's delivery reports of reminders, by outcome.
+        outcomes_by_district: District, outcome, reports, people: of lists of the last twelve months.
         reminders_exhausted: Reminders that were sent three times in vain.
         wrong_numbers: People whose wrong phone number the registry still has.
         unknown_reminders: Rows of the month's delivery about reminders that no list has.
@@ -120,6 +125,7 @@ class RemindersResult(Record):
     reminders_withdrawn: dict[str, int] = {}
     reminders_again: dict[str, int] = {}
     outcomes: dict[str, int] = {}
+    outcomes_by_district: list[DistrictCount] = []
     reminders_exhausted: int = 0
     wrong_numbers: int = 0
     unknown_reminders: int = 0

@@ -25,10 +25,15 @@ from transforms.points.columns import strip_points_suffix
 from transforms.points.models import CITY
 
 FEW_PEOPLE = 10
-INPUTS = ("scores", "facts", "eligibility", "changes", "moved", "reminders", "previous")
+INPUTS = (
+    *("scores", "facts", "eligibility", "changes", "moved", "reminders", "outcomes", "cases"),
+    "previous",
+)
 POINTS_NEAR = 5
 """Who lacks at most so many points for a service, and nothing else, is near it."""
 VALUE = "DECIMAL(18,2)"
+DistrictCount = tuple[str, str, int, int]
+"""What an earlier stage counted: district, item, number and people."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,22 @@ DECLARED_METRICS = (
         "SELECT district, kind AS item, count(*) AS value,"
         " count(DISTINCT resident_id) AS people FROM reminders GROUP BY ALL",
     ),
+    Metric(
+        "reminder_outcomes",
+        "提醒办理结果",
+        "count",
+        "outcome",
+        "reports that came in the month about reminders listed before, and their people",
+        "SELECT district, item, value, people FROM outcomes",
+    ),
+    Metric(
+        "objections",
+        "异议",
+        "count",
+        "open, overdue, upheld or rejected",
+        "cases not decided yet, in time or overdue, and those decided by what came in the month",
+        "SELECT district, item, value, people FROM cases",
+    ),
 )
 
 
@@ -203,8 +224,8 @@ def metrics_statement(points_columns: Sequence[str], facts: Collection[str]) -> 
     """Return the query of the metrics: one row per metric, district (or city) and item.
 
     It reads tables of the month, `moved` (before, now, people: districts of those who came, left or
-    moved), and `previous`, the metrics of the month before. Parameters: $month (first day),
-    $revision.
+    moved), `outcomes` and `cases` (see `counted_relation`), and `previous`, the metrics of the month
+    before. Parameters: $month (first day), $revision.
 
     Args:
         points_columns: Those of `scores`.
@@ -259,6 +280,15 @@ def moved_relation(moved: Sequence[Moved]) -> str:
     )
     typed = "CAST(before AS VARCHAR) AS before, CAST(now AS VARCHAR) AS now, people"
     return f"(SELECT {typed} FROM (VALUES {rows}) AS listed(before, now, people))"
+
+
+def counted_relation(counted: Sequence[DistrictCount]) -> str:
+    """Return what an earlier stage counted as SQL: district, item, value, people."""
+    rows = ", ".join(
+        f"({sql_literal(district)}, {sql_literal(item)}, {value}, {people})"
+        for district, item, value, people in counted or [("", "", 0, 0)]
+    )
+    return f"(FROM (VALUES {rows}) AS listed(district, item, value, people))"
 
 
 def _item_sql(column: str) -> str:

@@ -12,6 +12,7 @@ from expectations.month import Month
 from expectations.refusals import may_name_record
 from expectations.source_model import Source
 from transforms.clean.national_id import to_text_sql
+from transforms.comparison.metric_table import DistrictCount
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import Session
 from transforms.engine.statements import Statement
@@ -23,6 +24,8 @@ from transforms.objections.working_days import find_due_day, has_calendar
 OPEN_CASES = "restricted/objections/open_cases.parquet"
 """The open cases of a revision, one row per case."""
 STATES = ("open", "due", "overdue", "upheld", "rejected", "late")
+CASE_TITLES = {"open": "待决定", "overdue": "逾期", "upheld": "成立", "rejected": "不成立"}
+"""How a case stands in the metric `objections`."""
 MAX_NAMED = 200
 
 
@@ -37,6 +40,14 @@ class CaseSources:
 
 
 @dataclass(frozen=True)
+class CaseTerms:
+    """The month scored, and the working days that a decision may take."""
+
+    month: Month
+    working_days: int
+
+
+@dataclass(frozen=True)
 class CaseResult:
     """How cases stand on the scoring date.
 
@@ -45,15 +56,19 @@ class CaseResult:
             `overdue`; and decided by what came this month: `upheld`, `rejected`, of these `late`.
         overdue: The overdue ones by number, those that look like a person's left out.
         years: The years whose calendar is not known yet.
+        by_district: Cases of people scored, by their district: not decided and in time (`open`),
+            not decided in time (`overdue`), and decided by what came this month (`upheld`,
+            `rejected`).
     """
 
     by_target: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     overdue: tuple[str, ...] = ()
     years: tuple[int, ...] = ()
+    by_district: tuple[DistrictCount, ...] = ()
 
 
 def write_open_cases(
-    session: Session, sources: CaseSources, month: Month, days: int, target: Path
+    session: Session, sources: CaseSources, facts: str, terms: CaseTerms, target: Path
 ) -> CaseResult:
     """Write the cases that are open on the scoring date, with the day by which they are due.
 
@@ -63,15 +78,16 @@ def write_open_cases(
     Args:
         session: The engine.
         sources: Objections and decisions.
-        month: The month scored.
-        days: Working days that a decision may take.
+        facts: The relation of people scored: resident_id, district.
+        terms: The month, and how long a decision may take.
         target: The file to write.
     """
+    month = terms.month
     values = {"as_of": month.last_day}
     for statement in _case_statements(sources):
         session.create(statement, values)
     filed = session.fetch_rows("SELECT DISTINCT filed_on FROM cases ORDER BY filed_on")
-    due = {day: find_due_day(day, days) for (day,) in filed}
+    due = {day: find_due_day(day, terms.working_days) for (day,) in filed}
     dates = [f"(DATE '{day}', DATE '{until}')" for day, until in due.items()]
     listed = ", ".join(dates) or "(CAST(NULL AS DATE), CAST(NULL AS DATE))"
     session.execute(
@@ -81,7 +97,10 @@ def write_open_cases(
     session.write(Statement("open_cases", _OPEN, (), "file"), target)
     years = {day.year for one in due.items() for day in one if not has_calendar(day)}
     return CaseResult(
-        _count_cases(session, month), _list_overdue(session, month), (*sorted(years),)
+        _count_cases(session, month),
+        _list_overdue(session, month),
+        (*sorted(years),),
+        _count_by_district(session, facts, month),
     )
 
 
@@ -145,6 +164,20 @@ def _count_cases(session: Session, month: Month) -> dict[str, dict[str, int]]:
     )
     found = {str(target): dict(zip(STATES, counts, strict=True)) for target, *counts in rows}
     return {target: counts for target, counts in found.items() if any(counts.values())}
+
+
+def _count_by_district(session: Session, facts: str, month: Month) -> tuple[DistrictCount, ...]:
+    rows = session.fetch_rows(
+        f"""
+        SELECT facts.district, CASE WHEN upheld THEN 'upheld' WHEN NOT upheld THEN 'rejected'
+                WHEN due_on <= $as_of THEN 'overdue' ELSE 'open' END AS item,
+            count(*), count(DISTINCT resident_id)
+        FROM dated_cases JOIN {facts} AS facts USING (resident_id)
+        WHERE decided_on IS NULL OR decided_in = $month
+        GROUP BY ALL ORDER BY ALL""",
+        {"as_of": month.last_day, "month": str(month)},
+    )
+    return tuple((district, item, cases, people) for district, item, cases, people in rows)
 
 
 def _list_overdue(session: Session, month: Month) -> tuple[str, ...]:

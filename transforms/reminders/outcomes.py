@@ -10,6 +10,7 @@ from expectations.month import Month
 from expectations.refusals import may_name_record
 from expectations.source_model import Outcomes, Source
 from transforms.clean.returns import row_json_sql
+from transforms.comparison.metric_table import DistrictCount
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
@@ -58,7 +59,8 @@ FROM clean_{name} GROUP BY {asked.reminder}"""
         listed_before = f"""
 SELECT reminder_id, max(month) AS month, any_value(kind) AS kind, any_value(service) AS service,
     any_value(resident_id) AS resident_id, arg_max(phone, (month, added_in)) AS phone,
-    arg_max(coalesce(attempt, 1), (month, added_in)) AS attempt
+    arg_max(coalesce(attempt, 1), (month, added_in)) AS attempt,
+    arg_max(district, (month, added_in)) AS district
 FROM sent
 WHERE month < CAST($month AS DATE)
     AND month >= CAST($month AS DATE) - INTERVAL {MONTHS_BACK} MONTH
@@ -140,6 +142,7 @@ class OutcomeResult:
         exhausted: Reminders of the last lists that were sent three times in vain.
         wrong_numbers: People whose wrong phone number the registry still has.
         unknown: Answers of this month's delivery about reminders that no list has.
+        by_district: Reports of this month's delivery by the district that the reminder was listed in.
         named_unknown: The first of these, as they are written, cut to what says nothing of anybody.
     """
 
@@ -147,6 +150,7 @@ class OutcomeResult:
     exhausted: int = 0
     wrong_numbers: int = 0
     unknown: int = 0
+    by_district: tuple[DistrictCount, ...] = ()
     named_unknown: tuple[str, ...] = ()
 
 
@@ -218,6 +222,13 @@ def write_outcomes(
         f" WHERE received = $received GROUP BY ALL ORDER BY ALL",
         params,
     )
+    by_district = session.fetch_rows(
+        f"SELECT district, {asked.outcome}, count(*), count(DISTINCT listed_before.resident_id)"
+        f" FROM clean_{answers.source.source} AS rows"
+        f" JOIN listed_before ON listed_before.reminder_id = rows.{asked.reminder}"
+        " WHERE received = $received GROUP BY ALL ORDER BY ALL",
+        params,
+    )
     exhausted = session.scalar(f"""
         SELECT count(*) FROM listed_before LEFT JOIN answers USING (reminder_id)
         WHERE attempt >= {MAX_ATTEMPTS} AND month = CAST('{(month - 1).first_day}' AS DATE)
@@ -227,6 +238,7 @@ def write_outcomes(
         exhausted=int(exhausted),
         wrong_numbers=wrong,
         unknown=unknown,
+        by_district=tuple((one, item, count, people) for one, item, count, people in by_district),
         named_unknown=tuple(name[:_SHOWN] for (name,) in names if may_name_record(name)),
     )
 

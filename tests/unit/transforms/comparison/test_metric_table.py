@@ -16,6 +16,7 @@ from transforms.comparison.changes import Moved
 from transforms.comparison.metric_table import (
     DECLARED_METRICS,
     FEW_PEOPLE,
+    counted_relation,
     metrics_statement,
     moved_relation,
 )
@@ -33,6 +34,8 @@ FACTS = {
     "insured_now": "BOOLEAN",
     "pension_months": "INTEGER",
 }
+OUTCOMES = [("330203", "reached", 12, 11), ("330212", "reached", 3, 3), ("330212", "done", 30, 30)]
+CASES = [("330203", "open", 15, 14), ("330213", "upheld", 4, 4)]
 MOVED: list[Moved] = [
     (None, "330203", 12),
     ("330212", None, 30),
@@ -110,7 +113,13 @@ def count_plainly(  # noqa: C901, PLR0912 - one condition per metric
                 add("movement", now, "moved_in" if then else "new", 1)
             if then:
                 add("movement", then, "moved_out" if now else "gone", 1)
-    return {cell: (sum(values, Decimal(0)), len(values)) for cell, values in cells.items()}
+    counted = {cell: (sum(values, Decimal(0)), len(values)) for cell, values in cells.items()}
+    for metric, rows in (("reminder_outcomes", OUTCOMES), ("objections", CASES)):
+        for district, item, value, number in rows:
+            for place in (district, "city"):
+                before = counted.get((metric, place, item), (Decimal(0), 0))
+                counted[metric, place, item] = (before[0] + value, before[1] + number)
+    return counted
 
 
 def describe_plainly(who: dict[str, Any]) -> list[str]:
@@ -167,6 +176,8 @@ def write_inputs(people: list[dict[str, Any]]) -> dict[str, str]:
             [[p["key"], p["district"], kind] for p in people for kind in p["kinds"]],
         ),
         "moved": moved_relation(MOVED),
+        "outcomes": counted_relation(OUTCOMES),
+        "cases": counted_relation(CASES),
     }
 
 
