@@ -186,3 +186,19 @@ def test_without_objections_nothing_is_written(tmp_path: Path) -> None:
     world.run("2021-10")
     assert not list((world.revision("2021-10").path / "restricted").rglob("*.xlsx"))
     assert world.revision("2021-10").manifest.cases == {}
+
+
+def test_open_overdue_and_decided_cases_are_metrics_by_district(town: World) -> None:
+    """Fewer than ten people each, so the cells say only that there are some."""
+    found = {
+        month: {
+            (row["district"], row["item"])
+            for row in town.table(month, "metrics")
+            if row["metric"] == "objections"
+        }
+        for month in ("2021-09", "2021-10", "2021-11", "2021-12")
+    }
+    assert found["2021-09"] == set()
+    assert found["2021-10"] == {(d, i) for d in ("330203", "city") for i in ("open", "overdue")}
+    assert found["2021-11"] == {(d, "overdue") for d in ("330203", "city")}
+    assert ("330203", "upheld") in found["2021-12"]

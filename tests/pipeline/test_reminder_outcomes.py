@@ -129,6 +129,16 @@ def test_an_answered_workbook_is_an_extract_as_it_is(town: Town) -> None:
     }  # fmt: skip
 
 
+def test_outcomes_are_metrics_of_the_district_that_listed_the_reminder(town: Town) -> None:
+    found = {
+        (row["district"], row["item"])
+        for row in town.world.table("2021-11", "metrics")
+        if row["metric"] == "reminder_outcomes"
+    }
+    outcomes = ("reached", "done", "declined", "unreachable", "wrong_number")
+    assert found == {(place, one) for place in ("330203", "city") for one in outcomes}
+
+
 def test_who_was_not_reached_is_reminded_again_at_most_twice(town: Town) -> None:
     _, _, _, unreachable, wrong, silent = PEOPLE
     assert town.list_reminders("2021-10") == dict.fromkeys([*PEOPLE, ALONE], (1, None))
