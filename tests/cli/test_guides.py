@@ -16,11 +16,14 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(
+    600
+)  # three demonstrations, two simulations and a part of the suite
 PROJECT = Path(__file__).parents[2]
 GUIDES = ("source", "fact", "measure", "indicator", "service")
 STEP = re.compile(
     r"(?:^|\s)(?:Write `(?P<file>[^`]+)` in `(?P<folder>[^`]+)`"
-    r"|In `(?P<path>[^`]+)`, (?P<side>after|before) (?P<last>the last )?(?P<mark>``.+?``|`[^`]+`))"
+    r"|In `(?P<path>[^`]+)`(?: in `(?P<at>[^`]+)`)?, (?P<side>after|before) (?P<last>the last )?(?P<mark>``.+?``|`[^`]+`))"
     r":\n\n```\w+\n(?P<text>.*?)^```"
     r"|^```sh\n(?P<commands>.*?)^```",
     re.MULTILINE | re.DOTALL,
@@ -73,7 +76,7 @@ def follow(copy: Path, step: re.Match[str]) -> None:
     elif step["file"]:
         (copy / step["folder"] / step["file"]).write_text(step["text"], encoding="utf-8")
     else:
-        insert(copy / step["path"], step)
+        insert(copy / (step["at"] or "") / step["path"], step)
 
 
 def insert(file: Path, step: re.Match[str]) -> None:
