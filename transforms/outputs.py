@@ -209,6 +209,8 @@ METRICS = Output(
     view="metrics",
     columns=_column_types("metrics"),
 )
+DistrictCount = tuple[str, str, int, int]
+"""What an earlier stage counted for METRICS: district, item, number and people."""
 RESTRICTED_FACTS = Output(
     "restricted/facts",
     (

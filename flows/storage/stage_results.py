@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from flows.storage.records import Record
-from transforms.comparison.metric_table import DistrictCount
+from transforms.outputs import DistrictCount
 
 
 class FactsResult(Record):

@@ -20,7 +20,7 @@ from transforms.comparison.metrics import score_band_sql
 from transforms.comparison.portrait import combined_sql, list_portrait_traits, traits_sql
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
-from transforms.outputs import METRICS
+from transforms.outputs import METRICS, DistrictCount
 from transforms.points.columns import strip_points_suffix
 from transforms.points.models import CITY
 
@@ -32,8 +32,6 @@ INPUTS = (
 POINTS_NEAR = 5
 """Who lacks at most so many points for a service, and nothing else, is near it."""
 VALUE = "DECIMAL(18,2)"
-DistrictCount = tuple[str, str, int, int]
-"""What an earlier stage counted: district, item, number and people."""
 
 
 @dataclass(frozen=True)

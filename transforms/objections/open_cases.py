@@ -12,7 +12,6 @@ from expectations.month import Month
 from expectations.refusals import may_name_record
 from expectations.source_model import Source
 from transforms.clean.national_id import to_text_sql
-from transforms.comparison.metric_table import DistrictCount
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import Session
 from transforms.engine.statements import Statement
@@ -20,6 +19,7 @@ from transforms.facts.build import clean_rows_statement
 from transforms.facts.measures import equals_sql
 from transforms.facts.sql import latest_row_statements
 from transforms.objections.working_days import find_due_day, has_calendar
+from transforms.outputs import DistrictCount
 
 OPEN_CASES = "restricted/objections/open_cases.parquet"
 """The open cases of a revision, one row per case."""

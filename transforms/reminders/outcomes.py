@@ -10,11 +10,11 @@ from expectations.month import Month
 from expectations.refusals import may_name_record
 from expectations.source_model import Outcomes, Source
 from transforms.clean.returns import row_json_sql
-from transforms.comparison.metric_table import DistrictCount
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.facts.build import clean_rows_statement
+from transforms.outputs import DistrictCount
 from transforms.services.models import Service
 
 MAX_ATTEMPTS = 3  # a person is reminded again at most twice
