@@ -50,8 +50,8 @@ def write_overview(
         services={service.service: service.title for service in project.services},
         counted={
             "reminders": project.reminder_titles(),
-            "reminder_outcomes": _list_outcome_titles(project),
-            "objections": CASE_TITLES,
+            "reminders_answered": _list_outcome_titles(project),
+            "objection_cases": CASE_TITLES,
         },
         sources=project.sources,
     )

@@ -87,9 +87,9 @@ COUNTED = (
         "reminders", "提醒", "条", "各月清单所列的提醒；一人可有多条。只有最新月份会增加新的提醒。"
     ),
     CountedMetric(
-        "reminder_outcomes", "提醒办理结果", "条", "各区县当月交回的结果，按提醒所列的区县计。"
+        "reminders_answered", "提醒办理结果", "条", "各区县当月交回的结果，按提醒所列的区县计。"
     ),
-    CountedMetric("objections", "异议", "件", "当月末未决的，和当月收到处理结果的。"),
+    CountedMetric("objection_cases", "异议", "件", "当月末未决的，和当月收到处理结果的。"),
 )
 
 

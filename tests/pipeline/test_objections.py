@@ -194,7 +194,7 @@ def test_open_overdue_and_decided_cases_are_metrics_by_district(town: World) -> 
         month: {
             (row["district"], row["item"])
             for row in town.table(month, "metrics")
-            if row["metric"] == "objections"
+            if row["metric"] == "objection_cases"
         }
         for month in ("2021-09", "2021-10", "2021-11", "2021-12")
     }

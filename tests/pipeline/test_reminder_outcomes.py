@@ -133,7 +133,7 @@ def test_outcomes_are_metrics_of_the_district_that_listed_the_reminder(town: Tow
     found = {
         (row["district"], row["item"])
         for row in town.world.table("2021-11", "metrics")
-        if row["metric"] == "reminder_outcomes"
+        if row["metric"] == "reminders_answered"
     }
     outcomes = ("reached", "done", "declined", "unreachable", "wrong_number")
     assert found == {(place, one) for place in ("330203", "city") for one in outcomes}

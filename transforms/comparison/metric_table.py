@@ -200,7 +200,7 @@ DECLARED_METRICS = (
         " count(DISTINCT resident_id) AS people FROM reminders GROUP BY ALL",
     ),
     Metric(
-        "reminder_outcomes",
+        "reminders_answered",
         "提醒办理结果",
         "count",
         "outcome",
@@ -208,7 +208,7 @@ DECLARED_METRICS = (
         "SELECT district, item, value, people FROM outcomes",
     ),
     Metric(
-        "objections",
+        "objection_cases",
         "异议",
         "count",
         "open, overdue, upheld or rejected",

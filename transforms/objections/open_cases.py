@@ -25,7 +25,7 @@ OPEN_CASES = "restricted/objections/open_cases.parquet"
 """The open cases of a revision, one row per case."""
 STATES = ("open", "due", "overdue", "upheld", "rejected", "late")
 CASE_TITLES = {"open": "待决定", "overdue": "逾期", "upheld": "成立", "rejected": "不成立"}
-"""How a case stands in the metric `objections`."""
+"""How a case stands in the metric `objection_cases`."""
 MAX_NAMED = 200
 
 

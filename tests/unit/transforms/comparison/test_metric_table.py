@@ -114,7 +114,7 @@ def count_plainly(  # noqa: C901, PLR0912 - one condition per metric
             if then:
                 add("movement", then, "moved_out" if now else "gone", 1)
     counted = {cell: (sum(values, Decimal(0)), len(values)) for cell, values in cells.items()}
-    for metric, rows in (("reminder_outcomes", OUTCOMES), ("objections", CASES)):
+    for metric, rows in (("reminders_answered", OUTCOMES), ("objection_cases", CASES)):
         for district, item, value, number in rows:
             for place in (district, "city"):
                 before = counted.get((metric, place, item), (Decimal(0), 0))
