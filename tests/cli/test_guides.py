@@ -110,7 +110,7 @@ def test_the_examples_of_the_guides_are_in_the_demo_and_the_dictionary(checkout:
     asked = ".venv/bin/jifen sql --root var/try 'SELECT max(contest_entries), max(contest_wins) FROM latest_facts'"
     assert re.search(r"[1-9]", run(checkout, asked))
     dictionary = (checkout / "docs" / "reference" / "dictionary.md").read_text(encoding="utf-8")
-    for name in ("contest_wins", "contest_entries", "medical_points", "d330299_mentoring_points"):
+    for name in ("contest_wins", "contest_entries", "medical_points", "d330298_mentoring_points"):
         assert f"`{name}`" in dictionary or f"| {name} |" in dictionary, name
 
 
