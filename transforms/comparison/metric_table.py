@@ -2,9 +2,9 @@
 
 A metric is declared in `DECLARED_METRICS` and counted by one query, district by district; the whole
 city is the sum of the districts, under the code `city`. What nobody has has no row. Cells of fewer
-than `FEW_PEOPLE` people are null; who shows the others outside rounds them, as the districts' pages
-do, for a suppressed cell is otherwise what is left of the sum. The previous month's value is that
-month's own cell.
+than `FEW_PEOPLE` people are null, and the smallest of the other districts' cells with them where the
+city's cell would otherwise tell a single one, or fewer than so many people in all. The previous
+month's value is that month's own cell.
 
 The table is the analysts' (`transforms.outputs.METRICS`); `leaves_bureau` says which metrics may
 stand, rounded, on pages for others.
@@ -241,6 +241,7 @@ def metrics_statement(points_columns: Sequence[str], facts: Collection[str]) -> 
         f"FROM ({_fill(one.sql, parts)})"
         for one in DECLARED_METRICS
     )
+    few = f"(people < {FEW_PEOPLE} AND district <> {sql_literal(CITY)})"
     sql = f"""WITH combined AS MATERIALIZED (
 {combined_sql(traits)}
 ),
@@ -252,11 +253,24 @@ everywhere AS (
     UNION ALL
     SELECT metric, {sql_literal(CITY)}, item, sum(value), CAST(sum(people) AS BIGINT)
     FROM counted WHERE people > 0 GROUP BY metric, item
+),
+ranked AS (
+    SELECT *, {few} AS few, count(*) FILTER ({few}) OVER cell AS few_cells,
+        sum(people) FILTER ({few}) OVER cell AS few_people,
+        row_number() OVER (cell ORDER BY {few} OR district = {sql_literal(CITY)}, people, district)
+            AS place
+    FROM everywhere WINDOW cell AS (PARTITION BY metric, item)
+),
+shown AS (
+    SELECT metric, district, item, value, people,
+        people >= {FEW_PEOPLE} AND NOT (place = 1 AND district <> {sql_literal(CITY)}
+            AND few_cells > 0 AND (few_cells = 1 OR few_people < {FEW_PEOPLE})) AS is_shown
+    FROM ranked
 )
 SELECT CAST($month AS DATE) AS month, CAST($revision AS INTEGER) AS revision, metric, district,
-    item, CAST(CASE WHEN people >= {FEW_PEOPLE} THEN everywhere.value END AS {VALUE}) AS value,
-    CASE WHEN people >= {FEW_PEOPLE} THEN people END AS people, before.value AS previous
-FROM everywhere
+    item, CAST(CASE WHEN is_shown THEN shown.value END AS {VALUE}) AS value,
+    CASE WHEN is_shown THEN people END AS people, before.value AS previous
+FROM shown
 LEFT JOIN (SELECT metric, district, item, value FROM previous) AS before
     USING (metric, district, item)
 ORDER BY metric, district, item"""

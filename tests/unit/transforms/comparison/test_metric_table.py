@@ -122,6 +122,19 @@ def count_plainly(  # noqa: C901, PLR0912 - one condition per metric
     return counted
 
 
+def find_hidden(counted: dict[Cell, tuple[Decimal, int]]) -> set[Cell]:
+    """The cells of few people, and the smallest other district's where the city tells them."""
+    hidden = {cell for cell, (_, people) in counted.items() if people < FEW}
+    for metric, item in {(metric, item) for metric, _, item in counted}:
+        cells = [(metric, district, item) for district in DISTRICTS]
+        few = [cell for cell in cells if cell in hidden]
+        others = [cell for cell in cells if cell in counted and cell not in hidden]
+        people = sum(counted[cell][1] for cell in few)
+        if others and few and (len(few) == 1 or people < FEW):
+            hidden.add(min(others, key=lambda cell: (counted[cell][1], cell)))
+    return hidden
+
+
 def describe_plainly(who: dict[str, Any]) -> list[str]:
     """The traits that `facts` of this test allow: those of skill, tenure and time are not there."""
     ends = [start for start in (0, 18, 30, 40, 50, 60) if start <= (who["years"] or 0)]
@@ -195,16 +208,28 @@ def test_the_metrics_equal_those_of_loops_over_people(tmp_path: Path, seed: int)
         again = {**write_inputs(people), "previous": f"(FROM {sql_literal(file)})"}
         session.write(statement, tmp_path / "next.parquet", PARAMS, again)
         next_rows = session.fetch_dicts(f"FROM {sql_literal(tmp_path / 'next.parquet')}")
-    wanted = {
-        cell: (value, number) if number >= FEW else (None, None)
-        for cell, (value, number) in count_plainly(people).items()
-    }
+    counted = count_plainly(people)
+    hidden = find_hidden(counted)
+    wanted = {cell: (None, None) if cell in hidden else counted[cell] for cell in counted}
     found = {(r["metric"], r["district"], r["item"]): (r["value"], r["people"]) for r in rows}
     assert found == wanted and len(found) == len(rows)
     assert any(value is None for value, _ in found.values())
     assert {metric for metric, _, _ in found} == {one.code for one in DECLARED_METRICS}
     assert [row["previous"] for row in next_rows] == [row["value"] for row in next_rows]
     assert {row["previous"] for row in rows} == {None}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_cell_of_few_people_is_what_is_left_of_the_city(seed: int) -> None:
+    counted = count_plainly(draw_people(random.Random(seed), 300))
+    hidden = find_hidden(counted)
+    for metric, item in {(metric, item) for metric, _, item in counted}:
+        left = [
+            (metric, district, item) for district in DISTRICTS if (metric, district, item) in hidden
+        ]
+        if left and (metric, "city", item) not in hidden:
+            people = sum(counted[cell][1] for cell in left)
+            assert people >= FEW and (len(left) > 1 or counted[left[0]][1] >= FEW)
 
 
 def test_cells_are_suppressed_below_the_number_of_the_disclosure_rules() -> None:
