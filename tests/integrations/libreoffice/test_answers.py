@@ -23,9 +23,12 @@ def test_a_list_saved_by_libreoffice_is_read_without_any_change(
     ids = [f"33020619800101{n:03d}{'X' if n % 2 else '7'}" for n in range(4)]
     people = [Person(f"{n:032x}", one, name="例女士") for n, one in enumerate(ids)]
     listed = [
-        {"resident_id": one.resident_id, "name": one.name, "district": "330212", "text": "请办理"}
-        for one in people
-    ]
+        {
+            "reminder_id": f"{n:024x}", "resident_id": one.resident_id, "name": one.name,
+            "district": "330212", "text": "请办理",
+        }
+        for n, one in enumerate(people)
+    ]  # fmt: skip
     revision = write_revision(tmp_path / "r1", people, [], listed)
     export(revision, [YINZHOU])
     book = revision / "exports" / "330212" / "reminders.xlsx"
