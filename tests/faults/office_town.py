@@ -32,9 +32,9 @@ from flows.pipeline.stages import Stage, StagesFailedError, call_stage, run_stag
 from flows.project import Project
 from flows.storage.files import hash_file
 from flows.storage.stage_results import StageResults
-from tests.faults.office import ACCIDENTS, FIRST, SECOND, Planned, plan_case
+from tests.faults.office import ACCIDENTS, FIRST, SECOND, SOURCES, Planned, plan_case
 from tests.support.office_files import OfficeFile
-from tests.support.world import SOURCES, World, write_csv
+from tests.support.world import World, write_csv
 from transforms.clean.accounts import RowCounts
 from transforms.engine.session import EngineSettings
 

@@ -43,13 +43,27 @@ def test_it_answers_ten_questions(found: dict[str, Any]) -> None:
         line for cell in read_cells("markdown") for line in cell["source"] if line.startswith("## ")
     ]
     assert [int(re.findall(r"\d+", title)[0]) for title in titles] == list(range(1, 11))
-    for name in ("by_age", "near", "change", "history", "cohorts", "means", "course"):
+    for name in ("by_age", "near", "change", "history", "means", "course"):
         assert len(found[name]), name
     # so small a city pays nobody enough to be listed
     assert list(found["budget"]) == [
         "service", "eligible", "with_amount", "yuan_a_year", "more_if_near_qualify",
     ]  # fmt: skip
     assert {"service", "raised_by_5"} <= set(found["raised"])
+
+
+def test_the_cohorts_are_everyone_by_year_of_registration(found: dict[str, Any]) -> None:
+    """So small a city has no year of ten people: the same query with all of them."""
+    (query,) = re.findall(
+        r'cohorts = ask\("""(.*?)"""\)',
+        "".join("".join(cell["source"]) for cell in read_cells("code")),
+        re.DOTALL,
+    )
+    assert query.count("count(*) >= 10") == 1
+    cohorts = found["ask"](query.replace("count(*) >= 10", "count(*) > 0"))
+    scored = found["ask"]("SELECT count(*) AS people, sum(total_points) AS points FROM scores")
+    assert cohorts.people.sum() == scored.people[0] and len(cohorts) > 4
+    assert (cohorts.people * cohorts["mean"]).sum() == pytest.approx(float(scored.points[0]))
 
 
 def test_the_changes_of_the_mean_come_to_the_whole(found: dict[str, Any]) -> None:

@@ -22,7 +22,9 @@ from tests.support.world import SOURCES, World, national_id, read_rows
 from transforms.engine.session import EngineSettings
 
 MONTH = "2024-03"
-GENERATED = [name for name, source in SOURCES.items() if source.synthetic]  # not what may be left out
+GENERATED = [
+    name for name, source in SOURCES.items() if source.synthetic
+]  # not what may be left out
 
 
 @pytest.fixture(scope="module")

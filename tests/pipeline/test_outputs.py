@@ -96,8 +96,11 @@ def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None
         "runs",
         "tmp",
         "prefect",
+        "delivered",
+        "overview",
     }
-    assert names(root) - {"inbox"} == {*made, "catalogue.duckdb", "catalogue.sql", "secret.key"}
+    files = {"catalogue.duckdb", "catalogue.sql", "catalogue.seal.json", "secret.key"}
+    assert names(root) - {"inbox"} == made | files
     assert names(revision) == {
         *FOR_ANALYSTS,
         *("restricted", "reminders", "exports"),
