@@ -250,7 +250,7 @@ def test_refused_and_ineffective_corrections_are_named_by_case(town: World) -> N
     assert NOTHING_TO_DO not in top
 
 
-@pytest.mark.promise("sources-42", "numbers with two decimals at most, no 1e3, no rounding")
+@pytest.mark.proves("sources-42")
 def test_a_corrected_value_is_taken_whole_or_named(town: World) -> None:
     """The column is text, since a correction may set a level: what is no number corrects nothing."""
     taken = ["0", "5000.5", "007.10", "-0"]
