@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def write_overview(
     )
     manifests = {str(one.month): one.manifest.to_values() for one in revisions}
     given = OverviewInputs(figures, manifests, names, city_now())
-    page = render_overview_page(given, root.tmp / "charts").encode()
+    page = render_overview_page(given, _find_script_cache(root)).encode()
     target = out or root.overview / "index.html"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +79,18 @@ def _list_outcome_titles(project: Project) -> dict[str, str]:
         if source.outcomes
         for value, named in source.columns[source.outcomes.outcome].values.items()
     }
+
+
+def _find_script_cache(root: Root) -> Path:
+    """Return the folder that keeps the charts' script, which is the same for all roots.
+
+    The user's cache (XDG_CACHE_HOME, or `.cache` at home); of a user without a home the root's.
+    """
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        return (Path(given) if given else Path("~/.cache").expanduser()) / "jifen"
+    except RuntimeError:
+        return root.tmp / "charts"
 
 
 def renew_overview(project: Project, root: Root) -> list[Finding]:

@@ -7,7 +7,9 @@ anything by colour alone.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +28,8 @@ COUNT_AXIS = (
 def load_vega_script(cache: Path) -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script; `cache` is a folder that keeps it.
 
-    Putting it together takes seconds, and the result is the same for one version of vl-convert.
+    Putting it together takes seconds, and the result is the same for one version of vl-convert. A
+    folder that cannot be written keeps nothing.
     """
     import vl_convert
 
@@ -35,10 +38,11 @@ def load_vega_script(cache: Path) -> str:
         return kept.read_text(encoding="utf-8")
     bundle: Callable[[], str] = vl_convert.javascript_bundle  # type: ignore[assignment]
     script = bundle().replace("</script", "<\\/script")
-    cache.mkdir(parents=True, exist_ok=True)
-    draft = kept.with_suffix(".part")
-    draft.write_text(script, encoding="utf-8")
-    draft.replace(kept)
+    with suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_suffix(f".{os.getpid()}.part")
+        draft.write_text(script, encoding="utf-8")
+        draft.replace(kept)
     return script
 
 

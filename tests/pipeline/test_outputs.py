@@ -113,6 +113,7 @@ def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None
         "over_quota",
         "facts",
         "statements",
+        "returns",
     }
     for kind, name in (("clean", "00000"), ("quarantine", "rows"), ("defects", "rows")):
         assert (root / kind / "registry" / f"received={APRIL}" / "d1" / f"{name}.parquet").is_file()
