@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError, to_user_error
@@ -14,6 +16,7 @@ from flows.project import Project
 from flows.storage.files import write_atomically
 from flows.storage.revisions import find_published, list_published_months
 from flows.storage.root import Root
+from reports.html.explored_charts import build_vega_script
 from reports.overview.figures import read_figures
 from reports.overview.page import OverviewInputs, OverviewNames, render_overview_page
 from transforms.engine.session import open_engine
@@ -58,7 +61,7 @@ def write_overview(
     )
     manifests = {str(one.month): one.manifest.to_values() for one in revisions}
     given = OverviewInputs(figures, manifests, names, city_now())
-    page = render_overview_page(given, _find_script_cache(root)).encode()
+    page = render_overview_page(given, _load_script(root)).encode()
     target = out or root.overview / "index.html"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,16 +84,25 @@ def _list_outcome_titles(project: Project) -> dict[str, str]:
     }
 
 
-def _find_script_cache(root: Root) -> Path:
-    """Return the folder that keeps the charts' script, which is the same for all roots.
+def _load_script(root: Root) -> str:
+    """Return the charts' script, kept for all roots; where it cannot be kept it is made each time.
 
-    The user's cache (XDG_CACHE_HOME, or `.cache` at home); of a user without a home the root's.
+    It is kept in the user's cache (XDG_CACHE_HOME, or `.cache` at home); of a user without a home
+    in the root.
     """
     given = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        return (Path(given) if given else Path("~/.cache").expanduser()) / "jifen"
+        cache = (Path(given) if given else Path("~/.cache").expanduser()) / "jifen"
     except RuntimeError:
-        return root.tmp / "charts"
+        cache = root.tmp / "charts"
+    kept = cache / f"vega-{version('vl-convert-python')}.js"
+    if kept.is_file():
+        return kept.read_text(encoding="utf-8")
+    script = build_vega_script()
+    with suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, script.encode())
+    return script
 
 
 def renew_overview(project: Project, root: Root) -> list[Finding]:

@@ -7,11 +7,7 @@ anything by colour alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from importlib.metadata import version
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,25 +21,15 @@ COUNT_AXIS = (
 )
 
 
-def load_vega_script(cache: Path) -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script; `cache` is a folder that keeps it.
+def build_vega_script() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script; it takes seconds to put together.
 
-    Putting it together takes seconds, and the result is the same for one version of vl-convert. A
-    folder that cannot be written keeps nothing.
+    It is the same for one version of vl-convert.
     """
     import vl_convert
 
-    kept = cache / f"vega-{version('vl-convert-python')}.js"
-    if kept.is_file():
-        return kept.read_text(encoding="utf-8")
     bundle: Callable[[], str] = vl_convert.javascript_bundle  # type: ignore[assignment]
-    script = bundle().replace("</script", "<\\/script")
-    with suppress(OSError):
-        cache.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(f".{os.getpid()}.part")
-        draft.write_text(script, encoding="utf-8")
-        draft.replace(kept)
-    return script
+    return bundle().replace("</script", "<\\/script")
 
 
 def specify_line(title: str, months: Sequence[str]) -> dict[str, Any]:

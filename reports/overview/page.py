@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from expectations.source_model import Source
 from reports.disclosure import FEW_TEXT
 from reports.html.environment import render_template
-from reports.html.explored_charts import load_vega_script
 from reports.overview.deliveries import build_deliveries
 from reports.overview.figures import Figures
 from reports.overview.money import build_money
@@ -57,8 +55,8 @@ class OverviewInputs:
     made_at: str
 
 
-def render_overview_page(given: OverviewInputs, script_cache: Path) -> str:
-    """Return the page. `script_cache`: a folder that keeps the charts' script between pages."""
+def render_overview_page(given: OverviewInputs, script: str) -> str:
+    """Return the page. `script`: that of the charts (`build_vega_script`)."""
     figures, names = given.figures, given.names
     sections = _build_sections(given)
     charts = [chart for section in sections for chart in section.charts]
@@ -87,7 +85,7 @@ def render_overview_page(given: OverviewInputs, script_cache: Path) -> str:
             ensure_ascii=False,
             separators=(",", ":"),
         ).replace("<", "\\u003c"),
-        script=load_vega_script(script_cache) if charts else "",
+        script=script if charts else "",
         few=FEW_TEXT,
         made_at=given.made_at[:16].replace("T", " "),
     )

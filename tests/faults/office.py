@@ -17,11 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.office_files import NEVER_A_NUMBER, OfficeFile, Workbook, parse_day
-from tests.support.world import SOURCES as DECLARED
+from tests.support.world import GENERATED
 
 FIRST, SECOND = "2024-03", "2024-04"
-SOURCES = {name: source for name, source in DECLARED.items() if source.synthetic}
-"""What the offices deliver every month."""
 
 
 # --- the accidents: each returns what it did, or nothing where it cannot be done ---
@@ -100,7 +98,7 @@ def with_by_products(file: OfficeFile, rng: random.Random) -> str:
 
 
 def another_sources_file(file: OfficeFile, rng: random.Random) -> str:
-    other = rng.choice([name for name in SOURCES if name != file.source.source])
+    other = rng.choice([name for name in GENERATED if name != file.source.source])
 
     def replace(path: Path) -> None:
         shutil.copy(file.previous.with_name(f"{other}.csv"), path)
@@ -670,6 +668,6 @@ def plan_case(number: int) -> list[Planned]:
         names = list(ACCIDENTS)
         name = names[number % len(names)] if n == 0 else rng.choice(names)
         same = drawn and rng.random() < 0.5
-        source = drawn[-1].source if same else rng.choice(sorted(SOURCES))
+        source = drawn[-1].source if same else rng.choice(sorted(GENERATED))
         drawn.append(Planned(name, source, f"{number} {n}"))
     return sorted(drawn, key=lambda one: one.name in BY_BYTES)

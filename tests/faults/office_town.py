@@ -32,9 +32,9 @@ from flows.pipeline.stages import Stage, StagesFailedError, call_stage, run_stag
 from flows.project import Project
 from flows.storage.files import hash_file
 from flows.storage.stage_results import StageResults
-from tests.faults.office import ACCIDENTS, FIRST, SECOND, SOURCES, Planned, plan_case
+from tests.faults.office import ACCIDENTS, FIRST, SECOND, Planned, plan_case
 from tests.support.office_files import OfficeFile
-from tests.support.world import World, write_csv
+from tests.support.world import GENERATED, World, write_csv
 from transforms.clean.accounts import RowCounts
 from transforms.engine.session import EngineSettings
 
@@ -113,7 +113,7 @@ class OfficeTown:
         plan = ExtractPlan(
             residents,
             [Month.parse(FIRST), Month.parse(SECOND)],
-            sources=SOURCES,
+            sources=GENERATED,
             reference=self.world.settings.paths.reference,
         )
         generate_extracts(
@@ -123,7 +123,7 @@ class OfficeTown:
             spill=self.folder / "spill",
             progress=lambda line: None,
         )
-        for name, source in SOURCES.items():
+        for name, source in GENERATED.items():
             header = [*source.columns]
             months = {
                 month: _read_texts(self.folder / "synthetic" / month / name, header)
@@ -131,7 +131,7 @@ class OfficeTown:
             }
             if name == "corrections":
                 people = [row["resident_id"] for row in _read_texts(
-                    self.folder / "synthetic" / FIRST / "registry", [*SOURCES["registry"].columns]
+                    self.folder / "synthetic" / FIRST / "registry", [*GENERATED["registry"].columns]
                 )]  # fmt: skip
                 months[FIRST] = _corrections(people)
             if source.delivery == "increment" and not source.ledger:
@@ -152,9 +152,9 @@ class OfficeTown:
 
         run = self._run(call)
         revision = self.world.revision(SECOND)
-        rows = {name: self._clean_rows(name) for name in SOURCES}
+        rows = {name: self._clean_rows(name) for name in GENERATED}
         people = [row for name in ("registry", "children") for row in _read_texts(
-            self.inbox_before / SECOND / name, [*SOURCES[name].columns])]  # fmt: skip
+            self.inbox_before / SECOND / name, [*GENERATED[name].columns])]  # fmt: skip
         secrets = {
             row[key]
             for row in people
@@ -162,7 +162,7 @@ class OfficeTown:
             if row.get(key)
         }
         return Undisturbed(
-            {name: run.accounts[name][-1] for name in SOURCES},
+            {name: run.accounts[name][-1] for name in GENERATED},
             rows,
             set(read_findings(revision.manifest.findings or ())),
             _hash_tables(revision.path),
@@ -255,7 +255,7 @@ class OfficeTown:
             return "wrong", f"exit {int(error.code)} {text}"
         if not error.hint:
             return "wrong", f"no way out: {text}"
-        names = [*SOURCES, *(source.title for source in SOURCES.values()), "收件目录"]
+        names = [*GENERATED, *(source.title for source in GENERATED.values()), "收件目录"]
         if error.code != ExitCode.HELD and not any(name in text for name in names):
             return "wrong", f"no source and no file: {text}"
         if any(secret in text for secret in self.undisturbed.secrets):
@@ -287,7 +287,7 @@ class OfficeTown:
     def _clean_rows(self, source: str) -> list[dict[str, Any]]:
         folder = self.world.root.clean / source / f"received={SECOND}"
         return [
-            {name: row[name] for name in SOURCES[source].columns}
+            {name: row[name] for name in GENERATED[source].columns}
             for path in sorted(folder.glob("d*/*.parquet"))
             for row in pq.read_table(path).to_pylist()
         ]
@@ -296,7 +296,7 @@ class OfficeTown:
         """Yield by source what has changed in its rows without a finding that says so."""
         new = [one for one in run.findings if one not in self.undisturbed.findings]
         lookups = [one for one in new if one.kind == FindingKind.AMOUNT_UNKNOWN]
-        for name, source in SOURCES.items():
+        for name, source in GENERATED.items():
             own = [one for one in new if one.source == name]
             if any(one.kind in OF_A_DELIVERY for one in own):
                 continue
@@ -333,7 +333,7 @@ class OfficeTown:
         path = self.inbox_before / SECOND / f"{source}.csv"
         with path.open(encoding="utf-8", newline="") as text:
             header, *rows = list(csv.reader(text))
-        return OfficeFile(SOURCES[source], header, rows, self.inbox_before / FIRST / path.name)
+        return OfficeFile(GENERATED[source], header, rows, self.inbox_before / FIRST / path.name)
 
 
 def is_used(source: Source, column: str) -> bool:
@@ -437,7 +437,7 @@ def _read_texts(path: Path, header: Sequence[str]) -> list[dict[str, str]]:
     else:
         with path.with_suffix(".csv").open(encoding="utf-8-sig", newline="") as text:
             rows = list(csv.DictReader(text))
-    titles = {column.title: name for name, column in SOURCES[path.name].columns.items()}
+    titles = {column.title: name for name, column in GENERATED[path.name].columns.items()}
     named = [{titles.get(title, title): value for title, value in row.items()} for row in rows]
     return [
         {name: "" if row.get(name) is None else str(row[name]) for name in header} for row in named

@@ -18,13 +18,10 @@ from flows.settings import Drift
 from flows.storage.files import hash_file
 from flows.storage.revisions import list_published_months
 from flows.storage.verify import verify_root
-from tests.support.world import SOURCES, World, national_id, read_rows
+from tests.support.world import GENERATED, SOURCES, World, national_id, read_rows
 from transforms.engine.session import EngineSettings
 
 MONTH = "2024-03"
-GENERATED = [
-    name for name, source in SOURCES.items() if source.synthetic
-]  # not what may be left out
 
 
 @pytest.fixture(scope="module")

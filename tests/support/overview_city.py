@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import duckdb
 
 from expectations.source_loader import load_sources
+from reports.html.explored_charts import build_vega_script
 from reports.overview.figures import Figures, read_figures
 from reports.overview.page import OverviewInputs, OverviewNames, render_overview_page
 from transforms.engine.session import Session
@@ -90,13 +90,11 @@ def figures_of(files: Mapping[str, Path]) -> Figures:
         return read_figures(Session(connection), files)
 
 
-@cache
-def script_cache() -> Path:
-    """One folder for the charts' script, which takes seconds to put together."""
-    return Path(mkdtemp(prefix="charts-"))
+charts_script = cache(build_vega_script)
+"""The charts' script, put together once."""
 
 
 def render(files: Mapping[str, Path], manifests: Mapping[str, Any]) -> str:
     """The page of these months."""
     given = OverviewInputs(figures_of(files), manifests, NAMES, "2024-05-05T02:00:00+08:00")
-    return render_overview_page(given, script_cache())
+    return render_overview_page(given, charts_script())

@@ -26,6 +26,8 @@ from flows.storage.root import open_root
 from transforms.clean.returns import RETURNS
 
 SOURCES = load_sources()
+GENERATED = {name: source for name, source in SOURCES.items() if source.synthetic}
+"""The sources that the synthetic city delivers every month: not those that may be left out."""
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
