@@ -45,7 +45,7 @@ Folder = Annotated[Path, Field(strict=False), BeforeValidator(refuse_blank)]
 
 
 class Paths(Closed):
-    """Where things are (absolute), and the group that may read what analysts may see."""
+    """Where things are (absolute), and the groups that may read what analysts may see."""
 
     root: Folder
     """根目录。命令选项 `--root` 和环境变量 `JIFEN_ROOT` 优先。"""
@@ -56,7 +56,10 @@ class Paths(Closed):
     reference: Folder = OWN_DECLARATIONS / "reference"
     """参考表所在目录。"""
     analysts_group: Text | None = None
-    """可读积分、指标数据、报告和分析目录的用户组；不写则只有本用户可读。"""
+    """可读分档数据、统计、数据驾驶舱和分析目录的用户组；不写则只有本用户可读。"""
+    exact_group: Text | None = None
+    """可读明细数据（积分、指标数据、服务资格、变化）和明细目录的用户组，其成员也应在 analysts_group 中；
+    不写则只有本用户可读。"""
 
 
 class Engine(Closed):

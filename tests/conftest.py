@@ -125,6 +125,7 @@ def build(root: Root) -> Build:
         for inner in (
             "scores",
             "facts",
+            "open/residents",
             "restricted/identities",
             "reminders",
             "exports/330211",

@@ -22,9 +22,10 @@ RESIDENT_ORDER = ("district", "resident_key")
 
 
 class Readers(Enum):
-    """Who may read a table of a revision."""
+    """Who may read a table of a revision: `analysts_group`, `exact_group`, or nobody else."""
 
     ANALYSTS = "analysts"
+    EXACT = "exact group"
     OPERATORS = "operators"
 
 
@@ -100,7 +101,7 @@ SCORES = Output(
     ("积分：每位新居民每月一行", "Points: one row per resident and month"),
     key=("resident_key",),
     order=RESIDENT_ORDER,
-    readers=Readers.ANALYSTS,
+    readers=Readers.EXACT,
     view="scores",
 )
 FACTS = Output(
@@ -108,7 +109,7 @@ FACTS = Output(
     ("指标数据：每位新居民每月一行", "Facts: one row per resident and month"),
     key=("resident_key",),
     order=RESIDENT_ORDER,
-    readers=Readers.ANALYSTS,
+    readers=Readers.EXACT,
     view="facts",
     aligned_with="scores",
 )
@@ -121,7 +122,7 @@ ELIGIBILITY = Output(
     ),
     key=("resident_key", "service"),
     order=("district", "resident_key", "service"),
-    readers=Readers.ANALYSTS,
+    readers=Readers.EXACT,
     view="eligibility",
     by_district=True,
     columns=_column_types("eligibility"),
@@ -134,7 +135,7 @@ CHANGES = Output(
     ),
     key=("resident_key", "item"),
     order=("district", "resident_key", "item"),
-    readers=Readers.ANALYSTS,
+    readers=Readers.EXACT,
     view="score_changes",
     by_district=True,
     columns=_column_types("score_changes"),
@@ -285,7 +286,9 @@ OUTPUTS = (
     REMINDERS,
 )
 VIEWS = {output.view: output for output in OUTPUTS if output.view}
-"""The outputs that analysts query, by the name of their view."""
+"""The outputs that people query, by the name of their view."""
+OPEN_VIEWS = {view: one for view, one in VIEWS.items() if one.readers is Readers.ANALYSTS}
+"""Those of the open layer: metrics, tables about districts and services, rows that ten share."""
 
 
 def find_table_file(revision: Path, output: Output) -> Path:

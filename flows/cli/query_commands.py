@@ -105,7 +105,7 @@ def verify(
 
 
 @query_app.command()
-@with_options()
+@with_options("purpose")
 def sql(
     options: CommandOptions,
     query: Annotated[
@@ -126,14 +126,18 @@ def sql(
 ) -> None:
     """在分析目录上查询（只读，只含匿名数据）。
 
+    有权查询明细数据的用明细目录，每次查询明细数据都记入访问记录；其他人用分档数据。
     可以一次写几条查询，结果逐条显示。
 
     例：jifen sql "SELECT district, count(*) FROM latest_scores GROUP BY 1"；jifen sql question.sql
     """
+    from flows.commands.lookup import Reason
     from flows.commands.sql import read_query, run_query
 
     form = "csv" if as_csv else "json" if as_json else "table"
-    run_query(options.load_settings(), read_query(query), form, publishable=publishable)
+    settings, purpose, case = _load_lookup(options)
+    asked = read_query(query)
+    run_query(settings, asked, form, publishable=publishable, reason=Reason(purpose, case))
 
 
 @query_app.command()
@@ -151,6 +155,37 @@ def catalogue(
     from flows.commands.catalogue import rebuild_catalogue
 
     print_line(f"已生成 {rebuild_catalogue(options.load_settings(), as_seen_from)}")
+
+
+@query_app.command()
+@with_options("purpose")
+def project(
+    options: CommandOptions,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="项目名称，如 housing-2026")],
+    months: Annotated[
+        str | None,
+        typer.Option("--months", metavar="A:B", help="月份范围；默认是全部已发布的月份"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", readable=False, help="写到哪个文件夹；默认是根目录下的 projects/NAME"
+        ),
+    ] = None,
+) -> None:
+    """为一个项目复制明细数据，换用该项目自己的匿名标识。
+
+    不同项目的数据不能用匿名标识相互连接，也不能与明细目录连接。每次使用都记入访问记录。
+
+    例：jifen project housing-2026 --months 2021-01:2021-12 --purpose 住房调查
+    """
+    from flows.commands.lookup import Reason
+    from flows.commands.project import ProjectCopy, copy_for_project
+
+    settings, purpose, case = _load_lookup(options)
+    span = parse_span(months) if months else None
+    copy = ProjectCopy(name, span, out, Reason(purpose, case))
+    print_line(f"项目数据：{copy_for_project(settings, copy, print_line)}")
 
 
 @query_app.command()
@@ -264,7 +299,7 @@ def access(
 
 
 def _load_lookup(options: CommandOptions) -> tuple[Settings, str, str]:
-    """Return the settings, and for which purpose and in which case a person is looked up."""
+    """Return the settings, and for which purpose and in which case it is asked."""
     return options.load_settings(), parse_purpose(options.purpose), parse_case(options.case)
 
 

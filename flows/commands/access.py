@@ -125,7 +125,7 @@ def report_accesses(
             ask.
     """
     root = open_root(settings)
-    require_purpose(settings, root, query)
+    require_purpose(settings, root, query.reason)
     month = find_revision(root, None).month
     districts = {
         code: name for code, name, *_ in load_reference(settings.paths.reference).rows["districts"]

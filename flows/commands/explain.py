@@ -62,7 +62,7 @@ def explain_person(
             not ask.
     """
     root = open_root(settings)
-    require_purpose(settings, root, query)
+    require_purpose(settings, root, query.reason)
     revision = find_named_revision(root, query.month)
     require_identified(root, root.key(), revision)
     sources = load_declared_sources(settings)

@@ -14,6 +14,24 @@ from transforms.facts.pseudonyms import compute_pseudonym
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why data of single people are asked for.
+
+    Attributes:
+        purpose: What it is for; empty: not said.
+        case: The number of the case in which it is asked; empty: not said.
+    """
+
+    purpose: str = ""
+    case: str = ""
+
+    def list_given(self) -> dict[str, str]:
+        """Return what was said of it, for the access log."""
+        said = {"purpose": self.purpose, "case": self.case}
+        return {name: text for name, text in said.items() if text}
+
+
+@dataclass(frozen=True)
 class PersonQuery:
     """What is asked about a person.
 
@@ -28,6 +46,11 @@ class PersonQuery:
     month: str | None = None
     purpose: str = ""
     case: str = ""
+
+    @property
+    def reason(self) -> Reason:
+        """Return why it is asked."""
+        return Reason(self.purpose, self.case)
 
 
 @dataclass(frozen=True)
@@ -45,22 +68,19 @@ class Person:
     resident_key: str
 
 
-def require_purpose(settings: Settings, root: Root, query: PersonQuery) -> None:
-    """Refuse who may not look people up, or does not give the purpose that the settings ask for.
+def require_purpose(settings: Settings, root: Root, reason: Reason) -> None:
+    """Refuse who may not ask, or does not give the reason that the settings want.
 
     Raises:
         JifenError: Exit 2.
     """
     root.operator.require_named()
-    absent = [
-        option
-        for option, given in (("--purpose", query.purpose), ("--case", query.case))
-        if not given
-    ]
+    given = reason.list_given()
+    absent = [f"--{name}" for name in ("purpose", "case") if name not in given]
     if settings.access.require_purpose and absent:
         raise JifenError(
             ExitCode.USAGE,
-            f"查询个人须写明用途和办件编号，缺少 {'、'.join(absent)}",
+            f"查询个人或明细数据须写明用途和办件编号，缺少 {'、'.join(absent)}",
             where="jifen.toml [access] require_purpose",
             hint="加上 --purpose 用途 --case 编号",
         )
@@ -94,6 +114,5 @@ def log_lookup(
     root: Root, action: str, person: Person, query: PersonQuery, **facts: str | int
 ) -> None:
     """Note in the access log that a person is looked up, by whom, for which purpose."""
-    reasons = {"purpose": query.purpose, "case": query.case}
-    given = {name: text for name, text in reasons.items() if text}
+    given = query.reason.list_given()
     root.access_log(action, resident_key=person.resident_key, **given, **facts)

@@ -1,15 +1,16 @@
-"""`jifen sql`: queries of the analysts' catalogue, which reads pseudonymous files only."""
+"""`jifen sql`: queries of the catalogues, which read pseudonymous files only."""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
+import os
 import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count, islice
@@ -22,23 +23,36 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 
 from expectations.errors import ExitCode, JifenError, did_you_mean
+from flows.city_time import city_now
+from flows.commands.lookup import Reason, require_purpose
 from flows.settings import Settings
+from flows.storage.operators import Operator
+from flows.storage.query_notes import leave_query_note
 from flows.storage.root import Root
 from reports.disclosure import FEW, ROUNDED_TO
 from reports.publishable import PublishableQuery, UnjudgeableQueryError, judge_query
-from transforms.engine.session import EngineError, FileAccessError, Result, Session, open_engine
-from transforms.outputs import VIEWS
+from transforms.engine.session import (
+    EngineError,
+    EngineSettings,
+    FileAccessError,
+    Result,
+    Session,
+    open_engine,
+)
+from transforms.outputs import OPEN_VIEWS, VIEWS, Output
 
 _RELATIONS = "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
 _COLUMNS = """
 SELECT table_name, column_name FROM duckdb_columns()
 WHERE NOT internal AND starts_with(table_name, 'latest_') ORDER BY ALL"""
-ONE_PER_PERSON = ("latest_scores", "latest_facts")
+ONE_PER_PERSON = ("latest_scores", "latest_facts", "latest_open_residents")
+PERSONAL_NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{11,17}[0-9Xx]?(?![0-9A-Za-z])")
 BOM = "\ufeff"  # or Excel takes the file for one in the encoding of the country
 SHOWN = 1000  # rows of a table: more is for a file, and for another program to read
 BATCH = 10_000
 WIDEST = 100_000
 EXPLAIN = re.compile(r"^\s*EXPLAIN\s+(ANALYZE\s+)?", re.IGNORECASE)
+NO_REASON = Reason()
 NUMBERS = ("DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "BIGINT", "INTEGER", "SMALLINT", "TINYINT")
 
 
@@ -70,39 +84,56 @@ def read_query(text: str) -> str:
         raise JifenError(ExitCode.USAGE, f"不能读取查询：{said}", where=text, hint=hint) from None
 
 
-def run_query(settings: Settings, query: str, form: str, *, publishable: bool = False) -> None:
+def run_query(
+    settings: Settings,
+    query: str,
+    form: str,
+    *,
+    publishable: bool = False,
+    reason: Reason = NO_REASON,
+) -> None:
     """Answer each query of a text as a table, or one as `csv` or `json` lines, on standard output.
 
-    Works for whoever may read the catalogue: nothing is written to the root, what spills goes to a
-    folder of the caller's own (under TMPDIR).
+    Who may read the exact catalogue asks that one, and every query that reaches its views is in the
+    access log; others ask the open one. What spills goes to a folder of the caller's own (under
+    TMPDIR).
 
     Args:
         settings: Where the root is.
         query: The statements.
         form: `table`, `csv` or `json`.
         publishable: Cells of fewer than 10 people are suppressed, numbers of people rounded.
+        reason: Why, for the access log.
 
     Raises:
-        JifenError: Exit 2, it is no query, or cannot be judged.
+        JifenError: Exit 2, it is no query, cannot be judged, or who asks may not.
     """
-    root = Root(settings.paths.root, settings.paths.inbox)
-    _require_readable(root.catalogue)
-    folders = [
-        folder / output.folder
-        for _, _, folder in root.revision_folders()
-        for output in VIEWS.values()
-    ]
+    root = Root(
+        settings.paths.root,
+        settings.paths.inbox,
+        operator=Operator(names=settings.access.operators),
+    )
+    is_exact = _may_read(root.exact_catalogue)
+    if not is_exact:
+        _require_readable(root.catalogue)
+    file = root.exact_catalogue if is_exact else root.catalogue
+    folders = _list_folders(root, VIEWS if is_exact else OPEN_VIEWS)
+    counted = Counter[str]()
     with (
         tempfile.TemporaryDirectory(prefix="jifen-") as spill,
-        open_engine(
-            settings.engine_settings, Path(spill), root.catalogue, read_only=True
-        ) as session,
+        open_engine(settings.engine_settings, Path(spill), file, read_only=True) as session,
     ):
         views = [name for (name,) in session.fetch_rows(_RELATIONS)]
         columns = session.fetch_rows(_COLUMNS)
         session.restrict_file_access(folders)
+        is_logged = False
         try:
-            _answer(session, query, AnswerForm(form, publishable), views)
+            statements = session.split_statements(query)
+            if is_exact and _reaches_exact(root, statements, Path(spill)):
+                require_purpose(settings, root, reason)
+                _require_log(root)
+                is_logged = True
+            _answer(session, query, AnswerForm(form, publishable), views, counted)
         except FileAccessError:
             raise JifenError(
                 ExitCode.USAGE, "这里只能查询已发布的匿名数据，不能读写其他文件"
@@ -116,11 +147,69 @@ def run_query(settings: Settings, query: str, form: str, *, publishable: bool = 
             said = "\n    ".join(filter(None, own.splitlines()))
             hint = _suggest(own, views, columns)
             raise JifenError(ExitCode.USAGE, f"查询有误：{said}", hint=hint) from None
+        finally:
+            if is_logged:
+                log_query(root, reason, query, counted["rows"])
+
+
+def _may_read(catalogue: Path) -> bool:
+    return catalogue.exists() and os.access(catalogue, os.R_OK)
+
+
+def _list_folders(root: Root, views: Mapping[str, Output]) -> list[Path]:
+    """Return the folders of all revisions that hold what the views read."""
+    folders = [folder for _, _, folder in root.revision_folders()]
+    return [folder / output.folder for folder in folders for output in views.values()]
+
+
+def _reaches_exact(root: Root, statements: Sequence[tuple[str, str]], spill: Path) -> bool:
+    """Return whether a query is more than the open catalogue can answer.
+
+    It is asked, without running the query: no reading of the text sees through every way of naming
+    a view. Variables are set as the query sets them, for they may hold what a view holds.
+    """
+    if not _may_read(root.catalogue):
+        return True
+    settings = EngineSettings()
+    with open_engine(settings, spill / "open", root.catalogue, read_only=True) as session:
+        session.restrict_file_access(_list_folders(root, OPEN_VIEWS))
+        try:
+            for kind, statement in statements:
+                explained = "" if kind == "SET" else "DESCRIBE "
+                session.execute(explained + EXPLAIN.sub("", statement))
+        except EngineError:
+            return True
+    return False
+
+
+def _require_log(root: Root) -> None:
+    """Raise JifenError (exit 2) if what is asked cannot be noted anywhere."""
+    if not os.access(root.runs, os.W_OK) and not os.access(root.queries, os.W_OK):
+        hint = "请操作员把您的帐号加入 [paths] exact_group 写的用户组，或代为查询"
+        raise JifenError(ExitCode.USAGE, "明细数据的查询须记入访问记录，这里不能记入", hint=hint)
+
+
+def log_query(root: Root, reason: Reason, query: str, rows: int) -> None:
+    """Write a query of the exact layer to the access log: why, its text without numbers, rows.
+
+    Who cannot write the log leaves a note, which the operator's next command takes into it.
+    """
+    text = PERSONAL_NUMBER.sub("***", query)
+    try:
+        root.access_log("sql", query=text, rows=rows, **reason.list_given())
+    except PermissionError:
+        noted = {**reason.list_given(), "query": text, "rows": rows, "asked_at": city_now()}
+        leave_query_note(root.queries, noted)
 
 
 def _suggest(error: str, views: Sequence[str], columns: Sequence[tuple[str, str]]) -> str:
     """Return what may have been meant by an unknown view or column; else where the names are."""
     view = re.search(r"Table with name (\S+) does not exist", error)
+    if view and view[1].removeprefix("latest_") in VIEWS.keys() - OPEN_VIEWS.keys():
+        return (
+            f"{view[1]} 是明细数据，只有 jifen.toml 中 [paths] exact_group 写的用户组可查，请找操作员；"
+            "分档的数据见 open_residents、open_eligibility，统计见 metrics（SHOW TABLES 列出全部）"
+        )
     if view:
         return f"{did_you_mean(view[1], views, '的视图')}（SHOW TABLES 列出全部）"
     column = re.search(r'column "([^"]+)" not found', error)
@@ -147,8 +236,16 @@ def _require_readable(catalogue: Path) -> None:
         ) from None
 
 
-def _answer(session: Session, query: str, form: AnswerForm, views: Sequence[str]) -> None:
+def _answer(
+    session: Session,
+    query: str,
+    form: AnswerForm,
+    views: Sequence[str],
+    counted: Counter[str],
+) -> None:
     """Print the result of every statement, if all are queries or set variables for them.
+
+    `counted["rows"]`: the rows that were printed.
 
     DuckDB describes only what may stand within a query, so nothing that writes: not even a COPY in
     a WITH, which counts as a SELECT by itself. Where PIVOT has to find its columns first, it would
@@ -185,7 +282,7 @@ def _answer(session: Session, query: str, form: AnswerForm, views: Sequence[str]
         number += 1
         if len(asked) > 1:
             print(f"—— 第 {number} 条：{_first_line(statement)} ——")
-        _print_result(result, form.name, publishable)
+        _print_result(result, form.name, counted, publishable)
 
 
 def _first_line(statement: str) -> str:
@@ -209,7 +306,9 @@ def _judge(statement: str, views: Sequence[str]) -> PublishableQuery:
         ) from None
 
 
-def _print_result(answer: Result, form: str, judged: PublishableQuery | None = None) -> None:
+def _print_result(
+    answer: Result, form: str, counted: Counter[str], judged: PublishableQuery | None = None
+) -> None:
     columns = [
         (name, str(kind).partition("(")[0] in NUMBERS)
         for name, kind, *_ in answer.description or []
@@ -217,6 +316,7 @@ def _print_result(answer: Result, form: str, judged: PublishableQuery | None = N
     names = [name for name, _ in columns]
     suppressed = Counter[str]()
     rows = _rows(answer) if judged is None else _publishable_rows(answer, judged, suppressed)
+    rows = _count_rows(rows, counted)
     if form == "csv":
         sys.stdout.write(BOM)
         writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -249,6 +349,12 @@ def _publishable_rows(
         shown, cells = judged.suppress(row)
         suppressed["cells"] += cells
         yield shown
+
+
+def _count_rows(rows: Iterator[Any], counted: Counter[str]) -> Iterator[Any]:
+    for row in rows:
+        counted["rows"] += 1
+        yield row
 
 
 def _rows(answer: Result) -> Iterator[tuple[Any, ...]]:

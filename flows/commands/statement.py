@@ -41,7 +41,7 @@ def write_statement_page(
             points in it, or the operator may not ask; exit 1, the file cannot be written.
     """
     root = open_root(settings)
-    require_purpose(settings, root, query)
+    require_purpose(settings, root, query.reason)
     revision = find_named_revision(root, query.month)
     require_identified(root, root.key(), revision)
     sources = load_declared_sources(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from flows.pipeline.context import PublishResult, RunContext
@@ -18,8 +19,8 @@ from flows.storage.revisions import (
     next_revision_number,
 )
 from flows.storage.root import Root
-from flows.storage.seals import seal_of_catalogue
-from reports.catalogue.build import build_catalogue
+from flows.storage.seals import list_catalogue_seals
+from reports.catalogue.build import EXACT_CATALOGUE, OPEN_CATALOGUE, build_catalogue
 from reports.catalogue.dictionary import build_dictionary_rows
 
 
@@ -58,9 +59,9 @@ def copy_policy(project: Project, target: Path) -> None:
 
 
 def renew_catalogue(project: Project, root: Root, as_seen_from: Path | None = None) -> None:
-    """Make the analysts' catalogue of the revisions in force.
+    """Make the catalogues of the revisions in force.
 
-    All revisions and the overview are opened to the group that the settings name now.
+    All revisions and the overview are opened to the groups that the settings name now.
     """
     for _, _, path in root.revision_folders():
         root.share(path.parent, deep=False)
@@ -70,5 +71,8 @@ def renew_catalogue(project: Project, root: Root, as_seen_from: Path | None = No
     in_force = [find_published(root, month) for month in list_published_months(root)]
     listed = [(str(revision.month), revision.path) for revision in in_force if revision]
     dictionary = build_dictionary_rows(project.sources, project.tables)
-    build_catalogue(root.path, listed, dictionary, as_seen_from, root.share)
-    seal_of_catalogue(root).write(root.key())
+    for catalogue in (OPEN_CATALOGUE, EXACT_CATALOGUE):
+        share = partial(root.share, exact=catalogue is EXACT_CATALOGUE)
+        build_catalogue(root.path, listed, dictionary, as_seen_from, share, catalogue)
+    for seal in list_catalogue_seals(root):
+        seal.write(root.key())

@@ -36,15 +36,16 @@ from flows.storage.revisions import (
 from flows.storage.root import Root, list_months
 from transforms.outputs import OUTPUTS, Readers
 
-# what the analysts' group may read of a revision
-SHARED = (
-    *dict.fromkeys(
-        Path(output.folder).parts[0] for output in OUTPUTS if output.readers is Readers.ANALYSTS
-    ),
-    "report",
-    "sql",
-    "policy",
-)
+
+def _list_folders(readers: Readers) -> tuple[str, ...]:
+    """Return the folders of a revision that hold what these readers may see."""
+    folders = (Path(one.folder).parts[0] for one in OUTPUTS if one.readers is readers)
+    return tuple(dict.fromkeys(folders))
+
+
+# what the analysts' group may read of a revision, and what the exact group
+SHARED = (*_list_folders(Readers.ANALYSTS), "sql", "policy")
+SHARED_EXACT = _list_folders(Readers.EXACT)
 
 
 def publish_revision(root: Root, key: bytes, build: Path, facts: MonthFacts) -> Revision:
@@ -107,11 +108,11 @@ def finish_interrupted(root: Root, key: bytes) -> list[Revision]:
 
 
 def share_revision(root: Root, revision: Path) -> None:
-    """Let the analysts' group, if there is one, read what it may read of a revision."""
+    """Let the groups, if there are any, read what they may read of a revision."""
     root.share(revision, deep=False)
-    for name in SHARED:
+    for name in (*SHARED, *SHARED_EXACT):
         if (revision / name).exists():
-            root.share(revision / name)
+            root.share(revision / name, exact=name in SHARED_EXACT)
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:

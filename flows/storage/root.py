@@ -19,6 +19,7 @@ from flows.settings import Settings
 from flows.storage.access_log import AccessLog
 from flows.storage.keys import load_key
 from flows.storage.operators import Operator
+from flows.storage.query_notes import read_query_notes
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Root:
         path: The root itself.
         inbox: The folder that departments put extracts in; it may lie elsewhere.
         analysts_group: The group that may read what `share` was called on.
+        exact_group: The group that may read what it was called on as exact.
         operator: Who asks.
     """
 
     path: Path
     inbox: Path
     analysts_group: str | None = None
+    exact_group: str | None = None
     operator: Operator = field(default_factory=Operator, compare=False)
 
     @property
@@ -82,12 +85,20 @@ class Root:
         return self.path / "tmp"
 
     @property
+    def queries(self) -> Path:
+        return self.path / "queries"
+
+    @property
     def prefect(self) -> Path:
         return self.path / "prefect"
 
     @property
     def catalogue(self) -> Path:
         return self.path / "catalogue.duckdb"
+
+    @property
+    def exact_catalogue(self) -> Path:
+        return self.path / "catalogue-exact.duckdb"
 
     @property
     def key_file(self) -> Path:
@@ -122,6 +133,7 @@ class Root:
                 folder.chmod(0o700)
             for folder in (self.path, self.months, self.published):
                 self.share(folder, deep=False)
+            self._prepare_queries()
         except OSError as error:
             why = to_user_error(error)
             where = str(error.filename or self.path)
@@ -129,12 +141,22 @@ class Root:
                 ExitCode.OTHER, f"根目录不可用：{why.message}", where=where, hint=why.hint
             ) from None
 
-    def share(self, path: Path, *, deep: bool = True) -> None:
-        """Let analysts, and nobody else, read a file, or a folder (with all it holds when `deep`).
+    def _prepare_queries(self) -> None:
+        """Let the exact group add notes of queries, and neither list nor read them."""
+        group = self._group(exact=True)
+        if group is not None:
+            self.queries.mkdir(exist_ok=True)
+            os.chown(self.queries, -1, group)
+        if self.queries.exists():
+            self.queries.chmod(0o700 if group is None else 0o1730)
 
-        Without a group nobody else may read it.
+    def share(self, path: Path, *, deep: bool = True, exact: bool = False) -> None:
+        """Let a group, and nobody else, read a file, or a folder (with all it holds when `deep`).
+
+        Without the group nobody else may read it. Folders on the way to both are the analysts',
+        whose group those of the exact one belong to, too.
         """
-        group = self._group()
+        group = self._group(exact=exact or (self.analysts_group is None and not deep))
         for item in (path, *(path.rglob("*") if deep else ())):
             mode = 0o700 if item.is_dir() else 0o600
             if group is not None:
@@ -142,15 +164,19 @@ class Root:
                 mode |= (mode >> 3) & 0o050
             item.chmod(mode)
 
-    def _group(self) -> int | None:
-        if self.analysts_group is None:
+    def _group(self, *, exact: bool) -> int | None:
+        setting, name = (
+            ("exact_group", self.exact_group) if exact else ("analysts_group", self.analysts_group)
+        )
+        if name is None:
             return None
         try:
-            return grp.getgrnam(self.analysts_group).gr_gid
+            return grp.getgrnam(name).gr_gid
         except KeyError:
-            where, hint = "jifen.toml paths.analysts_group", "建立该用户组，或改正、删去这一项"
-            what = f"没有用户组 {self.analysts_group}"
-            raise JifenError(ExitCode.DECLARATIONS, what, where=where, hint=hint) from None
+            where, hint = f"jifen.toml paths.{setting}", "建立该用户组，或改正、删去这一项"
+            raise JifenError(
+                ExitCode.DECLARATIONS, f"没有用户组 {name}", where=where, hint=hint
+            ) from None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -237,9 +263,17 @@ def open_root(settings: Settings) -> Root:
         )
     operator = Operator(names=settings.access.operators)
     paths = settings.paths
-    root = Root(paths.root, paths.inbox, paths.analysts_group, operator)
+    root = Root(paths.root, paths.inbox, paths.analysts_group, paths.exact_group, operator)
     root.prepare()
+    collect_query_notes(root)
     return root
+
+
+def collect_query_notes(root: Root) -> None:
+    """Take the notes that people left of their queries into the access log."""
+    for file, noted in read_query_notes(root.queries):
+        root.access_log("sql", by=root.operator.name_account(noted["account"]), **noted)
+        file.unlink()
 
 
 def list_months(folder: Path) -> list[Month]:

@@ -103,11 +103,12 @@ def seal_of_delivery(root: Root, clean: Path) -> Seal:
     return Seal(clean, clean.relative_to(root.path).as_posix())
 
 
-def seal_of_catalogue(root: Root) -> Seal:
-    """Return the seal of the analysts' catalogue; a `.wal` beside it would be part of it."""
-    name = root.catalogue.name
-    names = (name, f"{name}.wal", root.catalogue.with_suffix(".sql").name)
-    return Seal(root.path, root.catalogue.stem, names)
+def list_catalogue_seals(root: Root) -> list[Seal]:
+    """Return the seals of the catalogues; a `.wal` beside one would be part of it."""
+    return [
+        Seal(root.path, file.stem, (file.name, f"{file.name}.wal", file.with_suffix(".sql").name))
+        for file in (root.catalogue, root.exact_catalogue)
+    ]
 
 
 def _compute_mac(key: bytes, place: str, hashes: dict[str, str]) -> str:

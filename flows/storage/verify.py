@@ -19,7 +19,7 @@ from flows.storage.publish import list_files, verify_mac
 from flows.storage.removals import Removals, explain_removed_file, inspect_removals
 from flows.storage.revisions import MANIFEST, Revision, link_target, read_revision
 from flows.storage.root import Root, list_months, list_versions
-from flows.storage.seals import seal_of_catalogue, seal_of_delivery
+from flows.storage.seals import list_catalogue_seals, seal_of_delivery
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import EngineSettings, open_engine
 
@@ -240,7 +240,9 @@ def _working_files(root: Root, key: bytes, month: Month | None) -> Iterator[str]
     seals = [seal_of_delivery(root, folder) for folder in clean]
     if month is None:
         seals += list_state_seals(root)
-    catalogue = [seal_of_catalogue(root)] if root.catalogue.exists() else []
+    catalogue = [
+        one for one in list_catalogue_seals(root) if (root.path / f"{one.place}.duckdb").exists()
+    ]
     for seal in [*(one for one in seals if one.file.exists() or one.is_behind_link), *catalogue]:
         damage = seal.find_damage(key)
         if damage:

@@ -1,4 +1,7 @@
-"""The analysts' catalogue: a DuckDB file of views that name the published revisions' files one by one."""
+"""The catalogues: DuckDB files of views that name the published revisions' files one by one.
+
+`catalogue.duckdb` has the views of the open layer, `catalogue-exact.duckdb` all of them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pathlib import Path
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import EngineSettings, Session, open_engine
 from transforms.engine.sql import sql_literal
-from transforms.outputs import VIEWS
+from transforms.outputs import OPEN_VIEWS, VIEWS, Output
 
 DICTIONARY = {
     "table_name": "表名 / table",
@@ -28,30 +31,44 @@ DICTIONARY = {
 STORAGE = "v1.0.0"
 
 
+@dataclass(frozen=True)
+class Catalogue:
+    """A catalogue: the name of its files, and the outputs that it has views of."""
+
+    name: str
+    views: Mapping[str, Output]
+
+
+OPEN_CATALOGUE = Catalogue("catalogue", OPEN_VIEWS)
+EXACT_CATALOGUE = Catalogue("catalogue-exact", VIEWS)
+
+
 def build_catalogue(
     root: Path,
     revisions: Sequence[tuple[str, Path]],
     dictionary_rows: Sequence[Mapping[str, str | None]],
     as_seen_from: Path | None = None,
     share: Callable[[Path], None] | None = None,
+    catalogue: Catalogue = EXACT_CATALOGUE,
 ) -> None:
-    """Make `catalogue.duckdb` and `catalogue.sql` of a root, aside, and rename them in.
+    """Make a catalogue of a root, `<name>.duckdb` and `<name>.sql`, aside, and rename them in.
 
     `revisions`: (YYYY-MM, folder of the revision in force inside the root), ascending. `dictionary_rows`: one mapping
     per column with the keys of `DICTIONARY`. `as_seen_from`: the path under which readers see the root; the views
-    then cannot be bound here, so the columns' comments are in catalogue.sql and in the table `dictionary` only.
+    then cannot be bound here, so the columns' comments are in the script and in the table `dictionary` only.
     `share` is called on each file before it is renamed in, to give it its readers.
     """
     aside = root / "tmp" / "catalogue"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    draft, script = aside / "catalogue.duckdb", aside / "catalogue.sql"
+    draft, script = (aside / f"{catalogue.name}.{kind}" for kind in ("duckdb", "sql"))
     seen = as_seen_from or root
     deferred = seen != root
-    meanings = {(row["table_name"], row["column_name"]): _meaning(row) for row in dictionary_rows}
+    known = [row for row in dictionary_rows if row["table_name"] in catalogue.views]
+    meanings = {(row["table_name"], row["column_name"]): _meaning(row) for row in known}
     with open_engine(EngineSettings(), aside / "spill") as session:
-        views = list(_views(session, root, revisions))
-        tables = list(_dictionary(dictionary_rows))
+        views = list(_views(session, root, revisions, catalogue))
+        tables = list(_dictionary(known))
         columns = [line for view in views for line in _column_comments(view, meanings)]
         session.execute(
             f"ATTACH {sql_literal(draft)} AS catalogue (STORAGE_VERSION {sql_literal(STORAGE)})"
@@ -93,9 +110,11 @@ class View:
     columns: tuple[str, ...]
 
 
-def _views(session: Session, root: Path, revisions: Sequence[tuple[str, Path]]) -> Iterator[View]:
+def _views(
+    session: Session, root: Path, revisions: Sequence[tuple[str, Path]], catalogue: Catalogue
+) -> Iterator[View]:
     """The views that the revisions' folders allow, over all months and over the newest one."""
-    for name, output in VIEWS.items():
+    for name, output in catalogue.views.items():
         months = []
         for month, path in revisions:
             files = tuple(sorted((path / output.folder).glob("*.parquet")))

@@ -223,11 +223,12 @@ def find_differences(
     links_a, links_b = (_published(root) for root in (a, b))
     if links_a != links_b:
         yield Difference("published", "", f"{links_a} in A, {links_b} in B")
-    catalogue = "catalogue.duckdb"
-    account.tables += 1
-    yield from compare_tables(
-        catalogue, read_catalogue(a / catalogue), read_catalogue(b / catalogue)
-    )
+    for catalogue in ("catalogue.duckdb", "catalogue-exact.duckdb"):
+        if (a / catalogue).exists() and (b / catalogue).exists():
+            account.tables += 1
+            yield from compare_tables(
+                catalogue, read_catalogue(a / catalogue), read_catalogue(b / catalogue)
+            )
 
 
 def _published(root: Path) -> dict[str, str]:

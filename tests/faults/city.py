@@ -93,7 +93,7 @@ def kept_files(root: Root) -> dict[str, str]:
         files = [
             Path(folder) / name
             for name in names
-            if name.endswith(SAME_BYTES) and name != "catalogue.sql"
+            if name.endswith(SAME_BYTES) and name not in ("catalogue.sql", "catalogue-exact.sql")
         ]
         found.update({path.relative_to(root.path).as_posix(): hash_file(path) for path in files})
     return found
@@ -101,7 +101,7 @@ def kept_files(root: Root) -> dict[str, str]:
 
 def assert_catalogue_whole(root: Root) -> None:
     """Every month that an analyst sees in the catalogue has as many people as one of its manifests says."""
-    with duckdb.connect(str(root.catalogue), read_only=True) as connection:
+    with duckdb.connect(str(root.exact_catalogue), read_only=True) as connection:
         seen = connection.execute(
             "SELECT strftime(month, '%Y-%m'), count(*) FROM scores GROUP BY 1"
         ).fetchall()

@@ -42,7 +42,7 @@ def read_lines() -> str:
 
 
 def test_sqlalchemy_reflects_and_reads_every_view(synthetic_city: World) -> None:
-    catalogue = synthetic_city.root.catalogue
+    catalogue = synthetic_city.root.exact_catalogue
     done = reflect(catalogue, read_lines())
     assert done.returncode == 0, done.stderr
     with duckdb.connect(str(catalogue), read_only=True) as connection:
@@ -56,5 +56,5 @@ def test_sqlalchemy_reflects_and_reads_every_view(synthetic_city: World) -> None
 
 def test_without_the_lines_reflection_still_fails_upstream(synthetic_city: World) -> None:
     """When this fails the libraries have mended it: take the lines out of the guide."""
-    done = reflect(synthetic_city.root.catalogue)
+    done = reflect(synthetic_city.root.exact_catalogue)
     assert done.returncode != 0 and "REGCLASS" in done.stderr

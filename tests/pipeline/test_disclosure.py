@@ -216,3 +216,45 @@ def test_the_open_layer_has_no_key_no_offence_no_award_and_no_date(
 def test_the_report_says_whom_the_open_layer_singles_out(town: World) -> None:
     page = Path(town.revision(MONTH).path / "report" / "index.html").read_text(encoding="utf-8")
     assert "与区县导出一一对应" in page and "0 人（0.0 %）" in page and "概化的行数" in page
+
+
+@pytest.mark.parametrize("lowered", [5, 10])
+def test_lowered_thresholds_in_bands_differ_by_what_is_counted(
+    town: World, opened: duckdb.DuckDBPyConnection, lowered: int
+) -> None:
+    """As the guide says: no more than what was generalised further, or withheld."""
+    folder = town.revision(MONTH).path / "eligibility" / "*.parquet"
+    exact = dict(
+        opened.execute(
+            f"SELECT service, count_if(NOT eligible AND points_short <= {lowered})"
+            f" FROM read_parquet({sql_literal(folder)}) GROUP BY 1"
+        ).fetchall()
+    )
+    banded = {
+        service: (counted, further)
+        for service, counted, further in opened.execute(
+            f"SELECT service, count_if(points_short_to BETWEEN 1 AND {lowered} AND generalised < 2),"
+            " count_if(NOT eligible AND generalised >= 2) FROM services GROUP BY 1"
+        ).fetchall()
+    }
+    withheld = town.revision(MONTH).manifest.open_layer["open_eligibility"]["withheld"]
+    assert sum(exact.values()) > 30
+    for service, people in exact.items():
+        counted, further = banded.get(service, (0, 0))
+        assert counted <= people <= counted + further + withheld
+
+
+def test_metrics_of_the_open_layer_are_the_exact_answers_but_for_few_people(
+    town: World, opened: duckdb.DuckDBPyConnection
+) -> None:
+    metrics = town.revision(MONTH).path / "metrics" / "metrics.parquet"
+    answers = opened.execute(
+        f"SELECT district, item, people FROM read_parquet({sql_literal(metrics)})"
+        " WHERE metric = 'points_band' AND district <> 'city' AND people IS NOT NULL"
+    ).fetchall()
+    band = "CASE WHEN total_points < 0 THEN -1 ELSE least(floor(total_points) // 20, 9) END"
+    exact = opened.execute(
+        f"SELECT district, CAST(CAST({band} AS INTEGER) AS VARCHAR), count(*) FROM scores"
+        f" GROUP BY ALL HAVING count(*) >= {FEW}"
+    ).fetchall()
+    assert sorted(answers) == sorted(exact) and len(exact) > 10

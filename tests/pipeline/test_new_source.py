@@ -76,7 +76,7 @@ def test_a_new_source_and_a_new_indicator_are_a_file_and_an_entry(tmp_path: Path
     assert world.table("2021-10", "facts")[0]["loans"] == 3  # its facts
     assert world.score("2021-10", PERSON)["reading_points"] == 4
     with duckdb.connect(
-        str(world.root.catalogue), read_only=True
+        str(world.root.exact_catalogue), read_only=True
     ) as catalogue:  # its entries in the dictionary
         described = "SELECT column_name, title_zh FROM dictionary WHERE column_name IN ('loans', 'reading_points')"
         assert sorted(catalogue.execute(described).fetchall()) == [

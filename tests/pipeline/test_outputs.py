@@ -22,7 +22,7 @@ from flows.pipeline.fingerprints import code_fingerprint
 from flows.settings import OWN_DECLARATIONS
 from flows.storage.files import hash_file
 from flows.storage.keys import fingerprint_key
-from tests.support.modes import FOR_ANALYSTS
+from tests.support.modes import OF_REVISION
 from tests.support.synthetic_city import MONTHS
 from tests.support.world import World, read_rows
 from transforms.engine.sql import sql_literal
@@ -31,6 +31,7 @@ from transforms.points.columns import ITEM_KINDS
 
 PROJECT = Path(__file__).resolve().parents[2]
 MARCH, APRIL = MONTHS
+CATALOGUES = ("catalogue", "catalogue-exact")
 TABLES = ("scores", "facts", "eligibility", "changes")
 
 
@@ -101,10 +102,12 @@ def test_a_root_and_a_revision_hold_what_is_written_of_them(city: World) -> None
         "delivered",
         "overview",
     }
-    files = {"catalogue.duckdb", "catalogue.sql", "catalogue.seal.json", "secret.key"}
-    assert names(root) - {"inbox"} == made | files
+    catalogues = {
+        f"{name}.{kind}" for name in CATALOGUES for kind in ("duckdb", "sql", "seal.json")
+    }
+    assert names(root) - {"inbox"} == {*made, *catalogues, "secret.key"}
     assert names(revision) == {
-        *FOR_ANALYSTS,
+        *OF_REVISION,
         *("restricted", "reminders", "exports"),
         *("manifest.json", ".mac"),
     }
@@ -559,7 +562,7 @@ def test_pandas_takes_decimals_the_way_that_the_guide_shows(city: World) -> None
 
 def test_no_column_of_a_view_is_of_the_type_null(city: World) -> None:
     """BI tools know no such type: a column without values has the type of its declaration."""
-    with duckdb.connect(str(city.root.catalogue), read_only=True) as catalogue:
+    with duckdb.connect(str(city.root.exact_catalogue), read_only=True) as catalogue:
         typed = catalogue.execute(
             "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
         ).fetchall()
@@ -575,7 +578,7 @@ def test_a_catalogue_for_another_mount_is_made_by_the_command(city: World, tmp_p
         app, ["catalogue", "--as-seen-from", "/mnt/jifen", "--root", str(tmp_path / "root")]
     )
     assert made.exit_code == 0
-    script = (tmp_path / "root" / "catalogue.sql").read_text(encoding="utf-8")
+    script = (tmp_path / "root" / "catalogue-exact.sql").read_text(encoding="utf-8")
     assert (
         f"'/mnt/jifen/months/{APRIL}/r1/scores/scores.parquet'" in script
         and str(tmp_path) not in script

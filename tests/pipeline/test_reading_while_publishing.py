@@ -113,7 +113,15 @@ def town(tmp_path: Path) -> World:
 
 def answer(town: World) -> str:
     """What the question is answered now, when nobody publishes."""
-    reading = [sys.executable, "-c", READER, str(town.root.catalogue), CATALOGUE, "/dev/null", "1"]
+    reading = [
+        sys.executable,
+        "-c",
+        READER,
+        str(town.root.exact_catalogue),
+        CATALOGUE,
+        "/dev/null",
+        "1",
+    ]
     said = subprocess.run(reading, check=True, capture_output=True, text=True).stdout
     (only,) = json.loads(said.splitlines()[-1])
     return str(only)
@@ -148,7 +156,7 @@ def test_every_query_sees_whole_months_while_they_are_published(
 ) -> None:
     """`jifen run` publishes November; then October is revised again and again."""
     whole, answers = [answer(town)], dict[str, int]()
-    with asking(town.root.catalogue, CATALOGUE, tmp_path / "stop", answers, MANY):
+    with asking(town.root.exact_catalogue, CATALOGUE, tmp_path / "stop", answers, MANY):
         deliver(town, NOVEMBER, "doctor")
         command = [str(Path(sys.executable).parent / "jifen"), "run", "--month", NOVEMBER]
         subprocess.run(command, cwd=town.inbox.parent, check=True, capture_output=True)
@@ -176,7 +184,7 @@ def both(town: World) -> set[str]:
 def test_a_switch_is_never_seen_half(town: World, tmp_path: Path) -> None:
     """The same, with nothing but switches, as fast as they can be made."""
     whole, answers = both(town), dict[str, int]()
-    with asking(town.root.catalogue, CATALOGUE, tmp_path / "stop", answers):
+    with asking(town.root.exact_catalogue, CATALOGUE, tmp_path / "stop", answers):
         for times in range(15):
             switch(town, 1 + times % 2)
     assert answers.keys() == whole

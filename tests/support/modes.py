@@ -5,20 +5,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-FOR_ANALYSTS = (
-    *(
-        "scores",
-        "facts",
-        "eligibility",
-        "changes",
-        "districts",
-        "services",
-        "thresholds",
-        "metrics",
-        "open",
-    ),
-    *("report", "sql", "policy"),
-)
+FOR_ANALYSTS = ("open", "districts", "services", "thresholds", "metrics", "sql", "policy")
+FOR_EXACT = ("scores", "facts", "eligibility", "changes")
+OF_REVISION = (*FOR_ANALYSTS, *FOR_EXACT, "report")
 
 
 def for_analysts(path: Path) -> bool:
@@ -38,7 +27,17 @@ def for_analysts(path: Path) -> bool:
     return False
 
 
-def wrong_modes(root: Path, group: int | None) -> list[str]:
+def for_exact(path: Path) -> bool:
+    """Whether a place of the root (relative to it) is for the exact group as well."""
+    match path.parts:
+        case ("catalogue-exact.duckdb" | "catalogue-exact.sql",):
+            return True
+        case ("months", _, _, part, *_):
+            return part in FOR_EXACT
+    return False
+
+
+def wrong_modes(root: Path, group: int | None, exact: int | None = None) -> list[str]:
     """Every file and folder whose mode or group is not as written. What others put into the inbox is theirs."""
     found = []
     for path in (root, *root.rglob("*")):
@@ -46,9 +45,11 @@ def wrong_modes(root: Path, group: int | None) -> list[str]:
         if path.is_symlink() or (relative.parts[:1] == ("inbox",) and len(relative.parts) > 1):
             continue
         mode = 0o700 if path.is_dir() else 0o600
-        shared = group is not None and for_analysts(relative)
-        wanted = mode | ((mode >> 3) & 0o050 if shared else 0)
+        own = group if for_analysts(relative) else exact if for_exact(relative) else None
+        wanted = mode | ((mode >> 3) & 0o050 if own is not None else 0)
+        if relative.parts == ("queries",) and exact is not None:  # notes are added, not listed
+            own, wanted = exact, 0o1730
         status = path.stat()
-        if stat.S_IMODE(status.st_mode) != wanted or (shared and status.st_gid != group):
+        if stat.S_IMODE(status.st_mode) != wanted or (own is not None and status.st_gid != own):
             found.append(f"{relative} {stat.S_IMODE(status.st_mode):o} for {wanted:o}")
     return found

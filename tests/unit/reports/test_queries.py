@@ -123,7 +123,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckD
     age = {**described, "table_name": "scores", "column_name": "age_points", "title_zh": "年龄"}
     build_catalogue(root, revisions, [age])
     with open_engine(
-        settings, root / "tmp", root / "catalogue.duckdb", read_only=True
+        settings, root / "tmp", root / "catalogue-exact.duckdb", read_only=True
     ) as connection:
         yield connection
 

@@ -105,10 +105,12 @@ def test_manifests_are_chained_in_the_order_of_publication(
         assert later.manifest.previous == digest
 
 
+@pytest.mark.parametrize("exact", [None, "exact"], ids=["no exact group", "both groups"])
 def test_analysts_may_read_their_folders_and_nothing_of_people(
-    root: Root, build: Build, facts: MonthFacts
+    root: Root, build: Build, facts: MonthFacts, exact: str | None
 ) -> None:
-    shared = replace(root, analysts_group=grp.getgrgid(os.getgid()).gr_name)
+    own = grp.getgrgid(os.getgid()).gr_name
+    shared = replace(root, analysts_group=own, exact_group=exact and own)
     shared.prepare()
     made = build("a")
     (made / "restricted").chmod(0o777)
@@ -119,7 +121,8 @@ def test_analysts_may_read_their_folders_and_nothing_of_people(
     }
     for name, mode in modes.items():
         folder = (revision.path / name).is_dir()
-        open_to_group = name.split("/")[0] in ("scores", "facts", "report", "sql")
+        readable = ("open", "sql", *(("scores", "facts") if exact else ()))
+        open_to_group = name.split("/")[0] in readable
         assert mode == (0o700 if folder else 0o600) | (
             (0o050 if folder else 0o040) if open_to_group else 0
         ), name

@@ -92,7 +92,7 @@ def in_force(root: Path) -> list[tuple[str, Path]]:
 @pytest.mark.promise("outputs-5", "Analyst: SQL over any month")
 def test_views_hold_all_months_whatever_columns_their_policies_had(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
-    with opened(root / "catalogue.duckdb") as catalogue:
+    with opened(root / "catalogue-exact.duckdb") as catalogue:
         scores = catalogue.execute(
             "SELECT month::VARCHAR, resident_key, age_points, residence_points FROM scores ORDER BY ALL"
         ).fetchall()
@@ -109,7 +109,7 @@ def test_views_hold_all_months_whatever_columns_their_policies_had(root: Path) -
 @pytest.mark.promise("outputs-118", "Four views over all months with `month`, and `latest_*`")
 def test_every_view_has_a_month_column_of_type_date(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
-    with opened(root / "catalogue.duckdb") as catalogue:
+    with opened(root / "catalogue-exact.duckdb") as catalogue:
         facts = catalogue.execute(
             "SELECT month::VARCHAR, typeof(month), age FROM facts ORDER BY ALL"
         ).fetchall()
@@ -119,7 +119,7 @@ def test_every_view_has_a_month_column_of_type_date(root: Path) -> None:
 @pytest.mark.proves("outputs-118")
 def test_views_exist_for_existing_tables_and_the_latest_month(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
-    with opened(root / "catalogue.duckdb") as catalogue:
+    with opened(root / "catalogue-exact.duckdb") as catalogue:
         views = catalogue.execute(
             "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
         ).fetchall()
@@ -140,7 +140,7 @@ def test_views_exist_for_existing_tables_and_the_latest_month(root: Path) -> Non
 @pytest.mark.promise("outputs-119", "`dictionary`, comments on tables and columns")
 def test_tables_and_columns_carry_their_meaning(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
-    with opened(root / "catalogue.duckdb") as catalogue:
+    with opened(root / "catalogue-exact.duckdb") as catalogue:
         comments = dict(
             catalogue.execute(
                 "SELECT table_name || '.' || column_name, comment FROM duckdb_columns() WHERE comment IS NOT NULL"
@@ -167,10 +167,10 @@ def test_tables_and_columns_carry_their_meaning(root: Path) -> None:
 def test_the_script_makes_the_same_catalogue(root: Path, tmp_path: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
     with open_engine(EngineSettings(), tmp_path / "spill") as connection:
-        connection.execute((root / "catalogue.sql").read_text(encoding="utf-8"))
+        connection.execute((root / "catalogue-exact.sql").read_text(encoding="utf-8"))
         made = connection.execute("SELECT * FROM scores ORDER BY ALL").fetchall()
         comments = connection.execute("SELECT count(comment) FROM duckdb_columns()").fetchone()
-    with opened(root / "catalogue.duckdb") as catalogue:
+    with opened(root / "catalogue-exact.duckdb") as catalogue:
         assert (
             catalogue.execute("SELECT * FROM scores ORDER BY ALL").fetchall() == made
             and len(made) == 4
@@ -185,7 +185,7 @@ def test_the_script_makes_the_same_catalogue(root: Path, tmp_path: Path) -> None
 )
 def test_views_name_each_revision_folder_and_nothing_restricted(root: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
-    script = (root / "catalogue.sql").read_text(encoding="utf-8")
+    script = (root / "catalogue-exact.sql").read_text(encoding="utf-8")
     escaped = str(root).replace("'", "''")
     assert f"'{escaped}/months/2021-10/r2/scores/part-1.parquet'" in script
     assert "*.parquet" not in script and "published/" not in script and "restricted" not in script
@@ -196,7 +196,7 @@ def test_views_name_each_revision_folder_and_nothing_restricted(root: Path) -> N
 def test_it_does_not_matter_where_a_reader_stands(root: Path, tmp_path: Path) -> None:
     build_catalogue(root, in_force(root), ROWS)
     query = "import duckdb, sys; print(duckdb.connect(sys.argv[1], read_only=True).sql('FROM scores').fetchall())"
-    command = [sys.executable, "-c", query, str(root / "catalogue.duckdb")]
+    command = [sys.executable, "-c", query, str(root / "catalogue-exact.duckdb")]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert said.stdout.count("'ab'") == 2
 
@@ -206,14 +206,14 @@ def test_a_catalogue_for_another_mount_names_files_as_seen_there(
 ) -> None:
     mount = tmp_path / "mnt"
     build_catalogue(root, in_force(root), ROWS, as_seen_from=mount)
-    file = root / "catalogue.duckdb"
+    file = root / "catalogue-exact.duckdb"
     with opened(file) as catalogue, pytest.raises(duckdb.IOException, match="mnt"):
         catalogue.execute("FROM scores")
     mount.symlink_to(root)  # what mounting does
     root.chmod(0o700)
-    with opened(mount / "catalogue.duckdb") as catalogue:
+    with opened(mount / "catalogue-exact.duckdb") as catalogue:
         assert len(catalogue.execute("FROM scores").fetchall()) == 4
-    script = (root / "catalogue.sql").read_text(encoding="utf-8")
+    script = (root / "catalogue-exact.sql").read_text(encoding="utf-8")
     assert (
         str(root) not in script and "COMMENT ON COLUMN scores" in script and "DEFER" not in script
     )
@@ -221,7 +221,7 @@ def test_a_catalogue_for_another_mount_names_files_as_seen_there(
 
 def test_a_root_without_published_months_has_a_dictionary(tmp_path: Path) -> None:
     build_catalogue(tmp_path, [], [])
-    with opened(tmp_path / "catalogue.duckdb") as catalogue:
+    with opened(tmp_path / "catalogue-exact.duckdb") as catalogue:
         assert catalogue.execute("FROM dictionary").fetchall() == []
 
 
@@ -232,10 +232,10 @@ def test_the_log_of_an_older_catalogue_goes_with_it(root: Path, tmp_path: Path) 
         "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); "
         "c.execute(\"CREATE OR REPLACE VIEW latest_scores AS SELECT 'old' AS resident_key\"); os._exit(0)"
     )
-    subprocess.run([sys.executable, "-c", script, str(root / "catalogue.duckdb")], check=True)
-    assert (root / "catalogue.duckdb.wal").exists()
+    subprocess.run([sys.executable, "-c", script, str(root / "catalogue-exact.duckdb")], check=True)
+    assert (root / "catalogue-exact.duckdb.wal").exists()
     build_catalogue(root, in_force(root), ROWS)
-    with opened(root / "catalogue.duckdb") as connection:
+    with opened(root / "catalogue-exact.duckdb") as connection:
         assert connection.execute(
             "SELECT DISTINCT resident_key FROM latest_scores ORDER BY 1"
         ).fetchall() == [("ab",), ("cd",)]
@@ -249,7 +249,7 @@ def test_files_get_their_readers_before_they_are_seen(root: Path) -> None:
         ROWS,
         share=lambda file: shared.append((file.name, (root / file.name).exists())),
     )
-    assert shared == [("catalogue.duckdb", False), ("catalogue.sql", False)]
+    assert shared == [("catalogue-exact.duckdb", False), ("catalogue-exact.sql", False)]
     assert not (root / "tmp" / "catalogue").exists()
 
 
@@ -261,17 +261,17 @@ def test_sessions_see_a_whole_catalogue_while_it_is_rebuilt(root: Path) -> None:
 
     def analyst() -> None:
         query = "SELECT count(*) FROM scores"
-        with opened(root / "catalogue.duckdb") as session:
+        with opened(root / "catalogue-exact.duckdb") as session:
             while not done.is_set():
                 seen.append(session.execute(query).fetchall()[0][0])
 
     reader = threading.Thread(target=analyst)
     reader.start()
-    before = (root / "catalogue.duckdb").stat().st_ino
+    before = (root / "catalogue-exact.duckdb").stat().st_ino
     for _ in range(5):
         build_catalogue(root, in_force(root), ROWS)
     done.set()
     reader.join()
-    assert set(seen) == {2} and (root / "catalogue.duckdb").stat().st_ino != before
-    with opened(root / "catalogue.duckdb") as session:
+    assert set(seen) == {2} and (root / "catalogue-exact.duckdb").stat().st_ino != before
+    with opened(root / "catalogue-exact.duckdb") as session:
         assert session.execute("SELECT count(*) FROM scores").fetchall() == [(4,)]
