@@ -38,7 +38,7 @@ class ProjectCopy:
     name: str
     months: Sequence[Month] | None
     folder: Path | None
-    reason: Reason = Reason()
+    reason: Reason
 
 
 def copy_for_project(

@@ -198,7 +198,8 @@ def log_query(root: Root, reason: Reason, query: str, rows: int) -> None:
     try:
         root.access_log("sql", query=text, rows=rows, **reason.list_given())
     except PermissionError:
-        noted = {**reason.list_given(), "query": text, "rows": rows, "asked_at": city_now()}
+        noted: dict[str, str | int] = {**reason.list_given(), "query": text, "rows": rows}
+        noted["asked_at"] = city_now()
         leave_query_note(root.queries, noted)
 
 
