@@ -12,9 +12,17 @@ unexport PYTHONDONTWRITEBYTECODE
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: help demo test test-rest test-all lint lock docs bench peers faults
+# Apache Spark and Sail for tests/engines; Spark needs a Java 17 besides
+.venv-spark/installed: requirements-spark.txt
+	$(PYTHON) -m venv .venv-spark
+	.venv-spark/bin/pip install --quiet --require-hashes -r requirements-spark.txt
+	touch $@
+
+.PHONY: help demo test test-rest test-all lint lock docs bench peers faults spark
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+spark: .venv-spark/installed  ## install Apache Spark and Sail for tests/engines, in .venv-spark (1 GB)
 
 demo: .venv/installed  ## two synthetic months, scored and published under var/demo
 	$(BIN)/jifen demo --residents $(RESIDENTS)
@@ -41,6 +49,7 @@ docs: .venv/installed  ## make the generated pages again
 lock: .venv/installed  ## resolve the dependencies again, with hashes and without addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --group spark -o requirements-spark.txt
 
 bench: .venv/installed  ## a steady-state month against its floor (RESIDENTS=, TIMES=)
 	$(BIN)/python -m tests.benchmarks.bench --residents $(RESIDENTS) --times $(or $(TIMES),3) --folder var/bench-$(RESIDENTS)

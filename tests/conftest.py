@@ -35,6 +35,7 @@ KINDS = {
     "pipeline": "pipeline",
     "cli": "cli",
     "integrations": "integration",
+    "engines": "engine",
     "faults": "fault",
     "acceptance": "acceptance",
     "benchmarks": "benchmark",

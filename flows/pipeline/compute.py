@@ -135,11 +135,14 @@ def _facts(run: RunContext) -> FactsResult:
         unknown = count_unknown_award_codes(
             session, facts, project.sources, project.district_indicators()
         )
-        for output in (FACTS, RESTRICTED_FACTS, IDENTITIES):
-            statement = published_fact_statement(project.facts, output)
+        published = {
+            output: published_fact_statement(project.facts, output)
+            for output in (FACTS, RESTRICTED_FACTS, IDENTITIES)
+        }
+        for output, statement in published.items():
             target = find_table_file(revision, output)
             session.write(statement, target, inputs={"facts": facts}, plain_columns=True)
-    write_sql(revision, "facts", made.statements)
+    write_sql(revision, "facts", [*made.statements, *published.values()])
     return FactsResult(
         residents=made.residents,
         unmatched=made.unmatched,

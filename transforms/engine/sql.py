@@ -32,6 +32,19 @@ def months_between_sql(earlier: str, later: str) -> str:
     return f"(({last}) - ({first}))"
 
 
+def quotient_sql(above: str, below: str) -> str:
+    """Return a quotient of numbers with four decimals, the rest cut off; null where `below` is 0.
+
+    By long division of whole numbers: `/` would be floating point, and a dividend with eight more
+    digits would not fit 64 bits. Both sides are below nine hundred trillion.
+    """
+    a, b = (f"CAST(CAST({side} AS DECIMAL(38, 4)) * 10000 AS BIGINT)" for side in (above, below))
+    b = f"nullif({b}, 0)"
+    hundredths = f"({a} % {b} * 100)"
+    rest = f"({hundredths} % {b} * 100)"
+    return f"({a} // {b} + {hundredths} // {b} * 0.01 + {rest} // {b} * 0.0001)"
+
+
 def sorted_list_sql(entry: str, where: str = "") -> str:
     """Return the aggregate of entries (structs) as a list, sorted by their fields in order."""
     only = f" FILTER (WHERE {where})" if where else ""

@@ -35,7 +35,7 @@ from transforms.facts.month_bitmaps import (
     state_statements,
 )
 from transforms.facts.pseudonyms import hmac_params
-from transforms.facts.quotas import list_row_columns, write_over_quota
+from transforms.facts.quotas import list_row_columns, over_quota_statement, write_over_quota
 from transforms.facts.sql import (
     counted_rows_statement,
     facts_statement,
@@ -164,6 +164,7 @@ class _Build:
         corrected = self._apply_corrections()
         unmatched = count_unmatched(self.session, self.sources)
         over_quota = write_over_quota(self.session, self.sources, self.targets.over_quota)
+        self.statements += [over_quota_statement(one) for one in self.sources.values() if one.quota]
         quotas = [f"latest_{name}" for name, source in self.sources.items() if source.quota]
         self.session.drop("residents", *quotas)  # the fact table wants all the memory there is
         made_of = FactTable(self.sources, self.inputs.reference, corrected.facts, self.values)
@@ -199,6 +200,7 @@ class _Build:
         tables = empty_state(source, self.month)
         for table, columns in tables.items():
             self.session.create_view(_previous_state_statement(table, columns, previous))
+            self.statements.append(_empty_state_statement(table, columns))
         since = str(self.month - 1) if previous else ""
         new = f"SELECT count(*) FROM counted_{name} WHERE received > $since"
         rows = int(self.session.scalar(new, {"since": since}))
@@ -238,6 +240,13 @@ def clean_rows_statement(source: Source, folders: Iterable[Path]) -> Statement:
     rows = read_deliveries(folders) if folders else empty_relation_sql({**kinds, **places})
     columns = ", ".join(list_row_columns(source))
     return Statement(f"clean_{source.source}", f"SELECT {columns} FROM {rows}", form="view")
+
+
+def _empty_state_statement(table: str, columns: Mapping[str, str]) -> Statement:
+    """The state before, as it is published: without any, a month reads all rows ($state_month '')."""
+    return Statement(
+        f"previous_{table}", f"SELECT * FROM {empty_relation_sql(columns)}", form="view"
+    )
 
 
 def _previous_state_statement(

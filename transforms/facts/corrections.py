@@ -59,7 +59,7 @@ FROM latest_{source.source}
 WHERE {equals_sql(declared.holds)} AND {declared.decided} <= $as_of
     AND {valid.begins} <= $as_of AND ({valid.ends} IS NULL OR {valid.ends} >= $as_of)
 QUALIFY row_number() OVER (
-    PARTITION BY person, target ORDER BY {declared.decided} DESC, case_id DESC
+    PARTITION BY {source.person}, {declared.target} ORDER BY {declared.decided} DESC, {key} DESC
 ) = 1"""
     return Statement("current_corrections", sql, (f"latest_{source.source}",))
 

@@ -16,7 +16,7 @@ from expectations.fact_model import (
 from expectations.source_model import Source
 from expectations.window_model import list_years_ago
 from transforms.clean.national_id import to_text_sql
-from transforms.engine.sql import months_between_sql, sorted_list_sql, sql_literal
+from transforms.engine.sql import months_between_sql, quotient_sql, sorted_list_sql, sql_literal
 from transforms.facts.windows import date_window_terms, day_sql, month_window
 
 FACT_TYPES = {
@@ -186,11 +186,7 @@ def _divided_sql(value: str, fact: Fact) -> str:
     """Return a quotient with four decimals, the rest cut off; null where the divisor is 0."""
     by = fact.divided_by
     divisor = f"({by.of} + {by.plus})" if isinstance(by, Divisor) else str(by)
-    above, under = (
-        f"CAST(CAST({side} AS DECIMAL(38, 4)) * {factor} AS HUGEINT)"
-        for side, factor in ((value, 10**8), (divisor, 10**4))
-    )
-    return f"(CAST({above} // nullif({under}, 0) AS DECIMAL(28, 0)) * 0.0001)"
+    return quotient_sql(value, divisor)
 
 
 def rows_sql(source: Source, fact: Fact) -> str:

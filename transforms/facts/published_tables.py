@@ -34,9 +34,13 @@ def list_published_columns(facts: Mapping[str, Fact]) -> dict[str, dict[str, str
 
 
 def published_fact_statement(facts: Mapping[str, Fact], output: Output) -> Statement:
-    """Return the query of an output whose columns are those of the fact table, in its order."""
+    """Return the query of an output whose columns are those of the fact table, in its order.
+
+    Named `published_<output>`, for `facts` is the fact table that it reads.
+    """
     columns = list_published_columns(facts)[output.folder]
-    return Statement(output.folder, f"SELECT {_select(columns)} FROM facts", ("facts",), "file")
+    name = f"published_{output.folder.replace('/', '_')}"
+    return Statement(name, f"SELECT {_select(columns)} FROM facts", ("facts",), "file")
 
 
 def _select(columns: Mapping[str, str]) -> str:

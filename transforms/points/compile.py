@@ -8,7 +8,7 @@ it streams over any number of residents and a person can read it:
     rules       what the rules give, exactly; only when the statement explains the points
     scored      points of every indicator, capped and rounded
     indicators  corrections of indicators put in their place, when there are any this month
-    grouped     capped sums (or the highest) of groups, inner groups first
+    grouped     capped sums (or the highest) of groups, a step for each level of groups
     sections    capped sums of the city's sections, and of the residence district
     uncapped    what groups and sections add up to; only when the statement explains the points
     totals      common points

@@ -49,14 +49,7 @@ def sum_steps(city: PointsVersion, districts: Mapping[str, PointsVersion]) -> li
     """
     authorities: Authorities = [(CITY, city), *districts.items()]
     plain = [(name, version) for name, version in authorities if not _has_cap_share(version)]
-    steps: list[Step] = []
-    grouped = [
-        f"{_limited_sql(name, version, code)} AS {points_column_name(name, code)}"
-        for name, version in plain
-        for code, _ in version.inner_first()
-    ]
-    if grouped:
-        steps.append(("grouped", ["*", *grouped]))
+    steps = _group_steps(plain)
     for name, version in authorities:
         if _has_cap_share(version):
             prefix = "city" if name == CITY else f"d{name}"
@@ -66,6 +59,25 @@ def sum_steps(city: PointsVersion, districts: Mapping[str, PointsVersion]) -> li
             ]
     sections = [] if _has_cap_share(city) else [_sum_column(CITY, city, c) for c in city.sections]
     return [*steps, ("sections", ["*", *sections, _district_points(districts)])]
+
+
+def _group_steps(plain: Authorities) -> list[Step]:
+    """Return a step for each level of groups: no column of a step is read in the same step.
+
+    DuckDB would read it, as other engines do not.
+    """
+    levels: dict[int, list[str]] = {}
+    for name, version in plain:
+        level_of: dict[str, int] = {}
+        for code, _ in version.inner_first():
+            inner = (level_of.get(member, 0) for member in version.members(code))
+            level_of[code] = 1 + max(inner, default=0)
+            column = f"{_limited_sql(name, version, code)} AS {points_column_name(name, code)}"
+            levels.setdefault(level_of[code], []).append(column)
+    return [
+        ("grouped" if level == 1 else f"grouped_{level}", ["*", *columns])
+        for level, columns in sorted(levels.items())
+    ]
 
 
 def explaining_columns(authorities: Authorities) -> Iterator[str]:

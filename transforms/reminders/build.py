@@ -11,6 +11,7 @@ from expectations.month import Month
 from expectations.source_model import Fact
 from transforms.engine.parquet import copy_sql, empty_relation_sql, read_parquet_sql
 from transforms.engine.session import Session
+from transforms.engine.sql import months_between_sql
 from transforms.engine.statements import Statement
 from transforms.facts.pseudonyms import hmac_params
 from transforms.outputs import ELIGIBILITY, REMINDERS, create_output_view
@@ -132,7 +133,10 @@ def write_reminders(
     create_output_view(session, "eligibility_before", ELIGIBILITY, published.eligibility_before)
     view_reminder_lists(session, "sent", published.sent)
     view_reminder_lists(session, "kept", published.kept)
-    steps = published.answers.statements() if published.answers else []
+    steps = []
+    if published.answers:
+        session.create(published.answers.rows_statement())
+        steps += published.answers.statements()
     if run.allow_new:
         steps += _due_statements(declared, published)
     for step in steps:
@@ -203,14 +207,14 @@ SELECT * FROM kept{new}
 ORDER BY district, kind, service NULLS FIRST, resident_id, reminder_id"""
 
 # A reminder is sent once per cycle; with repeat_months, again that many months from the others.
-_NEW = """
+_NEW = f"""
 UNION ALL
 SELECT due.reminder_id, CAST($revision AS INTEGER), CAST($month AS DATE), due.kind, due.service,
     due.resident_id,
     due.name, due.phone, due.district, due.due_on, due.text, 1, CAST(NULL AS VARCHAR)
 FROM due LEFT JOIN (
     SELECT sent.reminder_id,
-        min(abs(date_diff('month', sent.month, CAST($month AS DATE)))) AS months_away
+        min(abs({months_between_sql("sent.month", "CAST($month AS DATE)")})) AS months_away
     FROM sent SEMI JOIN due ON due.reminder_id = sent.reminder_id
     GROUP BY sent.reminder_id
 ) AS earlier ON earlier.reminder_id = due.reminder_id

@@ -39,8 +39,14 @@ class ReminderAnswers:
         assert self.source.outcomes
         return self.source.outcomes
 
+    def rows_statement(self) -> Statement:
+        """Return the query of the outcomes received, a view of their files: it is not published."""
+        return clean_rows_statement(self.source, self.folders)
+
     def statements(self) -> list[Statement]:
-        """Return the queries of `answers`, `listed_before` and `pending`; they read `sent`.
+        """Return the queries of `answers`, `listed_before` and `pending`.
+
+        They read `sent` and the outcomes received (`rows_statement`).
 
         `answers`: of every reminder with an outcome the newest one. `listed_before`: the last list of every
         reminder of the last twelve months. `pending`: those of them that may be sent again if they
@@ -50,7 +56,6 @@ class ReminderAnswers:
         """
         asked, name = self.declared, self.source.source
         newest = f"({asked.date}, received, part, record)"
-        rows = clean_rows_statement(self.source, self.folders)
         answers = f"""
 SELECT {asked.reminder} AS reminder_id, arg_max({asked.outcome}, {newest}) AS outcome,
     arg_max({asked.date}, {newest}) AS answered_on, arg_max(received, {newest}) AS received,
@@ -66,7 +71,8 @@ WHERE month < CAST($month AS DATE)
     AND month >= CAST($month AS DATE) - INTERVAL {MONTHS_BACK} MONTH
 GROUP BY reminder_id"""
         pending = f"""
-SELECT * EXCLUDE (attempt), attempt + 1 AS attempt,
+SELECT reminder_id, month, kind, service, resident_id, phone, district, last_outcome,
+    attempt + 1 AS attempt,
     coalesce(last_outcome IN {_texts(asked.wrong_number)}, false) AS awaits_number
 FROM (
     SELECT listed_before.*,
@@ -79,7 +85,6 @@ FROM (
 WHERE (coalesce(last_outcome IN {_texts(asked.again)}, true) AND attempt < {MAX_ATTEMPTS})
     OR last_outcome IN {_texts(asked.wrong_number)}"""
         return [
-            rows,
             Statement("answers", answers, (f"clean_{name}",)),
             Statement("listed_before", listed_before, ("sent",)),
             Statement("pending", pending, ("listed_before", "answers", f"clean_{name}")),

@@ -108,7 +108,8 @@ def due_statement(
     return Statement(
         "due",
         f"""
-SELECT {hmac_sql(message)} AS reminder_id, * EXCLUDE (cycle)
+SELECT {hmac_sql(message)} AS reminder_id, kind, service, resident_id, name, phone, district,
+    due_on, repeat_months, text, again
 FROM (
 {everything}
 )""",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,20 @@ def _write_compared(
         own.write(published, target, inputs.values, relations, plain_columns=True)
 
     map_concurrently(session, inputs.districts, write)
-    return [candidates, *of_children, ranks, published]
+    return [*_name_candidates(candidates, of_children), ranks, published]
+
+
+def _name_candidates(candidates: Statement, of_children: list[Statement]) -> list[Statement]:
+    """Return the statements of all candidates as they are published: residents, and children.
+
+    Their files lie in one folder; in the statements `candidates` joins them.
+    """
+    if not of_children:
+        return [candidates]
+    both = "SELECT * FROM resident_candidates\nUNION ALL\nSELECT * FROM children"
+    inputs = ("resident_candidates", "children")
+    residents = replace(candidates, name="resident_candidates")
+    return [residents, *of_children, Statement("candidates", both, inputs, "view")]
 
 
 def _write_children(
