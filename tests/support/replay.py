@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from expectations.month import Month
 from flows.pipeline.compute import list_parts
@@ -19,6 +18,7 @@ from tests.support.world import World
 from transforms.engine.parquet import empty_relation_sql, read_parquet_sql
 from transforms.engine.reference_tables import load_reference_tables
 from transforms.engine.session import Session
+from transforms.engine.statements import Statement
 from transforms.facts.build import MonthParams, clean_rows_statement
 from transforms.outputs import ELIGIBILITY, REMINDERS, SCORES, find_table_file
 
@@ -44,27 +44,18 @@ PUBLISHED = {
 """The tables of a revision by the relation that is it, with their files."""
 
 
-@dataclass(frozen=True)
-class PublishedStatement:
-    """A statement as it lies in `sql/`: the relation that it makes, whether that is kept, its query."""
-
-    file: str
-    name: str
-    form: str
-    sql: str
-
-
-def read_statements(revision: Path) -> list[PublishedStatement]:
-    """Return the statements of a revision in the order in which they ran."""
-    found = []
+def read_statements(revision: Path) -> dict[str, list[Statement]]:
+    """Return the statements of a revision by group, in the order in which they ran."""
+    found: dict[str, list[Statement]] = {}
     for group in GROUPS:
         for path in sorted((revision / "sql" / group).glob("*.sql")):
             text = path.read_text(encoding="utf-8").strip().removesuffix(";")
-            name, form, sql = path.stem.split("_", 1)[1], "file", text
+            name = path.stem.split("_", 1)[1]
+            statement = Statement(_READ_AS.get(name, name), text, form="file")
             if creates := _CREATES.fullmatch(text):
-                form, name, sql = creates[1].lower(), creates[2], creates[3]
-            file = f"{group}/{path.name}"
-            found.append(PublishedStatement(file, _READ_AS.get(name, name), form, sql))
+                form: Literal["table", "view"] = "view" if creates[1] == "VIEW" else "table"
+                statement = Statement(creates[2], creates[3], form=form)
+            found.setdefault(group, []).append(statement)
     return found
 
 
@@ -74,19 +65,16 @@ def list_published_tables(revision: Path) -> dict[str, list[Path]]:
     return {name: files for name, files in found.items() if files}
 
 
-def build_values(world: World, month: str) -> dict[str, Any]:
-    """Return the parameters of a month's statements, with nothing known of months before."""
+def build_values(world: World, month: str) -> dict[str, dict[str, Any]]:
+    """Return the parameters of a month's statements by group, with nothing known of months before.
+
+    In facts `$month` is a number, in the others the first day.
+    """
     scored = Month.parse(month)
     values = MonthParams(scored, world.root.key()).to_values()
-    return {**values, "revision": world.revision(month).number, "state_month": ""}
-
-
-def list_values(statement: PublishedStatement, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters that a statement takes; in facts `$month` is a number."""
-    taken = {name: values[name] for name in re.findall(r"\$([a-z_]+)", statement.sql)}
-    if "month" in taken and not statement.file.startswith("facts/"):
-        taken["month"] = values["first_day"]
-    return taken
+    values |= {"revision": world.revision(month).number, "state_month": ""}
+    others = {**values, "month": scored.first_day}
+    return {group: values if group == "facts" else others for group in GROUPS}
 
 
 def list_inputs(world: World, month: str) -> Iterator[tuple[str, str]]:
@@ -128,9 +116,10 @@ def replay_month(session: Session, world: World, month: str) -> None:
     """Run the statements of a published month with DuckDB: a relation of every statement's name."""
     load_inputs(session, world, month)
     values = build_values(world, month)
-    for statement in read_statements(world.revision(month).path):
-        taken = list_values(statement, values)
-        session.execute(f"CREATE OR REPLACE TABLE {statement.name} AS {statement.sql}", taken)
+    for group, statements in read_statements(world.revision(month).path).items():
+        for statement in statements:
+            taken = {name: values[group][name] for name in statement.params}
+            session.execute(f"CREATE OR REPLACE TABLE {statement.name} AS {statement.sql}", taken)
 
 
 def read_made(files: list[Path], expected: str) -> str:

@@ -10,14 +10,17 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from transforms.engine.spark_dialect import SESSION_SETTINGS
+from transforms.engine.parquet import copy_sql
+from transforms.engine.session import Session
+from transforms.engine.spark_dialect import SESSION_SETTINGS, to_spark_sql
+from transforms.engine.statements import Statement
 
 Engine = Literal["spark", "sail"]
 PROJECT = Path(__file__).parents[2]
@@ -71,6 +74,32 @@ class SparkSession:
         """Return the rows of a query in Spark SQL, each cell as Python writes it."""
         rows: list[list[str]] = self._request(sql=sql)
         return rows
+
+
+def copy_to_engine(session: Session, engine: SparkSession, name: str, folder: Path) -> None:
+    """Give an engine a relation of DuckDB's, as a file in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}.parquet"
+    session.execute(copy_sql(f"FROM {name}", file))
+    engine.view_files(name, [file])
+
+
+def run_statement(
+    engine: SparkSession, statement: Statement, values: Mapping[str, Any], folder: Path
+) -> list[Path]:
+    """Run a statement in an engine, as a view of its name; return the files of one that is a file.
+
+    Bitmaps of months are written, too: what reads them reads every word several times.
+    """
+    taken = {name: values[name] for name in statement.params}
+    sql = to_spark_sql(statement.sql, taken)
+    if statement.form == "file" or statement.name.startswith("month_bitmaps"):
+        files = engine.write(sql, folder / statement.name)
+        if files:
+            engine.view_files(statement.name, files)
+            return files
+    engine.view_query(statement.name, sql)
+    return []
 
 
 @contextmanager
