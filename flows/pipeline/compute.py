@@ -135,14 +135,13 @@ def _facts(run: RunContext) -> FactsResult:
         unknown = count_unknown_award_codes(
             session, facts, project.sources, project.district_indicators()
         )
-        published = {
-            output: published_fact_statement(project.facts, output)
-            for output in (FACTS, RESTRICTED_FACTS, IDENTITIES)
-        }
-        for output, statement in published.items():
+        published = []
+        for output in (FACTS, RESTRICTED_FACTS, IDENTITIES):
+            statement = published_fact_statement(project.facts, output)
             target = find_table_file(revision, output)
             session.write(statement, target, inputs={"facts": facts}, plain_columns=True)
-    write_sql(revision, "facts", [*made.statements, *published.values()])
+            published.append(statement)
+    write_sql(revision, "facts", [*made.statements, *published])
     return FactsResult(
         residents=made.residents,
         unmatched=made.unmatched,

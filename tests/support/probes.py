@@ -132,7 +132,12 @@ OF_RULES = {
     "skip_null_arguments": "SELECT grp, arg_max(item, id) AS value FROM samples GROUP BY grp",
     "trim_all_spaces": "SELECT id, trim('\u3000' || words || '\u00a0 ') AS value FROM samples",
     "lower_dotted_i": "SELECT id, lower(words) AS value FROM samples",
+    "collect_subqueries": "SELECT grp, count(*) FILTER (WHERE id IN (SELECT small FROM samples"
+    " WHERE small > 0)) AS value FROM samples GROUP BY grp",
     "cast_date_parts": "SELECT id, make_date(month_number // 12, month_number % 12 + 1, 1)"
     " AS value FROM samples",
 }
 """By the name of a rule a query that comes out right with it, and otherwise without it."""
+
+NEEDED_BY_SAIL = {"collect_subqueries"}
+"""The rules that Apache Spark does not need."""

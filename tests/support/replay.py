@@ -107,7 +107,7 @@ def load_inputs(session: Session, world: World, month: str) -> list[str]:
     load_reference_tables(session, world.project.reference)
     made = [name for (name,) in session.fetch_rows("SELECT table_name FROM duckdb_tables()")]
     for name, sql in list_inputs(world, month):
-        session.execute(f"CREATE OR REPLACE TABLE {name} AS {sql}")
+        session.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
         made.append(name)
     return made
 
@@ -119,7 +119,9 @@ def replay_month(session: Session, world: World, month: str) -> None:
     for group, statements in read_statements(world.revision(month).path).items():
         for statement in statements:
             taken = {name: values[group][name] for name in statement.params}
-            session.execute(f"CREATE OR REPLACE TABLE {statement.name} AS {statement.sql}", taken)
+            session.execute(
+                f"CREATE OR REPLACE TEMP TABLE {statement.name} AS {statement.sql}", taken
+            )
 
 
 def read_made(files: list[Path], expected: str) -> str:

@@ -1,9 +1,9 @@
 """Published statements as Spark SQL, for Apache Spark 4 and what speaks its protocol.
 
 sqlglot carries most of DuckDB's text. What it does not carry is rewritten here: one rule for each
-construct that Spark takes otherwise, all of them without raising an error but the last. Statements
-keep to the closed list of `transforms/engine/portable.py`; each rule is tried on both engines, with
-it and without it (`tests/engines/test_dialect.py`).
+construct that Spark or Sail takes otherwise; all but the last two rules are for what raises no
+error. Statements keep to the closed list of `transforms/engine/portable.py`; each rule is tried
+with it and without it (`tests/engines/test_dialect.py`).
 """
 
 from __future__ import annotations
@@ -100,6 +100,20 @@ def lower_dotted_i(node: exp.Expr) -> exp.Expr:
     return node
 
 
+def collect_subqueries(node: exp.Expr) -> exp.Expr:
+    """Look a value up in the list of a subquery's values; Sail takes `IN (SELECT ...)` in WHERE only.
+
+    The subquery is of a reference table: few values, none of them null.
+    """
+    query = node.args.get("query") if isinstance(node, exp.In) else None
+    if query is None:
+        return node
+    listed = query.copy()
+    select = listed.find(exp.Select)
+    select.set("expressions", [exp.ArrayAgg(this=select.expressions[0].unalias().copy())])
+    return exp.Anonymous(this="ARRAY_CONTAINS", expressions=[listed, node.this.copy()])
+
+
 def cast_date_parts(node: exp.Expr) -> exp.Expr:
     """Give `make_date` numbers of 32 bits; Spark refuses others."""
     if isinstance(node, exp.DateFromParts):
@@ -114,6 +128,7 @@ RULES: tuple[Rule, ...] = (
     skip_null_arguments,
     trim_all_spaces,
     lower_dotted_i,
+    collect_subqueries,
     cast_date_parts,
 )
 

@@ -27,7 +27,8 @@ def scored_statement(columns: Iterable[str], scores: str = "scores") -> Statemen
     `columns`: the points columns taken. `scores`: the relation that has them.
     """
     points = "".join(f", {scores}.{name}" for name in columns)
-    sql = f"SELECT facts.*{points}\nFROM facts JOIN {scores} USING (resident_key)"
+    same = f"{scores}.resident_key = facts.resident_key"
+    sql = f"SELECT facts.*{points}\nFROM facts JOIN {scores} ON {same}"
     return Statement("scored", sql, ("facts", scores), "view")
 
 
