@@ -85,7 +85,7 @@ def _is_named(*names: str) -> Found:
 
 def _is_year_0(node: exp.Expr) -> bool:
     if isinstance(node, exp.TryCast):
-        return node.to.this == exp.DType.DATE
+        return bool(node.to.this == exp.DType.DATE)
     is_date = isinstance(node, exp.Cast) and node.to.this == exp.DType.DATE
     return is_date and bool(re.match(r"'?0000-", node.this.sql(dialect="duckdb")))
 
