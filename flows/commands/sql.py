@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import math
 import os
 import re
 import sys
@@ -12,18 +10,20 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Column, Table
+from rich.table import Column
 
 from expectations.errors import ExitCode, JifenError, did_you_mean
 from flows.city_time import city_now
+from flows.commands.answer_text import (
+    deduplicate_names,
+    format_json,
+    format_value,
+    print_table,
+)
 from flows.commands.lookup import Reason, require_purpose
 from flows.settings import Settings
 from flows.storage.operators import Operator
@@ -50,7 +50,6 @@ PERSONAL_NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{11,17}[0-9Xx]?(?![0-9A-Za-z
 BOM = "\ufeff"  # or Excel takes the file for one in the encoding of the country
 SHOWN = 1000  # rows of a table: more is for a file, and for another program to read
 BATCH = 10_000
-WIDEST = 100_000
 EXPLAIN = re.compile(r"^\s*EXPLAIN\s+(ANALYZE\s+)?", re.IGNORECASE)
 NO_REASON = Reason()
 NUMBERS = ("DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "BIGINT", "INTEGER", "SMALLINT", "TINYINT")
@@ -322,14 +321,14 @@ def _print_result(
         sys.stdout.write(BOM)
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows(map(_text, row) for row in rows)
+        writer.writerows(map(format_value, row) for row in rows)
     elif form == "json":
-        keys = _deduplicate_names(names)
+        keys = deduplicate_names(names)
         for row in rows:
-            print(_json(dict(zip(keys, row, strict=True))))
+            print(format_json(dict(zip(keys, row, strict=True))))
     else:
-        listed = [[_text(value) for value in row] for row in islice(rows, SHOWN + 1)]
-        _print_table(
+        listed = [[format_value(value) for value in row] for row in islice(rows, SHOWN + 1)]
+        print_table(
             [Column(name, justify="right" if number else "left") for name, number in columns],
             listed[:SHOWN],
         )
@@ -362,62 +361,3 @@ def _rows(answer: Result) -> Iterator[tuple[Any, ...]]:
     """Row by row: five million of them as Python objects would fill the memory."""
     while batch := answer.fetchmany(BATCH):
         yield from batch
-
-
-def _print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns next to each other, or below each other on a narrow terminal: all is shown."""
-    console, table = Console(markup=False, emoji=False, highlight=False), Table(*columns)
-    for row in rows:
-        table.add_row(*row)
-    if (
-        Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-        <= console.width
-    ):
-        console.print(table)
-        return
-    names = [str(column.header) for column in columns]
-    widest = max(map(cell_len, names))
-    for number, row in enumerate(rows, 1):
-        print(f"—— {number} ——")
-        for name, text in zip(names, row, strict=True):
-            print(f"{name}{' ' * (widest - cell_len(name))}  {text}".rstrip())
-
-
-def _deduplicate_names(names: Sequence[str]) -> list[str]:
-    """Number the repeated names as DuckDB does in a table: a, a_1. Names that were given stay."""
-    found: list[str] = []
-    for name in names:
-        candidates = (f"{name}_{number}" for number in count(1))
-        found.append(
-            name
-            if name not in found
-            else next(new for new in candidates if new not in {*names, *found})
-        )
-    return found
-
-
-def _text(value: Any) -> str:
-    """A value as other tools read it: yes and no as DuckDB writes them, lists as JSON."""
-    if value is None:
-        return ""
-    return _json(value) if isinstance(value, bool | list | tuple | dict) else str(value)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it: keys of maps as text, null for what is no number."""
-    match value:
-        case dict():
-            return {_text(key): _plain(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_plain(inner) for inner in value]
-        case float():
-            return value if math.isfinite(value) else None
-        case Decimal():
-            return float(value)
-        case None | bool() | int() | str():
-            return value
-    return str(value)
