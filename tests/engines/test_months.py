@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import umask_of_machine
 from tests.support.replay import (
     build_values,
     count_differences,
@@ -18,20 +17,12 @@ from tests.support.replay import (
     read_statements,
 )
 from tests.support.spark_engines import SparkSession, copy_to_engine, run_statement
-from tests.support.synthetic_city import MONTHS, build_synthetic_city
+from tests.support.synthetic_city import MONTHS
 from tests.support.world import World
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import EngineSettings, Session, open_engine
 
 pytestmark = pytest.mark.timeout(600)
-RESIDENTS = 1_500
-
-
-@pytest.fixture(scope="session")
-def planted_town(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two published months of people with planted faults and corrections; read only."""
-    with umask_of_machine():
-        return build_synthetic_city(tmp_path_factory.mktemp("planted_town"), RESIDENTS)
 
 
 @dataclass(frozen=True)
@@ -76,18 +67,18 @@ def duckdb_session(tmp_path: Path) -> Iterator[Session]:
 
 @pytest.mark.parametrize("month", MONTHS)
 def test_a_month_on_sail_has_the_same_cells(
-    planted_town: World, sail: SparkSession, duckdb_session: Session, tmp_path: Path, month: str
+    synthetic_city: World, sail: SparkSession, duckdb_session: Session, tmp_path: Path, month: str
 ) -> None:
     comparison = Comparison(duckdb_session, sail, tmp_path)
-    cells, differ = comparison.find_differences(planted_town, month)
+    cells, differ = comparison.find_differences(synthetic_city, month)
     assert differ == {}
-    assert cells > 200_000
+    assert cells > 7_000
 
 
 def test_a_month_on_spark_has_the_same_cells(
-    planted_town: World, spark: SparkSession, duckdb_session: Session, tmp_path: Path
+    synthetic_city: World, spark: SparkSession, duckdb_session: Session, tmp_path: Path
 ) -> None:
     comparison = Comparison(duckdb_session, spark, tmp_path)
-    cells, differ = comparison.find_differences(planted_town, MONTHS[-1])
+    cells, differ = comparison.find_differences(synthetic_city, MONTHS[-1])
     assert differ == {}
-    assert cells > 200_000
+    assert cells > 7_000

@@ -15,7 +15,6 @@ from tests.support.services_town import FACTS, KEY, REFERENCE, TABLES, make_scor
 from transforms.engine.parquet import read_folder_sql, read_parquet_sql
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
-from transforms.engine.statements import Statement
 from transforms.facts.pseudonyms import hmac_params
 from transforms.points.models import PointsTable
 from transforms.services.load import select_services_in_force
@@ -54,33 +53,6 @@ def write_families(
     declared: Declared = OWN,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of eligibility, and those of whose points counted."""
-    with tempfile.TemporaryDirectory() as folder:
-        written = write_town(session, residents, services, as_of, Path(folder), declared)
-        found = {name: session.fetch_dicts(f"FROM {rows}") for name, rows in written.tables.items()}
-        return found["eligibility"], found.get("families", [])
-
-
-@dataclass(frozen=True)
-class WrittenTown:
-    """What was written of a town: the statements, their parameters, the tables as SQL.
-
-    Who is scored is in the session's table `town`.
-    """
-
-    statements: list[Statement]
-    values: Mapping[str, Any]
-    tables: Mapping[str, str]
-
-
-def write_town(
-    session: Session,
-    residents: Sequence[ScoredResident],
-    services: Sequence[Service],
-    as_of: dt.date,
-    folder: Path,
-    declared: Declared = OWN,
-) -> WrittenTown:
-    """Write eligibility, and whose points counted, below a folder."""
     points = sorted(list_points_columns_on(declared.tables, as_of))
     make_scored(session, residents, points, declared.facts)
     session.execute("CREATE OR REPLACE TABLE town AS FROM scored")  # cursors see no temporary one
@@ -89,17 +61,16 @@ def write_town(
         select_services_in_force(services, as_of),
         build_service_names(declared.facts, points, declared.districts),
     )
-    values = {"month": as_of.replace(day=1), "as_of": as_of, **hmac_params(KEY)}
-    target, families = folder / "eligibility", folder / "families.parquet"
-    inputs = EligibilityInputs(
-        lambda district: f"(FROM town WHERE district = {sql_literal(district)})",
-        sorted(declared.districts),
-        values,
-        folder / "work",
-        families,
-    )
-    statements = write_eligibility(session, rules, inputs, target)
-    tables = {"eligibility": read_folder_sql(target)}
-    if families.exists():
-        tables["families"] = read_parquet_sql(families)
-    return WrittenTown(statements, values, tables)
+    with tempfile.TemporaryDirectory() as folder:
+        work, target = Path(folder) / "work", Path(folder) / "eligibility"
+        inputs = EligibilityInputs(
+            lambda district: f"(FROM town WHERE district = {sql_literal(district)})",
+            sorted(declared.districts),
+            {"month": as_of.replace(day=1), "as_of": as_of, **hmac_params(KEY)},
+            work,
+            Path(folder) / "families.parquet",
+        )
+        write_eligibility(session, rules, inputs, target)
+        made = inputs.families.exists()
+        families = session.fetch_dicts(f"FROM {read_parquet_sql(inputs.families)}") if made else []
+        return session.fetch_dicts(f"FROM {read_folder_sql(target)}"), families

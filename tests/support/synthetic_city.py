@@ -36,10 +36,10 @@ def deliver_synthetic(
     generate_extracts(plan, world.inbox, settings=settings, spill=spill, progress=lambda line: None)
 
 
-def build_synthetic_city(folder: Path, residents: int = RESIDENTS) -> World:
+def build_synthetic_city(folder: Path) -> World:
     """Run both months of a generated city with planted faults and corrections."""
     world = World(folder, threads=2)
-    deliver_synthetic(world, world.root.tmp, residents, faults=True)
+    deliver_synthetic(world, world.root.tmp, RESIDENTS, faults=True)
     _correct(world)
     for month in MONTHS:
         world.run(month)
