@@ -274,6 +274,7 @@ def test_tests_share_code_by_support_only(file: Path) -> None:
 def test_every_test_lies_in_the_folder_of_its_kind() -> None:
     folders = {file.relative_to(PROJECT / "tests").parts[0] for file in list_modules("tests")}
     assert folders - {"__init__.py", "conftest.py"} == {
-        "acceptance", "architecture", "benchmarks", "cli", "faults", "integrations", "parity",
+        "acceptance", "architecture", "benchmarks", "cli", "engines",
+        "faults", "integrations", "parity",
         "pipeline", "spec", "support", "unit",
     }  # fmt: skip
