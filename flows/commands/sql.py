@@ -152,7 +152,7 @@ def run_query(
 
 
 def _may_read(catalogue: Path) -> bool:
-    return catalogue.exists() and os.access(catalogue, os.R_OK)
+    return os.access(catalogue, os.R_OK)
 
 
 def _list_folders(root: Root, views: Mapping[str, Output]) -> list[Path]:
