@@ -63,6 +63,7 @@ EXPRESSIONS = {
     "year_month_day": "year(day) * 10000 + month(day) * 100 + day(day)",
     "months_between": "year(day) * 12 + month(day) - 24000",
     "date_literal": "day > DATE '2024-02-28'",
+    "make_date": "make_date(month_number // 12, month_number % 12 + 1, 1)",
     "days_added": "day + 45",
     "days_taken": "day - 3",
     "months_before": "CAST(day - INTERVAL 3 MONTH AS DATE)",
@@ -134,8 +135,6 @@ OF_RULES = {
     "lower_dotted_i": "SELECT id, lower(words) AS value FROM samples",
     "collect_subqueries": "SELECT grp, count(*) FILTER (WHERE id IN (SELECT small FROM samples"
     " WHERE small > 0)) AS value FROM samples GROUP BY grp",
-    "cast_date_parts": "SELECT id, make_date(month_number // 12, month_number % 12 + 1, 1)"
-    " AS value FROM samples",
 }
 """By the name of a rule a query that comes out right with it, and otherwise without it."""
 

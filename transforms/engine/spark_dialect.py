@@ -1,9 +1,9 @@
 """Published statements as Spark SQL, for Apache Spark 4 and what speaks its protocol.
 
 sqlglot carries most of DuckDB's text. What it does not carry is rewritten here: one rule for each
-construct that Spark or Sail takes otherwise; all but the last two rules are for what raises no
-error. Statements keep to the closed list of `transforms/engine/portable.py`; each rule is tried
-with it and without it (`tests/engines/test_dialect.py`).
+construct that Spark or Sail takes otherwise; all but the last are for what raises no error.
+Statements keep to the closed list of `transforms/engine/portable.py`; each rule is tried with it
+and without it (`tests/engines/test_dialect.py`).
 """
 
 from __future__ import annotations
@@ -114,14 +114,6 @@ def collect_subqueries(node: exp.Expr) -> exp.Expr:
     return exp.Anonymous(this="ARRAY_CONTAINS", expressions=[listed, node.this.copy()])
 
 
-def cast_date_parts(node: exp.Expr) -> exp.Expr:
-    """Give `make_date` numbers of 32 bits; Spark refuses others."""
-    if isinstance(node, exp.DateFromParts):
-        for part in ("year", "month", "day"):
-            node.set(part, exp.cast(node.args[part].copy(), "INT"))
-    return node
-
-
 RULES: tuple[Rule, ...] = (
     group_bitwise_operators,
     order_null_fields_last,
@@ -129,7 +121,6 @@ RULES: tuple[Rule, ...] = (
     trim_all_spaces,
     lower_dotted_i,
     collect_subqueries,
-    cast_date_parts,
 )
 
 
