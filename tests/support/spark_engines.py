@@ -111,7 +111,8 @@ def start_engine(engine: Engine, log: Path) -> Iterator[SparkSession]:
     if missing and not os.environ.get("CI"):
         pytest.skip(f"{engine} is not installed: {', '.join(missing)}")
     assert not missing, missing
-    environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "TZ": "UTC"}
+    # SPARK_TESTING: on a free port, so that two of them can run
+    environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "TZ": "UTC", "SPARK_TESTING": "1"}
     with log.open("w") as errors:
         process = subprocess.Popen(
             [str(PYTHON), str(WORKER), engine],
