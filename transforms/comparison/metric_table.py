@@ -3,7 +3,7 @@
 A metric is declared in `DECLARED_METRICS` and counted by one query, district by district; the whole
 city is the sum of the districts, under the code `city`. What nobody has has no row. Cells of fewer
 than `FEW_PEOPLE` people are null, and the smallest of the other districts' cells with them where the
-city's cell would otherwise tell a single one, or fewer than so many people in all. The previous
+city's cell would otherwise reveal a single one, or fewer than so many people in all. The previous
 month's value is that month's own cell.
 
 The table is the analysts' (`transforms.outputs.METRICS`); `leaves_bureau` says which metrics may

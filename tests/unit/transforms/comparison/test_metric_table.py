@@ -123,7 +123,7 @@ def count_plainly(  # noqa: C901, PLR0912 - one condition per metric
 
 
 def find_hidden(counted: dict[Cell, tuple[Decimal, int]]) -> set[Cell]:
-    """The cells of few people, and the smallest other district's where the city tells them."""
+    """The cells of few people, and the smallest other district's where the city reveals them."""
     hidden = {cell for cell, (_, people) in counted.items() if people < FEW}
     for metric, item in {(metric, item) for metric, _, item in counted}:
         cells = [(metric, district, item) for district in DISTRICTS]
