@@ -87,7 +87,7 @@ def verify(
         str | None, typer.Option("--month", metavar="YYYY-MM", help="只查一个月")
     ] = None,
 ) -> None:
-    """核对已发布月份：文件哈希、清单链、行数账、积分合计；以及访问记录。
+    """核对已发布月份（文件哈希、清单链、行数账、积分合计）和访问记录。
 
     发现损坏时逐个列出，退出码为 15。
 
@@ -249,7 +249,7 @@ def access(
     resident: ResidentOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
 ) -> None:
-    """谁、什么时候、为什么查询过一个人，此人的数据在哪些导出包和送交中离开过。
+    """谁、何时、为何查询过一个人，此人的数据随哪些文件送出。
 
     答复居民“谁看过我的信息”。访问记录只有匿名标识；这一次查询也记入访问记录。
 
