@@ -292,7 +292,16 @@ def statements(city: World) -> dict[str, str]:
 )
 def test_published_statements_name_parameters_and_hold_no_value_key_or_path(city: World) -> None:
     found = statements(city)
-    stages = {"facts", "points", "services", "changes", "reminders", "statements", "metrics", "open"}
+    stages = {
+        "facts",
+        "points",
+        "services",
+        "changes",
+        "reminders",
+        "statements",
+        "metrics",
+        "open",
+    }
     assert {name.split("/")[0] for name in found} == stages
     text = "\n".join(found.values())
     assert "$as_of" in text and "$month" in text
