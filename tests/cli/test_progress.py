@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from expectations.errors import ExitCode
+from flows.pipeline.stages import STAGES
 from tests.support.command import PERSON, RESIDENT, delivered, jifen
 
 HIDDEN_CURSOR = "\x1b[?25l"
@@ -96,16 +97,18 @@ def test_the_live_line_counts_the_steps_and_leaves_only_the_plain_lines(folder: 
     assert code == ExitCode.GATE
     shown = re.sub(r"\x1b\[[0-9;]*m", "", written)
     steps = [
-        re.findall(rf"━ +(\d+)/13 {month} (\S+) +\d:\d\d:\d\d", shown)
+        re.findall(rf"━ +(\d+)/{len(STAGES)} {month} (\S+) +\d:\d\d:\d\d", shown)
         for month in ("2021-10", "2021-11")
     ]
-    assert {("4", "指标数据"), ("10", "区县导出"), ("13", "发布")} <= set(steps[0])
+    places = {stage.title: str(place) for place, stage in enumerate(STAGES, 1)}
+    shown_once = {(places[title], title) for title in ("指标数据", "区县导出", "发布")}
+    assert shown_once <= set(steps[0])
     assert set(steps[1]) <= {("1", "接收数据"), ("2", "检查和清洗")} and steps[1]
     assert re.search(r"准备 .*\d:\d\d:\d\d", shown.split("2021-10 开始")[0])
 
     lines, column = seen(written)
     assert column == 0 and lines[-1] == "" and HIDDEN_CURSOR not in written
-    assert not [line for line in lines if "━" in line or "/13 " in line]
+    assert not [line for line in lines if "━" in line or f"/{len(STAGES)} " in line]
     assert lines[0] == "2021-10 开始" and lines[-2].startswith("  处理：")
     published = next(number for number, line in enumerate(lines) if "修订版 r1 已发布" in line)
     assert lines[published - 1] == "  发布"
