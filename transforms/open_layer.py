@@ -196,10 +196,13 @@ def open_residents(city: PointsVersion, facts: Collection[str]) -> OpenTable:
 
 
 def open_eligibility(facts: Collection[str]) -> OpenTable:
-    """Return the table of eligibility: it reads `eligibility` and `facts`."""
+    """Return the table of eligibility: it reads `eligibility` and `facts`.
+
+    A row of a child has no facts, so no age.
+    """
     columns = [one for one in ELIGIBILITY_COLUMNS if set(one.facts) <= set(facts)]
     age = "SELECT resident_key, age FROM facts" if _AGE in columns else ""
-    joined = f" JOIN ({age}) USING (resident_key)" if age else ""
+    joined = f" LEFT JOIN ({age}) USING (resident_key)" if age else ""
     rows = f"SELECT *, false AS deducted FROM eligibility{joined}"
     return OpenTable(OPEN_ELIGIBILITY, columns, ELIGIBILITY_STEPS, rows)
 

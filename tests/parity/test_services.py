@@ -34,6 +34,7 @@ PEOPLE = 25
 STARTS = [
     Month.parse(text) for text in ("2021-10", "2021-12", "2022-02", "2022-03", "2024-01", "2024-02")
 ]
+UNRANKED = {"rank_class": None, "rank": None}
 CALENDAR = {tuple(row[:3]): tuple(row[3:]) for row in REFERENCE.rows["school_calendar"]}
 
 
@@ -86,9 +87,11 @@ def published_eligibility(town: Town, month: Month) -> list[dict[str, Any]]:
 def eligibility(
     month: Month, people: Sequence[ScoredResident], services: Sequence[Service]
 ) -> list[dict[str, Any]]:
-    """The month's eligibility by the reference, in the contract's order."""
+    """The month's eligibility by the reference, in the contract's order; nothing is ranked."""
+    assert not any(version.rank for service in services for version in service.versions)
+    first = month.first_day
     wanted = [
-        {"month": month.first_day, "resident_key": resident_key(who.resident_id), **row}
+        {"month": first, "resident_key": resident_key(who.resident_id), **row, **UNRANKED}
         for who in people
         for row in decide_services(who, services, month.last_day)
     ]

@@ -173,11 +173,21 @@ def test_eligibility_is_generalised_and_names_no_person(session: Session, tmp_pa
         for one in people
         for short in [generator.choice([0, 0.01, 5, 5.5, 37])]
     ]
+    children = [
+        {**row, "resident_key": f"child {n}", "service": "school"}
+        for n, row in enumerate(rows[:300])
+    ]
+    rows += children
     session.execute("CREATE TABLE eligibility AS FROM (SELECT unnest($1, max_depth := 2))", [rows])
     file = tmp_path / "eligibility.parquet"
     figures, _ = write_open_table(session, open_eligibility(FACTS), file, MONTH)
-    assert figures.rows + figures.withheld == 1500 and figures.is_within_bounds
-    assert figures.withheld < 4 * FEW  # of two services, reached and not
+    assert figures.rows + figures.withheld == 1800 and figures.is_within_bounds
+    assert figures.withheld < 6 * FEW  # of three services, reached and not
+    schools = session.fetch_rows(
+        f"SELECT count(*), count(age_from) FROM read_parquet({sql_literal(file)})"
+        " WHERE service = 'school'"
+    )
+    assert schools[0][0] > 300 - 2 * FEW and schools[0][1] == 0
     counted = dict(
         session.fetch_rows(
             f"SELECT points_short_to, count(*) FROM read_parquet({sql_literal(file)})"
