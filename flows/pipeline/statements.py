@@ -27,6 +27,7 @@ from reports.statements.write import (
 )
 from transforms.engine.parquet import read_folder_sql
 from transforms.expressions.fact_values import AWARD
+from transforms.facts.corrections import FACT_PREFIX
 from transforms.objections.open_cases import (
     OPEN_CASES,
     CaseResult,
@@ -67,7 +68,9 @@ def _statements(run: RunContext) -> StatementsResult:
         if sources:
             workbooks = recreate_folder(revision / CASES_FOLDER)
             days = project.settings.objections.objection_days
-            terms = CaseTerms(run.month, days)
+            evidence = list_evidence_sources(run)
+            targets = {*evidence, *(f"{FACT_PREFIX}{name}" for name in project.facts)}
+            terms = CaseTerms(run.month, days, targets)
             facts = read_folder_sql(run.build.fact_table)
             cases = write_open_cases(session, sources, facts, terms, open_cases)
             objections = open_objections_sql(open_cases)
@@ -86,7 +89,6 @@ def _statements(run: RunContext) -> StatementsResult:
         write_texts(texts, folder)
         write_examples(session, compiler, texts, folder)
         if sources:
-            evidence = list_evidence_sources(run)
             given = CaseInputs(
                 open_cases,
                 list_parts(folder),

@@ -79,7 +79,8 @@ class MonthFacts(Record):
             with deductions among these.
         statements: Statements of residents written.
         statement_schema: The version of the statements' rows and texts; None without statements.
-        cases: Objections by target: open, due, overdue, upheld, rejected, late.
+        cases: Objections by target (not declared: `unknown`): open, due, overdue, upheld,
+            rejected, late.
         returns: Rows and values that a department has to mend, by department.
         code: Version and hash of the program.
         held: Why the drift check held the month.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from expectations.source_model import Source
 from transforms.clean.national_id import to_text_sql
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import Session
+from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.facts.build import clean_rows_statement
 from transforms.facts.measures import equals_sql
@@ -26,6 +27,7 @@ OPEN_CASES = "restricted/objections/open_cases.parquet"
 STATES = ("open", "due", "overdue", "upheld", "rejected", "late")
 CASE_TITLES = {"open": "待决定", "overdue": "逾期", "upheld": "成立", "rejected": "不成立"}
 """How a case stands in the metric `objection_cases`."""
+UNKNOWN_TARGET = "unknown"
 MAX_NAMED = 200
 
 
@@ -41,10 +43,17 @@ class CaseSources:
 
 @dataclass(frozen=True)
 class CaseTerms:
-    """The month scored, and the working days that a decision may take."""
+    """What open cases depend on but rows.
+
+    Attributes:
+        month: The month scored.
+        working_days: How many of them a decision may take.
+        targets: What the city declares that one can object to: indicators, and `fact:` facts.
+    """
 
     month: Month
     working_days: int
+    targets: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,8 @@ class CaseResult:
     """How cases stand on the scoring date.
 
     Attributes:
-        by_target: Target -> how many cases are `open`, of these `due` in the month after or
+        by_target: Target (`unknown`: none that is declared; what was written instead may be
+            anything) -> how many cases are `open`, of these `due` in the month after or
             `overdue`; and decided by what came this month: `upheld`, `rejected`, of these `late`.
         overdue: The overdue ones by number, those that look like a person's left out.
         years: The years whose calendar is not known yet.
@@ -97,7 +107,7 @@ def write_open_cases(
     session.write(Statement("open_cases", _OPEN, (), "file"), target)
     years = {day.year for one in due.items() for day in one if not has_calendar(day)}
     return CaseResult(
-        _count_cases(session, month),
+        _count_cases(session, month, terms.targets),
         _list_overdue(session, month),
         (*sorted(years),),
         _count_by_district(session, facts, month),
@@ -149,17 +159,21 @@ def open_objections_sql(file: Path) -> str:
 )"""
 
 
-def _count_cases(session: Session, month: Month) -> dict[str, dict[str, int]]:
+def _count_cases(
+    session: Session, month: Month, targets: Collection[str]
+) -> dict[str, dict[str, int]]:
+    declared = ", ".join(map(sql_literal, sorted(targets)))
     now = {"as_of": month.last_day, "next": (month + 1).last_day, "month": str(month)}
     rows = session.fetch_rows(
-        """
-        SELECT target, count(*) FILTER (decided_on IS NULL),
+        f"""
+        SELECT CASE WHEN target IN ({declared}) THEN target ELSE '{UNKNOWN_TARGET}' END AS about,
+            count(*) FILTER (decided_on IS NULL),
             count(*) FILTER (decided_on IS NULL AND due_on > $as_of AND due_on <= $next),
             count(*) FILTER (decided_on IS NULL AND due_on <= $as_of),
             count(*) FILTER (upheld AND decided_in = $month),
             count(*) FILTER (NOT upheld AND decided_in = $month),
             count(*) FILTER (decided_on > due_on AND decided_in = $month)
-        FROM dated_cases GROUP BY target ORDER BY target""",
+        FROM dated_cases GROUP BY about ORDER BY about""",
         now,
     )
     found = {str(target): dict(zip(STATES, counts, strict=True)) for target, *counts in rows}
