@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(
     600
 )  # three demonstrations, two simulations and a part of the suite
 PROJECT = Path(__file__).parents[2]
-GUIDES = ("source", "fact", "measure", "indicator", "service")
+GUIDES = ("source", "fact", "measure", "service", "indicator")
 STEP = re.compile(
     r"(?:^|\s)(?:Write `(?P<file>[^`]+)` in `(?P<folder>[^`]+)`"
     r"|In `(?P<path>[^`]+)`(?: in `(?P<at>[^`]+)`)?, (?P<side>after|before) (?P<last>the last )?(?P<mark>``.+?``|`[^`]+`))"

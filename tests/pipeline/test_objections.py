@@ -13,6 +13,7 @@ from tests.support.answers import fill_workbook, read_sheet
 from tests.support.world import World, national_id, write_csv
 
 PEOPLE = [national_id(f"3302031990061530{n}") for n in range(1, 5)]
+NO_TARGET = "王女士的职称 13900000000"
 CLAIM = "证书去年已经补办"
 COLUMNS = ["案件编号", "公民身份号码", "异议对象", "申请日期", "申请渠道", "申请内容"]
 Case = Mapping[str, str]
@@ -63,7 +64,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> World:
         file_case("Y1", PEOPLE[0], "fact:degree", "2021-09-29"),
         file_case("Y2", PEOPLE[1], "education", "2021-10-11"),
         file_case("Y3", PEOPLE[2], "330203:mentoring", "2021-10-12"),
-        file_case("Y4", PEOPLE[3], "no_such_thing", "2021-10-25"),
+        file_case("Y4", PEOPLE[3], NO_TARGET, "2021-10-25"),
     )
     world.run("2021-10")
     deliver(world, "2021-11")
@@ -123,9 +124,15 @@ def test_open_and_overdue_cases_are_findings_without_what_people_said(town: Worl
     assert town.revision("2021-10").manifest.cases["fact:degree"] == {
         "open": 1, "due": 0, "overdue": 1, "upheld": 0, "rejected": 0, "late": 0,
     }  # fmt: skip
+    assert town.revision("2021-10").manifest.cases["unknown"]["open"] == 1
+    assert NO_TARGET not in str(town.revision("2021-10").manifest.to_values())
     page = (town.revision("2021-10").path / "report" / "index.html").read_text("utf-8")
     assert "异议逾期没有决定" in page
-    assert CLAIM not in page and CLAIM not in str(town.revision("2021-10").manifest)
+    assert (
+        NO_TARGET not in page
+        and CLAIM not in page
+        and CLAIM not in str(town.revision("2021-10").manifest)
+    )
 
 
 def test_the_workbook_decides_and_a_level_is_set(town: World) -> None:
