@@ -101,8 +101,8 @@ def test_the_live_line_counts_the_steps_and_leaves_only_the_plain_lines(folder: 
         for month in ("2021-10", "2021-11")
     ]
     places = {stage.title: str(place) for place, stage in enumerate(STAGES, 1)}
-    shown_once = {(places[title], title) for title in ("指标数据", "区县导出", "发布")}
-    assert shown_once <= set(steps[0])
+    expected = {(places[title], title) for title in ("指标数据", "区县导出", "发布")}
+    assert expected <= set(steps[0])
     assert set(steps[1]) <= {("1", "接收数据"), ("2", "检查和清洗")} and steps[1]
     assert re.search(r"准备 .*\d:\d\d:\d\d", shown.split("2021-10 开始")[0])
 

@@ -12,7 +12,8 @@ from flows.pipeline.stages import COMPUTE_STAGES, STAGES
 from tests.faults.city import City
 from tests.faults.kills import deaths, kill_and_finish, kill_the_command
 
-# Four nights of up to four kills, every step that writes in one of them; `python -m tests.faults.long` tries each step tenfold.
+# Four nights of up to four kills, every step that writes in one of them;
+# `python -m tests.faults.long` tries each step tenfold.
 NIGHTS = (
     ("start", "clean", "reminders", "exports"),
     ("pull", "points", "publish"),

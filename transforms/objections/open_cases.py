@@ -28,6 +28,7 @@ STATES = ("open", "due", "overdue", "upheld", "rejected", "late")
 CASE_TITLES = {"open": "待决定", "overdue": "逾期", "upheld": "成立", "rejected": "不成立"}
 """How a case stands in the metric `objection_cases`."""
 UNKNOWN_TARGET = "unknown"
+"""What a target is counted as that the city does not declare: it may be any text."""
 MAX_NAMED = 200
 
 

@@ -30,6 +30,7 @@ from tests.support.overview_city import (
     NAMES,
     YINZHOU,
     Cell,
+    charts_script,
     city_cells,
     figures_of,
     manifest,
@@ -151,6 +152,10 @@ def test_refused_and_late_data_are_listed_by_department() -> None:
 def test_only_metrics_that_may_leave_the_bureau_are_read() -> None:
     kept = {one.code for one in DECLARED_METRICS if not one.leaves_bureau}
     assert kept == {"points", "raised", "lowered"} and not kept & set(SHOWN)
+
+
+def test_the_script_of_the_charts_cannot_end_its_element() -> None:
+    assert "vegaEmbed" in charts_script() and "</script" not in charts_script()
 
 
 def test_every_specification_is_valid_vega_lite(files: dict[str, Path]) -> None:
