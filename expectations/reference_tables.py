@@ -6,7 +6,7 @@ import csv
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -112,12 +112,22 @@ def load_reference(folder: Path) -> Reference:
     ]
     rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
     rows |= {name: _read(folder / f"{name}.csv", name, problems) for name in there}
+    problems += _find_equal_names(folder / "districts.csv", rows["districts"])
     if problems:
         raise DeclarationError(problems)
     hashes = {
         name: hashlib.sha256((folder / f"{name}.csv").read_bytes()).hexdigest() for name in there
     }
     return Reference(rows, hashes, folder)
+
+
+def _find_equal_names(path: Path, districts: Iterable[tuple[Any, ...]]) -> Iterator[Diagnostic]:
+    """Yield districts that have another one's name: workbooks go by it."""
+    names: set[str] = set()
+    for line, (_, name, *_) in enumerate(districts, 2):
+        if name in names:
+            yield Diagnostic(path, line, "name", name, "与另一个区县同名，请写全名")
+        names.add(name)
 
 
 def _read(path: Path, name: str, problems: list[Diagnostic]) -> list[tuple[Any, ...]]:

@@ -100,12 +100,7 @@ def _check_source(file: YamlDocument, source: Source) -> None:
                 file.add_error(where, name, f"没有这一列；{did_you_mean(name, source.columns)}")
     if source.person not in source.columns or source.columns[source.person].type != "id":
         file.add_error(("person",), source.person, "应为类型是 id 的列")
-    if source.carry_forward and source.delivery == "increment":
-        file.add_error(
-            ("carry_forward",), str(source.carry_forward), "只有全量（snapshot）可以沿用"
-        )
-    if source.optional and (source.spine or source.delivery != "increment"):
-        file.add_error(("optional",), "true", "只有增量（increment）可以不交")
+    _check_delivery(file, source)
     _check_bounds(file, source)
     for where, of, values in _named_values(source):
         _check_values(file, source, where, of, values)
@@ -115,6 +110,17 @@ def _check_source(file: YamlDocument, source: Source) -> None:
     _check_facts(file, source)
     if source.synthetic:
         _check_synthetic(file, source.columns, source.synthetic)
+
+
+def _check_delivery(file: YamlDocument, source: Source) -> None:
+    if source.carry_forward and source.delivery == "increment":
+        file.add_error(
+            ("carry_forward",), str(source.carry_forward), "只有全量（snapshot）可以沿用"
+        )
+    if source.optional and (source.spine or source.delivery != "increment"):
+        file.add_error(("optional",), "true", "只有增量（increment）可以不交")
+    if source.from_districts and len(source.list_columns_of("district")) > 1:
+        file.add_error(("from_districts",), "true", "类型是 district 的列至多一列：行属于哪个区县")
 
 
 def _check_bounds(file: YamlDocument, source: Source) -> None:

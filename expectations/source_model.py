@@ -233,6 +233,8 @@ class Source(ClosedModel):
     """Chinese title."""
     department: str
     """Who delivers it."""
+    from_districts: Switch = False
+    """Each district delivers its own part, and gets back what is to be mended of that part only."""
     delivery: Literal["snapshot", "increment"]
     """`snapshot`: replaces the delivery before; `increment`: adds to all before."""
     person: str
@@ -273,3 +275,7 @@ class Source(ClosedModel):
     """The facts computed from this source, by name."""
     synthetic: Synthetic | None = None
     """How believable rows are made up; without it, `jifen demo` and `jifen synth` make none."""
+
+    def list_columns_of(self, kind: ColumnType) -> list[str]:
+        """Return the names of the columns of a type."""
+        return [name for name, column in self.columns.items() if column.type == kind]

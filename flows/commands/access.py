@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from expectations.reference_tables import load_reference
 from expectations.source_model import Source
@@ -21,10 +22,14 @@ from flows.storage.revisions import (
     read_revision,
 )
 from flows.storage.root import Root, open_root
-from reports.explain.records import has_returned_rows
+from reports.explain.records import has_returned_rows, list_returned_districts
+from reports.packages.objections import FOLDER as CASES
+from reports.packages.objections import has_assigned_case
 from reports.statements.read import find_person_district
 from transforms.clean.returns import RETURNS
 from transforms.engine.session import Session, open_engine
+from transforms.outputs import RETURNED_ROWS
+from transforms.reminders.outcomes import UNKNOWN_REMINDERS
 
 LOOKUPS = {"explain": "查看积分解释", "statement": "打印积分单", "access": "查询访问记录"}
 GENERAL = ("simulate", "sql", "project")
@@ -185,11 +190,11 @@ def _find_outflows(search: _Search) -> Iterator[Outflow]:
         revision = read_revision(month, number, folder)
         key = search.person.resident_key
         district = find_person_district(search.session, revision.path, key)
-        if district:
-            yield from _find_packages(search, revision, district)
+        packages = _list_packages(search, revision, district)
+        yield from _find_packages(search, revision, packages)
         for entry in search.entries:
             if _is_of(entry, revision, "deliver"):
-                yield from _find_delivery(search, revision, district, entry)
+                yield from _find_delivery(search, revision, (district, packages), entry)
 
 
 def _is_of(entry: AccessEntry, revision: Revision, action: str) -> bool:
@@ -198,34 +203,76 @@ def _is_of(entry: AccessEntry, revision: Revision, action: str) -> bool:
     return noted == (action, str(revision.month), revision.number)
 
 
-def _find_packages(search: _Search, revision: Revision, district: str) -> Iterator[Outflow]:
-    """Yield the package of the person's district, if there was one."""
-    if not any(name.startswith(f"exports/{district}/") for name in revision.manifest.files):
-        return
+def _list_packages(search: _Search, revision: Revision, district: str | None) -> Mapping[str, str]:
+    """Return what has data of the person in the packages of districts, by district.
+
+    The package of their own; of another one, the rows that it delivered and has to mend.
+    """
+    found = {}
+    for name, source in search.sources.items():
+        for file in _list_return_files(search, revision, name) if source.from_districts else ():
+            if file.is_file():
+                number = search.person.number
+                for code in list_returned_districts(search.session, source, file, number):
+                    found[code, f"exports/{code}/returns"] = "区县导出包（退回清单）"
+    if district:
+        found[district, f"exports/{district}/"] = "区县导出包"
+    files = revision.manifest.files
+    return {
+        code: what
+        for (code, place), what in found.items()
+        if any(name.startswith(place) for name in files)
+    }
+
+
+def _list_return_files(search: _Search, revision: Revision, source: str) -> Iterator[Path]:
+    """Yield the files of returns of what came of a source in the month."""
+    for folder in find_clean_folders(search.root.quarantine, revision).get(source, ()):
+        if folder.parent.name == f"received={revision.month}":
+            yield folder / RETURNS
+    if search.sources[source].outcomes:
+        yield revision.path / RETURNED_ROWS / UNKNOWN_REMINDERS
+
+
+def _find_packages(
+    search: _Search, revision: Revision, packages: Mapping[str, str]
+) -> Iterator[Outflow]:
+    """Yield the packages that have data of the person."""
     makers = [one.who for one in search.entries if _is_of(one, revision, "export")]
-    yield Outflow(
-        revision.manifest.published_at,
-        revision.name,
-        "区县导出包",
-        f"为{_name_district(search, district)}制作",
-        makers[-1] if makers else "",
-    )
+    for district, what in packages.items():
+        yield Outflow(
+            revision.manifest.published_at,
+            revision.name,
+            what,
+            f"为{_name_district(search, district)}制作",
+            makers[-1] if makers else "",
+        )
 
 
 def _find_delivery(
-    search: _Search, revision: Revision, district: str | None, entry: AccessEntry
+    search: _Search,
+    revision: Revision,
+    places: tuple[str | None, Mapping[str, str]],
+    entry: AccessEntry,
 ) -> Iterator[Outflow]:
-    """Yield the delivery of an entry, if data of the person were in it."""
+    """Yield the delivery of an entry, if data of the person were in it.
+
+    `places`: the person's district, and what has their data in packages, by district.
+    """
+    district, packages = places
     destination, at = str(entry.values["destination"]), str(entry.values["at"])
     if destination == PORTAL and district:
         yield Outflow(at, revision.name, "个人积分单", "送交门户（portal）", entry.who)
-    elif destination == district:
+    elif destination in packages:
         to = f"送交{_name_district(search, destination)}"
-        yield Outflow(at, revision.name, "区县导出包", to, entry.who)
+        yield Outflow(at, revision.name, packages[destination], to, entry.who)
     elif destination in search.sources:
         to = f"送交{search.sources[destination].department}"
         for what in _find_returns(search, revision, destination):
             yield Outflow(at, revision.name, what, to, entry.who)
+        folder, department = revision.path / CASES, search.sources[destination].department
+        if has_assigned_case(search.session, folder, search.person.number, department):
+            yield Outflow(at, revision.name, "异议办理单", to, entry.who)
 
 
 def _find_returns(search: _Search, revision: Revision, source: str) -> Iterator[str]:

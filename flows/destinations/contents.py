@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +27,7 @@ PORTAL = "portal"
 SCHEMA_FILE = "statement.schema.json"
 STATEMENTS = "restricted/statements/"
 RETURN_BOOKS = "restricted/returns/"
+CASE_BOOKS = "restricted/objections/"
 NOBODYS = ("texts.json", "examples.jsonl", SCHEMA_FILE, "manifest.json")
 """Files that are about no real person: words, synthetic people, counts."""
 
@@ -94,6 +95,12 @@ def list_destinations(project: Project) -> list[Destination]:
     for one in unknown:
         hint = did_you_mean(one.name, names, "的接收方")
         raise _declaration_error(one, f"没有接收方 {one.name}", hint)
+    for one in found:
+        source = project.sources.get(one.name)
+        if source and source.from_districts:
+            what = f"{source.title}（{one.name}）由各区县交付，不能送到一处"
+            hint = "各区县要更正的在自己的导出包里：写 [deliver.<区县代码>]"
+            raise _declaration_error(one, what, hint)
     encrypted = {one.code for one in list_package_districts(project.reference) if one.recipient}
     for one in found:
         if one.given.is_database and one.name != PORTAL:
@@ -141,9 +148,11 @@ def list_outgoing_files(
         files = list(_list_published(revision, f"exports/{destination}/"))
     else:
         source = project.sources[destination]
-        own = re.compile(rf"{re.escape(source.department)}(-[0-9]+)?\.xlsx")
-        books = list(_list_published(revision, RETURN_BOOKS, own))
-        files = [*books, *_list_returned_rows(root, revision, destination)]
+        own = re.compile(rf"{re.escape(source.department)}((?:-[0-9]+)?\.xlsx)")
+        files = list(_list_published(revision, RETURN_BOOKS, own))
+        for book in _list_published(revision, CASE_BOOKS, own):
+            files.append(replace(book, name=own.sub(r"objections\1", book.name)))
+        files += _list_returned_rows(root, revision, destination)
         return sorted(files, key=lambda file: file.name)
     if not files:
         what = f"{revision.name} 没有 {destination} 的文件"

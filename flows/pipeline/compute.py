@@ -14,7 +14,6 @@ from flows.pipeline.findings import (
     find_outcome_findings,
 )
 from flows.pipeline.fingerprints import build_cleaning_job, state_fingerprint
-from flows.pipeline.returns import write_month_returns
 from flows.pipeline.sealed_inputs import compare_clean_rows
 from flows.project import split_city
 from flows.storage.files import recreate_folder
@@ -30,18 +29,10 @@ from flows.storage.revisions import (
 from flows.storage.stage_results import (
     ChangesResult,
     FactsResult,
-    PackagesResult,
     PointsResult,
     RemindersResult,
     ServicesResult,
 )
-from reports.packages.build import (
-    PackageContents,
-    check_keys,
-    list_package_districts,
-    write_all_packages,
-)
-from reports.packages.lists import PackageTitles
 from transforms.comparison.changes import write_changes
 from transforms.engine.errors import explain_overflow
 from transforms.engine.parquet import read_folder_sql, read_parquet_sql
@@ -89,7 +80,6 @@ from transforms.services.declared_tables import (
     services_statement,
     thresholds_statement,
 )
-from transforms.services.eligibility_sql import select_services_of
 from transforms.services.write import EligibilityInputs, ServiceRules, write_eligibility
 
 
@@ -319,45 +309,11 @@ def _reminder_answers(run: RunContext) -> ReminderAnswers | None:
     """Return what districts reported of reminders up to the month; None if they never did."""
     source = next((one for one in run.project.sources.values() if one.outcomes), None)
     folders = list_clean_folders(run, source.source) if source else []
-    return ReminderAnswers(source, folders) if source and folders else None
-
-
-def write_packages(run: RunContext) -> StageResult:
-    """Write every district's package, and every department's returns."""
-    return _counted(run.build.run_once("exports", PackagesResult, lambda: _exports(run)))
-
-
-def _exports(run: RunContext) -> PackagesResult:
-    project = run.project
-    compared = run.build.results().changes
-    assert compared is not None
-    city, versions = split_city(project.in_force(run.month))
-    titles = PackageTitles(
-        city,
-        versions,
-        {service.service: service.title for service in project.services},
-        project.reminder_titles(),
-        frozenset(select_services_of(project.services_in_force(run.month), "child")),
-    )
-    settings, districts = project.settings.exports, project.reference.districts
-    contents = PackageContents(
-        run.month,
-        next_revision_number(run.root, run.month),
-        titles,
-        compared.moved if compared.compared_with else None,
-    )
-    recipients = list_package_districts(project.reference)
-    check_keys(recipients, settings.require_encryption)
-    with run.engine() as session:
-        counts = write_all_packages(
-            session,
-            run.build.revision,
-            recipients,
-            contents,
-            lambda code: run.report_progress(f"区县导出：{districts[code]}"),
-        )
-        returns = write_month_returns(run, session)
-    return PackagesResult(exports=counts, returns=returns)
+    if source is None or not folders:
+        return None
+    jobs = (build_cleaning_job(run.project, one) for one in run.inputs[source.source].deliveries)
+    own = [job for job in jobs if job.received == run.month]
+    return ReminderAnswers(source, folders, own[0].delivered_parts if own else ())
 
 
 def _counted(result: Record) -> StageResult:

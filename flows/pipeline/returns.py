@@ -13,6 +13,7 @@ from reports.packages.returns import (
     FOLDER,
     ReturnedDelivery,
     ReturnedFile,
+    ReturnInputs,
     drop_return_workbooks,
     write_return_workbooks,
 )
@@ -22,13 +23,13 @@ from transforms.outputs import RETURNED_ROWS
 
 
 def write_month_returns(run: RunContext, session: Session) -> dict[str, int]:
-    """Write the workbooks of a month that is being built; return rows by department."""
+    """Write the workbooks of a month that is being built; return rows by who gets them."""
     revision = run.build.revision
     found = sorted((revision / RETURNED_ROWS).glob("*.parquet"))
     files = [*_list_files(run), *(ReturnedFile(file, str(run.month)) for file in found)]
-    counts = write_return_workbooks(
-        session, run.project.sources, files, (), run.month, revision / FOLDER
-    )
+    project = run.project
+    inputs = ReturnInputs(project.sources, project.reference.districts, files)
+    counts = write_return_workbooks(session, inputs, run.month, revision / FOLDER)
     drop_return_workbooks(_blocked_folder(run))
     return counts
 
@@ -49,11 +50,10 @@ def write_blocked_returns(run: RunContext) -> Path | None:
         if one.source
     ]
     files = [*_list_files(run), *_list_rejected_files(run)]
-    folder = _blocked_folder(run)
+    folder, project = _blocked_folder(run), run.project
+    inputs = ReturnInputs(project.sources, project.reference.districts, files, whole)
     with run.engine() as session:
-        counts = write_return_workbooks(
-            session, run.project.sources, files, whole, run.month, folder
-        )
+        counts = write_return_workbooks(session, inputs, run.month, folder)
     return folder if counts else None
 
 

@@ -12,13 +12,13 @@ from flows.pipeline.compute import (
     compute_points,
     compute_reminders,
     compute_services,
-    write_packages,
 )
 from flows.pipeline.context import RunContext, StageResult, StageStoppedError
 from flows.pipeline.delivery import deliver_published
 from flows.pipeline.drift_check import check_drift
 from flows.pipeline.ingest import clean_deliveries, detect_no_change, pull_deliveries
 from flows.pipeline.open_layer import compute_open_layer
+from flows.pipeline.packages import write_packages
 from flows.pipeline.progress import NULL_PROGRESS, Advance
 from flows.pipeline.release import publish_month
 from flows.pipeline.report import write_report

@@ -63,6 +63,7 @@ def _statements(run: RunContext) -> StatementsResult:
         build_statement_rules(rules), frozenset(done.facts.corrected), compared_with is not None
     )
     folder, cases = recreate_folder(revision / STATEMENTS.folder), CaseResult()
+    assigned: dict[str, int] = {}
     with run.engine() as session:
         objections, sources, open_cases = NO_OBJECTIONS, _case_sources(run), revision / OPEN_CASES
         if sources:
@@ -98,7 +99,7 @@ def _statements(run: RunContext) -> StatementsResult:
                 evidence,
                 sources.objections.department,
             )
-            write_case_workbooks(session, given, run.month, workbooks)
+            assigned = write_case_workbooks(session, given, run.month, workbooks)
     write_sql(revision, "statements", statements)
     return StatementsResult(
         statements=rows,
@@ -107,6 +108,7 @@ def _statements(run: RunContext) -> StatementsResult:
         overdue_cases=list(cases.overdue),
         unknown_calendars=list(cases.years),
         cases_by_district=list(cases.by_district),
+        assigned=assigned,
     )
 
 

@@ -81,7 +81,7 @@ class MonthFacts(Record):
         statement_schema: The version of the statements' rows and texts; None without statements.
         cases: Objections by target (not declared: `unknown`): open, due, overdue, upheld,
             rejected, late.
-        returns: Rows and values that a department has to mend, by department.
+        returns: Rows and values to mend, by department, and by district of what districts deliver.
         code: Version and hash of the program.
         held: Why the drift check held the month.
         accepted: The operator's reason for publishing it all the same.

@@ -92,6 +92,7 @@ class StatementsResult(Record):
         unknown_calendars: Years whose official calendar is not known yet.
         cases_by_district: District, state, cases, people: `open` or `overdue`, and what was decided
             this month.
+        assigned: Open cases by who answers for them: a department, or a district by its name.
     """
 
     statements: int
@@ -100,6 +101,7 @@ class StatementsResult(Record):
     overdue_cases: list[str] = []
     unknown_calendars: list[int] = []
     cases_by_district: list[DistrictCount] = []
+    assigned: dict[str, int] = {}
 
 
 class RemindersResult(Record):
@@ -137,7 +139,7 @@ class PackagesResult(Record):
 
     Attributes:
         exports: Packages (`districts`), and their rows by kind.
-        returns: Rows and values that a department has to mend, by department.
+        returns: Rows and values to mend, by department, and by district of what districts deliver.
     """
 
     exports: dict[str, int]

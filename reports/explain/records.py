@@ -147,6 +147,23 @@ def has_returned_rows(session: Session, source: Source, file: Path, person: int)
     return bool(rows)
 
 
+def list_returned_districts(session: Session, source: Source, file: Path, person: int) -> list[str]:
+    """Return the districts that have rows of a person to mend by a file of returns."""
+    rows = read_parquet_sql(file)
+    if "district" not in session.describe(rows):  # written before rows had one
+        return []
+    given = f"json_extract_string(delivered, {sql_literal('$.' + source.person)})"
+    found = session.fetch_rows(
+        f"""
+        SELECT DISTINCT district FROM (
+            SELECT district, {national_id.normalise_sql(given)} AS text FROM {rows}
+            WHERE district IS NOT NULL
+        ) WHERE {national_id.to_number_sql("text")} = ? ORDER BY district""",
+        [person],
+    )
+    return [district for (district,) in found]
+
+
 def _with_declared_columns(session: Session, source: Source, rows: str) -> str:
     """Return clean rows with every declared column: one declared since they were cleaned is null."""
     known = session.describe(rows)

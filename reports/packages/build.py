@@ -88,6 +88,31 @@ class Package:
 
 
 @dataclass(frozen=True)
+class RecipientWorkbooks:
+    """Workbooks that the revision has, `<recipient>.xlsx`: a package has those of its district.
+
+    Attributes:
+        name: What the first is called in a package.
+        folder: Where they lie.
+        rows: Their rows by recipient, a department or a district by its name.
+    """
+
+    name: str
+    folder: Path
+    rows: Mapping[str, int]
+
+    def put_into(self, package: Package) -> None:
+        """Copy the workbooks of a package's district into it, if there are any."""
+        recipient = package.district.name
+        rows = self.rows.get(recipient, 0)
+        own = list_parts(recipient, ".xlsx", rows, XLSX_ROWS) if rows else []
+        names = list_parts(self.name.removesuffix(".xlsx"), ".xlsx", rows, XLSX_ROWS)
+        for (file, span), (name, _) in zip(own, names, strict=False):
+            content = (self.folder / file).read_bytes()
+            package.write(name, len(span), partial(_write_bytes, content))
+
+
+@dataclass(frozen=True)
 class PackageContents:
     """What the packages of a revision are about.
 
@@ -97,12 +122,14 @@ class PackageContents:
         policy: Titles of indicators, services and reminders.
         moved: People by the district that they lived in a month before and the one they live in
             now; None when the month before is not published.
+        workbooks: What a district has to mend and to decide, where there is any.
     """
 
     month: Month
     number: int
     policy: PackageTitles
     moved: Sequence[Moved] | None
+    workbooks: Sequence[RecipientWorkbooks] = ()
 
 
 def write_all_packages(
@@ -237,12 +264,18 @@ def _write_package(
                 part, len(span), partial(write_csv, session, table, tables[table][1], span)
             )
         session.execute(f"DROP TABLE {table}")  # another package may want the memory
+    for workbooks in contents.workbooks:
+        workbooks.put_into(package)
     package.seal(month, contents.number)
     return {
         "residents": rows["people"],
         "eligibility": rows["eligible"],
         "reminders": rows["reminded"],
     }
+
+
+def _write_bytes(content: bytes, target: Path) -> None:
+    target.write_bytes(content)
 
 
 def _to_json(values: Mapping[str, Any]) -> str:

@@ -19,21 +19,25 @@ from reports.packages.csv_cells import ListColumn
 from reports.packages.tables import create_text_table
 from reports.packages.xlsx import (
     ROW_NUMBER,
+    XLSX_ROWS,
     Sheet,
     column_to_fill,
     data_column,
     date_to_fill,
+    list_parts,
     write_workbook,
 )
 from reports.statements.model import StatementRow, StatementTexts
-from transforms.engine.parquet import read_parquet_sql
+from transforms.engine.parquet import copy_sql, read_parquet_sql
 from transforms.engine.session import Session
 from transforms.facts.corrections import FACT_PREFIX
-from transforms.objections.open_cases import is_overdue, read_open_cases
+from transforms.objections.open_cases import OPEN_CASES, is_overdue, read_open_cases
 from transforms.points.models import CITY
 
 FOLDER = "restricted/objections"
-"""Where a revision keeps the workbooks, `<department>.xlsx`."""
+"""Where a revision keeps the workbooks, `<department>.xlsx`, or of a district by its name."""
+ASSIGNED = "assigned.parquet"
+"""Beside the workbooks: one row per case and recipient."""
 DECISIONS = ["成立", "不成立"]
 _COLUMNS = [
     ListColumn("case_id", "案件编号", "text", width=14),
@@ -91,7 +95,10 @@ class CaseInputs:
 def write_case_workbooks(
     session: Session, inputs: CaseInputs, month: Month, folder: Path
 ) -> dict[str, int]:
-    """Write a workbook for every department that answers for an open case; return cases by it."""
+    """Write a workbook for everybody who answers for an open case; return cases by who does.
+
+    A department, or a district: its own only has cases of people who live there.
+    """
     cases = read_open_cases(session, inputs.open_cases)
     if not cases:
         return {}
@@ -100,11 +107,12 @@ def write_case_workbooks(
     records = _load_records(session, inputs, answering, cases)
     lists: dict[str, list[dict[str, Any]]] = {}
     for case in cases:
-        departments = answering.list_departments(case["target"])
+        said = published[case["case_id"]]
+        departments = answering.list_departments(case["target"], said["district"])
         for department in departments:
             row = {
                 **case,
-                **published[case["case_id"]],
+                **said,
                 "state": "已逾期" if is_overdue(case, month.last_day) else "未到期",
                 "records": "\n".join(records.get(case["case_id"], [])) or "没有记录",
                 "others": "、".join(one for one in departments if one != department),
@@ -115,8 +123,43 @@ def write_case_workbooks(
         title = f"{department} {month.first_day.year}年{month.first_day.month}月 异议办理单"
         create_text_table(session, "case_rows", [column.name for column in _COLUMNS], rows)
         sheet = Sheet("异议办理单", title, _SHEET_COLUMNS)
-        write_workbook(session, "case_rows", sheet, range(len(rows)), folder / f"{department}.xlsx")
+        for file, span in list_parts(department, ".xlsx", len(rows), XLSX_ROWS):
+            write_workbook(session, "case_rows", sheet, span, folder / file)
+    _write_assigned(session, lists, folder / ASSIGNED)
     return {department: len(rows) for department, rows in sorted(lists.items())}
+
+
+def _write_assigned(
+    session: Session, lists: Mapping[str, Sequence[Mapping[str, Any]]], target: Path
+) -> None:
+    """Write which case is in whose workbook."""
+    rows = [
+        {"case_id": case["case_id"], "recipient": recipient}
+        for recipient, cases in sorted(lists.items())
+        for case in cases
+    ]
+    create_text_table(session, "assigned", ["case_id", "recipient"], rows)
+    session.execute(copy_sql("FROM assigned ORDER BY case_id, recipient", target))
+
+
+def has_assigned_case(session: Session, folder: Path, person: int, recipient: str) -> bool:
+    """Return whether a recipient's workbook has a case of a person.
+
+    Args:
+        session: The engine.
+        folder: The folder of the revision's workbooks.
+        person: The person's number.
+        recipient: A department, or the name of a district.
+    """
+    assigned, cases = folder / ASSIGNED, folder / Path(OPEN_CASES).name
+    if not assigned.is_file() or not cases.is_file():
+        return False
+    rows = session.fetch_rows(
+        f"SELECT 1 FROM {read_parquet_sql(assigned)} JOIN {read_parquet_sql(cases)} USING (case_id)"
+        " WHERE person = ? AND recipient = ? LIMIT 1",
+        [person, recipient],
+    )
+    return bool(rows)
 
 
 class _Answering:
@@ -127,16 +170,30 @@ class _Answering:
         self.origin = {fact: name for name, one in inputs.sources.items() for fact in one.facts}
         self.indicators = {one.code: one for one in inputs.texts.indicators}
 
-    def list_departments(self, target: str) -> list[str]:
-        """Return who answers for a target: of a district's own indicator the district."""
-        words = self.indicators.get(target)
+    def list_departments(self, target: str, district: str) -> list[str]:
+        """Return who answers for a target of a resident.
+
+        For a district's own indicator, and for what districts deliver, it is the resident's
+        district, and the owner of objections where that is another one: no district gets to see
+        another's people.
+
+        Args:
+            target: What the case is about.
+            district: The name of the resident's district; empty of who was not scored.
+        """
+        words, owner = self.indicators.get(target), self.inputs.owner
         if words and words.authority != CITY:
-            return [self.texts.districts.get(words.authority, words.authority)]
-        if words and words.departments:
-            return words.departments
+            own = self.texts.districts.get(words.authority, words.authority)
+            return [own if own == district else owner]
+        found = list(words.departments) if words else []
         source = self.origin.get(target.removeprefix(FACT_PREFIX))
-        is_fact = target.startswith(FACT_PREFIX) and source is not None
-        return [self.inputs.sources[str(source)].department] if is_fact else [self.inputs.owner]
+        if target.startswith(FACT_PREFIX) and source is not None:
+            found = [self.inputs.sources[source].department]
+        of_districts = {
+            one.department for one in self.inputs.sources.values() if one.from_districts
+        }
+        named = (district or owner if one in of_districts else one for one in found or [owner])
+        return list(dict.fromkeys(named))
 
     def list_sources(self, target: str) -> Sequence[str]:
         """Return the sources whose rows are the evidence of a target."""

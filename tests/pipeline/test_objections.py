@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows.commands.access import report_accesses
+from flows.commands.lookup import PersonQuery
 from tests.support.answers import fill_workbook, read_sheet
+from tests.support.delivering import arrived, in_folder, with_destinations
+from tests.support.delivering import deliver as deliver_to_destinations
+from tests.support.held_city import copied
 from tests.support.world import World, national_id, write_csv
 
 PEOPLE = [national_id(f"3302031990061530{n}") for n in range(1, 5)]
@@ -115,6 +121,19 @@ def test_each_department_gets_the_cases_that_it_answers_for_with_evidence(town: 
     assert second["期限状态"] == "未到期" and second["公布内容"].startswith(points)
     (unknown,) = read_sheet(folder / "大数据局.xlsx")
     assert unknown["公布内容"] == "没有这个指标或数据，请先核对更正对象"
+
+
+def test_a_department_is_delivered_its_own_cases(town: World, tmp_path: Path) -> None:
+    copy = copied(town, tmp_path / "town")
+    copy.settings = with_destinations(copy.settings, education=in_folder(tmp_path, "education"))
+    assert arrived(deliver_to_destinations(copy))
+    there = tmp_path / "education" / "2021-10" / "r1" / "objections.xlsx"
+    assert there.read_bytes() == workbook(town, "2021-10", "教育、人社").read_bytes()
+    for person, is_delivered in ((PEOPLE[0], True), (PEOPLE[2], False)):
+        lines: list[str] = []
+        report_accesses(copy.settings, PersonQuery(person), lines.append, as_json=True)
+        found = {(one["what"], one["recipient"]) for one in json.loads(lines[0])["outflows"]}
+        assert (("异议办理单", "送交教育、人社") in found) == is_delivered
 
 
 def test_open_and_overdue_cases_are_findings_without_what_people_said(town: World) -> None:

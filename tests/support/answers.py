@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import openpyxl
 
 Answers = Mapping[str, Mapping[str, Any]]
 
 
-def read_sheet(path: Path) -> list[dict[str, Any]]:
+def read_sheet(path: Path | BinaryIO) -> list[dict[str, Any]]:
     """Return the rows of a workbook's one sheet: header -> cell."""
     headers, *lines = openpyxl.load_workbook(path).worksheets[0].iter_rows(values_only=True)
     return [dict(zip(headers, line, strict=True)) for line in lines]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,8 +20,10 @@ from transforms.clean.parquet_reader import is_readable_parquet
 from transforms.clean.readers import explain_read_failure, open_part, prepare_file
 from transforms.clean.returns import (
     RETURNS,
+    DeliveredPart,
     count_values,
     fingerprint_rows,
+    list_delivered_parts,
     list_refused_cases,
     write_returns,
 )
@@ -75,10 +76,9 @@ class CleaningJob:
         return root / kind / self.source.source / f"received={self.received}" / f"d{self.number}"
 
     @property
-    def names(self) -> list[str]:
-        """The parts' names below the folder that holds them all: file names may repeat."""
-        folder = os.path.commonpath([part.parent for part in self.parts])
-        return [part.relative_to(folder).as_posix() for part in self.parts]
+    def delivered_parts(self) -> list[DeliveredPart]:
+        """The parts' names, with the district that delivered each."""
+        return list_delivered_parts(self.parts, self.districts)
 
 
 def read_account(job: CleaningJob, root: Path) -> RowCounts | None:
@@ -113,7 +113,7 @@ def clean_delivery(
     ):  # most deliveries have no key twice: the gate has counted
         failures = judge("staged")
     if failures:
-        write_returns(session, job.source, job.names, work / "quarantine" / RETURNS)
+        write_returns(session, job.source, job.delivered_parts, work / "quarantine" / RETURNS)
         _install(work / "quarantine", job.folder(root, "quarantine"))
         examples = find_examples(session, job.source)
         causes = describe_refusals(job.source, _tally(session, "reasons"), examples)
@@ -306,9 +306,9 @@ def _split_rows(session: Session, job: CleaningJob, work: Path, files: list[Data
         SELECT count(*), count(reasons), count(*) FILTER (superseded), count(*) FILTER (reread),
             count(*) FILTER (other_person)
         FROM staged""").fetchall()[0]
-    write_returns(session, job.source, job.names, work / "quarantine" / RETURNS)
+    write_returns(session, job.source, job.delivered_parts, work / "quarantine" / RETURNS)
     reasons, defects = (_tally(session, listed) for listed in ("reasons", "defects"))
-    names = "[" + ", ".join(map(sql_literal, job.names)) + "]"
+    names = "[" + ", ".join(sql_literal(part.name) for part in job.delivered_parts) + "]"
     for kind, listed in (("quarantine", "reasons"), ("defects", "defects")):
         rows = f"""
             SELECT {sql_literal(job.source.source)} AS source,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from expectations.causes import describe_wanted_form
@@ -28,16 +30,45 @@ MAX_NAMED = 200
 """So many refused rows are named at most: the others stand in the file of returns."""
 
 
-def write_returns(session: Session, source: Source, names: Sequence[str], target: Path) -> None:
+@dataclass(frozen=True)
+class DeliveredPart:
+    """A file of a delivery: its name, and the district that delivered it if the place says so."""
+
+    name: str
+    district: str = ""
+
+
+def list_delivered_parts(parts: Sequence[Path], districts: Collection[str]) -> list[DeliveredPart]:
+    """Return the parts of a delivery, named below the folder that holds them all.
+
+    File names may repeat. The district is that whose code is the name of the part or of its folder.
+    """
+    folder = os.path.commonpath([part.parent for part in parts])
+    names = [part.relative_to(folder).as_posix() for part in parts]
+    return [
+        DeliveredPart(name, _find_part_district(part, districts))
+        for name, part in zip(names, parts, strict=True)
+    ]
+
+
+def _find_part_district(part: Path, districts: Collection[str]) -> str:
+    named = (part.parent.name, part.name.partition(".")[0])
+    return next((name for name in named if name in districts), "")
+
+
+def write_returns(
+    session: Session, source: Source, parts: Sequence[DeliveredPart], target: Path
+) -> None:
     """Write one row per refused row, per emptied value and per replaced row of the view `staged`.
 
     Columns: source, file, record, kind (refused, emptied, replaced), column (titles), reason,
-    wanted (the form of such values), delivered (the row as JSON).
+    wanted (the form of such values), delivered (the row as JSON), district (of a source that
+    districts deliver: who delivered the row, else whom it names; null when neither is known).
 
     Args:
         session: Where `staged` is.
         source: The declaration.
-        names: The parts' names, by part.
+        parts: The parts of the delivery, in their order.
         target: The file to write.
     """
     columns = source.columns
@@ -46,28 +77,29 @@ def write_returns(session: Session, source: Source, names: Sequence[str], target
     code = "split_part(note, ':', 2)"
     texts = f"map_extract_value({_map(REASON_TEXTS)}, {code})"
     reason = f"{title} || '：' || coalesce({texts}, {code})"
-    files = f"[{', '.join(map(sql_literal, names))}]"
+    files = f"[{', '.join(sql_literal(part.name) for part in parts)}]"
+    district = _district_sql(source, parts)
     noted = ", ".join(map(sql_literal, set(NOTED_CODES) - {"stand_in"}))
     key = "、".join(columns[name].title for name in source.key)
     replaced = f"CASE WHEN other_person THEN '{OTHER_PERSON_TEXT}' ELSE '{SUPERSEDED_TEXT}' END"
     query = f"""
         WITH noted AS (
-            SELECT part, record, 'refused' AS kind, reasons AS notes, raw
+            SELECT part, record, 'refused' AS kind, reasons AS notes, raw, {district} AS district
             FROM staged WHERE reasons IS NOT NULL
             UNION ALL
-            SELECT part, record, 'emptied', [note], raw
+            SELECT part, record, 'emptied', [note], raw, district
             FROM (
-                SELECT part, record, raw, unnest(defects) AS note
+                SELECT part, record, raw, unnest(defects) AS note, {district} AS district
                 FROM staged WHERE defects IS NOT NULL AND reasons IS NULL
             ) WHERE {code} NOT IN ({noted})
         ),
         returned AS (
             SELECT part, record, kind, {_joined(title)} AS "column", {_joined(reason)} AS reason,
-                {_joined(form)} AS wanted, raw AS delivered
+                {_joined(form)} AS wanted, raw AS delivered, district
             FROM noted
             UNION ALL
             SELECT part, record, 'replaced', {sql_literal(key)}, {replaced}, '每条记录一个编号',
-                {row_json_sql(source)}
+                {row_json_sql(source)}, {district}
             FROM staged WHERE superseded
         )
         SELECT {sql_literal(source.source)} AS source, ({files})[part + 1] AS file,
@@ -75,6 +107,20 @@ def write_returns(session: Session, source: Source, names: Sequence[str], target
         FROM returned ORDER BY part, record, kind, reason"""
     target.parent.mkdir()
     session.execute(copy_sql(query, target, PARQUET))
+
+
+def _district_sql(source: Source, parts: Sequence[DeliveredPart]) -> str:
+    """Return SQL of the district that a staged row is of, if districts deliver the source."""
+    if not source.from_districts:
+        return "CAST(NULL AS VARCHAR)"
+    delivered = f"nullif({parts_district_sql(parts)}, '')"
+    return f"coalesce({', '.join([delivered, *source.list_columns_of('district')])})"
+
+
+def parts_district_sql(parts: Sequence[DeliveredPart]) -> str:
+    """Return SQL of the district that delivered the part numbered `part`."""
+    districts = ", ".join(sql_literal(part.district) for part in parts)
+    return f"([{districts}])[part + 1]" if parts else "CAST(NULL AS VARCHAR)"
 
 
 def _by_column(texts: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from expectations.month import Month
 from expectations.refusals import may_name_record
 from expectations.source_model import Outcomes, Source
-from transforms.clean.returns import row_json_sql
+from transforms.clean.returns import DeliveredPart, parts_district_sql, row_json_sql
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
@@ -28,10 +28,17 @@ _SHOWN = 12  # characters of an unknown reminder's number
 
 @dataclass(frozen=True)
 class ReminderAnswers:
-    """What districts reported of reminders: the declaration, and the folders of clean rows."""
+    """What districts reported of reminders.
+
+    Attributes:
+        source: The declaration.
+        folders: The folders of clean rows.
+        parts: The files of this month's delivery, in their order; none if there is none.
+    """
 
     source: Source
     folders: Sequence[Path]
+    parts: Sequence[DeliveredPart] = ()
 
     @property
     def declared(self) -> Outcomes:
@@ -191,7 +198,7 @@ def unknown_reminders_statement(answers: ReminderAnswers) -> Statement:
 SELECT {sql_literal(source.source)} AS source, '' AS file, record, 'unknown_reminder' AS kind,
     {sql_literal(title)} AS "column", '没有发过这条提醒' AS reason,
     '提醒名单中的{title}，原样保留' AS wanted, {row_json_sql(source)} AS delivered,
-    {asked.reminder} AS reminder_id
+    nullif({parts_district_sql(answers.parts)}, '') AS district, {asked.reminder} AS reminder_id
 FROM clean_{source.source} AS rows
 WHERE received = $received
     AND NOT EXISTS (SELECT 1 FROM sent WHERE sent.reminder_id = rows.{asked.reminder})

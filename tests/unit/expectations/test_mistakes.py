@@ -29,7 +29,10 @@ WRONG_ROWS = {
         ("330203,2022,senior,2022-05-01,2022-06-30", "level"),
     ],
     "award_quotas": [("V,21,10", "year"), ("V,2021,-", "points")],
-    "districts": [("330203,海曙区,Haishu,ssh-rsa", "recipient")],
+    "districts": [
+        ("330203,海曙区,Haishu,ssh-rsa", "recipient"),
+        ("330203,海曙区,Haishu,\n330205,海曙区,Jiangbei,", "name"),
+    ],
 }
 
 
@@ -113,6 +116,7 @@ MISTAKES = [
     ("local_awards", "per: grantor_id", "per: grantor", "quota"),
     ("local_awards", "table: award_quotas", "table: quotas", "quota.table"),
     ("local_awards", "unless: {grantor_kind: district}", "unless: {grantor_kind: city}", "quota.unless.grantor_kind"),
+    ("local_awards", "个性指标, type: text", "个性指标, type: district", "from_districts"),
     ("corrections", "holds: {decision: upheld}", "holds: {decision: yes}", "corrects.holds.decision"),
     ("corrections", "required_when: {decision: upheld}", "required_when: {decision: so}", "columns.value.required_when.decision"),
     ("employment", "table: shortage_occupations", "table: shortages", "facts.shortage_job.listed"),
