@@ -35,6 +35,15 @@ def round_mean(total: Decimal, people: int) -> Decimal | None:
     return (total / people).quantize(step)
 
 
+def round_sum(total: Decimal, people: int) -> Decimal | None:
+    """Return a sum as such a page shows it: the shown mean times the shown number of people.
+
+    So it says no more of how many they are than these do. None for fewer than 10 people.
+    """
+    mean, rounded = round_mean(total, people), round_people(people)
+    return None if mean is None or rounded is None else mean * rounded
+
+
 def round_amount(total: Decimal, people: int) -> Decimal | None:
     """Return yuan as such a page shows them: the mean times the rounded people, to hundreds.
 

@@ -120,7 +120,7 @@ def sql(
     publishable: Annotated[
         bool,
         typer.Option(
-            "--publishable", help="用于对外：少于 10 人的格子不显示，人数取整；不能判断的拒绝"
+            "--publishable", help="用于对外：少于 10 人的行和格子不显示，数字取整；不能判断的拒绝"
         ),
     ] = False,
 ) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -29,7 +29,7 @@ from flows.settings import Settings
 from flows.storage.operators import Operator
 from flows.storage.query_notes import leave_query_note
 from flows.storage.root import Root
-from reports.disclosure import FEW, ROUNDED_TO
+from reports.disclosure import FEW, ROUNDED_TO, format_people
 from reports.publishable import PublishableQuery, UnjudgeableQueryError, judge_query
 from transforms.engine.session import (
     EngineError,
@@ -46,6 +46,11 @@ _COLUMNS = """
 SELECT table_name, column_name FROM duckdb_columns()
 WHERE NOT internal AND starts_with(table_name, 'latest_') ORDER BY ALL"""
 ONE_PER_PERSON = ("latest_scores", "latest_facts", "latest_open_residents")
+WITHOUT_PEOPLE = tuple(
+    f"{prefix}{view}"
+    for prefix in ("", "latest_")
+    for view in ("districts", "services", "thresholds")
+)
 PERSONAL_NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{11,17}[0-9Xx]?(?![0-9A-Za-z])")
 BOM = "\ufeff"  # or Excel takes the file for one in the encoding of the country
 SHOWN = 1000  # rows of a table: more is for a file, and for another program to read
@@ -101,7 +106,7 @@ def run_query(
         settings: Where the root is.
         query: The statements.
         form: `table`, `csv` or `json`.
-        publishable: Cells of fewer than 10 people are suppressed, numbers of people rounded.
+        publishable: Rows and cells of fewer than 10 people are not shown, numbers are rounded.
         reason: Why, for the access log.
 
     Raises:
@@ -296,7 +301,7 @@ def _judge(statement: str, views: Sequence[str]) -> PublishableQuery:
     try:
         if EXPLAIN.match(statement):
             raise UnjudgeableQueryError("EXPLAIN 不是汇总", "去掉 --publishable")
-        return judge_query(statement, views, ONE_PER_PERSON)
+        return judge_query(statement, views, ONE_PER_PERSON, WITHOUT_PEOPLE)
     except UnjudgeableQueryError as error:
         raise JifenError(
             ExitCode.USAGE,
@@ -314,9 +319,9 @@ def _print_result(
         for name, kind, *_ in answer.description or []
     ][: len(judged.columns) if judged else None]
     names = [name for name, _ in columns]
-    suppressed = Counter[str]()
-    rows = _rows(answer) if judged is None else _publishable_rows(answer, judged, suppressed)
-    rows = _count_rows(rows, counted)
+    tally = Counter[str]()
+    found = judged.suppress(_rows(answer), tally) if judged else _rows(answer)
+    rows = _count_rows(iter(found), counted)
     if form == "csv":
         sys.stdout.write(BOM)
         writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -335,20 +340,18 @@ def _print_result(
         if len(listed) > SHOWN:
             print(f"只显示了前 {SHOWN:,} 行；要全部，写 --csv > 文件名", file=sys.stderr)
     if judged:
-        cells = suppressed["cells"]
-        print(
-            f"人数取整到 {ROUNDED_TO} 的倍数；少于 {FEW} 人的 {cells:,} 格不显示", file=sys.stderr
-        )
+        deque(found, maxlen=0)  # those not shown are counted, too
+        print(_describe_suppressed(tally), file=sys.stderr)
 
 
-def _publishable_rows(
-    answer: Result, judged: PublishableQuery, suppressed: Counter[str]
-) -> Iterator[list[Any]]:
-    """Yield the rows as they may be shown; `suppressed` counts the cells that may not."""
-    for row in _rows(answer):
-        shown, cells = judged.suppress(row)
-        suppressed["cells"] += cells
-        yield shown
+def _describe_suppressed(tally: Counter[str]) -> str:
+    """Return what a publishable answer does not show, so rounded that it names nobody either."""
+    rows, people = format_people(tally["rows"]), format_people(tally["people"])
+    return (
+        f"人数取整到 {ROUNDED_TO} 的倍数，平均数取整，总和是取整后的平均数乘人数；\n"
+        f"少于 {FEW} 人的行整行不列出：共 {rows} 行、{people} 人；\n"
+        f"列出的行中 {tally['cells']:,} 格不显示：不足 {FEW} 人，或与全行、其他 FILTER 相差不足 {FEW} 人"
+    )
 
 
 def _count_rows(rows: Iterator[Any], counted: Counter[str]) -> Iterator[Any]:
