@@ -19,7 +19,7 @@ _REFUSALS = {
     errno.EDQUOT: ("磁盘配额已用完", "腾出空间"),
     errno.EROFS: ("磁盘只读", "改为可写"),
     errno.EACCES: ("没有权限", "检查文件夹的属主和权限"),
-    errno.EPERM: ("没有权限", "换用根目录的属主帐号"),
+    errno.EPERM: ("没有权限", "换用根目录的属主账号"),
     errno.ENOTDIR: ("应是文件夹，却是文件", "改正路径"),
     errno.EIO: ("磁盘读写出错", "检查磁盘，用 jifen verify 核对"),
 }

@@ -153,7 +153,7 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     ),
     FindingKind.UNMATCHED_ROWS: KindText("不在登记人口之内，未使用", "行", _N),
     FindingKind.OVER_QUOTA: KindText(
-        "超出配额，未计分", "行", _A, "请核对；明细在该版本的 restricted/over_quota"
+        "超出配额，未计分", "行", _A, "请核对；明细在该修订版的 restricted/over_quota"
     ),
     FindingKind.UNKNOWN_CODES: KindText(
         "用了区县积分表都没有的代码，未计分", "项", _A, "请核对代码"
@@ -174,10 +174,10 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
         "提醒 3 次仍未联系上或没有结果，不再列入", "条", _N
     ),
     FindingKind.OVERDUE_CASES: KindText(
-        "异议逾期没有决定", "件", _A, "请催办；各部门的异议办理单在该版本的 restricted/objections"
+        "异议逾期没有决定", "件", _A, "请催办；各部门的异议办理单在该修订版的 restricted/objections"
     ),
     FindingKind.OPEN_CASES: KindText(
-        "异议待决定", "件", _A, "把该版本 restricted/objections 中的异议办理单交各部门"
+        "异议待决定", "件", _A, "把该修订版 restricted/objections 中的异议办理单交各部门"
     ),
     FindingKind.LATE_DECISIONS: KindText("异议的决定晚于期限", "件", _N),
     FindingKind.UNKNOWN_CALENDAR: KindText(
@@ -200,7 +200,7 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
     FindingKind.ILLUSTRATIVE: KindText(
         "取值仅为示例", "项", _A, "正式使用前须由主管部门核定（见“口径”）"
     ),
-    FindingKind.FINISHED_PUBLICATION: KindText("上次中断的发布已完成", "版", _N),
+    FindingKind.FINISHED_PUBLICATION: KindText("上次中断的发布已完成", "个修订版", _N),
     FindingKind.WORKING_FILES: KindText(
         "工作文件与写成时不同，未采用，已由原始交付重新计算", "处", _A, "请查明谁改动过，并运行 jifen verify"
     ),
@@ -210,7 +210,7 @@ KIND_TEXTS: Mapping[FindingKind, KindText] = {
         "数据驾驶舱没有重新生成，月份已发布", "", _A, "请运行 jifen overview"
     ),
     FindingKind.DISCLOSURE: KindText(
-        "分档数据可能指认个人", "人", _A, "先停止提供该版本的 open 文件夹和分析目录，并报告开发人员"
+        "分档数据可能指认个人", "人", _A, "先停止提供该修订版的 open 文件夹和分析目录，并报告开发人员"
     ),
     FindingKind.OTHER: KindText("其他", "项", _A, "请核对"),
 }  # fmt: skip

@@ -78,6 +78,8 @@ class CommandOptions:
     debug: bool = False
     purpose: str | None = None
     case: str | None = None
+    allow_missing: list[str] | None = None
+    same: list[str] | None = None
 
     def add(self, given: dict[str, Any]) -> None:
         """Take up what was given; what is given later goes before what was given earlier."""
@@ -105,9 +107,11 @@ def with_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., N
     Its first parameter is the `CommandOptions` of the call; the options come after its own.
 
     Args:
-        names: `inbox`, for commands that read one; `purpose`, for commands that look a person up.
+        names: `run`, for commands that run months; `purpose`, for commands that look a person up.
     """
-    more: dict[str, Any] = {"inbox": InboxOption} if "inbox" in names else {}
+    more: dict[str, Any] = {}
+    if "run" in names:
+        more |= {"allow_missing": AllowOption, "same": SameOption, "inbox": InboxOption}
     if "purpose" in names:
         more |= {"purpose": PurposeOption, "case": CaseOption}
     added = {**more, **COMMON}

@@ -42,7 +42,7 @@ def check(
 @query_app.command()
 @with_options()
 def status(options: CommandOptions) -> None:
-    """各月份、版本和状态；收件目录里到了什么、还缺什么。
+    """各月份的修订版和状态；收件目录里到了什么、还缺什么。
 
     例：jifen status
     """
@@ -63,7 +63,8 @@ def inspect(
         str | None, typer.Option("--source", metavar="NAME", help="来源代码；不写则自动识别")
     ] = None,
     month: Annotated[
-        str | None, typer.Option("--month", metavar="YYYY-MM", help="交付哪个月的")
+        str | None,
+        typer.Option("--month", metavar="YYYY-MM", help="交付哪个月的；不写则按所在文件夹或文件名"),
     ] = None,
 ) -> None:
     """交付以前检查一个文件：来源、编码、表头、各类问题。
@@ -99,7 +100,7 @@ def verify(
     with show_progress("核对"):
         verified = verify_months(options.load_settings(), chosen)
     names = verified.revisions
-    print_line(f"核对无误：{len(names)} 个版本，最新的是 {names[-1]}")
+    print_line(f"核对无误：{len(names)} 个修订版，最新的是 {names[-1]}")
     for note in verified.notes:
         print_line(note)
 
@@ -148,7 +149,7 @@ def catalogue(
         Path | None, typer.Option("--as-seen-from", readable=False, help="分析人员看到的根目录路径")
     ] = None,
 ) -> None:
-    """重新生成 catalogue.duckdb（迁移根目录之后使用）。
+    """重新生成分析目录和明细目录（迁移、恢复根目录之后使用）。
 
     例：jifen catalogue --as-seen-from /mnt/jifen
     """
@@ -225,7 +226,9 @@ def explain(
     month: Annotated[
         str | None,
         typer.Option(
-            "--month", metavar="YYYY-MM", help="月份，或其中一版 2021-10/r1；默认是最近发布的月份"
+            "--month",
+            metavar="YYYY-MM",
+            help="月份，或其中一个修订版 2021-10/r1；默认是最近发布的月份",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
@@ -255,7 +258,9 @@ def statement(
     month: Annotated[
         str | None,
         typer.Option(
-            "--month", metavar="YYYY-MM", help="月份，或其中一版 2021-10/r1；默认是最近发布的月份"
+            "--month",
+            metavar="YYYY-MM",
+            help="月份，或其中一个修订版 2021-10/r1；默认是最近发布的月份",
         ),
     ] = None,
     out: Annotated[
@@ -320,7 +325,7 @@ def simulate(
             "--policy",
             metavar="DIR",
             readable=False,
-            help="草案目录，其中有 points/，可有 services/",
+            help="草案目录，其中有 points/ 或 services/，可有 sources/",
         ),
     ],
     month: Annotated[
@@ -349,12 +354,12 @@ def simulate(
 def diff(
     options: CommandOptions,
     before: Annotated[
-        str, typer.Argument(metavar="MONTH", help="月份 YYYY-MM，或其中一版 YYYY-MM/r1")
+        str, typer.Argument(metavar="MONTH", help="月份 YYYY-MM，或其中一个修订版 YYYY-MM/r1")
     ],
     after: Annotated[str, typer.Argument(metavar="MONTH", help="同上")],
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
 ) -> None:
-    """两个月份（或版本）之间变了什么。
+    """两个月份（或修订版）之间变了什么。
 
     比较人员、积分、积分表版本、交付的数据。
 

@@ -111,52 +111,59 @@ a renderer on them |
 
 JSON Schema of both: [statement.schema.json](statement.schema.json). Decimals are texts in JSON, \
 with their two decimals.
-The manifest's `statement_schema` counts up when either changes.
+The manifest's `statement_schema`, `schema_version` in `texts.json`, counts up when either changes.
+They come to an app by [送交](../guides/operators/deliver.md): read `delivery.json` first, and only
+the files that it lists.
 
 ## From a row to the page
 
-Sentences stand in `sentences`, with names in braces. Points are written with two decimals; caps, \
-thresholds, points short
-and numbers in evidence without trailing zeros. A title is filled up with spaces to 16 columns, \
-at least one; a
-Chinese character takes two. Points are set right in 8 columns. In this order:
+Sentences stand in `sentences`, words in `values`, with names in braces. Points are written with
+two decimals, as they stand in the row; caps, thresholds, points short and numbers in evidence
+without trailing zeros. A title is filled up with spaces to 16 columns, at least one; a Chinese
+character takes two. Points are set right in 8 columns. In this order:
 
-1. `heading` (`name` masked: the surname, one character or one of `surnames`, and `**`; of an \
-empty name `nobody`),
-   `version` for the city's table and the district's, `corrected_fact` for each of `facts.corrected`, `objection` for each open one.
-2. For each sum without a parent an empty line, then the sum: title, points, `highest` if it \
-takes the highest, `cap`,
-   and `over_cap` if the sum was greater. Indented by two: its lines, then its inner sums.
-3. A line: title, points, two spaces, evidence; below, indented by 26, `rule` (with \
-`illustrative`), `closed` with the
-   guard's reason or `capped`, and `corrected`. Before a correction the points are 0 if closed, \
-else `rule_points` up to
-   the cap. Evidence names facts; `{value}` is the indicator's own fact, `awards/KEY` the points \
-of that key. Evidence
-   without names of a yes/no fact is written by `yes_or_no`.
-4. An empty line, `common` with the city's sections as `added` and `subtracted` (without the \
-first sign), `total`.
-5. An empty line, `not_compared` or `compared` with the revision; `unchanged`, or a line for each \
-of `change.moved` in the
-   order of `items`: title, the points before, and now (`not_there` where there are none).
-6. An empty line, `services`, then each service in the order of `texts.json`: `reached` with \
-`amount`, or what lacks,
-   joined by `；`: the conditions by number, then `points_lacking`; `not_open` where the row has \
-no such service. Then, joined
-   by `；`, where `ranks` has the service: `score`, and `rank` or `rank_in_class` (`among` is \
-`values` of its `ranked`).
-   A service of children (`guardians`) has a line for each of `children`, titled by `child`: the \
-same, then `child_parts`
-   (titles of `counted`), `child_sum` (of more than one guardian), `child_own` or `child_other`; \
-without a child what does
-   not hold, or `no_child`.
+1. `heading`: `name` masked (the surname, one character or one of `surnames`, and `**`; of an
+   empty name `nobody`), the month as YYYY-MM, the district by its name in `districts`. Then
+   `version` (`begins` is its `from`) for the city's table and the district's, `corrected_fact`
+   for each of `facts.corrected` (a value as below; of a yes/no fact 1 is yes), `objection` for
+   each open one, titled by the indicator, by the fact after `fact:`, or else by its target as it
+   is.
+2. For each sum without a parent an empty line, then the sum: title, points, `highest` if it takes
+   the highest, `cap` if it has one, and `over_cap` if `before_cap` is above the cap and the
+   points are the cap. Indented by two: its lines, then its inner sums in the same way.
+3. A line: title, points, two spaces, evidence; below, indented by 26, `rule` (followed by
+   `illustrative` if its `values` are), then `closed` with the reason that `guards` has for
+   `closed_by`, or `capped` if it is; then `corrected` if it has a case. The points before a
+   correction (`before`; `points` of `capped`) are 0.00 if closed, else `rule_points` up to the
+   cap. Evidence names facts; `{value}` is the indicator's own fact, `awards/KEY` the points of
+   that key, 0 without. Evidence without names, of a yes/no fact that is known, is written by
+   `yes_or_no`.
+4. An empty line, `common` with the city's sections as `added` and `subtracted`, joined by spaces
+   (without a first `＋ `), `total`.
+5. An empty line, `not_compared` if `compared_with` is null, else `compared` with the revision (a
+   space for its `/`). If nothing moved, `unchanged` follows on the same line; else there is a
+   line for each of `change.moved` in the order of `items`: two spaces, title, `moved`: the points
+   before, set right in 8 columns, and those that the row has now (`not_there` where there are
+   none).
+6. If there are services, an empty line and `services`; then each in the order of `texts.json`:
+   two spaces, title, two spaces, and `reached` followed by `amount` if it is not null, or what
+   lacks, joined by `；`: the conditions by number, then `points_lacking` if points are short;
+   `not_open` where the row has no such service. Then, joined by `；`, where `ranks` has the
+   service: `score`, and `rank`, or `rank_in_class` if it has a class (`among` is `values` of its
+   `ranked`). A service of children (`guardians` is not null) has a line for each of `children`,
+   titled by `child`: the same of the child, with the threshold of the child's district, `score`
+   always, then how guardians count: of `parts` `child_parts` (the titles that `items` has for
+   `counted` without `_points`, joined by `separator`, or `none`), of `sum` and several guardians
+   `child_sum`, else `child_own`, or `child_other` if nothing is `counted`. Without a child: the
+   conditions that do not hold, or `no_child`.
 
-`forecast` and `no_forecast` are ours: `jifen explain` computes when a service will be reached, \
+`forecast` and `no_forecast` are ours: `jifen explain` computes when a service will be reached,
 for one person at a time.
 
-A value is put by its fact's `form`: `number`, `yes_no`, `level` (its title), `date`, `month`, \
-and lists (`by_year`,
-`by_key`, `children`: each entry, joined by `separator`, or `none`); null is `unknown`.
+A value is put by its fact's `form`: `number`, `yes_no` (`yes` or `no`), `level` (its title),
+`date` and `month` (without leading zeros), lists (`by_year`, `by_key`, `children`: each entry,
+joined by `separator`, or `none`), or `text` as it is; null is `unknown`. A test renders the
+examples by this page alone (`tests/support/page_renderer.py`).
 
 ## A row
 
@@ -247,12 +254,13 @@ def render_outputs_markdown() -> str:
     heads = ("table", "one row per", "key", "order of a file", "files", "readers", "view")
     lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for output in OUTPUTS:
-        aligned = f"; row n as in `{output.aligned_with}/`" if output.aligned_with else ""
+        order = [", ".join(output.order)] if output.order else []
+        order += [f"row n as in `{output.aligned_with}/`"] if output.aligned_with else []
         cells = (
             f"`{output.folder}/`",
             "<br>".join(output.row),
             ", ".join(output.key),
-            ", ".join(output.order) + aligned,
+            "; ".join(order),
             "one per district" if output.by_district else "one",
             output.readers.value,
             f"`{output.view}`" if output.view else "",

@@ -8,11 +8,9 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import (
-    AllowOption,
     CommandOptions,
     DebugOption,
     MonthOption,
-    SameOption,
     SpanOption,
     parse_accept_reason,
     parse_month,
@@ -28,12 +26,10 @@ run_app = typer.Typer()
 
 
 @run_app.command()
-@with_options("inbox")
+@with_options("run")
 def run(
     options: CommandOptions,
     month: MonthOption,
-    allow_missing: AllowOption = None,
-    same: SameOption = None,
     send: Annotated[bool, typer.Option("--send", help="不是最新月份也产生新的提醒")] = False,
     accept: Annotated[
         str | None,
@@ -52,8 +48,8 @@ def run(
     from flows.pipeline.context import RunOptions
 
     given = RunOptions(
-        allowed_missing=parse_reasons("--allow-missing", allow_missing),
-        allowed_same=parse_reasons("--same", same),
+        allowed_missing=parse_reasons("--allow-missing", options.allow_missing),
+        allowed_same=parse_reasons("--same", options.same),
         send_reminders=send,
         accept=parse_accept_reason(accept),
     )
@@ -63,13 +59,8 @@ def run(
 
 
 @run_app.command()
-@with_options("inbox")
-def backfill(
-    options: CommandOptions,
-    months: SpanOption,
-    allow_missing: AllowOption = None,
-    same: SameOption = None,
-) -> None:
+@with_options("run")
+def backfill(options: CommandOptions, months: SpanOption) -> None:
     """依次计算多个月，最早的在先。
 
     例：jifen backfill --months 2021-01:2021-12
@@ -78,8 +69,8 @@ def backfill(
     from flows.pipeline.context import RunOptions
 
     given = RunOptions(
-        allowed_missing=parse_reasons("--allow-missing", allow_missing),
-        allowed_same=parse_reasons("--same", same),
+        allowed_missing=parse_reasons("--allow-missing", options.allow_missing),
+        allowed_same=parse_reasons("--same", options.same),
     )
     span = parse_span(months)
     with show_progress("准备") as advance:

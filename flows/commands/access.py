@@ -54,7 +54,7 @@ class Lookup:
     def describe(self) -> str:
         """Return it as a line."""
         who = self.by if self.account in ("", self.by) else f"{self.by}（{self.account}）"
-        what = f"{LOOKUPS[self.action]}{'及数据依据' if self.records else ''}"
+        what = f"{LOOKUPS[self.action]}{'及依据数据' if self.records else ''}"
         why = f"用途：{self.purpose}" if self.purpose else "未写用途"
         case = f"办件编号：{self.case}" if self.case else ""
         note = "" if self.verifiable else f"（{UNCHAINED}）"

@@ -67,8 +67,9 @@ def describe_results(
         ),
         "\n结果位置：",
         f"  运行报告      {revision.path / 'report' / 'index.html'}",
-        f"  区县导出      {revision.path / 'exports' / '330212'}",
+        f"  数据驾驶舱    {root.overview / 'index.html'}",
+        f"  区县导出包    {revision.path / 'exports' / '330212'}",
         f"  分析目录      {root.catalogue}（任何 DuckDB 客户端以只读方式打开）",
         f"  计分语句      {revision.path / 'sql'}",
-        f"  问题数据      {root.quarantine}",
+        f"  退回的行      {root.quarantine}",
     ]

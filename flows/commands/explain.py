@@ -22,6 +22,7 @@ from flows.storage.revisions import (
 from flows.storage.root import Root, open_root
 from reports.explain.compute import explain_row
 from reports.explain.records import (
+    InputRows,
     Record,
     format_records,
     load_person_records,
@@ -80,7 +81,7 @@ def explain_person(
             data["refused_records"] = refused
             lines.append(f"另有 {refused} 条记录被退回，未计入；加 --records 查看")
         if removal := load_removals(root, root.key()).find_of_inputs(revision):
-            data["removed"] = f"部分数据依据{removal.describe()}"
+            data["removed"] = f"部分依据数据{removal.describe()}"
             lines.append(f"{data['removed']}：不再列出，也不推算何时达标")
     if as_json:
         report_progress(json.dumps(data, ensure_ascii=False, indent=1))
@@ -167,13 +168,7 @@ def explain_not_scored(
     folders = find_clean_folders(root.clean, revision).get(registry.source, [])
     if not all(folder.is_dir() for folder in folders):
         return f"{registry.title}的数据已按规定清理，不能说明原因"
-    known = load_person_records(
-        session,
-        registry,
-        folders,
-        person,
-        revision.month,
-    )
+    known = load_person_records(session, InputRows(registry, folders), person, revision.month)
     for record in known:
         statuses = [
             record.values.get(registry.columns[column].title, "") for column in registry.spine.where
@@ -233,11 +228,10 @@ def _records(
     refused: list[Record] = []
     for name, source in sources.items():
         over_quota = revision.path / "restricted" / "over_quota" / f"{name}.parquet"
-        kept += load_person_records(
-            session, source, clean.get(name, []), person, revision.month, over_quota
-        )
+        inputs = InputRows(source, clean.get(name, []), over_quota)
+        kept += load_person_records(session, inputs, person, revision.month)
         refused += load_refused_records(session, source, quarantine.get(name, []), person)
-    lines = ["", f"数据依据（{len(kept)} 条）：", *format_records(kept)]
+    lines = ["", f"依据数据（{len(kept)} 条）：", *format_records(kept)]
     lines += (
         ["", f"被退回的数据（{len(refused)} 条）：", *format_records(refused)] if refused else []
     )

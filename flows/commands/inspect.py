@@ -16,7 +16,12 @@ from expectations.month import Month
 from expectations.source_model import Source
 from flows.city_time import CITY_TIME
 from flows.extract.base import is_hidden
-from flows.extract.inbox import build_inbox_rules, find_named_source, parse_month_folder
+from flows.extract.inbox import (
+    build_inbox_rules,
+    find_named_month,
+    find_named_source,
+    parse_month_folder,
+)
 from flows.project import Project, load_project
 from flows.settings import Settings
 from transforms.clean.archives import ACCEPTED_SUFFIXES, parse_file_name
@@ -33,7 +38,8 @@ class InspectionRequest:
     Attributes:
         path: A file, or a folder of parts.
         source: The source that it is to be of; None to find it out.
-        month: The month that it is for; None for the one in its path, else the present one.
+        month: The month that it is for; None for the one of its folder or in its name, else the
+            present one.
     """
 
     path: Path
@@ -52,9 +58,9 @@ def inspect_file(settings: Settings, request: InspectionRequest) -> Iterator[str
     parts = _list_parts(request.path)
     name, found_by = _choose_source(project, settings, request, parts)
     source = project.sources[name]
-    month = request.month or _find_month(request.path)
+    month, month_found_by = _choose_month(request)
     yield f"来源      {source.title}（{name}），{found_by}"
-    yield f"月份      {month}"
+    yield f"月份      {month}，{month_found_by}"
     given = settings.sources.get(name)
     job = CleaningJob(
         source,
@@ -133,11 +139,16 @@ def _choose_source(
     )
 
 
-def _find_month(path: Path) -> Month:
-    """Return the month of the folder that a file lies in, else the present one."""
-    names = [folder.name for folder in path.absolute().parents]
-    found = (month for name in names if (month := parse_month_folder(name)))
-    return next(found, Month.of(dt.datetime.now(CITY_TIME).date()))
+def _choose_month(request: InspectionRequest) -> tuple[Month, str]:
+    """Return the month that a file is for, and how it was found."""
+    if request.month is not None:
+        return request.month, "由 --month 指定"
+    for folder in request.path.absolute().parents:
+        if month := parse_month_folder(folder.name):
+            return month, "按所在文件夹"
+    if month := find_named_month(request.path):
+        return month, "按文件名"
+    return Month.of(dt.datetime.now(CITY_TIME).date()), "即当前月份；交付别的月份用 --month 指定"
 
 
 def _describe_files(source: Source, files: Iterable[DataFile]) -> Iterator[str]:

@@ -195,6 +195,7 @@ def _load_draft(
             what = f"草案的 points/ 中缺少 {'、'.join(missing)} 的积分表"
             hint = "先把现行的 points/ 整个复制到草案目录，再改其中要改的文件"
             raise JifenError(ExitCode.DECLARATIONS, what, where=str(policy / "points"), hint=hint)
+        _refuse_new_districts(policy / "points", revision, rules.districts)
         tables = {
             table.authority: table
             for table in load_tables(policy / "points", facts, rules.districts)
@@ -202,6 +203,23 @@ def _load_draft(
     folder = (policy if (policy / "services").is_dir() else revision.path / "policy") / "services"
     there = folder.is_dir() and (revision.path / "eligibility").is_dir()
     return tables, load_services(folder, facts, tables, rules.districts) if there else []
+
+
+def _refuse_new_districts(points: Path, revision: Revision, districts: Mapping[str, str]) -> None:
+    """Refuse points tables of districts that the published month does not have.
+
+    Raises:
+        JifenError: Exit 10, there are some.
+    """
+    codes = sorted(path.stem for path in points.glob(f"{'[0-9]' * 6}.yaml"))
+    new = [code for code in codes if code not in districts]
+    if new:
+        what = f"草案中有 {'、'.join(new)} 的积分表，{revision.month} 发布时还没有这个区县"
+        hint = (
+            "从有这个区县的月份起模拟：先把区县写入 districts.csv，运行并发布一个月；"
+            "只试其他改动的，从草案中移走它的积分表"
+        )
+        raise JifenError(ExitCode.DECLARATIONS, what, where=str(points), hint=hint)
 
 
 def _list_used_facts(draft: Draft) -> set[str]:
@@ -285,7 +303,7 @@ def _tried(
         changed_titles = [
             f"{kind}指标：{'、'.join(each)}" for kind, each in changes.items() if each
         ]
-        changed_titles = changed_titles or ["改动的指标：无（改动在部分、分组或上限）"]
+        changed_titles = changed_titles or ["改动的指标：无（改动在分项、分组或上限）"]
         versions = f"{old.begins} 版 → 草案 {new.begins} 版"
         yield f"{tables[authority].title}：{versions}，{'；'.join(changed_titles)}"
     if not changed:

@@ -189,7 +189,7 @@ def _reaches_exact(root: Root, statements: Sequence[tuple[str, str]], spill: Pat
 def _require_log(root: Root) -> None:
     """Raise JifenError (exit 2) if what is asked cannot be noted anywhere."""
     if not os.access(root.runs, os.W_OK) and not os.access(root.queries, os.W_OK):
-        hint = "请操作员把您的帐号加入 [paths] exact_group 写的用户组，或代为查询"
+        hint = "请操作员把您的账号加入 [paths] exact_group 写的用户组，或代为查询"
         raise JifenError(ExitCode.USAGE, "明细数据的查询须记入访问记录，这里不能记入", hint=hint)
 
 
@@ -234,7 +234,7 @@ def _require_readable(catalogue: Path) -> None:
         ) from None
     except PermissionError:
         hint = (
-            "请操作员把您的帐号加入 jifen.toml 中 [paths] analysts_group 写的用户组，然后重新登录"
+            "请操作员把您的账号加入 jifen.toml 中 [paths] analysts_group 写的用户组，然后重新登录"
         )
         raise JifenError(
             ExitCode.USAGE, "没有读取分析目录的权限", where=str(catalogue), hint=hint

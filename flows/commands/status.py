@@ -81,7 +81,9 @@ def list_month_states(settings: Settings, today: dt.date | None = None) -> Itera
         notes = [*wrong, missing] if missing else wrong or ["各来源齐全"]
         if last.get("state") in ENDED:
             state = (
-                f"{ENDED[last['state']]}（以前的版本仍有效）" if revision else ENDED[last["state"]]
+                f"{ENDED[last['state']]}（以前的修订版仍有效）"
+                if revision
+                else ENDED[last["state"]]
             )
             if notes == ["各来源齐全"]:
                 notes = []  # next to "数据未通过" it would be read as valid
@@ -92,7 +94,7 @@ def list_month_states(settings: Settings, today: dt.date | None = None) -> Itera
             notes.insert(0, stale[month])
         state = _note_removal(state, notes, removals, revision)
         if held and find_build_folder(root, str(month), held.build).is_dir():
-            state = "待核（以前的版本仍有效）" if revision else "待核"
+            state = "待核（以前的修订版仍有效）" if revision else "待核"
             by = "、".join(
                 map(root.operator.name_account, list_acceptances(root, month, held.build))
             )

@@ -45,7 +45,7 @@ def verify_months(settings: Settings, month: Month | None) -> Verified:
     verified = [f"{of} r{number}" for of, number, _ in folders if month in (None, of)]
     # A mistyped root, a backup that brought nothing back: nothing wrong, nothing right.
     if not verified:
-        what = "没有可核对的版本" if month is None else f"{month} 没有可核对的版本"
+        what = "没有可核对的修订版" if month is None else f"{month} 没有可核对的修订版"
         where = str(root.path)
         raise JifenError(ExitCode.USAGE, what, where=where, hint="核对根目录和月份")
     return Verified(verified, [*_describe_removals(root), *_describe_access_log(root)])

@@ -154,6 +154,12 @@ def find_named_source(path: Path, rules: InboxRules) -> str:
     return "" if why else source
 
 
+def find_named_month(path: Path) -> Month | None:
+    """Return the month, with its year, that a file is named with; None of none or of several."""
+    months = set(_find_months(normalise_name(path.name), None))
+    return months.pop() if len(months) == 1 else None
+
+
 def explain_unknown(
     entries: Sequence[UnknownEntry], inbox: Path, sources: Mapping[str, Source]
 ) -> Iterator[tuple[Finding, JifenError]]:

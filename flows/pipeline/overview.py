@@ -70,7 +70,9 @@ def write_overview(
             root.share(root.overview)
     except OSError as error:
         why = to_user_error(error).message
-        raise JifenError(ExitCode.OTHER, f"总览写不进文件：{why}", where=str(target)) from None
+        raise JifenError(
+            ExitCode.OTHER, f"数据驾驶舱写不进文件：{why}", where=str(target)
+        ) from None
     return target
 
 
@@ -85,23 +87,25 @@ def _list_outcome_titles(project: Project) -> dict[str, str]:
 
 
 def _load_script(root: Root) -> str:
-    """Return the charts' script, kept for all roots; where it cannot be kept it is made each time.
+    """Return the charts' script, which takes seconds to make and is kept.
 
-    It is kept in the user's cache (XDG_CACHE_HOME, or `.cache` at home); of a user without a home
-    in the root.
+    It is kept for all roots in the user's cache (XDG_CACHE_HOME, or `.cache` at home); in the root
+    where there is none that can be written, as in a service that may write to the root alone.
     """
     given = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        cache = (Path(given) if given else Path("~/.cache").expanduser()) / "jifen"
-    except RuntimeError:
-        cache = root.tmp / "charts"
-    kept = cache / f"vega-{version('vl-convert-python')}.js"
-    if kept.is_file():
-        return kept.read_text(encoding="utf-8")
+    places = [root.tmp / "charts"]
+    with suppress(RuntimeError):  # a user without a home
+        places.insert(0, (Path(given) if given else Path("~/.cache").expanduser()) / "jifen")
+    files = [place / f"vega-{version('vl-convert-python')}.js" for place in places]
+    for file in files:
+        with suppress(OSError):
+            return file.read_text(encoding="utf-8")
     script = build_vega_script()
-    with suppress(OSError):
-        cache.mkdir(parents=True, exist_ok=True)
-        write_atomically(kept, script.encode())
+    for file in files:
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, script.encode())
+            break
     return script
 
 

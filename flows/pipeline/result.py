@@ -22,7 +22,7 @@ from transforms.clean.accounts import RowCounts
 State = Literal["published", "unchanged", "undelivered", "held", "blocked", "failed", "due"]
 STATE_TITLES: dict[State, str] = {
     "published": "✔ 已发布",
-    "unchanged": "✔ 没有变化，已发布的版本仍然有效",
+    "unchanged": "✔ 没有变化，已发布的修订版仍然有效",
     "undelivered": "✖ 已发布，但有接收方未送达",
     "held": "‖ 待核，未发布",
     "blocked": "✖ 数据未通过，未发布",

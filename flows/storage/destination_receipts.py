@@ -159,7 +159,7 @@ def find_receipt_damage(
         if place != (str(of_month), file.parent.name, file.stem):
             yield f"{name}：回执属于 {'/'.join(place)}，放错了位置"
         if (receipt.month, receipt.revision) not in revisions:
-            yield f"{name}：没有 {receipt.month} r{receipt.revision} 这一版"
+            yield f"{name}：没有 {receipt.month} r{receipt.revision} 这个修订版"
 
 
 def _list_files(folder: Path) -> list[Path]:

@@ -57,7 +57,7 @@ class Operator:
         if self.names and self.account not in self.names:
             raise JifenError(
                 ExitCode.USAGE,
-                f"帐号 {self.account} 不在操作人员之列",
+                f"账号 {self.account} 不在操作人员之列",
                 where="jifen.toml [access] operators",
-                hint="由列出的人员操作，或请负责人把此帐号加入",
+                hint="由列出的人员操作，或请负责人把此账号加入",
             )

@@ -100,7 +100,7 @@ def finish_interrupted(root: Root, key: bytes) -> list[Revision]:
         if not verify_mac(key, newest.path) or newest.manifest.files != list_files(newest.path):
             hint = "从备份恢复，或移走这个文件夹后重新运行该月"
             raise JifenError(
-                ExitCode.DAMAGE, "未完成发布的版本已损坏", where=str(newest.path), hint=hint
+                ExitCode.DAMAGE, "未完成发布的修订版已损坏", where=str(newest.path), hint=hint
             )
         _switch_link(root, month, newest.number)
         finished.append(newest)

@@ -202,7 +202,7 @@ def refuse_removed_inputs(
     else:
         assert own
         what = f"该月{RULES['identified']}{own.describe()}"
-    hint = "已发布的版本仍有效；要按更正后的数据计分，请在仍保留的月份重新运行"
+    hint = "已发布的修订版仍有效；要按更正后的数据计分，请在仍保留的月份重新运行"
     raise JifenError(ExitCode.USAGE, f"不能重新计算：{what}", hint=hint)
 
 

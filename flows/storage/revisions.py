@@ -60,7 +60,7 @@ def find_published(root: Root, month: Month) -> Revision | None:
             return read_revision(month, number, path)
     raise JifenError(
         ExitCode.DAMAGE,
-        f"{month} 的发布链接指向不存在的版本",
+        f"{month} 的发布链接指向不存在的修订版",
         where=str(link),
         hint="从备份恢复该月的文件夹",
     )
@@ -151,11 +151,11 @@ def find_named_revision(root: Root, name: str | None) -> Revision:
         month = None
     if match is None or month is None:
         hint = "写成 2021-10 或 2021-10/r1"
-        raise JifenError(ExitCode.USAGE, f"{name!r} 不是月份或版本", hint=hint)
+        raise JifenError(ExitCode.USAGE, f"{name!r} 不是月份或修订版", hint=hint)
     if match[2] is None:
         return find_revision(root, month)
     known = {revision.number: revision for revision in list_revisions(root, month)}
     if int(match[2]) not in known:
         listed = "、".join(f"{month}/r{number}" for number in known) or "无"
-        raise JifenError(ExitCode.USAGE, f"没有 {name} 这一版", hint=f"已有的版本：{listed}")
+        raise JifenError(ExitCode.USAGE, f"没有 {name} 这个修订版", hint=f"已有的修订版：{listed}")
     return known[int(match[2])]

@@ -111,14 +111,14 @@ def _links(root: Root, sealed: list[Revision]) -> Iterator[str]:
     for month in sorted(newest.keys() | set(list_months(root.published))):
         link = root.published / str(month)
         if month not in newest:
-            yield f"{month}：有发布链接，但没有任何版本"
+            yield f"{month}：有发布链接，但没有任何修订版"
         elif not link.is_symlink() or link.readlink() != link_target(month, newest[month]):
             # A run killed between its last two steps leaves just this, and the next run mends it.
             interrupted = last and (last.month, last.number) == (month, newest[month])
             if interrupted and root.held():  # a run that lives is between them just now
                 continue
             hint = "；若是发布时中断，再运行一次即可" if interrupted else ""
-            yield f"{month}：发布链接没有指向最新版本 r{newest[month]}{hint}"
+            yield f"{month}：发布链接没有指向最新的修订版 r{newest[month]}{hint}"
 
 
 def _identity(revision: Revision, key: bytes) -> Iterator[str]:
@@ -185,7 +185,7 @@ def _sums(revision: Revision, root: Root, engine: EngineSettings) -> list[str]:
     if residents != revision.manifest.residents:
         findings.append(f"scores 有 {residents} 人，清单记录 {revision.manifest.residents} 人")
     if common:
-        findings.append(f"{common} 人的共性分不等于各部分之和")
+        findings.append(f"{common} 人的共性分不等于各分项之和")
     if total:
         findings.append(f"{total} 人的总分不等于共性分加个性分")
     return findings

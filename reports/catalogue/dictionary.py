@@ -25,6 +25,7 @@ _POINTS = POINTS_TYPE.replace(" ", "")
 UNITS = {
     "year": "公历年 calendar year",
     "years": "周岁 years",
+    "whole_years": "年 years",
     "months": "月 months",
     "count": "次 count",
     "people": "人 people",

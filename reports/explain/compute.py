@@ -32,6 +32,7 @@ from reports.statements.model import (
     Sum,
     SumText,
 )
+from transforms.facts.corrections import FACT_PREFIX
 from transforms.points.columns import points_column_name, strip_points_suffix
 from transforms.points.models import CITY
 from transforms.templates import fill_template, format_number, mask_name
@@ -281,7 +282,7 @@ def _lacking_points(
 
 def _explain_objections(row: StatementRow, texts: StatementTexts) -> Iterator[ObjectionState]:
     titles = {one.code: one.title for one in texts.indicators}
-    titles |= {f"fact:{name}": one.title for name, one in texts.facts.items()}
+    titles |= {f"{FACT_PREFIX}{name}": one.title for name, one in texts.facts.items()}
     for one in row.open_objections:
         title = titles.get(one.target, one.target)
         yield ObjectionState(one.case_id, one.target, title, one.due_on)

@@ -27,7 +27,7 @@ from reports.statements.write import (
 from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.expressions.kinds import list_levels
-from transforms.facts.corrections import CORRECTIONS_TYPE
+from transforms.facts.corrections import CORRECTIONS_TYPE, FACT_PREFIX
 from transforms.facts.measures import FACT_TYPES
 from transforms.facts.sql import public_column
 from transforms.services.eligibility_sql import select_services_of
@@ -98,7 +98,7 @@ def _choose_district(compiler: StatementCompiler, texts: StatementTexts) -> str:
 def _corrected_targets(compiler: StatementCompiler, texts: StatementTexts) -> list[str]:
     """What cases of the examples correct: an indicator, and a fact of each form that can be."""
     facts = compiler.rules.facts
-    forms = {texts.facts[name].form: f"fact:{name}" for name in reversed(list(facts))}
+    forms = {texts.facts[name].form: f"{FACT_PREFIX}{name}" for name in reversed(list(facts))}
     corrected = [forms[form] for form in ("number", "yes_no") if form in forms]
     return [texts.indicators[0].code, *corrected]
 

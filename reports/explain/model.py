@@ -63,7 +63,7 @@ class ExplainedSum:
     @property
     def capped(self) -> bool:
         """True if the cap took points away."""
-        return self.cap is not None and self.before_cap > self.cap
+        return self.cap is not None and self.before_cap > self.cap == self.points
 
 
 @dataclass(frozen=True)

@@ -39,30 +39,40 @@ class Record:
     reasons: list[str]
 
 
-def load_person_records(
-    session: Session,
-    source: Source,
-    folders: Sequence[Path],
-    person: int,
-    month: Month,
-    over_quota: Path | None = None,
-) -> list[Record]:
-    """The person's clean rows in the deliveries served, by their month or date, then as received.
+@dataclass(frozen=True)
+class InputRows:
+    """The clean rows of a source that a month was computed from.
 
-    `folders`: of the clean deliveries. `over_quota`: the file of rows that a quota left out, which need not exist.
+    Attributes:
+        source: The source.
+        folders: Its clean deliveries.
+        over_quota: The file of rows that a quota left out, which need not exist.
+    """
+
+    source: Source
+    folders: Sequence[Path]
+    over_quota: Path | None = None
+
+
+def load_person_records(
+    session: Session, inputs: InputRows, person: int, month: Month
+) -> list[Record]:
+    """Return the person's rows, by their month or date, then as received.
+
     Needs the reference tables on the session. Reads the person column of every row of the source.
     """
-    if not folders:
+    source = inputs.source
+    if not inputs.folders:
         return []
     facts = {
         name: fact for name, fact in source.facts.items() if fact.measure not in (None, "list")
     }
-    rows = _with_declared_columns(session, source, read_deliveries(folders))
+    rows = _with_declared_columns(session, source, read_deliveries(inputs.folders))
     statement = f"""
-        WITH served AS ({_marked_rows(source, rows, over_quota)})
+        WITH inputs AS ({_marked_rows(source, rows, inputs.over_quota)})
         SELECT {", ".join(_shown(source))}, received, {_status(source)} AS status,
             [{", ".join(f"({_counts(source, fact)}) IS TRUE" for fact in facts.values()) or "false"}] AS counts
-        FROM served WHERE {source.person} = $person
+        FROM inputs WHERE {source.person} = $person
         ORDER BY {", ".join([*_dates(source), "received", "part", "record"])}"""
     values = {"person": person, "as_of": month.last_day, "month": month.ordinal}
     result = session.execute(

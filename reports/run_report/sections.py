@@ -22,6 +22,7 @@ from reports.numbers import (
 from reports.run_report.drift_text import KINDS, ReportNames, format_amount, format_percent
 from transforms.comparison.drift import DriftChange, Manifest, count_delivered_rows
 from transforms.comparison.metrics import compute_mean, list_band_names
+from transforms.facts.corrections import FACT_PREFIX
 from transforms.outputs import VIEWS
 
 MOVED_MOST = 15
@@ -150,8 +151,10 @@ def list_cases(now: Manifest, names: ReportNames) -> list[Row]:
     """Return objections by what they are about: open, due, overdue, upheld, rejected, late."""
     states = ("open", "due", "overdue", "upheld", "rejected", "late")
     facts = {
-        f"fact:{fact}": one.title for source in names.sources.values() for fact, one in source.facts.items()
-    }  # fmt: skip
+        f"{FACT_PREFIX}{fact}": one.title
+        for source in names.sources.values()
+        for fact, one in source.facts.items()
+    }
     return [
         (_case_title(target, names, facts), *(counts[state] for state in states))
         for target, counts in (now.get("cases") or {}).items()

@@ -28,6 +28,7 @@ from transforms.engine.parquet import read_deliveries
 from transforms.engine.session import Session
 from transforms.expressions.kinds import build_fact_kinds
 from transforms.expressions.language import parse_expression
+from transforms.facts.corrections import FACT_PREFIX
 from transforms.facts.measures import aggregate_sql, fact_sql
 from transforms.facts.sql import counted_rows_statement, latest_row_statements
 from transforms.services.eligibility_sql import select_services_of
@@ -60,7 +61,7 @@ def forecast_services(
     """
     corrected = take_fact_table_row(session, files.path, place, rules)
     month = Month.of(rules.as_of)
-    fixed = {one["target"].removeprefix("fact:") for one in corrected}
+    fixed = {one["target"].removeprefix(FACT_PREFIX) for one in corrected}
     moving = {
         name: (source, fact)
         for source in sources.values()

@@ -20,6 +20,10 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+ClosedBy = Literal["when", "unless", "replaced"]
+"""What can close an indicator: see `closed_by_column`."""
+
+
 class Line(_Model):
     """One indicator of a person."""
 
@@ -29,8 +33,8 @@ class Line(_Model):
     """What the rule gives alone: before guards, cap and correction."""
     points: Decimal
     """What counts."""
-    closed_by: Literal["when", "unless"] | None
-    """Which guard closed the indicator."""
+    closed_by: ClosedBy | None
+    """What closed the indicator: a guard, or the district's own that stands in its place."""
     capped: bool
     """Whether the indicator's own cap took points away."""
     case_id: str | None
@@ -52,7 +56,7 @@ class Moved(_Model):
     """A points column that is not what it was in the month before; null where it was not there."""
 
     code: str
-    """Of an indicator, section or sum (`items` in the texts)."""
+    """Of an indicator or section, or `common`, `district`, `total` (`items` in the texts)."""
     before: Decimal | None
     """The points of the month before."""
 
@@ -225,7 +229,7 @@ class IndicatorText(_Model):
     cap: str | None
     """The most that it gives."""
     guards: dict[str, str]
-    """`when` and `unless` -> why the indicator is closed by it."""
+    """`when`, `unless`, `replaced` -> why the indicator is closed by it."""
     departments: list[str]
     """Who answers for the evidence."""
 

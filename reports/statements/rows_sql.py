@@ -19,7 +19,7 @@ from transforms.engine.statements import Statement
 from transforms.expressions.fact_values import AWARD
 from transforms.expressions.kinds import Kind
 from transforms.expressions.language import parse_expression
-from transforms.facts.corrections import CORRECTIONS_TYPE
+from transforms.facts.corrections import CORRECTIONS_TYPE, FACT_PREFIX
 from transforms.facts.measures import FACT_TYPES
 from transforms.facts.sql import public_column
 from transforms.points.columns import (
@@ -288,7 +288,7 @@ def facts_of_district(fact_table: str, district: str) -> str:
     """
     # revisions of an older program know no levels
     listed = f"CAST(corrections AS {CORRECTIONS_TYPE})"
-    of_facts = f"LIST_FILTER({listed}, LAMBDA one: one.target LIKE 'fact:%')"
+    of_facts = f"LIST_FILTER({listed}, LAMBDA one: one.target LIKE '{FACT_PREFIX}%')"
     return (
         f"(SELECT *, CASE WHEN ARRAY_LENGTH(corrections) > 0 THEN {of_facts} END AS corrected_facts"
         f" FROM {fact_table} WHERE district = {sql_literal(district)})"
@@ -370,7 +370,7 @@ def _unmet_list(bits: str, conditions: int) -> str:
 def _facts_entry(rules: StatementRules) -> str:
     """The facts of the evidence sentences, and what corrections made of facts."""
     entry = _struct(
-        fact="SUBSTRING(one.target, 6)",
+        fact=f"SUBSTRING(one.target, {len(FACT_PREFIX) + 1})",
         case_id=redact_ids_sql("one.case_id"),
         value="COALESCE(one.level, CAST(one.value AS VARCHAR))",
     )

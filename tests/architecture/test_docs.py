@@ -41,6 +41,10 @@ CHINESE_TERMS = {  # what is no longer written -> the term of the glossary
     "够得着": "可申请",
     "看这里": "结果位置",
     "积分应用": "服务",
+    "故障处置": "异常处置",
+    "帐号": "账号",
+    "数据依据": "依据数据",
+    "问题数据": "退回的行",
 }
 POLICY_WORDS = {  # where a policy is quoted, or the glossary says so
     "积分应用": [

@@ -60,10 +60,6 @@ LAYERS = (
     "flows.commands",
     "flows.cli",
 )
-# longer than 400 lines today; nothing may be added
-TOO_LONG = {
-    "transforms.points.load",
-}
 # within the dependencies, the packages or modules that may import a library
 LIBRARIES = {
     "altair": {"reports.html"},
@@ -246,8 +242,7 @@ def test_modules_stay_short_enough_to_read() -> None:
         for file in list_modules()
         if (lines := len(file.read_text("utf-8").splitlines())) > 400
     }
-    assert long.keys() - TOO_LONG == set()
-    assert TOO_LONG - long.keys() == set(), "split: take it out of TOO_LONG"
+    assert long == {}
 
 
 def is_shared(name: str) -> bool:

@@ -27,6 +27,8 @@ from transforms.engine.session import open_engine
 from transforms.points.columns import points_column_name
 
 PERSON = national_id("33020319900615302")
+NEIGHBOUR = national_id("33020319900616302")
+"""In a district whose table has an indicator in place of the city's."""
 GONE, REFUSED, UNKNOWN = (national_id(f"3302031985010{n}003") for n in (1, 2, 3))
 SUMS = {
     f"{name}_points" for name in ("province", "city", "deduction", "common", "district", "total")
@@ -141,6 +143,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
             service.unlink()
     for table in (policy / "points").glob("3*.yaml"):
         text = table.read_text(encoding="utf-8")
+        text = text.replace("title: 素质提升\n", "title: 素质提升\n        replaces: skill\n")
         table.write_text(re.sub("effect: .*", "effect: [health_check]", text), encoding="utf-8")
     world = World(folder, policy=policy)
     resident = {
@@ -153,6 +156,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         "2021-10",
         registry=[
             {**resident, "resident_id": PERSON, "status": "resident"},
+            {**resident, "resident_id": NEIGHBOUR, "residence_district": "330205", "status": "resident"},
             {**resident, "resident_id": GONE, "status": "left"},
             {**resident, "resident_id": REFUSED, "residence_district": "999999", "status": "resident"},
             *({**resident, "resident_id": national_id(f"33020319800101{n:03d}"), "status": "resident"} for n in range(100)),
@@ -272,6 +276,12 @@ def test_the_terminal_says_the_same_in_sentences(world: World) -> None:
     ]:
         assert sentence in text
     assert PERSON not in text and "例女士" not in text and "05740000000" not in text
+
+
+def test_an_indicator_that_the_districts_own_replaces_is_explained(world: World) -> None:
+    text = explain(world, NEIGHBOUR)
+    assert "未计：由居住区县的指标代替" in text
+    assert "未计：由居住区县的指标代替" not in explain(world, PERSON)
 
 
 @pytest.mark.promise(

@@ -51,6 +51,25 @@ def test_a_valid_file_passes_and_says_how_it_was_read(tmp_path: Path) -> None:
     assert "收到 12：合格 12，退回 0，被取代 0" in shown
 
 
+@pytest.mark.parametrize(
+    ("place", "month"),
+    [
+        ("学历与职业技能_202112.csv", "2021-12，按文件名"),
+        ("2021-11/education.csv", "2021-11，按所在文件夹"),
+        ("2021年11月/education.csv", "2021-11，按所在文件夹"),
+        ("education.csv", "即当前月份；交付别的月份用 --month 指定"),
+    ],
+)
+def test_the_month_is_that_of_the_folder_or_of_the_name(
+    tmp_path: Path, place: str, month: str
+) -> None:
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(HEADER + rows(), encoding="utf-8")
+    said = list(inspect_file(Settings(), InspectionRequest(path)))
+    assert said[1].startswith("月份") and month in said[1]
+
+
 REASONS = {
     "大学本科": ("level", "等级：不在取值范围内 12 行，例如 大学本科；应为：取值之一：小学、初中"),
     "30/6/2010": (

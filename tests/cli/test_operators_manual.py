@@ -11,9 +11,12 @@ from pathlib import Path
 import duckdb
 
 from expectations.errors import ExitCode
+from expectations.reference_tables import TABLES
 from expectations.source_loader import load_sources
 from flows.project import PROJECT_FOLDER
 from flows.settings import load_settings
+from reports.packages.lists import REMINDERS, eligibility_list_columns, score_list_columns
+from tests.support.packages import POLICY
 
 FAILURES = "guides/operators/when-it-fails"
 DELIVERIES = {"全量": "snapshot", "增量": "increment"}
@@ -77,3 +80,21 @@ def test_the_rows_refused_become_the_table_that_the_manual_promises(tmp_path: Pa
         ["文件", "记录序号", "列", "原因", "应有的写法", "原文"],
         [row[n] for n in ("file", "record", "column", "reason", "wanted", "delivered")],
     ]
+
+
+def test_the_policy_writers_manual_lists_every_reference_table_with_its_columns() -> None:
+    text = page("guides/policy-writers")
+    for name, (_, columns) in TABLES.items():
+        assert f"| `{name}.csv` | {', '.join(columns)} |" in text
+
+
+def test_the_columns_of_ids_that_the_districts_page_names_are_those_of_the_lists() -> None:
+    text = page("guides/districts").replace("\n", "")
+    lists = {
+        "scores": score_list_columns(POLICY, "330212"),
+        "eligibility": eligibility_list_columns(POLICY),
+        "reminders": REMINDERS,
+    }
+    for name, columns in lists.items():
+        letter = "ABCDEFGHIJ"[[column.name for column in columns].index("resident_id")]
+        assert re.search(rf"`{name}\.csv` 的(?:身份号码)?在 {letter} 列", text), name

@@ -312,20 +312,20 @@ LATER_TABLE = """
     "outputs-175", "`simulate` of a version that begins later: all tables and services of one day"
 )
 @pytest.mark.parametrize(
-    ("table", "old", "new", "day"),
+    ("table", "change", "day"),
     [
         (
             "city",
-            "city: {title: 市共性分, cap: 150}",
-            "city: {title: 市共性分, cap: 140}",
+            ("city: {title: 市共性分, cap: 150}", "city: {title: 市共性分, cap: 140}"),
             "2022-04-01",
         ),
-        ("330212", "", LATER_TABLE, "2022-06-01"),
+        ("330212", ("", LATER_TABLE), "2022-06-01"),
     ],
 )
 def test_tables_and_services_of_one_day_are_tried_together(
-    autumn: World, tmp_path: Path, table: str, old: str, new: str, day: str
+    autumn: World, tmp_path: Path, table: str, change: tuple[str, str], day: str
 ) -> None:
+    old, new = change
     policy, out, printed = tmp_path / "draft", tmp_path / "out", list[str]()
     shutil.copytree(autumn.settings.paths.policy, policy)
     file = policy / "points" / f"{table}.yaml"
@@ -380,7 +380,7 @@ def test_the_page_rounds_people_and_shows_means_of_ten_or_more(
     )
     exact = len({row["resident_key"] for row in read_rows(tmp_path / "out" / "points")})
     assert exact % 10 and f">{exact}<" not in page
-    for name in ("按区县（总分）", "按部分与合计", "按指标"):
+    for name in ("按区县（总分）", "按分项与合计", "按指标"):
         for row in re.findall(r"<tr>(.*?)</tr>", sections[name])[1:]:
             gainers, gain, losers, loss = re.findall(r"<td>(.*?)</td>", row)[-4:]
             for number, mean in ((gainers, gain), (losers, loss)):
@@ -458,6 +458,20 @@ def test_a_draft_that_lacks_a_table_is_refused(synthetic_city: World, tmp_path: 
     with pytest.raises(JifenError) as refused:
         simulated(synthetic_city, policy, tmp_path / "out")
     assert "缺少 330205 的积分表" in str(refused.value) and "整个复制" in refused.value.hint
+
+
+def test_a_draft_with_a_district_that_the_month_does_not_have_is_refused_with_the_way_out(
+    synthetic_city: World, tmp_path: Path
+) -> None:
+    policy = draft(tmp_path / "draft")
+    text = (policy / "points" / "330203.yaml").read_text(encoding="utf-8")
+    (policy / "points" / "330298.yaml").write_text(
+        text.replace("330203", "330298"), encoding="utf-8"
+    )
+    with pytest.raises(JifenError, match=f"330298.*{MONTH} 发布时还没有这个区县") as raised:
+        simulated(synthetic_city, policy, tmp_path / "out")
+    assert raised.value.code == ExitCode.DECLARATIONS
+    assert "districts.csv" in raised.value.hint and "移走" in raised.value.hint
 
 
 def test_changed_reference_tables_of_a_draft_are_reported_as_unused(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import pyarrow as pa
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from expectations.fact_model import COUNTED_UNITS, WHOLE_UNITS, YEAR_UNITS, Fact
 from expectations.month import Month
 from expectations.source_loader import collect_facts, load_sources
+from reports.statements.model import ClosedBy
 from tests.parity.reference.facts import find_enrolment_year
 from tests.parity.reference.points import (
     compute_point_details,
@@ -228,6 +229,12 @@ def check_details(
             )  # fmt: skip
         wrong = differing(wanted, reasons)
         assert not wrong, f"column: (reference, engine)\n{wrong}"
+        closed = {
+            found.get(f"{'' if authority == 'city' else f'd{authority}_'}{code}_closed_by")
+            for authority, version in tables.items()
+            for code in version.indicators
+        }
+        assert closed <= {None, *get_args(ClosedBy)}, "statements cannot say why"
 
 
 def differing(wanted: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

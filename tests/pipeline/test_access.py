@@ -174,7 +174,7 @@ def test_the_answer_as_text_names_entries_that_cannot_be_verified(town: World, a
     assert "查询此人的记录：2 条" in text
     assert "uid 999  查看积分解释  未写用途（写于有校验以前，无法核对）" in text
     assert (
-        "王芳（wangfang）  查看积分解释及数据依据  2021-10  用途：受理异议  办件编号：2021-7"
+        "王芳（wangfang）  查看积分解释及依据数据  2021-10  用途：受理异议  办件编号：2021-7"
         in text
     )
     assert "访问记录中有 1 条写于有校验以前，无法核对" in text

@@ -15,6 +15,7 @@ from reports.published_rules import load_published_rules
 from reports.statements.model import StatementRow, StatementTexts
 from reports.statements.read import RevisionFiles, compute_statement, find_person_row
 from tests.support.lists import read_csv
+from tests.support.page_renderer import render_lines
 from tests.support.world import World, national_id, read_rows
 from transforms.engine.session import open_engine
 
@@ -163,6 +164,13 @@ def test_a_statement_says_rank_and_whose_points_counted(world: World) -> None:
     assert "类别为海曙区，全市排名第 2" in said[OTHER]
     (child,) = read_statement_row(world, FATHER)[0].children
     assert (child.reached, child.counted, child.guardians) == (True, [], 2)
+
+
+def test_ranks_and_children_are_rendered_by_the_page_alone(world: World) -> None:
+    for who in HOMES:
+        row, texts = read_statement_row(world, who)
+        given, words = row.model_dump(mode="json"), texts.model_dump(mode="json", by_alias=True)
+        assert render_lines(given, words) == format_explanation(row, texts)
 
 
 def test_a_statement_computed_again_from_what_is_published_is_the_same(

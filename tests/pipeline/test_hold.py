@@ -217,7 +217,7 @@ def test_accepting_a_good_month_is_not_recorded_and_its_second_revision_is_held_
     a_tenth_of_education(town)
     held(town)
     assert town.revision(NOVEMBER).number == 1
-    assert states(town)[NOVEMBER].startswith("待核（以前的版本仍有效）")
+    assert states(town)[NOVEMBER].startswith("待核（以前的修订版仍有效）")
 
 
 def states(town: World, today: dt.date = dt.date(2021, 12, 5)) -> dict[str, str]:

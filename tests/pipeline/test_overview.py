@@ -86,14 +86,17 @@ def test_an_older_month_without_metrics_is_named(october_town: World, tmp_path: 
 
 
 @pytest.mark.parametrize("place", ["cache", "file/below"])
-def test_the_script_of_the_charts_is_kept_whole_where_it_can_be(
+def test_the_script_of_the_charts_is_made_once_also_where_the_cache_is_closed(
     october_town: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     (tmp_path / "file").touch()
+    town = copied(october_town, tmp_path / "town")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / place))
     made = []
     monkeypatch.setattr(overview, "build_vega_script", lambda: made.append("x") or "// charts")
     for name in ("1.html", "2.html"):
-        page = write_overview(october_town.project, october_town.root, out=tmp_path / name)
+        page = write_overview(town.project, town.root, out=tmp_path / name)
         assert "// charts" in page.read_text(encoding="utf-8")
-    assert len(made) == (1 if place == "cache" else 2)
+    assert len(made) == 1
+    kept = tmp_path / place / "jifen" if place == "cache" else town.root.tmp / "charts"
+    assert [file.read_text("utf-8") for file in kept.iterdir()] == ["// charts"]

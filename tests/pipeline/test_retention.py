@@ -265,7 +265,7 @@ def test_explain_says_that_records_are_gone_while_the_month_is_still_explained(
     prune(with_retention(town, raw=1))
     for records in (False, True):
         text = explain(town, OCTOBER, records=records)
-        assert "总分" in text and "部分数据依据已于" in text
+        assert "总分" in text and "部分依据数据已于" in text
     lines: list[str] = []
     query = PersonQuery(LEFT.resident_id, NOVEMBER)
     explain_person(town.settings, query, lines.append, as_json=False, records=False)

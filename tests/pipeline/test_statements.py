@@ -18,6 +18,7 @@ from reports.statements.model import SCHEMA_VERSION, StatementRow, StatementText
 from reports.statements.read import RevisionFiles, compute_statement
 from tests.parity.reference.expressions import is_condition_met
 from tests.parity.reference.services import ScoredResident, decide_services
+from tests.support.page_renderer import render_lines
 from tests.support.world import World, read_rows
 from transforms.engine.session import open_engine
 
@@ -148,6 +149,14 @@ def test_the_examples_are_rendered_as_they_say(synthetic_city: World) -> None:
     for sentence in ("规则：", "未计：", "超过上限", "异议更正：", "异议更正数据：", "异议办理中：",
                      "无记录", "已达到，每月", "积分需达到", "—", "没有变化"):  # fmt: skip
         assert sentence in everything
+
+
+def test_the_examples_are_rendered_by_the_page_alone(synthetic_city: World) -> None:
+    for month in MONTHS:
+        folder = synthetic_city.revision(month).path / "restricted" / "statements"
+        texts = json.loads((folder / "texts.json").read_text("utf-8"))
+        for example in examples_of(synthetic_city, month):
+            assert render_lines(example["row"], texts) == example["text"]
 
 
 def test_rows_and_texts_are_as_the_json_schema_says(synthetic_city: World) -> None:

@@ -32,7 +32,7 @@ GIVEN = {
     "received": "收到月份", "born": "子女出生日期", "child": "子女",
 }  # fmt: skip
 DECIDED = {
-    "eligible": "符合条件", "points_short": "还差分数", "monthly_amount": "每月金额", "reminders": "提醒几条", "due_on": "到期日",
+    "eligible": "已达标", "points_short": "还差分数", "monthly_amount": "每月金额", "reminders": "提醒几条", "due_on": "到期日",
     "added_in": "所在版本", "text": "文字", "rank_class": "类别", "rank": "名次",
     "score": "子女的积分", "counted": "计入",
 }  # fmt: skip

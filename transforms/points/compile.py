@@ -28,6 +28,7 @@ from transforms.engine.sql import sql_literal
 from transforms.expressions.fact_values import AWARD
 from transforms.expressions.kinds import build_fact_kinds
 from transforms.expressions.language import Expression, parse_condition, parse_expression
+from transforms.facts.corrections import FACT_PREFIX
 from transforms.points.columns import (
     ScoredIndicator,
     closed_by_column,
@@ -316,7 +317,7 @@ def _policy_district(districts: Mapping[str, PointsVersion]) -> str:
 
 def _corrections_applied(amended: list[ScoredIndicator], *, cases: bool) -> str:
     """The corrections that took effect: of facts, and of indicators that hold for the resident."""
-    effective = ["one.target LIKE 'fact:%'"]
+    effective = [f"one.target LIKE '{FACT_PREFIX}%'"]
     everywhere = [
         sql_literal(line.target)
         for line in amended

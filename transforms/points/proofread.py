@@ -47,7 +47,7 @@ def proofread_structure(parts: Structure, scope: ProofreadingScope) -> Iterator[
         if kind == "sections" and _DEDUCTION_TITLE.search(one.title):
             section = parts.sections[code]
             if section is not None and not section.subtract:
-                yield (kind, code), f"“{one.title}”是加分的部分", "要扣分请写 subtract: true"
+                yield (kind, code), f"“{one.title}”是加分的分项", "要扣分请写 subtract: true"
 
 
 def _list_limits(parent: str, parts: Structure) -> Iterator[tuple[str, Decimal]]:

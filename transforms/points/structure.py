@@ -15,6 +15,7 @@ from expectations.fact_model import (
     Fact,
 )
 from transforms.expressions.fact_values import find_fact
+from transforms.objections.open_cases import UNKNOWN_TARGET
 from transforms.points.models import (
     CITY,
     CapShare,
@@ -28,7 +29,7 @@ from transforms.points.rule_range import apply_number_rule, find_range
 from transforms.points.rules import Rule
 from transforms.points.validate import Mistake, describe_unknown, validate_guards
 
-_RESERVED = frozenset({"common", "district", "total"})
+_RESERVED = frozenset({"common", "district", "total", UNKNOWN_TARGET})
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,9 @@ def _validate_cap_share(code: str, limit: CapShare, parts: Structure) -> Iterato
     known = {*parts.indicators, *parts.groups, *parts.sections}
     for index, name in enumerate(limit.of):
         if name not in known:
-            yield ("cap_share", "of", index), *describe_unknown("指标、分组或部分", name, known)
+            yield ("cap_share", "of", index), *describe_unknown("指标、分组或分项", name, known)
         elif name == code:
-            yield ("cap_share", "of", index), f"{name} 以自己为上限", "请写别的部分"
+            yield ("cap_share", "of", index), f"{name} 以自己为上限", "请写别的指标、分组或分项"
 
 
 def validate_order(version: PointsVersion) -> Iterator[Mistake]:
@@ -136,7 +137,7 @@ def validate_order(version: PointsVersion) -> Iterator[Mistake]:
         yield (
             (kind, limited, "cap_share"),
             f"上限互相依赖：{' → '.join(circle)}",
-            "of 不能是包含它的部分",
+            "of 不能是包含它的分组或分项",
         )
 
 
@@ -151,8 +152,8 @@ def _validate_sign(
     if section.subtract and find_range(indicator.rule, unit)[0] < 0:
         yield (
             ("rule",),
-            "扣分的部分里，规则又得出负分：两次相减成了加分",
-            "扣分写成正数；或把指标放进加分的部分",
+            "扣分的分项里，规则又得出负分：两次相减成了加分",
+            "扣分写成正数；或把指标放进加分的分项",
         )
     if not section.subtract:
         for name in indicator.facts:
@@ -160,8 +161,8 @@ def _validate_sign(
             if fact is not None and fact.adverse and _rewards(indicator.rule, name):
                 yield (
                     ("section",),
-                    f"{name}（{fact.title}）是不利记录，放在加分的部分会越多得分越多",
-                    "请放进 subtract: true 的部分",
+                    f"{name}（{fact.title}）是不利记录，放在加分的分项会越多得分越多",
+                    "请放进 subtract: true 的分项",
                 )
 
 
@@ -185,7 +186,7 @@ def _validate_parents(parts: Structure) -> Iterator[Mistake]:
     } | {("groups", code, "in"): one.parent for code, one in parts.groups.items() if one}
     misplaced = {place: parent for place, parent in placed.items() if parent not in parents}
     for place, parent in misplaced.items():
-        yield place, *describe_unknown("部分或分组", parent, parents)
+        yield place, *describe_unknown("分项或分组", parent, parents)
     used |= set(placed.values())
     for code in () if misplaced else parents:  # what is misplaced may be what is missing elsewhere
         if code not in used:
@@ -209,6 +210,6 @@ def _validate_cycles(groups: Mapping[str, Group | None]) -> Iterator[Mistake]:
             yield (
                 ("groups", code, "in"),
                 f"分组互相包含：{' → '.join([*path, code])}",
-                "分组最终应在某个部分之内",
+                "分组最终应在某个分项之内",
             )
             reported |= set(path)

@@ -204,7 +204,7 @@ class ServiceExample(ClosedModel):
     @model_validator(mode="after")
     def _listed(self) -> Self:
         if self.eligible and self.points_short:
-            raise ValueError("符合条件的人不差分（points_short 不写）")
+            raise ValueError("已达标的人不差分（points_short 不写）")
         return self
 
     @property

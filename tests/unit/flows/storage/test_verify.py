@@ -121,18 +121,18 @@ def test_a_removed_or_exchanged_manifest_is_found(root: Root, revision: Revision
 def test_a_revision_in_anothers_place_is_found(root: Root, revision: Revision) -> None:
     revision.path.rename(revision.path.parent / "r3")
     findings = verify_root(root, root.key())
-    assert "2021-10：发布链接没有指向最新版本 r3" in findings
+    assert "2021-10：发布链接没有指向最新的修订版 r3" in findings
     assert "2021-10 r3：清单属于 2021-10 r2，放错了文件夹" in findings
 
 
 def test_links_are_checked(root: Root, revision: Revision) -> None:
     link = root.published / "2021-10"
     link.unlink()
-    assert verify_root(root, root.key()) == ["2021-10：发布链接没有指向最新版本 r2"]
+    assert verify_root(root, root.key()) == ["2021-10：发布链接没有指向最新的修订版 r2"]
     link.symlink_to("../months/2021-10/r1")
-    assert verify_root(root, root.key()) == ["2021-10：发布链接没有指向最新版本 r2"]
+    assert verify_root(root, root.key()) == ["2021-10：发布链接没有指向最新的修订版 r2"]
     link.rename(root.published / "2021-12")
-    assert "2021-12：有发布链接，但没有任何版本" in verify_root(root, root.key())
+    assert "2021-12：有发布链接，但没有任何修订版" in verify_root(root, root.key())
 
 
 def test_another_key_verifies_nothing(root: Root, revision: Revision) -> None:
@@ -155,11 +155,11 @@ def test_rows_that_disappeared_are_found(root: Root, revision: Revision, facts: 
         ({"residents": 3}, "scores 有 2 人，清单记录 3 人"),
         (
             {"sections": {"positive": ["base_points"], "subtracted": ["deduction_points"]}},
-            "1 人的共性分不等于各部分之和",
+            "1 人的共性分不等于各分项之和",
         ),
         (
             {"sections": {"positive": ["base_points", "bonus_points"], "subtracted": []}},
-            "2 人的共性分不等于各部分之和",
+            "2 人的共性分不等于各分项之和",
         ),
     ],
 )
@@ -343,7 +343,7 @@ def test_an_interrupted_publication_is_not_reported_as_damage(
 ) -> None:
     (root.published / "2021-11").unlink()
     assert verify_root(root, root.key()) == [
-        "2021-11：发布链接没有指向最新版本 r1；若是发布时中断，再运行一次即可"
+        "2021-11：发布链接没有指向最新的修订版 r1；若是发布时中断，再运行一次即可"
     ]
     with root.lock():  # the run that publishes it lives
         assert verify_root(root, root.key()) == []

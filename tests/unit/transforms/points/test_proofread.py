@@ -69,7 +69,7 @@ REMARKED = {
     "group's cap below a level": ("cap: 10}", "cap: 9}", f"{SCHOOLING}.rule", "上限只有 9"),
     "cap above that of the section": ("基础分, cap: 100}", "基础分, cap: 15}", f"{AGE}.cap", "不起作用"),
     "group's cap above that of the section": ("cap: 10}", "cap: 300}", "versions.0.groups.deeds.cap", "不起作用"),
-    "deductions that add": ("扣分, subtract: true}", "扣分, subtract: false}", "versions.0.sections.deduction", "加分的部分"),
+    "deductions that add": ("扣分, subtract: true}", "扣分, subtract: false}", "versions.0.sections.deduction", "加分的分项"),
     "below zero": (BANDS, SLOPE, f"{AGE}.rule", "会降到"),
     "falling steps": (BANDS, "steps: {mode: highest, marks: {18: 10, 36: 8}}", f"{AGE}.rule", "少"),
     "falling tiers": (BANDS, FALLING, f"{AGE}.rule", "少"),

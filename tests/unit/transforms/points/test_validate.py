@@ -61,6 +61,7 @@ MISTAKES = {
     "cycle": ("in: base, combine", "in: deeds, combine", "versions.0.groups.deeds.in", "互相包含"),
     "indicator named like a section": ("          schooling:", "          base:", "versions.0.indicators.base", "别的含义"),
     "reserved name": ("          schooling:", "          total:", "versions.0.indicators.total", "别的含义"),
+    "name of cases about nothing declared": ("          schooling:", "          unknown:", "versions.0.indicators.unknown", "别的含义"),
     "name of a section of another version": ("          fines:", "          city:", "versions.0.indicators.city", "另一版本"),
     "code in capitals": ("          schooling:", "          Schooling:", "versions.0.indicators.Schooling", "小写字母"),
     "unknown name in a condition": ("when: months", "when: month", f"{SCHOOLING}.when", "是否应为 months"),
