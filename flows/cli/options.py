@@ -225,6 +225,11 @@ def parse_accept_reason(given: str | None) -> str | None:
     return None if given is None else parse_reason("--accept", given, "--accept 原因")
 
 
+def parse_rekey_reason(given: str) -> str:
+    """Return why the key is changed."""
+    return parse_reason("--reason", given, "--reason 原因")
+
+
 def refuse_file(root: Path) -> None:
     """Refuse a root that is, or would lie in, a file.
 

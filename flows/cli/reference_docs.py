@@ -24,7 +24,7 @@ from flows.settings import Settings, load_settings
 from flows.storage.access_log import AccessLogHead
 from flows.storage.destination_receipts import DestinationReceipt
 from flows.storage.records import HeldMonth, Manifest, MonthFacts, Receipt, Record, RunRecord
-from flows.storage.removals import Removal
+from flows.storage.removal_records import Removal
 from flows.storage.stage_results import (
     ChangesResult,
     FactsResult,

@@ -15,6 +15,7 @@ from flows.cli.options import (
     parse_accept_reason,
     parse_month,
     parse_reasons,
+    parse_rekey_reason,
     parse_span,
     print_line,
     refuse_file,
@@ -119,6 +120,27 @@ def prune(
 
     with show_progress("清理"):
         prune_root(options.load_settings(), print_line, dry_run=dry_run)
+
+
+@run_app.command()
+@with_options()
+def rekey(
+    options: CommandOptions,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="REASON", help="为什么更换，记入访问记录")
+    ],
+) -> None:
+    """更换密钥：各月的匿名标识全部更换，积分不变。
+
+    密钥泄露、保管人离任、分析表流出时使用。旧密钥的匿名数据随后清理；中断的再运行即可完成。完成后请备份新的密钥文件。
+
+    例：jifen rekey --reason 密钥保管人离任
+    """
+    from flows.commands.rekey import rekey_root
+
+    given = parse_rekey_reason(reason)
+    with show_progress("更换密钥"):
+        rekey_root(options.load_settings(), given, print_line)
 
 
 @run_app.command()

@@ -19,16 +19,17 @@ from flows.storage.revisions import (
     Revision,
     find_clean_folders,
     find_revision,
+    list_revisions,
     read_revision,
 )
 from flows.storage.root import Root, open_root
 from reports.explain.records import has_returned_rows, list_returned_districts
 from reports.packages.objections import FOLDER as CASES
 from reports.packages.objections import has_assigned_case
-from reports.statements.read import find_person_district
+from reports.statements.read import RevisionFiles, find_own_statement, find_person_district
 from transforms.clean.returns import RETURNS
 from transforms.engine.session import Session, open_engine
-from transforms.outputs import RETURNED_ROWS
+from transforms.outputs import RETURNED_ROWS, SCORES, find_table_file
 from transforms.reminders.outcomes import UNKNOWN_REMINDERS
 
 LOOKUPS = {"explain": "查看积分解释", "statement": "打印积分单", "access": "查询访问记录"}
@@ -159,7 +160,8 @@ def report_accesses(
 
 def _is_about(entry: AccessEntry, person: Person) -> bool:
     values = entry.values
-    return values.get("resident_key") == person.resident_key and values.get("action") in LOOKUPS
+    known = person.resident_keys.values()
+    return values.get("resident_key") in known and values.get("action") in LOOKUPS
 
 
 def _list_general(entries: Sequence[AccessEntry]) -> Iterator[str]:
@@ -188,13 +190,29 @@ def _to_lookup(entry: AccessEntry) -> Lookup:
 def _find_outflows(search: _Search) -> Iterator[Outflow]:
     for month, number, folder in search.root.revision_folders():
         revision = read_revision(month, number, folder)
-        key = search.person.resident_key
-        district = find_person_district(search.session, revision.path, key)
+        district = _find_district(search, revision)
         packages = _list_packages(search, revision, district)
         yield from _find_packages(search, revision, packages)
         for entry in search.entries:
             if _is_of(entry, revision, "deliver"):
                 yield from _find_delivery(search, revision, (district, packages), entry)
+
+
+def _find_district(search: _Search, revision: Revision) -> str | None:
+    """Return the district that the person is scored in in a revision.
+
+    Where its tables were removed with an older key their statement says it, and where that is
+    removed, too, the revision that was made of it.
+    """
+    session, person = search.session, search.person
+    if find_table_file(revision.path, SCORES).exists():
+        return find_person_district(session, revision.path, person.key_in(revision))
+    files = RevisionFiles(revision.path, revision.number, None)
+    if own := find_own_statement(session, files, person.resident_id):
+        return own.row.district
+    later = list_revisions(search.root, revision.month)[revision.number :]
+    renewed = next((one for one in later if revision.name in one.manifest.renewed_from), None)
+    return _find_district(search, renewed) if renewed else None
 
 
 def _is_of(entry: AccessEntry, revision: Revision, action: str) -> bool:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from flows.project import load_declared_sources
 from flows.settings import Settings
+from flows.storage.rekeys import refuse_during_rekey, require_pseudonymous
 from flows.storage.revisions import find_named_revision
 from flows.storage.root import open_root
 from reports.diff import compare_revisions, format_tables
@@ -32,6 +33,9 @@ def show_difference(
     """
     root = open_root(settings)
     then, now = find_named_revision(root, before), find_named_revision(root, after)
+    refuse_during_rekey(root)
+    for one in (then, now):
+        require_pseudonymous(root, one)
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         found = compare_revisions(
             session, (then.path, then.manifest.to_values()), (now.path, now.manifest.to_values())

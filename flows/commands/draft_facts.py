@@ -160,7 +160,9 @@ def build_draft_facts(
         draft.sources, clean, load_reference(revision.path / "policy" / "reference"), targets
     )
     places = FactTargets(*(recreate_folder(work / name) for name in _PLACES))
-    build_facts(session, inputs, MonthParams(revision.month, root.key()), places)
+    *former, key = root.keys()
+    params = MonthParams(revision.month, key, tuple(former))
+    build_facts(session, inputs, params, places)
     return places.table
 
 

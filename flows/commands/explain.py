@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from expectations.reference_tables import load_reference
 from expectations.source_loader import find_spine
 from expectations.source_model import Source
-from flows.commands.lookup import PersonQuery, find_person, log_lookup, require_purpose
+from flows.commands.lookup import Person, PersonQuery, find_person, log_lookup, require_purpose
 from flows.project import load_declared_sources
 from flows.settings import Settings
 from flows.storage.removals import load_removals, require_identified
@@ -35,10 +35,12 @@ from reports.statements.read import (
     PublishedStatement,
     RevisionFiles,
     compute_statement,
+    find_own_statement,
     find_person_row,
     read_statement,
 )
 from transforms.engine.session import Session, open_engine
+from transforms.outputs import SCORES, find_table_file
 
 
 def explain_person(
@@ -72,8 +74,8 @@ def explain_person(
         listed = "yes" if records else "no"
         log_lookup(root, "explain", found, query, month=str(revision.month), records=listed)
         person = found.number
-        row = find_person_row(session, revision.path, found.resident_key)
-        data, lines = _answer(session, sources, revision, row, root, person)
+        statement = find_statement(session, sources, revision, found)
+        data, lines = _answer(session, sources, revision, statement, root, person)
         if records:
             data["records"], more = _records(session, root, sources, revision, person)
             lines += more
@@ -94,7 +96,7 @@ def _answer(
     session: Session,
     sources: Mapping[str, Source],
     revision: Revision,
-    row: int | None,
+    found_statement: FoundStatement | None,
     root: Root,
     person: int,
 ) -> tuple[dict[str, Any], list[str]]:
@@ -105,12 +107,12 @@ def _answer(
         "as_of": str(revision.month.last_day),
     }
     revision_title = f"{revision.month} 修订版 r{revision.number}"
-    if row is None:
+    if found_statement is None:
         why = explain_not_scored(session, find_spine(sources), root, revision, person)
         return {**month, "scored": False, "why": why}, [f"{revision_title}：没有此人的积分。{why}"]
-    statement = load_statement(session, sources, revision, row)
+    statement = found_statement.statement
     found = explain_row(statement.row, statement.texts, statement.scores)
-    forecasts = load_forecasts(session, sources, root, revision, row, statement)
+    forecasts = load_forecasts(session, sources, root, revision, found_statement)
     said = describe_forecasts(forecasts, statement.row, statement.texts)
     lines = format_lines(found, statement.row, statement.texts, said)
     return {**month, "scored": True, **to_json_data(found), "months_to": forecasts}, lines
@@ -121,16 +123,16 @@ def load_forecasts(
     sources: Mapping[str, Source],
     root: Root,
     revision: Revision,
-    place: int,
-    statement: PublishedStatement,
+    found: FoundStatement,
 ) -> dict[str, int | None]:
     """Return after how many months each service is reached that only lacks points.
 
     Empty where a revision's texts do not say it, as an older program published them; and once
-    deliveries that it was made from are removed.
+    deliveries that it was made from, or its pseudonymous tables, are removed.
     """
+    place, statement = found.place, found.statement
     lacking = any(not one.unmet and not one.reached for one in statement.row.services)
-    if not lacking or "forecast" not in statement.texts.sentences:
+    if place is None or not lacking or "forecast" not in statement.texts.sentences:
         return {}
     if load_removals(root, root.key()).find_of_inputs(revision):
         return {}
@@ -138,6 +140,33 @@ def load_forecasts(
     files = RevisionFiles(revision.path, revision.number, None)
     clean = find_clean_folders(root.clean, revision)
     return forecast_services(session, files, place, rules, sources, clean)
+
+
+@dataclass(frozen=True)
+class FoundStatement:
+    """A person's statement, and their row in the tables of the revision.
+
+    Attributes:
+        statement: The statement.
+        place: The number of the row; None where the tables were removed with an older key.
+    """
+
+    statement: PublishedStatement
+    place: int | None
+
+
+def find_statement(
+    session: Session, sources: Mapping[str, Source], revision: Revision, person: Person
+) -> FoundStatement | None:
+    """Return the statement of a person in a revision, with its words; None if not scored."""
+    files = RevisionFiles(revision.path, revision.number, revision.manifest.compared_with)
+    if not find_table_file(revision.path, SCORES).exists():
+        own = find_own_statement(session, files, person.resident_id)
+        return FoundStatement(own, None) if own else None
+    place = find_person_row(session, revision.path, person.key_in(revision))
+    if place is None:
+        return None
+    return FoundStatement(load_statement(session, sources, revision, place), place)
 
 
 def load_statement(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.settings import Settings
+from flows.storage.keys import fingerprint_key
+from flows.storage.revisions import Revision
 from flows.storage.root import Root
 from transforms.clean import national_id
 from transforms.engine.session import Session
@@ -60,12 +63,21 @@ class Person:
     Attributes:
         number: The ID as clean rows have it: 17 digits.
         resident_id: The normalised ID.
-        resident_key: The pseudonym.
+        resident_keys: The pseudonyms by key, the oldest first: fingerprint -> pseudonym.
     """
 
     number: int
     resident_id: str
-    resident_key: str
+    resident_keys: Mapping[str, str]
+
+    @property
+    def resident_key(self) -> str:
+        """The pseudonym by the newest key."""
+        return list(self.resident_keys.values())[-1]
+
+    def key_in(self, revision: Revision) -> str:
+        """Return the pseudonym by the key that a revision was made with."""
+        return self.resident_keys.get(revision.manifest.key_fingerprint, self.resident_key)
 
 
 def require_purpose(settings: Settings, root: Root, reason: Reason) -> None:
@@ -107,7 +119,12 @@ def find_person(session: Session, root: Root, query: PersonQuery, month: Month) 
         raise JifenError(
             ExitCode.USAGE, "公民身份号码不合规则（位数、出生日期或校验码）", hint="核对号码后再查"
         )
-    return Person(int(person), str(resident_id), compute_pseudonym(root.key(), str(resident_id)))
+    keys = root.keys()
+    found = {
+        fingerprint_key(key): compute_pseudonym(str(resident_id), *keys[:number])
+        for number, key in enumerate(keys, start=1)
+    }
+    return Person(int(person), str(resident_id), found)
 
 
 def log_lookup(

@@ -12,6 +12,7 @@ from expectations.month import Month
 from flows.commands.lookup import Reason, require_purpose
 from flows.settings import Settings
 from flows.storage.keys import derive_key
+from flows.storage.rekeys import refuse_during_rekey
 from flows.storage.revisions import Revision, find_published, list_published_months
 from flows.storage.root import Root, open_root
 from transforms.engine.parquet import read_parquet_sql
@@ -60,6 +61,7 @@ def copy_for_project(
         raise JifenError(ExitCode.USAGE, "项目名称不合要求", hint=hint)
     root = open_root(settings)
     require_purpose(settings, root, copy.reason)
+    refuse_during_rekey(root)
     revisions = _choose_revisions(root, copy.months)
     folder = copy.folder or root.path / "projects" / copy.name
     params = hmac_params(derive_key(root.key(), f"project {copy.name}"))

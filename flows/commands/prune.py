@@ -12,11 +12,13 @@ from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.city_time import CITY_TIME
 from flows.pipeline.progress import ProgressSink
+from flows.pipeline.rekey import finish_rekey
 from flows.pipeline.retention import RetentionPlan, carry_out, plan_removals
 from flows.project import load_project
 from flows.settings import Settings
 from flows.storage.publish import finish_interrupted
-from flows.storage.removals import RULES, PlannedRemoval, Removal, finish_removals
+from flows.storage.removal_records import RULES, Removal
+from flows.storage.removals import PlannedRemoval, finish_removals
 from flows.storage.root import Root, open_root
 
 
@@ -58,6 +60,8 @@ def prune_root(
         finished = finish_removals(root, key)
         for one in finished:
             report_progress(f"上次中断的清理 p{one.number} 已完成")
+        if finish_rekey(root, project, report_progress):
+            report_progress("上次中断的更换密钥已完成")
         plan = plan_removals(root, project, this_month)
         _report(_describe_plan(root, plan), report_progress)
         removed = carry_out(root, key, project, plan)

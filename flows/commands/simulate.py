@@ -23,6 +23,7 @@ from flows.commands.draft_facts import (
 from flows.project import load_declared_sources
 from flows.settings import Settings
 from flows.storage.files import hash_file, write_atomically
+from flows.storage.rekeys import refuse_during_rekey
 from flows.storage.removals import require_identified
 from flows.storage.revisions import Revision, find_clean_folders, find_revision
 from flows.storage.root import Root, open_root
@@ -73,6 +74,7 @@ def simulate_policy(
     root = open_root(settings)
     revision = find_revision(root, month)
     require_identified(root, root.key(), revision)
+    refuse_during_rekey(root)
     rules = load_published_rules(
         revision.path / "policy", revision.month.last_day, load_declared_sources(settings)
     )

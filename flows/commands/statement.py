@@ -7,7 +7,7 @@ from pathlib import Path
 
 from expectations.errors import ExitCode, JifenError, to_user_error
 from expectations.source_loader import find_spine
-from flows.commands.explain import explain_not_scored, load_forecasts, load_statement
+from flows.commands.explain import explain_not_scored, find_statement, load_forecasts
 from flows.commands.lookup import PersonQuery, find_person, log_lookup, require_purpose
 from flows.project import load_declared_sources
 from flows.settings import Settings
@@ -16,7 +16,6 @@ from flows.storage.revisions import find_named_revision
 from flows.storage.root import open_root
 from reports.explain.companion import PersonReminder
 from reports.explain.page import render_statement_page
-from reports.statements.read import find_person_row
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import Session, open_engine
 from transforms.outputs import REMINDERS, find_table_file
@@ -48,13 +47,13 @@ def write_statement_page(
     with open_engine(settings.engine_settings, root.tmp / "spill") as session:
         person = find_person(session, root, query, revision.month)
         log_lookup(root, "statement", person, query, month=str(revision.month))
-        place = find_person_row(session, revision.path, person.resident_key)
-        if place is None:
+        found = find_statement(session, sources, revision, person)
+        if found is None:
             why = explain_not_scored(session, find_spine(sources), root, revision, person.number)
             what = f"{revision.month} 修订版 r{revision.number} 没有此人的积分。{why}"
             raise JifenError(ExitCode.USAGE, what, hint="核对号码和月份")
-        statement = load_statement(session, sources, revision, place)
-        forecasts = load_forecasts(session, sources, root, revision, place, statement)
+        forecasts = load_forecasts(session, sources, root, revision, found)
+        statement = found.statement
         reminders = read_person_reminders(session, revision.path, person.resident_id)
     page = render_statement_page(statement.row, statement.texts, forecasts, reminders)
     if out is None:

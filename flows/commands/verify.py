@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from expectations.errors import ExitCode, JifenError
 from expectations.month import Month
 from flows.settings import Settings
-from flows.storage.removals import RULES, load_removals
+from flows.storage.rekeys import describe_rekeys
+from flows.storage.removal_records import RULES
+from flows.storage.removals import load_removals
 from flows.storage.root import Root, open_root
 from flows.storage.verify import verify_root
 
@@ -48,7 +50,8 @@ def verify_months(settings: Settings, month: Month | None) -> Verified:
         what = "没有可核对的修订版" if month is None else f"{month} 没有可核对的修订版"
         where = str(root.path)
         raise JifenError(ExitCode.USAGE, what, where=where, hint="核对根目录和月份")
-    return Verified(verified, [*_describe_removals(root), *_describe_access_log(root)])
+    notes = [*describe_rekeys(root), *_describe_removals(root), *_describe_access_log(root)]
+    return Verified(verified, notes)
 
 
 def _describe_removals(root: Root) -> list[str]:

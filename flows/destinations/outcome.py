@@ -8,7 +8,7 @@ from expectations.errors import ExitCode, JifenError, may_pass, to_user_error
 from expectations.findings import Finding, FindingKind
 from flows.destinations.contents import Destination
 from flows.destinations.delivery import DeliveryOutcome
-from flows.storage.destination_receipts import find_receipt, list_receipts
+from flows.storage.destination_receipts import DestinationReceipt, find_receipt, list_receipts
 from flows.storage.revisions import Revision
 from flows.storage.root import Root
 
@@ -43,7 +43,7 @@ def find_undelivered(
 ) -> Iterator[Finding]:
     """Yield what of a revision has not arrived, by its receipts; nothing is asked."""
     for one in destinations:
-        receipt = find_receipt(root, key, revision.month, one.name, revision.number)
+        receipt = _find_receipt(root, key, revision, one)
         if receipt is None:
             before = list_receipts(root, key, revision.month, one.name)
             newest = [f"r{old.revision}" for old in before if old.state == "delivered"]
@@ -55,8 +55,23 @@ def find_undelivered(
 
 def is_delivered(root: Root, key: bytes, revision: Revision, destination: Destination) -> bool:
     """Return whether a destination has got a revision, by its receipt; nothing is asked."""
-    receipt = find_receipt(root, key, revision.month, destination.name, revision.number)
+    receipt = _find_receipt(root, key, revision, destination)
     return receipt is not None and receipt.state == "delivered"
+
+
+def _find_receipt(
+    root: Root, key: bytes, revision: Revision, destination: Destination
+) -> DestinationReceipt | None:
+    """Return the receipt of a revision, or of the one with the same rows under an older key.
+
+    Destinations get no pseudonym: nothing of theirs is changed by a change of the key.
+    """
+    names = [revision.name, *revision.manifest.renewed_from]
+    numbers = [int(name.rpartition("/r")[2]) for name in names]
+    found = (
+        find_receipt(root, key, revision.month, destination.name, number) for number in numbers
+    )
+    return next((one for one in found if one), None)
 
 
 def make_undelivered_error(outcomes: Iterable[DeliveryOutcome], revision: Revision) -> JifenError:

@@ -112,7 +112,7 @@ def _facts(run: RunContext) -> FactsResult:
         made = build_facts(
             session,
             inputs,
-            MonthParams(run.month, run.key),
+            MonthParams(run.month, run.key, run.former_keys),
             FactTargets(
                 recreate_folder(run.build.fact_table),
                 over_quota,
@@ -207,7 +207,7 @@ def _services(run: RunContext) -> ServicesResult:
     inputs = EligibilityInputs(
         lambda district: f"({scored_of_district_sql(columns, district)})",
         list(districts),
-        build_month_values(run) | hmac_params(run.key),
+        build_month_values(run) | hmac_params(*run.former_keys, run.key),
         recreate_folder(work),
         find_table_file(run.build.revision, FAMILIES),
     )
@@ -271,6 +271,7 @@ def _reminders(run: RunContext) -> RemindersResult:
     declared = ReminderDeclarations(
         open_services, project.reminders, project.facts, project.reference.districts
     )
+    number = next_revision_number(run.root, run.month)
     with run.engine() as session:
         load_reference_tables(session, project.reference)
         view_facts_and_scores(session, run)
@@ -279,7 +280,7 @@ def _reminders(run: RunContext) -> RemindersResult:
         )
         listed = write_reminders(
             session,
-            ReminderRun(run.month, next_revision_number(run.root, run.month), run.key, may_add),
+            ReminderRun(run.month, number, run.key, may_add, run.former_keys),
             declared,
             list_parts(run.build.revision / ELIGIBILITY.folder),
             published,
@@ -313,7 +314,8 @@ def _reminder_answers(run: RunContext) -> ReminderAnswers | None:
         return None
     jobs = (build_cleaning_job(run.project, one) for one in run.inputs[source.source].deliveries)
     own = [job for job in jobs if job.received == run.month]
-    return ReminderAnswers(source, folders, own[0].delivered_parts if own else ())
+    parts = own[0].delivered_parts if own else ()
+    return ReminderAnswers(source, folders, parts, len(run.root.keys()))
 
 
 def _counted(result: Record) -> StageResult:

@@ -174,6 +174,11 @@ class RunContext:
     results: tuple[StageResult, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def former_keys(self) -> tuple[bytes, ...]:
+        """The root's keys before the one in use, the oldest first."""
+        return self.root.keys()[:-1]
+
     def with_result(self, result: StageResult) -> RunContext:
         """Return the run after a stage."""
         return replace(self, results=(*self.results, result))

@@ -13,6 +13,7 @@ from flows.pipeline.context import RunContext
 from flows.project import PROJECT_FOLDER, Project
 from flows.storage.deliveries import Delivery, delivery_key, list_deliveries
 from flows.storage.incremental_state import StateKey
+from flows.storage.keys import fingerprint_key
 from transforms.clean.delivery import CleaningJob
 from transforms.facts.month_bitmaps import is_append_only
 
@@ -97,7 +98,8 @@ def list_received(run: RunContext) -> list[dict[str, Any]]:
 def input_fingerprint(run: RunContext) -> str:
     """Return what the month's files depend on.
 
-    Deliveries, what bridges missing ones, declarations, code, and the key.
+    Deliveries, what bridges missing ones, declarations and code. Not the key, of which nothing
+    depends but pseudonyms: a revision whose pseudonyms were renewed is made from the same.
     """
     return _digest(
         [
@@ -106,18 +108,18 @@ def input_fingerprint(run: RunContext) -> str:
             *(f"{name} {one.carried_from} {one.missing}" for name, one in run.inputs.items()),
             run.project.declarations_hash,
             code_fingerprint(*CODE_PATHS),
-            hashlib.sha256(run.key).hexdigest(),
         ]
     )
 
 
 def build_fingerprint(run: RunContext) -> str:
-    """Return what a build depends on: the inputs, what was published so far, and the options."""
+    """Return what a build depends on: inputs, key, what was published so far, and the options."""
     sequence = len(run.root.revision_folders())  # changes and reminders depend on what is published
     options = run.options
     return _digest(
         [
             input_fingerprint(run),
+            fingerprint_key(run.key),
             f"{sequence} {options.send_reminders} {options.is_last_of_run}",
         ]
     )

@@ -53,6 +53,7 @@ from flows.pipeline.sealed_inputs import find_known_account
 from flows.storage.build import open_build
 from flows.storage.deliveries import Delivery, list_deliveries, record_row_count
 from flows.storage.held_months import load_hold
+from flows.storage.keys import fingerprint_key
 from flows.storage.removals import refuse_removed_inputs
 from flows.storage.revisions import find_published, is_stale
 from flows.storage.seals import seal_of_delivery
@@ -295,7 +296,8 @@ def detect_no_change(run: RunContext) -> CompareResult:
     """
     published = find_published(run.root, run.month)
     unchanged = False
-    if published and published.manifest.inputs == input_fingerprint(run):
+    is_same = published and published.manifest.inputs == input_fingerprint(run)
+    if published and is_same and published.manifest.key_fingerprint == fingerprint_key(run.key):
         reminded = published.manifest.reminders_allowed or not run.options.send_reminders
         unchanged = reminded and not is_stale(run.root, published)
     if unchanged:

@@ -12,11 +12,10 @@ from expectations.month import Month
 from flows.pipeline.inputs import select_inputs
 from flows.project import Project
 from flows.storage.deliveries import RECEIPT, list_deliveries
+from flows.storage.removal_records import Removal, Rule
 from flows.storage.removals import (
     IDENTIFIED_FOLDERS,
     PlannedRemoval,
-    Removal,
-    Rule,
     begin_removal,
     finish_removals,
     prepare_kept_folder,

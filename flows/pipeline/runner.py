@@ -18,6 +18,7 @@ from flows.pipeline.preflight import (
     refuse_missing_keys,
 )
 from flows.pipeline.progress import NULL_PROGRESS, Advance, ProgressSink
+from flows.pipeline.rekey import finish_rekey
 from flows.pipeline.release import renew_catalogue
 from flows.pipeline.report import write_blocked_report
 from flows.pipeline.result import RunResult, failed, succeeded, undelivered
@@ -50,6 +51,8 @@ def prepare_run(
         report_progress(f"{revision.month} 修订版 r{revision.number}：上次中断的发布已完成")
     for removal in finish_removals(root, root.key()):
         report_progress(f"上次中断的清理 p{removal.number} 已完成")
+    if finish_rekey(root, project, report_progress):
+        report_progress("上次中断的更换密钥已完成")
     renew_catalogue(project, root)
     return project
 

@@ -95,10 +95,17 @@ class _End:
 
 @dataclass(frozen=True)
 class AccessLog:
-    """The access log in a file; without the key lines can be read, and added without a MAC."""
+    """The access log in a file; without the key lines can be read, and added without a MAC.
+
+    Attributes:
+        file: Where it is.
+        key: The root's key, which signs.
+        former: Those before it, which signed: no line after one of a newer key.
+    """
 
     file: Path
     key: bytes | None
+    former: tuple[bytes, ...] = ()
 
     @property
     def head_file(self) -> Path:
@@ -115,12 +122,12 @@ class AccessLog:
             end, head = _find_end(handle), self._read_head()
             number = max(end.number, head.number if head else 0) + 1
             # A line that was removed with its head would not be missed: the gap shows it.
-            if self.key and end.number > 1 and not self.is_own_head(head):
+            if self.key and end.number > 1 and self.find_signer(head) is None:
                 number += 1
             entry: dict[str, Any] = {**values, "number": number, "previous": end.previous}
             if end.is_torn:
                 entry["after_torn_line"] = True
-            entry["mac"] = self._compute_mac(entry) if self.key else ""
+            entry["mac"] = _compute_mac(entry, self.key) if self.key else ""
             line = json.dumps(entry, ensure_ascii=False).encode()
             self._write(handle, end, line)
             if self.key:
@@ -147,10 +154,21 @@ class AccessLog:
         return AccessLogCheck(walk.chained, walk.number, walk.unchained, tuple(walk.damage))
 
     def is_authentic(self, values: Mapping[str, Any]) -> bool:
-        """Return whether somebody with the key has written a line of the chain."""
-        if not self.key:
-            return False
-        return hmac.compare_digest(self._compute_mac(values), str(values.get("mac")))
+        """Return whether somebody with the key, or one before it, has written a line of the chain."""
+        return self.find_signer(values) is not None
+
+    def find_signer(self, signed: Mapping[str, Any] | AccessLogHead | None) -> int | None:
+        """Return by which key, by its place in their order, a line or the head was signed."""
+        if signed is None or not self.key:
+            return None
+        for place, key in enumerate((*self.former, self.key)):
+            if isinstance(signed, AccessLogHead):
+                expected, mac = signed.compute_mac(_derive_signing_key(key)), signed.mac
+            else:
+                expected, mac = _compute_mac(signed, key), str(signed.get("mac"))
+            if hmac.compare_digest(expected, mac):
+                return place
+        return None
 
     @contextmanager
     def _hold(self, flags: int, lock: int) -> Iterator[int]:
@@ -186,25 +204,11 @@ class AccessLog:
             return AccessLogHead.from_json(self.head_file.read_bytes())
         return None
 
-    def is_own_head(self, head: AccessLogHead | None) -> bool:
-        """Return whether a head is there, and was written with the key."""
-        if head is None:
-            return False
-        return hmac.compare_digest(head.mac, head.compute_mac(self._signing_key))
-
     def _write_head(self, number: int, line: bytes) -> None:
-        head = AccessLogHead(number=number, line_sha256=_hash(line))
-        signed = head.model_copy(update={"mac": head.compute_mac(self._signing_key)})
-        write_atomically(self.head_file, signed.to_json())
-
-    @property
-    def _signing_key(self) -> bytes:
         assert self.key
-        return derive_key(self.key, "access log")
-
-    def _compute_mac(self, values: Mapping[str, Any]) -> str:
-        content = to_canonical_json({name: one for name, one in values.items() if name != "mac"})
-        return compute_mac(self._signing_key, content).decode()
+        head = AccessLogHead(number=number, line_sha256=_hash(line))
+        mac = head.compute_mac(_derive_signing_key(self.key))
+        write_atomically(self.head_file, head.model_copy(update={"mac": mac}).to_json())
 
 
 class _Walk:
@@ -218,6 +222,7 @@ class _Walk:
         self._since = b""  # the last line of the chain, and what was torn after it
         self._torn: list[int] = []
         self._hashes: dict[int, str] = {}
+        self._signer = 0  # the newest key that has signed a line so far
 
     def take(self, place: int, line: bytes) -> None:
         """Look at the next line, which is at this place in the file."""
@@ -232,11 +237,20 @@ class _Walk:
             self.damage.append(f"{TITLE}第 {place} 行之前缺少第 {self.number + 1} 号")
         if not values.get("after_torn_line"):
             self.damage += [f"{TITLE}第 {torn} 行不是记录" for torn in self._torn]
-        if self.log.key and values.get("mac") and not self.log.is_authentic(values):
-            self.damage.append(f"{TITLE}第 {place} 行与校验码不符")
+        if self.log.key and values.get("mac"):
+            self._check_signer(place, self.log.find_signer(values))
         self.chained += 1
         self.number, self._since, self._torn = values["number"], line, []
         self._hashes[self.number] = _hash(line)
+
+    def _check_signer(self, place: int, signer: int | None) -> None:
+        """Note a line without a valid MAC, or with one by a key that was changed before."""
+        if signer is None:
+            self.damage.append(f"{TITLE}第 {place} 行与校验码不符")
+        elif signer < self._signer:
+            self.damage.append(f"{TITLE}第 {place} 行由已更换的旧密钥写成")
+        else:
+            self._signer = signer
 
     def _take_other(self, place: int, line: bytes, *, is_entry: bool) -> None:
         if not self.chained:
@@ -251,7 +265,8 @@ class _Walk:
 
     def compare_head(self, head: AccessLogHead | None) -> None:
         """Compare what is there with the last line that was signed."""
-        if not self.log.is_own_head(head):
+        signer = self.log.find_signer(head)
+        if signer is None or signer < self._signer:
             # A kill leaves the very first line without a head.
             if head or self.number > 1:
                 self.damage.append(f"{TITLE}的末尾标记（access.head.json）缺失，或与密钥不符")
@@ -263,6 +278,15 @@ class _Walk:
             self.damage.append(f"{TITLE}的末尾缺少{lost}")
         elif self._hashes.get(head.number) != head.line_sha256:
             self.damage.append(f"{TITLE}第 {head.number} 号与末尾标记不符")
+
+
+def _derive_signing_key(key: bytes) -> bytes:
+    return derive_key(key, "access log")
+
+
+def _compute_mac(values: Mapping[str, Any], key: bytes) -> str:
+    content = to_canonical_json({name: one for name, one in values.items() if name != "mac"})
+    return compute_mac(_derive_signing_key(key), content).decode()
 
 
 def _find_end(handle: int) -> _End:

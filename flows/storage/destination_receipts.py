@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,7 +110,7 @@ def find_receipt(
         JifenError: Exit 15, it is damaged, or not ours.
     """
     file = _receipt_file(root, month, destination, revision)
-    return _read_receipt(file, key) if file.exists() else None
+    return _read_receipt(file, (*root.keys()[:-1], key)) if file.exists() else None
 
 
 def list_receipts(
@@ -122,7 +122,8 @@ def list_receipts(
         JifenError: Exit 15, one is damaged, or not ours.
     """
     files = _list_files(root.delivered / str(month) / destination)
-    return [_read_receipt(file, key) for file in files]
+    keys = (*root.keys()[:-1], key)
+    return [_read_receipt(file, keys) for file in files]
 
 
 def list_receipt_files(root: Root) -> list[tuple[Month, Path]]:
@@ -151,7 +152,7 @@ def find_receipt_damage(
             continue
         name = file.relative_to(root.path).as_posix()
         try:
-            receipt = _read_receipt(file, key)
+            receipt = _read_receipt(file, (*root.keys()[:-1], key))
         except JifenError as error:
             yield f"{name}：{error.message}"
             continue
@@ -171,12 +172,12 @@ def _receipt_file(root: Root, month: Month, destination: str, revision: int) -> 
     return root.delivered / str(month) / destination / f"r{revision}.json"
 
 
-def _read_receipt(file: Path, key: bytes) -> DestinationReceipt:
+def _read_receipt(file: Path, keys: Sequence[bytes]) -> DestinationReceipt:
     try:
         receipt = DestinationReceipt.from_json(file.read_bytes())
     except (OSError, ValueError):
         receipt = None
-    if receipt is None or not receipt.is_authentic(key):
+    if receipt is None or not any(map(receipt.is_authentic, keys)):
         raise JifenError(
             ExitCode.DAMAGE,
             "送交回执已损坏，或与校验码不符",

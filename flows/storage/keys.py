@@ -1,4 +1,9 @@
-"""The root's key: made once, kept for ever, known again by its fingerprint."""
+"""The root's keys: one, made on first use, and one more for each time that it was changed.
+
+The newest signs, and makes pseudonyms of what the keys before it make. Those verify what was signed
+by them, and open nothing else: no table of the root has a pseudonym of theirs
+(docs/developing/decisions/0018-rekey.md).
+"""
 
 from __future__ import annotations
 
@@ -12,17 +17,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from expectations.errors import ExitCode, JifenError
-from flows.storage.files import fsync_path, write_synced
+from expectations.errors import ExitCode, JifenError, to_user_error
+from flows.storage.files import fsync_path, write_atomically, write_synced
 
 KEY_BYTES = 32
 
 
-def load_key(file: Path, manifests: Sequence[Path]) -> bytes:
-    """Return the key in `file`, 32 bytes; make one while nothing is published.
+def load_keys(file: Path, manifests: Sequence[Path]) -> tuple[bytes, ...]:
+    """Return the keys in `file`, 32 bytes each, the newest last; make one while nothing is published.
 
     Args:
-        file: Where the key is kept, as 64 hexadecimal digits.
+        file: Where the keys are kept, as 64 hexadecimal digits on a line each.
         manifests: Those of all revisions of the root, ascending.
 
     Raises:
@@ -37,15 +42,38 @@ def load_key(file: Path, manifests: Sequence[Path]) -> bytes:
         text = _make_key(file)
     except UnicodeDecodeError:
         text = ""
-    if not re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", text):
+    one = rf"[0-9a-f]{{{2 * KEY_BYTES}}}"
+    if not re.fullmatch(rf"{one}(\n{one})*", text):
         raise _key_error(file, "密钥文件内容不合要求")
-    key = bytes.fromhex(text)
+    keys = tuple(map(bytes.fromhex, text.split()))
     known = ((manifest, _read_fingerprint(manifest)) for manifest in reversed(manifests))
     newest, expected = next((pair for pair in known if pair[1]), (None, None))
-    if newest and expected != fingerprint_key(key):
+    if newest and expected not in [fingerprint_key(key) for key in keys]:
         name = "/".join(newest.parts[-4:])
         raise _key_error(file, f"密钥与已发布月份所用的不同，或 {name} 已损坏")
-    return key
+    return keys
+
+
+def add_key(file: Path, keys: Sequence[bytes], new: bytes) -> None:
+    """Add a new key after those in a file, in one step.
+
+    Raises:
+        JifenError: Exit 1, it cannot be written.
+    """
+    content = "\n".join(key.hex() for key in (*keys, new)).encode()
+    try:
+        write_atomically(file, content)
+    except OSError as error:
+        why = to_user_error(error).message
+        hint = "让运行的用户可以改写密钥文件和它所在的文件夹，再运行 jifen rekey"
+        raise JifenError(
+            ExitCode.OTHER, f"新密钥写不进文件：{why}", where=str(file), hint=hint
+        ) from None
+
+
+def make_key() -> bytes:
+    """Return a new key."""
+    return secrets.token_bytes(KEY_BYTES)
 
 
 def fingerprint_key(key: bytes) -> str:
@@ -66,7 +94,7 @@ def derive_key(key: bytes, purpose: str) -> bytes:
 def _make_key(file: Path) -> str:
     """Write a new key whole, or take the one that another process has just written."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
-    write_synced(draft, secrets.token_bytes(KEY_BYTES).hex().encode())
+    write_synced(draft, make_key().hex().encode())
     with suppress(FileExistsError):
         os.link(draft, file)
     draft.unlink()

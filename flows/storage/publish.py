@@ -8,6 +8,7 @@ finished revision without its link, which the next run's `finish_interrupted` sw
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ def finish_interrupted(root: Root, key: bytes) -> list[Revision]:
             link.is_symlink() and link.readlink() == link_target(month, newest.number)
         ):
             continue
-        if not verify_mac(key, newest.path) or newest.manifest.files != list_files(newest.path):
+        signer = find_signing_key((*root.keys()[:-1], key), newest.path)
+        if signer is None or newest.manifest.files != list_files(newest.path):
             hint = "从备份恢复，或移走这个文件夹后重新运行该月"
             raise JifenError(
                 ExitCode.DAMAGE, "未完成发布的修订版已损坏", where=str(newest.path), hint=hint
@@ -127,16 +129,21 @@ def list_files(folder: Path) -> dict[str, dict[str, Any]]:
     return dict(zip(hashed, records, strict=True))
 
 
-def verify_mac(key: bytes, folder: Path) -> bool:
-    """Return whether a revision's manifest is the one written at publication, in a plain file."""
+def find_signing_key(keys: Sequence[bytes], folder: Path) -> bytes | None:
+    """Return the key that signed a revision's manifest at publication; both are plain files.
+
+    None where the manifest is not the one that was signed, or by none of the keys.
+    """
     manifest, mac = folder / MANIFEST, folder / MAC
     try:
-        plain = file_record(manifest) and file_record(mac)
-        return bool(plain) and hmac.compare_digest(
-            compute_mac(key, manifest.read_bytes()), mac.read_bytes()
-        )
+        if not file_record(manifest) or not file_record(mac):
+            return None
+        content, signed = manifest.read_bytes(), mac.read_bytes()
     except OSError:
-        return False
+        return None
+    return next(
+        (key for key in keys if hmac.compare_digest(compute_mac(key, content), signed)), None
+    )
 
 
 def _next_chain_entry(root: Root) -> tuple[int, str | None]:

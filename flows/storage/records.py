@@ -88,6 +88,7 @@ class MonthFacts(Record):
         accepted_by: Who accepted it, in their order.
         access_entry: The number of the line of the access log that notes the publication.
         findings: What people must know of (`expectations.findings`); None where none were kept.
+        renewed_from: Revisions with the same rows under older keys, `2024-03/r1`, the newest first.
 
     The others are those of the stages' results.
     """
@@ -139,6 +140,7 @@ class MonthFacts(Record):
     accepted_by: list[str] = []
     access_entry: int | None = None
     findings: list[dict[str, Any]] | None = None
+    renewed_from: list[str] = []
 
     @property
     def knows_comparison(self) -> bool:

@@ -8,12 +8,11 @@ by the next, and nothing is half there for anybody who asks.
 
 from __future__ import annotations
 
-import hmac
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from expectations.errors import ExitCode, JifenError
 from flows.city_time import city_now
@@ -25,70 +24,16 @@ from flows.storage.files import (
     map_in_threads,
     recreate_folder,
     rename_and_sync,
-    to_canonical_json,
     write_atomically,
     write_synced,
 )
-from flows.storage.keys import compute_mac, derive_key
-from flows.storage.records import Record
+from flows.storage.removal_records import RULES, Removal, Rule
 from flows.storage.revisions import Revision
 from flows.storage.root import Root, list_versions
 
-Rule = Literal["identified", "superseded", "raw"]
-RULES: Mapping[Rule, str] = {
-    "identified": "可识别个人的文件",
-    "superseded": "已被取代的修订版中可识别个人的文件",
-    "raw": "原始交付、合格的行和隔离区",
-}
-"""The rules of `[retention]`, and what each removes."""
 IDENTIFIED_FOLDERS = ("restricted", "reminders", "exports")
 """The folders of a revision with files that identify people."""
 _RECORD, _DONE = "removal.json", "done"
-
-
-class Removal(Record):
-    """`removal.json`: what a rule of retention has removed.
-
-    Attributes:
-        number: The number of the removal.
-        rule: The setting of `[retention]` that asked for it.
-        months: Its value.
-        at: When.
-        by: Who.
-        account: Their account.
-        targets: What was removed, files and folders, by path in the root.
-        files: Path of every file of them -> bytes and SHA-256.
-        kept: Name of a file beside the record -> its SHA-256: which reminders were sent, not to
-            whom.
-        mac: HMAC of everything else.
-    """
-
-    number: int
-    rule: Rule
-    months: int
-    at: str
-    by: str
-    account: str
-    targets: list[str]
-    files: dict[str, dict[str, Any]]
-    kept: dict[str, str] = {}
-    mac: str = ""
-
-    def compute_mac(self, key: bytes) -> str:
-        """Return what `mac` must be."""
-        values = {name: value for name, value in self.to_values().items() if name != "mac"}
-        content = to_canonical_json(values)
-        return compute_mac(derive_key(key, "removals"), content).decode()
-
-    def is_authentic(self, key: bytes) -> bool:
-        """Return whether nobody without the key has written or changed it."""
-        return hmac.compare_digest(self.compute_mac(key), self.mac)
-
-    def describe(self) -> str:
-        """Return in a few words that it was removed, when, by which rule, by whom."""
-        return (
-            f"已于 {self.at[:10]} 按规定清理（[retention] {self.rule} = {self.months}，{self.by}）"
-        )
 
 
 @dataclass(frozen=True)
@@ -125,8 +70,13 @@ class Removals:
         return next((one for one in reversed(self.records) if place in one.files), None)
 
     def find_of_revision(self, revision: Revision) -> Removal | None:
-        """Return the removal of what identifies people in a revision."""
-        return self._find_below(f"months/{revision.name}/")
+        """Return the removal of what identifies people in a revision, or in that it was made of.
+
+        Not that of pseudonyms of an older key: what identifies people is still there.
+        """
+        names = [revision.name, *revision.manifest.renewed_from]
+        found = (self._find_below(f"months/{name}/") for name in names)
+        return next((one for one in found if one), None)
 
     def find_of_delivery(self, delivery: Delivery) -> Removal | None:
         """Return the removal of a delivery as it was received."""
@@ -142,6 +92,8 @@ class Removals:
 
     def _find_below(self, folder: str) -> Removal | None:
         for record in reversed(self.records):
+            if record.rule == "rekey":
+                continue
             if any(target.startswith(folder) for target in record.targets):
                 return record
         return None
@@ -153,7 +105,8 @@ def load_removals(root: Root, key: bytes) -> Removals:
     Raises:
         JifenError: Exit 15, a record is damaged, or not ours.
     """
-    records = tuple(_read_record(folder, key) for _, folder in _list_folders(root))
+    keys = (*root.keys()[:-1], key)
+    records = tuple(_read_record(folder, keys) for _, folder in _list_folders(root))
     return Removals(records, _list_unfinished(root))
 
 
@@ -213,9 +166,13 @@ def list_sent_files(root: Root, key: bytes) -> list[Path]:
         JifenError: Exit 15, one is not what was kept.
     """
     found = []
-    for _, folder in _list_folders(root):
-        for name, digest in _read_record(folder, key).kept.items():
-            file = folder / name
+    removals = load_removals(root, key)
+    for record in removals.records:
+        for name, digest in record.kept.items():
+            place = f"removals/p{record.number}/{name}"
+            if removals.find_of_file(place):  # by a change of the key, with its numbers anew
+                continue
+            file = root.path / place
             if not file.is_file() or hash_file(file) != digest:
                 raise _damage_error(file, "清理时保留的提醒编号已损坏")
             found.append(file)
@@ -273,7 +230,7 @@ def finish_removals(root: Root, key: bytes) -> list[Removal]:
     for number, folder in _list_folders(root):
         if (folder / _DONE).exists():
             continue
-        record = _read_record(folder, key)
+        record = _read_record(folder, (*root.keys()[:-1], key))
         if number not in _list_logged(root):
             facts = {"rule": record.rule, "months": record.months, "files": len(record.files)}
             digest = hash_file(folder / _RECORD)
@@ -288,6 +245,7 @@ def finish_removals(root: Root, key: bytes) -> list[Removal]:
 def inspect_removals(root: Root, key: bytes) -> tuple[Removals, list[str]]:
     """Return the removals that are as they were noted, and a sentence for each that is not."""
     logged, present = _list_logged(root), dict(_list_folders(root))
+    keys, removed = (*root.keys()[:-1], key), _list_removed_places(root)
     valid: list[Removal] = []
     damage = [
         f"removals/p{number}：访问记录中有这次清理，记录不见了"
@@ -296,7 +254,7 @@ def inspect_removals(root: Root, key: bytes) -> tuple[Removals, list[str]]:
     for number, folder in present.items():
         place = f"removals/p{number}"
         try:
-            record = _read_record(folder, key)
+            record = _read_record(folder, keys)
         except JifenError as error:
             damage.append(f"{place}：{error.message}")
             continue
@@ -310,7 +268,8 @@ def inspect_removals(root: Root, key: bytes) -> tuple[Removals, list[str]]:
         damage += [
             f"{place}/{name}：内容与清理时不同"
             for name, kept in record.kept.items()
-            if not (folder / name).is_file() or hash_file(folder / name) != kept
+            if f"{place}/{name}" not in removed
+            and (not (folder / name).is_file() or hash_file(folder / name) != kept)
         ]
     return Removals(tuple(valid), _list_unfinished(root)), damage
 
@@ -354,12 +313,21 @@ def _list_logged(root: Root) -> dict[int, str]:
     }
 
 
-def _read_record(folder: Path, key: bytes) -> Removal:
+def _list_removed_places(root: Root) -> set[str]:
+    """Return the files that removals name, whether their records are valid or not."""
+    found: set[str] = set()
+    for _, folder in _list_folders(root):
+        with suppress(OSError, ValueError):
+            found |= Removal.from_json((folder / _RECORD).read_bytes()).files.keys()
+    return found
+
+
+def _read_record(folder: Path, keys: Sequence[bytes]) -> Removal:
     try:
         record = Removal.from_json((folder / _RECORD).read_bytes())
     except (OSError, ValueError):
         record = None
-    if record is None or not record.is_authentic(key):
+    if record is None or not any(map(record.is_authentic, keys)):
         raise _damage_error(folder / _RECORD, "清理记录已损坏，或与校验码不符")
     return record
 

@@ -17,7 +17,7 @@ from expectations.month import Month
 from flows.city_time import city_now
 from flows.settings import Settings
 from flows.storage.access_log import AccessLog
-from flows.storage.keys import load_key
+from flows.storage.keys import load_keys
 from flows.storage.operators import Operator
 from flows.storage.query_notes import read_query_notes
 
@@ -210,13 +210,21 @@ class Root:
             return True
 
     def key(self) -> bytes:
-        """Return the root's key, 32 bytes, made on first use.
+        """Return the root's key, the newest, 32 bytes, made on first use.
 
         Raises:
             JifenError: Exit 15, it is missing or another than months were published with.
         """
+        return self.keys()[-1]
+
+    def keys(self) -> tuple[bytes, ...]:
+        """Return the root's keys, the newest last: pseudonyms are made by all, one after the other.
+
+        Raises:
+            JifenError: Exit 15, the file is missing or another than months were published with.
+        """
         published = [folder / "manifest.json" for _, _, folder in self.revision_folders()]
-        return load_key(self.key_file, published)
+        return load_keys(self.key_file, published)
 
     def revision_folders(self) -> list[tuple[Month, int, Path]]:
         """Every finished revision (month, number, folder), ascending; in force or replaced."""
@@ -246,8 +254,8 @@ class Root:
 
     def open_access_log(self) -> AccessLog:
         """Return the access log; without the key for whoever may not read it."""
-        key = self.key() if os.access(self.runs, os.W_OK) else None
-        return AccessLog(self.runs / "access.log", key)
+        keys = self.keys() if os.access(self.runs, os.W_OK) else ()
+        return AccessLog(self.runs / "access.log", keys[-1] if keys else None, keys[:-1])
 
 
 def open_root(settings: Settings) -> Root:

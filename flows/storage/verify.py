@@ -15,7 +15,8 @@ from flows.storage.destination_receipts import find_receipt_damage
 from flows.storage.files import file_record, map_in_threads
 from flows.storage.incremental_state import list_state_seals
 from flows.storage.keys import fingerprint_key
-from flows.storage.publish import list_files, verify_mac
+from flows.storage.publish import find_signing_key, list_files
+from flows.storage.rekeys import is_rekey_unfinished
 from flows.storage.removals import Removals, explain_removed_file, inspect_removals
 from flows.storage.revisions import MANIFEST, Revision, link_target, read_revision
 from flows.storage.root import Root, list_months, list_versions
@@ -38,17 +39,22 @@ def verify_root(
     """
     findings: list[str] = []
     sealed: list[Revision] = []
+    signers: dict[str, bytes] = {}
+    keys = (*root.keys()[:-1], key)
     for of_month, number, folder in root.revision_folders():
-        if verify_mac(key, folder):
-            sealed.append(read_revision(of_month, number, folder))
-        else:
+        signer = find_signing_key(keys, folder)
+        if signer is None:
             findings.append(f"{of_month} r{number}：清单与校验码（.mac）不符，内容不可信")
+            continue
+        sealed.append(read_revision(of_month, number, folder))
+        signers[sealed[-1].name] = signer
     findings += [*_unexpected_entries(root), *_chain(sealed), *_links(root, sealed)]
+    findings += _signing_order(sealed, [keys.index(signers[one.name]) for one in sealed])
     chosen = [revision for revision in sealed if month in (None, revision.month)]
     removals, damage = inspect_removals(root, key)
     findings += damage
     for revision in chosen:
-        of_files = [*_identity(revision, key), *_files(revision, removals)]
+        of_files = [*_identity(revision, signers[revision.name]), *_files(revision, removals)]
         of_sums = [] if of_files else _sums(revision, root, engine or EngineSettings())
         findings += [
             f"{revision.month} r{revision.number}：{text}"
@@ -58,7 +64,22 @@ def verify_root(
     findings += find_receipt_damage(root, key, month, revisions)
     findings += _raw(root, chosen, removals, everything=month is None)
     findings += _access_log(root, sealed)
+    if is_rekey_unfinished(root):  # seals are renewed as the rekey goes on
+        return findings + ["更换密钥没有完成，再运行 jifen rekey 或 jifen run 即可"] * (
+            not root.held()
+        )
     return findings + list(_working_files(root, key, month))
+
+
+def _signing_order(sealed: list[Revision], places: list[int]) -> Iterator[str]:
+    """Once a key was changed it signs no manifest any more: whoever has it could write one."""
+    newest = 0
+    for place, revision in sorted(
+        zip(places, sealed, strict=True), key=lambda pair: pair[1].manifest.sequence
+    ):
+        if place < newest:
+            yield f"{revision.month} r{revision.number}：清单由已更换的旧密钥签名"
+        newest = max(newest, place)
 
 
 def _unexpected_entries(root: Root) -> Iterator[str]:
@@ -126,7 +147,7 @@ def _identity(revision: Revision, key: bytes) -> Iterator[str]:
     if (manifest.month, manifest.revision) != (str(revision.month), revision.number):
         yield f"清单属于 {manifest.month} r{manifest.revision}，放错了文件夹"
     if manifest.key_fingerprint != fingerprint_key(key):
-        yield "清单记录的密钥指纹与现在的密钥不符"
+        yield "清单记录的密钥指纹与签名所用的密钥不符"
 
 
 def _files(revision: Revision, removals: Removals) -> Iterator[str]:
@@ -166,6 +187,8 @@ def _sums(revision: Revision, root: Root, engine: EngineSettings) -> list[str]:
     ]
     if not scores:
         return ["没有 scores 文件"]
+    if not all(file.exists() for file in scores):  # removed with an older key
+        return []
     sections = revision.manifest.sections
     signed = [
         *(f'+ "{name}"' for name in sections["positive"]),

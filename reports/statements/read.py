@@ -38,7 +38,7 @@ from transforms.outputs import (
 
 @dataclass(frozen=True)
 class PublishedStatement:
-    """A person's statement, its words, and the person's row of the published scores."""
+    """A person's statement, its words, and the person's row of the published scores, if kept."""
 
     row: StatementRow
     texts: StatementTexts
@@ -76,6 +76,23 @@ def find_person_row(session: Session, revision: Path, resident_key: str) -> int 
         f"SELECT file_row_number FROM {rows} WHERE resident_key = ?", [resident_key]
     )
     return int(found[0][0]) if found else None
+
+
+def find_own_statement(
+    session: Session, files: RevisionFiles, resident_id: str
+) -> PublishedStatement | None:
+    """Return a person's statement by their ID, where a revision has no tables of scores any more.
+
+    None if the person is not scored, or the revision has no statements either.
+    """
+    listed = sorted(files.statements.glob("*.parquet"))
+    if not listed:
+        return None
+    rows = session.fetch_dicts(
+        f"SELECT * FROM {read_parquet_sql(*listed)} WHERE resident_id = ?", [resident_id]
+    )
+    texts = StatementTexts.model_validate_json((files.statements / TEXTS).read_bytes())
+    return PublishedStatement(StatementRow.model_validate(rows[0]), texts, {}) if rows else None
 
 
 def find_person_district(session: Session, revision: Path, resident_key: str) -> str | None:

@@ -29,6 +29,7 @@ LAYERS = (
     "transforms.reminders",
     "transforms.comparison",
     "transforms.open_layer",
+    "transforms.renewed_pseudonyms",
     "reports.titles",
     "reports.numbers",
     "reports.disclosure",

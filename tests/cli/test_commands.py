@@ -114,7 +114,7 @@ def test_every_command_explains_itself_and_shows_an_example() -> None:
             "sql",
             "check",
         ),
-        *("verify", "catalogue", "overview", "access", "prune", "project"),
+        *("verify", "catalogue", "overview", "access", "prune", "project", "rekey"),
     }
     overview = CliRunner().invoke(app, ["--help"]).stdout
     for name in commands():

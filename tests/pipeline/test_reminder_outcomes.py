@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from tests.support.answers import fill_workbook, read_sheet
+from tests.support.rekeying import change_key
+from tests.support.replay import (
+    count_differences,
+    list_published_tables,
+    read_statements,
+    replay_month,
+)
 from tests.support.world import World, national_id
+from transforms.engine.parquet import read_parquet_sql
+from transforms.engine.portable import find_unportable
+from transforms.engine.session import EngineSettings, open_engine
 
 PEOPLE = [national_id(f"3302031990061530{n}") for n in range(1, 7)]
 ALONE = national_id("33021219900615307")  # the only one of another district
@@ -174,6 +184,48 @@ def test_a_wrong_number_is_returned_to_the_registry_until_it_is_corrected(town: 
         row["source"] == "registry" and PHONE in row["delivered"] and PEOPLE[4] in row["delivered"]
     )
     assert town.find("2021-12", "wrong_numbers") == []
+
+
+def test_outcomes_that_name_a_number_of_an_older_key_count_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """The lists that districts were given keep their numbers; the key is changed twice."""
+    again = Town(tmp_path)
+    reached, done, declined, unreachable, wrong, silent = PEOPLE
+    again.run("2021-09")
+    again.run("2021-10")
+    change_key(again.world)
+    answers = {
+        reached: outcome("已通知", "2021-11-05"),
+        done: outcome("已办", "2021-11-05"),
+        declined: outcome("不需要", "2021-11-05"),
+        unreachable: outcome("未联系上", "2021-11-05"),
+        wrong: outcome("空号", "2021-11-06"),
+    }
+    again.answer("2021-10", "2021-11", answers)
+    again.run("2021-11")
+    assert again.list_reminders("2021-11") == {
+        unreachable: (2, "unreachable"), silent: (2, "unanswered"), ALONE: (2, "unanswered"),
+    }  # fmt: skip
+    change_key(again.world)
+    again.phones[wrong] = NEW_PHONE
+    again.answer("2021-11", "2021-12", {unreachable: outcome("未联系上", "2021-12-05")})
+    again.run("2021-12")
+    assert again.list_reminders("2021-12") == {
+        unreachable: (3, "unreachable"), silent: (3, "unanswered"), ALONE: (3, "unanswered"),
+        wrong: (2, "wrong_number"),
+    }  # fmt: skip
+    for month, count in (("2021-11", 5), ("2021-12", 1)):
+        assert again.find(month, "unknown_reminders") == []
+        assert sum(again.world.revision(month).manifest.outcomes.values()) == count
+    with open_engine(EngineSettings("1GB"), tmp_path / "spill") as session:  # by its sql/ alone
+        replay_month(session, again.world, "2021-12")
+        published = list_published_tables(again.world.revision("2021-12").path)["reminders"]
+        found = count_differences(session, f"FROM {read_parquet_sql(*published)}", "FROM reminders")
+    assert found[0] > 0 and found[2] == 0
+    statements = read_statements(again.world.revision("2021-12").path)["reminders"]
+    assert "renewed_reminder_outcomes" in [one.name for one in statements]
+    assert [found for one in statements for found in find_unportable(one.sql)] == []
 
 
 def test_a_reminder_that_nobody_sent_is_named(tmp_path: Path) -> None:

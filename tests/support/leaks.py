@@ -161,7 +161,7 @@ def _tables(content: bytes) -> list[str] | None:
     """Every value of a Parquet, DuckDB or SQLite file as text; None for anything else."""
     for where, start, read in (
         (0, b"PAR1", _parquet),
-        (8, b"DUCK", _duckdb),
+        (8, b"DUCK", read_duckdb_texts),
         (0, b"SQLite format 3\0", _sqlite),
     ):
         if content[where:].startswith(start):
@@ -184,7 +184,8 @@ def _parquet(file: Path) -> Iterator[str]:
             yield from map(str, rows.fetchall())
 
 
-def _duckdb(file: Path) -> Iterator[str]:
+def read_duckdb_texts(file: Path) -> Iterator[str]:
+    """Yield every value and definition of a DuckDB file as text."""
     with duckdb.connect(str(file), read_only=True) as connection:
         for listing in (
             "duckdb_tables()",

@@ -71,7 +71,8 @@ def build_values(world: World, month: str) -> dict[str, dict[str, Any]]:
     In facts `$month` is a number, in the others the first day.
     """
     scored = Month.parse(month)
-    values = MonthParams(scored, world.root.key()).to_values()
+    *former, key = world.root.keys()
+    values = MonthParams(scored, key, tuple(former)).to_values()
     values |= {"revision": world.revision(month).number, "state_month": ""}
     others = {**values, "month": scored.first_day}
     return {group: values if group == "facts" else others for group in GROUPS}

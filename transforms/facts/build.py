@@ -34,7 +34,7 @@ from transforms.facts.month_bitmaps import (
     months_statement,
     state_statements,
 )
-from transforms.facts.pseudonyms import hmac_params
+from transforms.facts.pseudonyms import count_stages, hmac_params
 from transforms.facts.quotas import list_row_columns, over_quota_statement, write_over_quota
 from transforms.facts.sql import (
     counted_rows_statement,
@@ -80,16 +80,17 @@ class FactTargets:
 
 @dataclass(frozen=True)
 class MonthParams:
-    """The month scored, and the root's key."""
+    """The month scored, the root's key, and those before it."""
 
     month: Month
     key: bytes
+    former: tuple[bytes, ...] = ()
 
     def to_values(self) -> dict[str, Any]:
         """Return the parameters of the fact statements by name."""
         month = self.month
         days = {"month": month.ordinal, "first_day": month.first_day, "as_of": month.last_day}
-        return {**days, **hmac_params(self.key)}
+        return {**days, **hmac_params(*self.former, self.key)}
 
 
 @dataclass
@@ -170,7 +171,8 @@ class _Build:
         made_of = FactTable(self.sources, self.inputs.reference, corrected.facts, self.values)
         write_fact_table(self.session, made_of, batches, self.targets.table, report_progress)
         shutil.rmtree(self.spilled, ignore_errors=True)
-        self.statements.append(facts_statement(self.sources, corrected.facts))
+        stages = count_stages(self.values)
+        self.statements.append(facts_statement(self.sources, corrected.facts, stages))
         total = sum(people.values())
         return MonthFacts(total, corrected, unmatched, over_quota, self.statements)
 

@@ -204,7 +204,9 @@ def list_person_tables(sources: Mapping[str, Source]) -> list[str]:
     return [table for table in dict.fromkeys(tables) if table != "spine"]
 
 
-def joined_facts_statement(sources: Mapping[str, Source], corrected: Collection[str]) -> Statement:
+def joined_facts_statement(
+    sources: Mapping[str, Source], corrected: Collection[str], stages: int = 1
+) -> Statement:
     """Return the query of everybody's facts: one row per resident, in no order, ID as `person`.
 
     `corrected`: the facts that corrections of this month replace; their values are in
@@ -234,7 +236,7 @@ def joined_facts_statement(sources: Mapping[str, Source], corrected: Collection[
     columns = ["person", "resident_key", "district", *facts, "corrections"]
     sql = f"""
 WITH spine AS (
-    {_spine_sql(spine)}
+    {_spine_sql(spine, stages)}
 ),
 measured AS (
     SELECT spine.person, spine.resident_key, spine.district, spine.name,
@@ -258,9 +260,14 @@ FROM derived"""
     return Statement("facts", sql, tuple(inputs), "file")
 
 
-def facts_statement(sources: Mapping[str, Source], corrected: Collection[str]) -> Statement:
-    """Return the query of the fact table: one row per resident, by district and resident_key."""
-    joined = joined_facts_statement(sources, corrected)
+def facts_statement(
+    sources: Mapping[str, Source], corrected: Collection[str], stages: int = 1
+) -> Statement:
+    """Return the query of the fact table: one row per resident, by district and resident_key.
+
+    `stages`: how many keys the root has.
+    """
+    joined = joined_facts_statement(sources, corrected, stages)
     facts = {name: fact for source in sources.values() for name, fact in source.facts.items()}
     columns = ", ".join(list_fact_table_columns(facts))
     order = ", ".join(RESIDENT_ORDER)
@@ -292,7 +299,7 @@ def public_column(name: str) -> str:
     return f"{name}_coded"
 
 
-def _spine_sql(source: Source) -> str:
+def _spine_sql(source: Source, stages: int) -> str:
     """What the registry says of each resident, with their pseudonym."""
     assert source.spine
     spine = source.spine
@@ -301,7 +308,7 @@ def _spine_sql(source: Source) -> str:
         for name, fact in source.facts.items()
         if fact.measure and fact.measure != "covered_months"
     )
-    return f"""SELECT person, {pseudonym_sql(to_text_sql("person"))} AS resident_key,
+    return f"""SELECT person, {pseudonym_sql(to_text_sql("person"), stages)} AS resident_key,
         {spine.district} AS district, {spine.name} AS name, {spine.phone} AS phone,
         {spine.community} AS community{measures}
     FROM counted_{source.source}

@@ -16,6 +16,7 @@ from transforms.engine.partitioning import in_districts_sql
 from transforms.engine.session import Session
 from transforms.engine.statements import Statement, filter_inputs
 from transforms.expressions.kinds import list_levels
+from transforms.facts.pseudonyms import count_stages
 from transforms.facts.sql import (
     joined_facts_statement,
     list_fact_table_columns,
@@ -53,7 +54,7 @@ def write_fact_table(
     facts = collect_facts(sources)
     low_cardinality: dict[str, Collection[str]] = {"district": made_of.reference.districts}
     low_cardinality |= {name: list_levels(fact) for name, fact in facts.items()}
-    joined = joined_facts_statement(sources, made_of.corrected)
+    joined = joined_facts_statement(sources, made_of.corrected, count_stages(made_of.params))
     with (
         explain_overflow(session, facts, list_person_tables(sources)),
         session.keep_join_order(),

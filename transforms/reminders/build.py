@@ -74,12 +74,18 @@ class ReminderResult:
 
 @dataclass(frozen=True)
 class ReminderRun:
-    """Which list is built: month, revision, the root's key, and whether it may hold new ones."""
+    """Which list is built: month, revision, the root's key, whether it may hold new ones; former keys."""
 
     month: Month
     revision: int
     key: bytes
     allow_new: bool
+    former: tuple[bytes, ...] = ()
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """All keys, the newest last."""
+        return (*self.former, self.key)
 
 
 def may_add_reminders(
@@ -128,17 +134,17 @@ def write_reminders(
         "as_of": run.month.last_day,
         "revision": run.revision,
     }
-    values |= hmac_params(run.key)
+    values |= hmac_params(*run.keys)
     create_output_view(session, "eligibility", ELIGIBILITY, eligibility)
     create_output_view(session, "eligibility_before", ELIGIBILITY, published.eligibility_before)
     view_reminder_lists(session, "sent", published.sent)
     view_reminder_lists(session, "kept", published.kept)
     steps = []
     if published.answers:
-        session.create(published.answers.rows_statement())
+        session.create(published.answers.clean_statement())
         steps += published.answers.statements()
     if run.allow_new:
-        steps += _due_statements(declared, published)
+        steps += _due_statements(declared, published, len(run.keys))
     for step in steps:
         session.create(step, values)
     new = ""
@@ -223,13 +229,15 @@ WHERE NOT due.again
     AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.reminder_id = due.reminder_id)"""
 
 
-def _due_statements(declared: ReminderDeclarations, published: ReminderHistory) -> list[Statement]:
+def _due_statements(
+    declared: ReminderDeclarations, published: ReminderHistory, stages: int
+) -> list[Statement]:
     services, facts = declared.services, declared.facts
     again = again_reached_sql(services) if published.answers else ""
     return [
         newly_eligible_statement(services, bool(published.eligibility_before), again),
         newly_eligible_residents_statement(services, facts),
-        due_statement(services, declared.standing, facts, declared.districts),
+        due_statement(services, declared.standing, facts, declared.districts, stages),
     ]
 
 

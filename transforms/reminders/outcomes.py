@@ -14,6 +14,8 @@ from transforms.engine.session import Session
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.facts.build import clean_rows_statement
+from transforms.facts.pseudonyms import renew_number_sql
+from transforms.facts.quotas import list_row_columns
 from transforms.outputs import DistrictCount
 from transforms.services.models import Service
 
@@ -34,11 +36,13 @@ class ReminderAnswers:
         source: The declaration.
         folders: The folders of clean rows.
         parts: The files of this month's delivery, in their order; none if there is none.
+        stages: How many keys the root has; districts may report a number by an older one.
     """
 
     source: Source
     folders: Sequence[Path]
     parts: Sequence[DeliveredPart] = ()
+    stages: int = 1
 
     @property
     def declared(self) -> Outcomes:
@@ -46,28 +50,34 @@ class ReminderAnswers:
         assert self.source.outcomes
         return self.source.outcomes
 
-    def rows_statement(self) -> Statement:
+    @property
+    def rows(self) -> str:
+        """The relation of the outcomes received, whose reminders have the numbers of today."""
+        return f"{'clean' if self.stages == 1 else 'renewed'}_{self.source.source}"
+
+    def clean_statement(self) -> Statement:
         """Return the query of the outcomes received, a view of their files: it is not published."""
         return clean_rows_statement(self.source, self.folders)
 
     def statements(self) -> list[Statement]:
         """Return the queries of `answers`, `listed_before` and `pending`.
 
-        They read `sent` and the outcomes received (`rows_statement`).
+        They read `sent`, `kept` and the outcomes received (`clean_statement`), of which the first
+        makes those with the numbers of today, where the root has several keys.
 
         `answers`: of every reminder with an outcome the newest one. `listed_before`: the last list of every
         reminder of the last twelve months. `pending`: those of them that may be sent again if they
         still hold, with the number of the attempt and the last outcome (null: none came). Without
         an outcome means that districts delivered outcomes after the list, and none of it.
-        Parameters: $month.
+        Parameters: $month, and those of `hmac_sql`.
         """
-        asked, name = self.declared, self.source.source
+        asked = self.declared
         newest = f"({asked.date}, received, part, record)"
         answers = f"""
 SELECT {asked.reminder} AS reminder_id, arg_max({asked.outcome}, {newest}) AS outcome,
     arg_max({asked.date}, {newest}) AS answered_on, arg_max(received, {newest}) AS received,
     bool_or({asked.outcome} IN {_texts(asked.ends)}) AS ended
-FROM clean_{name} GROUP BY {asked.reminder}"""
+FROM {self.rows} GROUP BY {asked.reminder}"""
         listed_before = f"""
 SELECT reminder_id, max(month) AS month, any_value(kind) AS kind, any_value(service) AS service,
     any_value(resident_id) AS resident_id, arg_max(phone, (month, added_in)) AS phone,
@@ -87,15 +97,41 @@ FROM (
             AS last_outcome
     FROM listed_before LEFT JOIN answers ON answers.reminder_id = listed_before.reminder_id
     WHERE coalesce(NOT answers.ended, true)
-        AND left(CAST(listed_before.month AS VARCHAR), 7) < (SELECT max(received) FROM clean_{name})
+        AND left(CAST(listed_before.month AS VARCHAR), 7) < (SELECT max(received) FROM {self.rows})
 )
 WHERE (coalesce(last_outcome IN {_texts(asked.again)}, true) AND attempt < {MAX_ATTEMPTS})
     OR last_outcome IN {_texts(asked.wrong_number)}"""
         return [
-            Statement("answers", answers, (f"clean_{name}",)),
+            *([renewed_numbers_statement(self)] if self.stages > 1 else []),
+            Statement("answers", answers, (self.rows,)),
             Statement("listed_before", listed_before, ("sent",)),
-            Statement("pending", pending, ("listed_before", "answers", f"clean_{name}")),
+            Statement("pending", pending, ("listed_before", "answers", self.rows)),
         ]
+
+
+def renewed_numbers_statement(answers: ReminderAnswers) -> Statement:
+    """Return the outcomes received, with the numbers by which the lists name reminders now.
+
+    Districts report the number that their list had: by the newest key, or by one before it, of
+    which the keys after it make the newest. A number that no list has stays as it is.
+    """
+    source, stages, number = answers.source, answers.stages, answers.declared.reminder
+    renewed = [
+        renew_number_sql(f"reported.{number}", first, stages) for first in range(2, stages + 1)
+    ]
+    joins = "\n".join(
+        f"LEFT JOIN listed AS listed_{place} ON listed_{place}.reminder_id = {made}"
+        for place, made in enumerate([f"reported.{number}", *renewed])
+    )
+    known = [f"listed_{place}.reminder_id" for place in range(stages)]
+    shown = {number: f"coalesce({', '.join(known)}, reported.{number}) AS {number}"}
+    columns = [shown.get(one, f"reported.{one}") for one in list_row_columns(source)]
+    sql = f"""
+WITH listed AS (SELECT reminder_id FROM sent UNION SELECT reminder_id FROM kept)
+SELECT {", ".join(columns)}
+FROM clean_{source.source} AS reported
+{joins}"""
+    return Statement(answers.rows, sql, (f"clean_{source.source}", "sent", "kept"))
 
 
 def again_reached_sql(services: Iterable[Service]) -> str:
@@ -199,12 +235,12 @@ SELECT {sql_literal(source.source)} AS source, '' AS file, record, 'unknown_remi
     {sql_literal(title)} AS "column", '没有发过这条提醒' AS reason,
     '提醒名单中的{title}，原样保留' AS wanted, {row_json_sql(source)} AS delivered,
     nullif({parts_district_sql(answers.parts)}, '') AS district, {asked.reminder} AS reminder_id
-FROM clean_{source.source} AS rows
+FROM {answers.rows} AS rows
 WHERE received = $received
     AND NOT EXISTS (SELECT 1 FROM sent WHERE sent.reminder_id = rows.{asked.reminder})
     AND NOT EXISTS (SELECT 1 FROM kept WHERE kept.reminder_id = rows.{asked.reminder})
 ORDER BY part, record"""
-    return Statement("unknown_reminders", sql, (f"clean_{source.source}", "sent", "kept"), "table")
+    return Statement("unknown_reminders", sql, (answers.rows, "sent", "kept"), "table")
 
 
 def write_outcomes(
@@ -230,13 +266,13 @@ def write_outcomes(
         f"SELECT left(reminder_id, 40) FROM unknown_reminders ORDER BY ALL LIMIT {MAX_NAMED}"
     )
     received = session.fetch_rows(
-        f"SELECT {asked.outcome}, count(*) FROM clean_{answers.source.source}"
+        f"SELECT {asked.outcome}, count(*) FROM {answers.rows}"
         f" WHERE received = $received GROUP BY ALL ORDER BY ALL",
         params,
     )
     by_district = session.fetch_rows(
         f"SELECT district, {asked.outcome}, count(*), count(DISTINCT listed_before.resident_id)"
-        f" FROM clean_{answers.source.source} AS rows"
+        f" FROM {answers.rows} AS rows"
         f" JOIN listed_before ON listed_before.reminder_id = rows.{asked.reminder}"
         " WHERE received = $received GROUP BY ALL ORDER BY ALL",
         params,

@@ -80,13 +80,14 @@ def due_statement(
     standing: Iterable[StandingReminder],
     facts: Mapping[str, Fact],
     districts: Mapping[str, str],
+    stages: int = 1,
 ) -> Statement:
     """Return `due`: everyone whom a declaration calls for, reminded before or not.
 
     One row per reminder_id. The identity is HMAC-SHA256 (RFC 2104, padded keys bound as $outer and
     $inner) of kind, resident and cycle, joined by bars: neither a kind nor an ID holds one, so that
     no two triples give the same message. The cycle of a service's reminder begins with the service,
-    as services may share a kind.
+    as services may share a kind. `stages`: how many keys the root has.
     """
     writer = _DueWriter(facts, districts)
     selects = [
@@ -108,8 +109,8 @@ def due_statement(
     return Statement(
         "due",
         f"""
-SELECT {hmac_sql(message)} AS reminder_id, kind, service, resident_id, name, phone, district,
-    due_on, repeat_months, text, again
+SELECT {hmac_sql(message, stages)} AS reminder_id, kind, service, resident_id, name, phone,
+    district, due_on, repeat_months, text, again
 FROM (
 {everything}
 )""",

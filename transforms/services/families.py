@@ -57,18 +57,21 @@ def list_family_points(version: ServiceVersion, names: Mapping[str, Kind]) -> li
 
 
 def guardians_statement(
-    services: Mapping[str, ServiceVersion], names: Mapping[str, Kind], keys: int
+    services: Mapping[str, ServiceVersion],
+    names: Mapping[str, Kind],
+    keys: int,
+    stages: int = 1,
 ) -> Statement:
     """Return `guardians`: one row per service of children, child and guardian who counts.
 
     Columns: service, child_key, child_id, child_born_on, child_level, guardian_key, district (the
     guardian's), score, chosen, amount, class, key_1, ..., and the points that are combined. Reads
     `scored`. Parameters: $as_of, $outer and $inner. `keys`: how many keys there are for the ranks
-    of all services.
+    of all services. `stages`: how many keys the root has.
     """
     columns = sorted({name for one in services.values() for name in list_family_points(one, names)})
     selects = [
-        _guardians_sql(code, version, names, (keys, columns))
+        _guardians_sql(code, version, names, (keys, columns), stages)
         for code, version in sorted(services.items())
     ]
     return Statement("guardians", format_sql("\nUNION ALL\n".join(selects)), ("scored",))
@@ -79,6 +82,7 @@ def _guardians_sql(
     version: ServiceVersion,
     names: Mapping[str, Kind],
     width: tuple[int, list[str]],
+    stages: int,
 ) -> str:
     """The guardians of one service; `width`: how many keys, and which points columns there are."""
     guardians, (keys, columns) = version.guardians, width
@@ -104,7 +108,7 @@ def _guardians_sql(
         f"SUBSTRING(child_id, {first}, {length})" for first, length in ((7, 4), (11, 2), (13, 2))
     )
     return f"""
-        SELECT {sql_literal(code)} AS service, {pseudonym_sql("child_id")} AS child_key, child_id,
+        SELECT {sql_literal(code)} AS service, {pseudonym_sql("child_id", stages)} AS child_key, child_id,
             {CHILD_BORN_ON}, {CHILD_LEVEL}, resident_key AS guardian_key, district,
             CAST({score_sql(version, names)} AS {_EXACT}) AS score,
             COALESCE({chosen}, FALSE) AS chosen, {amount_sql(version, names)} AS amount,

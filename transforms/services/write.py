@@ -16,6 +16,7 @@ from transforms.engine.session import Session, map_concurrently
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.expressions.kinds import Kind
+from transforms.facts.pseudonyms import count_stages
 from transforms.services.eligibility_sql import (
     candidates_sql,
     count_rank_keys,
@@ -137,7 +138,8 @@ def _write_children(
     if not services:
         return []
     keys = count_rank_keys(rules.services.values())
-    guardians = guardians_statement(services, rules.names, keys)
+    stages = count_stages(inputs.values)
+    guardians = guardians_statement(services, rules.names, keys, stages)
     children = children_statement(services, rules.names, keys)
     families = families_statement(services)
 
