@@ -23,6 +23,7 @@ TABLES: dict[
 ] = {  # peer -> what is compared of it, each written as <table>.parquet
     "jifen": (),
     "polars": ("facts", "awards", "scores"),
+    "duckdb": ("facts", "awards", "scores"),
     "openfisca": ("scores",),
     "pandas": ("facts", "awards", "scores"),
 }

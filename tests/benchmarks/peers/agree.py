@@ -38,9 +38,10 @@ def compare(root: Path, month: Month, written: Path, table: str) -> Agreement:
         connection.execute(
             f"CREATE VIEW known AS FROM '{revision}/{published}/*.parquet' JOIN people USING (resident_key)"
         )
-        columns = _compared(connection, table, month)
-        given = connection.execute(f"DESCRIBE FROM '{written}/{table}.parquet'").fetchall()
-        key = [name for name, *_ in given if name in ("person", "resident_key", "key")]
+        described = connection.execute(f"DESCRIBE FROM '{written}/{table}.parquet'").fetchall()
+        given = [name for name, *_ in described]
+        columns = _compared(connection, table, month, given)
+        key = [name for name in given if name in ("person", "resident_key", "key")]
         source = (
             "(SELECT person, unnest(awards, recursive := true) FROM known)"
             if table == "awards"
@@ -55,8 +56,10 @@ def compare(root: Path, month: Month, written: Path, table: str) -> Agreement:
         return _differences(connection, key)
 
 
-def _compared(connection: duckdb.DuckDBPyConnection, table: str, month: Month) -> list[str]:
-    """The columns compared, as SQL over the published table."""
+def _compared(
+    connection: duckdb.DuckDBPyConnection, table: str, month: Month, given: list[str]
+) -> list[str]:
+    """The columns compared, as SQL over the published table: of facts those that the peer has."""
     if table == "awards":
         return ["points"]
     if table == "scores":
@@ -74,11 +77,8 @@ def _compared(connection: duckdb.DuckDBPyConnection, table: str, month: Month) -
     yearly = [
         f"coalesce({hours.format(year)}, 0) AS hours_{year}" for year in city.last_years(month)
     ]
-    return [
-        name
-        for name, *_ in connection.execute("DESCRIBE known").fetchall()
-        if name not in NOT_COMPARED
-    ] + yearly
+    published = [name for name, *_ in connection.execute("DESCRIBE known").fetchall()]
+    return [name for name in published if name in given and name not in NOT_COMPARED] + yearly
 
 
 def _differences(connection: duckdb.DuckDBPyConnection, key: list[str]) -> Agreement:

@@ -9,7 +9,9 @@ from pathlib import Path
 from expectations.month import Month
 
 REFERENCE = Path(__file__).parents[3] / "data" / "reference"
-INCREMENTS = ("social_security", "volunteer", "credit", "patents", "local_awards")
+INCREMENTS = (
+    "social_security", "volunteer", "credit", "patents", "local_awards", "corrections", "objections", "reminder_outcomes",
+)  # fmt: skip
 
 DEGREES = (
     "primary",
@@ -53,17 +55,19 @@ def arguments() -> tuple[Path, Month, Path]:
     return Path(root), Month.parse(month), Path(target)
 
 
-def clean_files(root: Path, source: str, month: Month) -> list[Path]:
-    """The clean rows that count for a month, oldest first: of each month received the newest delivery; of a snapshot one."""
+def clean_folders(root: Path, source: str, month: Month) -> list[Path]:
+    """The deliveries that count for a month, oldest first: of each month received the newest; of a snapshot one."""
     received = sorted(
-        p for p in (root / "clean" / source).iterdir() if p.name <= f"received={month}"
+        p for p in (root / "clean" / source).glob("*") if p.name <= f"received={month}"
     )
     newest = [max(path.iterdir(), key=lambda delivery: int(delivery.name[1:])) for path in received]
-    return [
-        file
-        for folder in (newest if source in INCREMENTS else newest[-1:])
-        for file in sorted(folder.glob("*.parquet"))
-    ]
+    return newest if source in INCREMENTS else newest[-1:]
+
+
+def clean_files(root: Path, source: str, month: Month) -> list[Path]:
+    """The files of the deliveries that count for a month, oldest first."""
+    folders = clean_folders(root, source, month)
+    return [file for folder in folders for file in sorted(folder.glob("*.parquet"))]
 
 
 def shortage_occupations(year: int) -> list[str]:

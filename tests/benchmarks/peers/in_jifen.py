@@ -18,10 +18,7 @@ def main() -> None:
     root, month, target = city.arguments()
     project = load_project(load_settings(None))
     common, districts = split_city(project.in_force(month))
-    folders = {
-        name: [file.parent for file in city.clean_files(root, name, month)]
-        for name in project.sources
-    }
+    folders = {name: city.clean_folders(root, name, month) for name in project.sources}
     targets = {line.target for line in list_scored_indicators(common, districts)}
     params = MonthParams(month, b"any key, for pseudonyms that nobody sees")
     with open_engine(EngineSettings(), target / "spill") as connection:
