@@ -156,8 +156,8 @@ class _Build:
         for source in self.sources.values():
             if list_month_facts(source):
                 report_progress(f"{source.title}：月份")
-                self._update_state(source)
-                self._keep(months_statement(source, self.month), batches)
+                self._update_state(source, sum(people.values()))
+                self._keep(months_statement(source), batches)
         for source in self.sources.values():
             report_progress(source.title)
             for statement in source_statements(source, self.sources):
@@ -195,25 +195,27 @@ class _Build:
             spill_by_district(self.session, rows, self.values, self.spilled)
         self.statements.append(statement)
 
-    def _update_state(self, source: Source) -> None:
+    def _update_state(self, source: Source, people: int) -> None:
         """Write the source's incremental state, from last month's and the rows received since."""
         name, folder = source.source, self.targets.state / source.source
         previous = self.inputs.previous_state.get(name) if is_append_only(source) else None
-        tables = empty_state(source, self.month)
-        for table, columns in tables.items():
+        for table, columns in empty_state(source).items():
             self.session.create_view(_previous_state_statement(table, columns, previous))
             self.statements.append(_empty_state_statement(table, columns))
-        since = str(self.month - 1) if previous else ""
-        new = f"SELECT count(*) FROM counted_{name} WHERE received > $since"
-        rows = int(self.session.scalar(new, {"since": since}))
-        people = f"SELECT count(*) FROM previous_month_bitmaps_{name}"
-        count = self.partitioning.count_partitions(rows, int(self.session.scalar(people)))
-        values = {**self.values, "state_month": since}
-        for statement in state_statements(source, self.month):
+        since = {"state_month": str(self.month - 1) if previous else ""}
+        new = f"SELECT count(*) FROM counted_{name} WHERE received > $state_month"
+        rows = int(self.session.scalar(new, since))
+        for statement in state_statements(source):
             # a person's postings are in one partition; months disputed are few, and not cut
-            cut = count if statement.name.startswith("month_bitmaps_") else 1
+            bitmaps = statement.name.startswith("month_bitmaps_")
+            cut = self.partitioning.count_partitions(rows, people) if bitmaps else 1
             made = run_partitioned(
-                self.session, statement, values, folder / statement.name, cut, statement.inputs
+                self.session,
+                statement,
+                self.values | since,
+                folder / statement.name,
+                cut,
+                statement.inputs,
             )
             self.session.create_view(Statement(statement.name, f"FROM {made}", form="view"))
             self.statements.append(statement)
@@ -254,10 +256,9 @@ def _empty_state_statement(table: str, columns: Mapping[str, str]) -> Statement:
 def _previous_state_statement(
     table: str, columns: Mapping[str, str], previous: Path | None
 ) -> Statement:
-    """The state before, empty if there is none; a bitmap's newest word may be new."""
-    sql = f"FROM {empty_relation_sql(columns)}"
-    if previous:
-        sql += f" UNION ALL BY NAME FROM {read_folder_sql(previous / table)}"
+    """The state before, empty if there is none."""
+    rows = read_folder_sql(previous / table) if previous else empty_relation_sql(columns)
+    sql = f"SELECT {', '.join(columns)} FROM {rows}"
     return Statement(f"previous_{table}", sql, form="view")
 
 

@@ -37,13 +37,13 @@ def test_parts_are_even_whatever_running_numbers_people_have(
     )
 
 
-def test_a_reference_city_needs_one_partition_its_first_month_two() -> None:
+def test_a_reference_city_needs_one_partition_also_from_scratch() -> None:
     default = Partitioning()
     assert default.count_partitions(rows=4_000_000, people=5_100_000) == 1
-    assert default.count_partitions(rows=228_000_000) == 2
+    assert default.count_partitions(rows=233_000_000, people=5_100_000) == 1
     assert default.count_partitions(people=5_499_999) == 1
-    assert default.count_partitions(rows=127_999_999) == 1
-    assert default.count_partitions(people=20_000_000) == 4
+    assert default.count_partitions(rows=255_999_999) == 1
+    assert default.count_partitions(rows=900_000_000, people=20_000_000) == 4
 
 
 def test_the_fact_table_is_sorted_and_its_columns_are_nullable(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from expectations.fact_model import Measure
-from expectations.month import Month
 from expectations.source_loader import load_sources
 from expectations.source_model import Source
 from tests.parity.reference.fact_forms import make_source
@@ -30,7 +29,6 @@ OWN = {
     }
 }
 """Facts of measures that the city's own sources do not have."""
-MONTH = Month.parse("2024-04")
 
 
 def find_source(measure: str) -> Source:
@@ -50,7 +48,7 @@ def compile_source(source: Source) -> str:
         return joined_facts_statement({source.source: source}, []).sql
     statements = source_statements(source, {source.source: source})
     if month_bitmaps.list_month_facts(source):
-        statements.append(month_bitmaps.months_statement(source, MONTH))
+        statements.append(month_bitmaps.months_statement(source))
     return write_script(statements)
 
 
@@ -59,7 +57,7 @@ def write_script(statements: Sequence[Statement]) -> str:
 
 
 def test_incremental_state(snapshot: SnapshotAssertion) -> None:
-    statements = month_bitmaps.state_statements(find_source("distinct_months"), MONTH)
+    statements = month_bitmaps.state_statements(find_source("distinct_months"))
     assert write_script(statements) == snapshot(extension_class=SqlSnapshot)
 
 
