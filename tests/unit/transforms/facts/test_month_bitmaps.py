@@ -46,21 +46,21 @@ def make_source() -> Source:
 
 def draw_postings(person: int) -> list[Posting]:
     """Draw runs of months with breaks between them, some months taken back and some paid again."""
-    dice, postings = random.Random(person), []
+    drawn, postings = random.Random(person), []
     for insurance in ("pension", "medical"):
-        month = Month.parse("1980-01").ordinal + dice.choice([0, 59, 60, dice.randrange(500)])
+        month = Month.parse("1980-01").ordinal + drawn.choice([0, 59, 60, drawn.randrange(500)])
         while month <= MONTH.ordinal + 12:
-            for _ in range(dice.choice([1, 2, 12, 58, 59, 60, 61, 120])):
+            for _ in range(drawn.choice([1, 2, 12, 58, 59, 60, 61, 120])):
                 kinds = [("paid", "E1")]
-                if dice.random() < 0.05:
-                    kinds += [(dice.choice(["reversed", "paid"]), dice.choice(["E1", "E2"]))] * 2
+                if drawn.random() < 0.05:
+                    kinds += [(drawn.choice(["reversed", "paid"]), drawn.choice(["E1", "E2"]))] * 2
                 postings += [
                     {"person": person, "insurance": insurance, "month": month, "kind": kind}
-                    | {"employer_id": employer, "posted_on": month + dice.randrange(3)}
+                    | {"employer_id": employer, "posted_on": month + drawn.randrange(3)}
                     for kind, employer in kinds
                 ]
                 month += 1
-            month += dice.choice([1, 2, 3, 4, 24, 25, 59, 60, 61, 119, 120])
+            month += drawn.choice([1, 2, 3, 4, 24, 25, 59, 60, 61, 119, 120])
     return [one for one in postings if one["month"] <= MONTH.ordinal + 12]
 
 
