@@ -102,15 +102,20 @@ def run_statement(
     return []
 
 
-@contextmanager
-def start_engine(engine: Engine, log: Path) -> Iterator[SparkSession]:
-    """Start one of the engines; what it prints goes to a log."""
+def require_engine(engine: Engine) -> None:
+    """Leave a test out where an engine is not installed; in CI, fail."""
     missing = [] if PYTHON.exists() else [".venv-spark: make spark"]
     if engine == "spark" and not shutil.which("java"):
         missing.append("Java: apt-get install openjdk-17-jre-headless")
     if missing and not os.environ.get("CI"):
         pytest.skip(f"{engine} is not installed: {', '.join(missing)}")
     assert not missing, missing
+
+
+@contextmanager
+def start_engine(engine: Engine, log: Path) -> Iterator[SparkSession]:
+    """Start one of the engines; what it prints goes to a log."""
+    require_engine(engine)
     # SPARK_TESTING: on a free port, so that two of them can run
     environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "TZ": "UTC", "SPARK_TESTING": "1"}
     with log.open("w") as errors:

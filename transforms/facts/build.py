@@ -204,18 +204,13 @@ class _Build:
             self.statements.append(_empty_state_statement(table, columns))
         since = {"state_month": str(self.month - 1) if previous else ""}
         new = f"SELECT count(*) FROM counted_{name} WHERE received > $state_month"
-        rows = int(self.session.scalar(new, since))
+        rows, values = int(self.session.scalar(new, since)), self.values | since
         for statement in state_statements(source):
             # a person's postings are in one partition; months disputed are few, and not cut
-            bitmaps = statement.name.startswith("month_bitmaps_")
-            cut = self.partitioning.count_partitions(rows, people) if bitmaps else 1
+            is_large = statement.name.startswith("month_bitmaps_")
+            count = self.partitioning.count_partitions(rows, people) if is_large else 1
             made = run_partitioned(
-                self.session,
-                statement,
-                self.values | since,
-                folder / statement.name,
-                cut,
-                statement.inputs,
+                self.session, statement, values, folder / statement.name, count, statement.inputs
             )
             self.session.create_view(Statement(statement.name, f"FROM {made}", form="view"))
             self.statements.append(statement)

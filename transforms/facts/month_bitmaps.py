@@ -26,6 +26,8 @@ from transforms.facts.windows import month_sql, month_window
 
 BITS = 60
 MEASURES = MONTH_MEASURES
+_Series = Mapping[str, tuple[str, str]]
+"""Bitmaps by name: the column of months, and which rows set their month's bit."""
 
 
 def list_month_facts(source: Source) -> dict[str, Fact]:
@@ -81,8 +83,10 @@ def months_statement(source: Source) -> Statement:
     views = {_view_name(fact): fact for fact in facts.values()}
     runs = {_run_name(fact): fact for fact in facts.values() if fact.measure == "run_months"}
     steps = {
-        "newest": [f"{_newest_sql(view)} AS {view}_newest" for view in views],
-        "ends": [f"{_end_sql(fact)} AS {run}_end" for run, fact in runs.items()],
+        "ends": [
+            *(f"{_newest_sql(view)} AS {view}_newest" for view in views),
+            *(f"{_end_sql(fact)} AS {run}_end" for run, fact in runs.items()),
+        ],
         "breaks": [f"{_break_sql(fact)} AS {run}_break" for run, fact in runs.items()],
         "last_breaks": [
             f"max({run}_break) OVER (PARTITION BY person) AS {run}_last"
@@ -111,10 +115,13 @@ def _month_columns(source: Source) -> list[str]:
     return list(dict.fromkeys(str(fact.of) for fact in list_month_facts(source).values()))
 
 
-def _series(source: Source) -> dict[str, tuple[str, str]]:
-    """Facts over the same rows share a bitmap: its name -> (month column, condition)."""
+def _series(source: Source, holds: str = "true") -> _Series:
+    """Return the bitmaps of the rows that hold their month; facts over the same rows share one."""
     facts = list_month_facts(source).values()
-    return {_series_name(fact): (str(fact.of), filter_sql(source, fact)) for fact in facts}
+    return {
+        _series_name(fact): (str(fact.of), f"{holds} AND {filter_sql(source, fact)}")
+        for fact in facts
+    }
 
 
 def _series_name(fact: Fact) -> str:
@@ -151,21 +158,22 @@ def _case(source: Source, ledger: Ledger) -> list[str]:
 
 def _month_bitmaps(source: Source) -> Statement:
     """One row per person and word: how many postings, and the months of every series."""
-    name, holds = source.source, equals_sql(source.ledger.holds) if source.ledger else "true"
-    series = ", ".join(_series(source))
-    added = "".join(
-        f"""
-    UNION ALL
-    SELECT person, {_word_sql(month)} AS word, {int(not number)} AS postings,
-    {_bits_sql(source, month, holds)}
+    name, ledger = source.source, source.ledger
+    series = _series(source, equals_sql(ledger.holds) if ledger else "true")
+    rows = [
+        f"SELECT person, word, postings, {', '.join(series)} FROM previous_month_bitmaps_{name}",
+        *(
+            f"""SELECT person, {_word_sql(month)} AS word, {int(not number)} AS postings,
+    {_bits_sql(series, month)}
     FROM counted_{name} WHERE received > $state_month"""
-        for number, month in enumerate(_month_columns(source))
-    )
+            for number, month in enumerate(_month_columns(source))
+        ),
+    ]
     sql = f"""
 SELECT person, word, CAST(sum(postings) AS BIGINT) AS postings,
-    {_merged_sql(source)}
+    {_merged_sql(series)}
 FROM (
-    SELECT person, word, postings, {series} FROM previous_month_bitmaps_{name}{added}
+    {_union_sql(rows)}
 )
 GROUP BY person, word"""
     inputs = (f"counted_{name}", f"previous_month_bitmaps_{name}")
@@ -176,7 +184,12 @@ def _disputed_postings(source: Source, ledger: Ledger) -> Statement:
     """Postings of months with a reversal: when each employer's newest held, and was taken back."""
     name = source.source
     case = ", ".join(["person", *_case(source, ledger)])
-    months, postings = [], []
+    posting = f"""SELECT {case},
+        CASE WHEN {equals_sql(ledger.holds)} THEN {ledger.newest} END AS held,
+        CASE WHEN {equals_sql(ledger.tie)} THEN {ledger.newest} END AS taken_back
+    FROM counted_{name}"""
+    months = []
+    rows = [f"SELECT {case}, held, taken_back FROM previous_disputed_postings_{name}"]
     for month in _month_columns(source):
         months += [
             f"""reversed_{month} AS (
@@ -187,23 +200,15 @@ def _disputed_postings(source: Source, ledger: Ledger) -> Statement:
     SELECT DISTINCT person, {month} FROM previous_disputed_postings_{name}
 )""",
         ]
-        postings += [
-            f"SEMI JOIN reversed_{month} USING (person, {month})",
-            f"SEMI JOIN disputed_{month} USING (person, {month}) WHERE received > $state_month",
+        rows += [
+            f"{posting} SEMI JOIN reversed_{month} USING (person, {month})",
+            f"{posting} SEMI JOIN disputed_{month} USING (person, {month})"
+            " WHERE received > $state_month",
         ]
-    found = "".join(
-        f"""
-    UNION ALL
-    SELECT {case},
-        CASE WHEN {equals_sql(ledger.holds)} THEN {ledger.newest} END AS held,
-        CASE WHEN {equals_sql(ledger.tie)} THEN {ledger.newest} END AS taken_back
-    FROM counted_{name} {some}"""
-        for some in postings
-    )
     sql = f"""
 WITH {f",{chr(10)}".join(months)},
 postings AS (
-    SELECT {case}, held, taken_back FROM previous_disputed_postings_{name}{found}
+    {_union_sql(rows)}
 )
 SELECT {case}, max(held) AS held, max(taken_back) AS taken_back
 FROM postings GROUP BY {case}"""
@@ -216,7 +221,7 @@ def _valid_months_sql(source: Source, views: Mapping[str, Fact]) -> str:
 
     Of a month with a reversal the disputed postings decide. `first_month`: the word's first month.
     """
-    name, disputed, kept = source.source, "", []
+    name, disputed, join, kept = source.source, "", "", []
     for view, fact in views.items():
         series, (first, last) = _series_name(fact), month_window(fact)
         bits = f"b.{series}"
@@ -226,32 +231,33 @@ def _valid_months_sql(source: Source, views: Mapping[str, Fact]) -> str:
         if fact.within:
             bits += f" & {_later_sql(f'({first} - 1)')}"
         kept.append(f"{bits} AS {view}")
-    months = f"""valid AS (
+    if source.ledger:
+        disputed = f"disputed AS (\n    {_disputed_months_sql(source)}\n),\n"
+        join = "\n    LEFT JOIN disputed AS d ON d.person = b.person AND d.word = b.word"
+    return f"""{disputed}valid AS (
     SELECT b.person, b.first_month,
     {_lines(kept)}
-    FROM (SELECT *, word * {BITS} AS first_month FROM month_bitmaps_{name}) AS b"""
-    if source.ledger:
-        columns = _month_columns(source)
-        stands = "held IS NOT NULL AND (taken_back IS NULL OR held > taken_back)"
-        marked = "\n    UNION ALL\n    ".join(
-            f"""SELECT person, {_word_sql(month)} AS word,
-    {_lines(_mark_sql(it, month) for it in columns)},
-    {_bits_sql(source, month, f"({stands})")}
-    FROM disputed_postings_{name}"""
-            for month in columns
-        )
-        merged = _lines(f"bit_or({it}_disputed) AS {it}_disputed" for it in columns)
-        disputed = f"""disputed AS (
-    SELECT person, word,
-    {merged},
-    {_merged_sql(source)}
+    FROM (SELECT *, word * {BITS} AS first_month FROM month_bitmaps_{name}) AS b{join}
+)"""
+
+
+def _disputed_months_sql(source: Source) -> str:
+    """Return by person and word the months with a reversal, and those of them that stand."""
+    months = _month_columns(source)
+    stands = "held IS NOT NULL AND (taken_back IS NULL OR held > taken_back)"
+    series = {f"{month}_disputed": (month, "taken_back IS NOT NULL") for month in months}
+    series |= _series(source, stands)
+    rows = [
+        f"""SELECT person, {_word_sql(month)} AS word,
+    {_bits_sql(series, month)}
+    FROM disputed_postings_{source.source}"""
+        for month in months
+    ]
+    return f"""SELECT person, word,
+    {_merged_sql(series)}
     FROM (
-    {marked}
-    ) GROUP BY person, word
-),
-"""
-        months += "\n    LEFT JOIN disputed AS d ON d.person = b.person AND d.word = b.word"
-    return f"{disputed}{months}\n)"
+    {_union_sql(rows)}
+    ) GROUP BY person, word"""
 
 
 def _word_sql(month: str) -> str:
@@ -264,28 +270,27 @@ def _bit_sql(month: str) -> str:
 
 
 def _later_sql(month: str) -> str:
-    """Return the bits of the months later than a month, in the word that begins with `first_month`."""
-    return f"((CAST(1 AS BIGINT) << greatest(least(first_month + {BITS - 1} - {month}, {BITS}), 0)) - 1)"
+    """Return the bits of the months later than a month, in the word that begins at `first_month`."""
+    later = f"greatest(least(first_month + {BITS - 1} - {month}, {BITS}), 0)"
+    return f"((CAST(1 AS BIGINT) << {later}) - 1)"
 
 
-def _bits_sql(source: Source, month: str, condition: str) -> str:
-    """Return a row's bit in every series over a column of months, if it meets a condition."""
+def _bits_sql(series: _Series, month: str) -> str:
+    """Return what a row adds to every bitmap by one of its columns of months."""
     return _lines(
-        f"CASE WHEN {condition} AND {own} THEN {_bit_sql(month)} ELSE 0 END AS {name}"
+        f"CASE WHEN {condition} THEN {_bit_sql(month)} ELSE 0 END AS {name}"
         if column == month
         else f"0 AS {name}"
-        for name, (column, own) in _series(source).items()
+        for name, (column, condition) in series.items()
     )
 
 
-def _mark_sql(marked: str, month: str) -> str:
-    """Return the bit of a case that was taken back, in the bitmap of its column of months."""
-    bit = f"CASE WHEN taken_back IS NOT NULL THEN {_bit_sql(month)} ELSE 0 END"
-    return f"{bit if marked == month else 0} AS {marked}_disputed"
+def _merged_sql(series: Iterable[str]) -> str:
+    return _lines(f"bit_or({name}) AS {name}" for name in series)
 
 
-def _merged_sql(source: Source) -> str:
-    return _lines(f"bit_or({series}) AS {series}" for series in _series(source))
+def _union_sql(queries: Iterable[str]) -> str:
+    return "\n    UNION ALL\n    ".join(queries)
 
 
 def _newest_sql(view: str) -> str:

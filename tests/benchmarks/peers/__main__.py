@@ -24,6 +24,7 @@ TABLES: dict[
     "jifen": (),
     "polars": ("facts", "awards", "scores"),
     "duckdb": ("facts", "awards", "scores"),
+    "sail": ("facts", "scores"),  # make spark
     "openfisca": ("scores",),
     "pandas": ("facts", "awards", "scores"),
 }
@@ -71,7 +72,8 @@ def main() -> None:
         for table in () if code else TABLES[peer]:
             found = compare(given.root, given.month, target, table)
             lines.append(
-                f"{table}: {found.differing:,} of {found.compared:,} differ {found.columns or ''}"
+                f"{table} ({found.width} columns): {found.differing:,} of {found.compared:,} differ"
+                f" {found.columns or ''}"
             )
         shutil.rmtree(target)  # it names people
         shown.add_row(peer, f"{seconds:.1f}", f"{cpu:.1f}", f"{memory:.0f}", "\n".join(lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import duckdb
 from expectations.month import Month
 from tests.benchmarks.peers import city
 
-NOT_COMPARED = {"month", "resident_key", "person", "district", "awards", "service_hours_by_year"}
+KEYS = ("person", "resident_key", "key")
 
 
 @dataclass
 class Agreement:
-    """Rows compared (a row is a resident; of `awards` a resident and a key), those that differ, and by column how many."""
+    """Columns and rows compared (a row is a resident; of `awards` a resident and a key), those that differ, and by column how many."""
 
+    width: int
     compared: int
     differing: int
     columns: dict[str, int]
@@ -38,10 +40,13 @@ def compare(root: Path, month: Month, written: Path, table: str) -> Agreement:
         connection.execute(
             f"CREATE VIEW known AS FROM '{revision}/{published}/*.parquet' JOIN people USING (resident_key)"
         )
-        described = connection.execute(f"DESCRIBE FROM '{written}/{table}.parquet'").fetchall()
-        given = [name for name, *_ in described]
+        files = written / f"{table}.parquet"
+        connection.execute(
+            f"CREATE VIEW written AS FROM '{files / '*.parquet' if files.is_dir() else files}'"
+        )
+        given = _columns(connection, "written")
         columns = _compared(connection, table, month, given)
-        key = [name for name in given if name in ("person", "resident_key", "key")]
+        key = [name for name in given if name in KEYS]
         source = (
             "(SELECT person, unnest(awards, recursive := true) FROM known)"
             if table == "awards"
@@ -50,14 +55,12 @@ def compare(root: Path, month: Month, written: Path, table: str) -> Agreement:
         connection.execute(
             f"CREATE VIEW ours AS SELECT {', '.join(key)}, {', '.join(columns)} FROM {source}"
         )
-        connection.execute(
-            f"CREATE VIEW theirs AS FROM '{written}/{table}.parquet' SEMI JOIN people USING ({key[0]})"
-        )
+        connection.execute(f"CREATE VIEW theirs AS FROM written SEMI JOIN people USING ({key[0]})")
         return _differences(connection, key)
 
 
 def _compared(
-    connection: duckdb.DuckDBPyConnection, table: str, month: Month, given: list[str]
+    connection: duckdb.DuckDBPyConnection, table: str, month: Month, given: Collection[str]
 ) -> list[str]:
     """The columns compared, as SQL over the published table: of facts those that the peer has."""
     if table == "awards":
@@ -75,18 +78,22 @@ def _compared(
         return [f"{part}_points" for part in parts]
     hours = "list_filter(service_hours_by_year, lambda one: one.year = {0})[1].hours"
     yearly = [
-        f"coalesce({hours.format(year)}, 0) AS hours_{year}" for year in city.last_years(month)
+        f"coalesce({hours.format(year)}, 0) AS hours_{year}"
+        for year in city.last_years(month)
+        if f"hours_{year}" in given
     ]
-    published = [name for name, *_ in connection.execute("DESCRIBE known").fetchall()]
-    return [name for name in published if name in given and name not in NOT_COMPARED] + yearly
+    published = _columns(connection, "known")
+    return [name for name in published if name in given and name not in KEYS] + yearly
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    """The columns of a relation and their types."""
+    described = connection.execute(f"DESCRIBE {relation}").fetchall()
+    return {name: kind for name, kind, *_ in described}
 
 
 def _differences(connection: duckdb.DuckDBPyConnection, key: list[str]) -> Agreement:
-    types = {
-        name: kind
-        for name, kind, *_ in connection.execute("DESCRIBE ours").fetchall()
-        if name not in key
-    }
+    types = {name: kind for name, kind in _columns(connection, "ours").items() if name not in key}
     exact = {name: "DOUBLE" if kind.startswith("DECIMAL") else kind for name, kind in types.items()}
     differs = [
         f"CAST(ours.{name} AS {kind}) IS DISTINCT FROM CAST(theirs.{name} AS {kind})"
@@ -97,6 +104,5 @@ def _differences(connection: duckdb.DuckDBPyConnection, key: list[str]) -> Agree
     compared, differing, *by_column = connection.execute(f"""
         SELECT count(*), count(*) FILTER (WHERE {" OR ".join([missing, *differs])}), {counts}
         FROM ours FULL JOIN theirs ON {" AND ".join(f"ours.{name} = theirs.{name}" for name in key)}""").fetchall()[0]
-    return Agreement(
-        compared, differing, {name: n for name, n in zip(types, by_column, strict=True) if n}
-    )
+    different = {name: n for name, n in zip(types, by_column, strict=True) if n}
+    return Agreement(len(types), compared, differing, different)
