@@ -54,7 +54,7 @@ lock: .venv/installed  ## resolve the dependencies again, with hashes and withou
 bench: .venv/installed  ## a steady-state month against its floor (RESIDENTS=, TIMES=)
 	$(BIN)/python -m tests.benchmarks.bench --residents $(RESIDENTS) --times $(or $(TIMES),3) --folder var/bench-$(RESIDENTS)
 
-peers: .venv/installed  ## a published month again in Polars, plain SQL, OpenFisca-core and pandas (ROOT=, MONTH=, PEERS=)
+peers: .venv/installed  ## a published month again in Polars, plain SQL, OpenFisca-core, pandas and on Sail (ROOT=, MONTH=, PEERS=)
 	$(BIN)/python -m tests.benchmarks.peers $(PEERS) --root $(or $(ROOT),var) --month $(or $(MONTH),2024-04)
 
 faults: .venv/installed  ## the long run of all faults; writes docs/assurance/reliability.md
