@@ -62,7 +62,7 @@ def variable(
 
 def facts() -> list[type[Variable]]:
     levels = [
-        variable(fact, Enum, possible_values=names, choose_default=next(iter(names)))
+        variable(fact, Enum, possible_values=names, default_value=next(iter(names)))
         for fact, names in ENUMS.items()
     ]
     return [
