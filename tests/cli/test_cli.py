@@ -37,7 +37,7 @@ def test_the_month_is_there_for_people_and_for_analysts(folder: Path) -> None:
     done = jifen(folder, "sql", "--csv", "SELECT count(*) AS people FROM latest_scores")
     assert done.stdout == "\ufeffpeople\n1\n"
     assert jifen(folder, "verify").stdout == (
-        "核对无误：1 个修订版，最新的是 2021-10 r1\n访问记录 1 条，链和校验码无误\n"
+        "核对无误：1 个修订版，最新的是 2021-10 r1\n访问记录 2 条，链和校验码无误\n"
     )
     assert (
         jifen(folder, "verify", "--month", "2021-09").returncode == ExitCode.USAGE
