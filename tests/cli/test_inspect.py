@@ -66,7 +66,8 @@ def test_the_month_is_that_of_the_folder_or_of_the_name(
     path = tmp_path / place
     path.parent.mkdir(exist_ok=True)
     path.write_text(HEADER + rows(), encoding="utf-8")
-    said = list(inspect_file(Settings(), InspectionRequest(path)))
+    settings = Settings(paths=Paths(root=tmp_path / "root", inbox=tmp_path / "inbox"))
+    said = list(inspect_file(settings, InspectionRequest(path)))
     assert said[1].startswith("月份") and month in said[1]
 
 
