@@ -1,4 +1,4 @@
-"""Ask the analysts' questions of many months: `python -m tests.benchmarks.questions --revisions ... --folder ...`.
+"""Ask the analysts' questions of many months, of both layers: `python -m tests.benchmarks.questions --revisions ... --folder ...`.
 
 The months are a few published revisions in turn, many times over: the catalogue gives each its own date, so a copy is a
 month to every question. They are copied, not linked: each month has pages of its own to be read. Every question is
@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from expectations.month import Month
-from reports.catalogue.build import build_catalogue
-from tests.support.queries import QUERIES
+from reports.catalogue.build import EXACT_CATALOGUE, OPEN_CATALOGUE, build_catalogue
+from tests.support.queries import OPEN_QUERIES, QUERIES
 from transforms.outputs import VIEWS
 
 ASK = """
@@ -79,12 +79,16 @@ def main() -> None:
     options.add_argument("--only", nargs="*", help="these questions only")
     given = options.parse_args()
     folder = given.folder.resolve()
-    build_catalogue(folder, months_of(given.revisions, folder, given.months), [])
+    months = months_of(given.revisions, folder, given.months)
+    for one in (EXACT_CATALOGUE, OPEN_CATALOGUE):
+        build_catalogue(folder, months, [], catalogue=one)
     table = Table("question", "seconds", "from", "to", "rows")
-    for name, sql in QUERIES.items():
+    questions = [(name, "catalogue-exact.duckdb", sql) for name, sql in QUERIES.items()]
+    questions += [(f"open/{name}", "catalogue.duckdb", sql) for name, sql in OPEN_QUERIES.items()]
+    for name, catalogue, sql in questions:
         if given.only and name not in given.only:
             continue
-        asked = [ask(folder / "catalogue-exact.duckdb", sql) for _ in range(given.times)]
+        asked = [ask(folder / catalogue, sql) for _ in range(given.times)]
         seconds = [took for took, _ in asked]
         figures = [
             f"{value:.2f}" for value in (statistics.median(seconds), min(seconds), max(seconds))

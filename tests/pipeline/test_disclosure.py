@@ -9,6 +9,7 @@ possible, would be a link.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ import pytest
 
 from data.synthetic.write import ExtractPlan, generate_extracts
 from expectations.month import Month
+from tests.support.queries import OPEN_QUERIES, QUERIES
 from tests.support.world import SOURCES, World
 from transforms.engine.session import EngineSettings
 from transforms.engine.sql import sql_literal
 
-MONTH = "2024-03"
+BEFORE, MONTH = "2024-02", "2024-03"
 RESIDENTS = 1500
 FEW = 10
 SECTIONS = ("province_points", "city_points", "district_points")
@@ -32,7 +34,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = World(tmp_path_factory.mktemp("disclosure"), threads=2)
     plan = ExtractPlan(
         RESIDENTS,
-        [Month.parse(MONTH)],
+        [Month.parse(BEFORE), Month.parse(MONTH)],
         sources=SOURCES,
         reference=world.settings.paths.reference,
         faults=False,
@@ -44,6 +46,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> World:
         spill=world.root.tmp,
         progress=lambda line: None,
     )
+    world.run(BEFORE)
     world.run(MONTH)
     return world
 
@@ -262,3 +265,107 @@ def test_metrics_of_the_open_layer_are_the_exact_answers_but_for_few_people(
     hidden = Counter(item for _, item, _ in set(exact) - set(answers))
     assert set(answers) <= set(exact) and len(answers) > 10
     assert all(count == 1 for count in hidden.values())
+
+
+EXACT = {
+    "deductions_by_district": "SELECT district, deducted, mean_deduction FROM exact",
+    "distribution_by_district": "SELECT district, greatest(least(band_from, 180), -20) AS band_from,"
+    " sum(people) FROM exact GROUP BY ALL",
+    "district_points_use": "SELECT * EXCLUDE (highest) FROM exact",
+    "education_and_skill": "SELECT coalesce(degree, 'none'), coalesce(skill, 'none'), people FROM exact",
+    "housing_by_district": "SELECT district, coalesce(tenure, 'none'), people FROM exact",
+    "mean_points_by_month": "FROM exact",
+    "nearly_eligible": "SELECT service, district, people FROM exact",
+    "new_and_gone": "SELECT district, movement, people FROM exact",
+    "newly_eligible": """SELECT service, district, CAST(sum(CASE month WHEN DATE '2024-03-01' THEN 1 ELSE -1 END) AS BIGINT)
+        FROM eligibility WHERE eligible GROUP BY ALL""",
+    "subsidy_budget": "FROM exact",
+    "why_points_were_lost": """SELECT item, title_zh, count(*), sum(effect) FROM latest_score_changes
+        LEFT JOIN dictionary ON table_name = 'scores' AND column_name = item || '_points'
+        WHERE effect < 0 AND movement IN ('stayed', 'moved') GROUP BY ALL""",
+}
+"""What a question of the open layer has to answer, where it shows a number: by the question of the
+same name to the exact layer, `exact`."""
+BOUNDED = {"lower_thresholds": "lowered", "raise_thresholds": "raised"}
+
+
+@pytest.fixture(scope="module")
+def catalogues(town: World) -> Iterator[Callable[[str, str], list[Any]]]:
+    """Ask a catalogue: the rows of the last of some statements."""
+    opened = {
+        name: duckdb.connect(town.root.path / f"{name}.duckdb", read_only=True)
+        for name in ("catalogue", "catalogue-exact")
+    }
+
+    def ask(name: str, sql: str) -> list[Any]:
+        *before, last = opened[name].extract_statements(sql)
+        for statement in before:
+            opened[name].execute(statement)
+        return opened[name].execute(last).fetchall()
+
+    yield ask
+    for connection in opened.values():
+        connection.close()
+
+
+def wrap_exact(name: str) -> str:
+    """The question to the exact layer, as the relation that EXACT reads."""
+    *before, last = QUERIES[name].rstrip().rstrip(";").split(";\n")
+    return "".join(f"{one};\n" for one in before) + f"WITH exact AS ({last})\n{EXACT[name]}"
+
+
+def test_every_question_of_the_open_layer_is_compared() -> None:
+    assert {*EXACT, *BOUNDED, "insurance_coverage_by_age"} == OPEN_QUERIES.keys()
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_the_open_layer_answers_as_the_exact_one(
+    catalogues: Callable[[str, str], list[Any]], name: str
+) -> None:
+    """Wherever it shows all numbers of a row; where it shows none, fewer than ten people may be told."""
+    exact = {str(row) for row in catalogues("catalogue-exact", wrap_exact(name))}
+    answers = catalogues("catalogue", OPEN_QUERIES[name])
+    shown = {str(row) for row in answers if None not in row}
+    assert shown and shown <= exact
+    assert len(answers) <= len(exact)
+
+
+def test_the_open_layer_answers_who_is_insured_but_for_few_people(
+    catalogues: Callable[[str, str], list[Any]],
+) -> None:
+    exact = {
+        age: (people, insured)
+        for age, people, insured in catalogues(
+            "catalogue-exact",
+            "SELECT list_max(list_filter([0, 18, 30, 40, 50, 60], lambda start: start <= age)),"
+            " count(*), count(*) FILTER (insured_now) FROM latest_facts GROUP BY 1",
+        )
+    }
+    answers = catalogues("catalogue", OPEN_QUERIES["insurance_coverage_by_age"])
+    assert answers
+    for age, people, insured, _ in answers:
+        assert 0 <= exact[age][0] - (people or 0) < 3 * FEW
+        assert 0 <= exact[age][1] - (insured or 0) < FEW
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_the_open_layer_answers_of_thresholds_at_least_and_at_most(
+    catalogues: Callable[[str, str], list[Any]], name: str
+) -> None:
+    """But for the withheld, at most nine per service and answer."""
+    columns = [f"{BOUNDED[name]}_by_{points}" for points in (5, 10)]
+    exact = QUERIES[name].rstrip().rstrip(";")
+    wanted = {
+        service: counts
+        for service, *counts in catalogues(
+            "catalogue-exact", f"SELECT service, {', '.join(columns)} FROM ({exact})"
+        )
+    }
+    bounds = ", ".join(f"{column}_at_{end}" for column in columns for end in ("least", "most"))
+    answers = catalogues(
+        "catalogue", f"SELECT service, {bounds} FROM ({OPEN_QUERIES[name].rstrip().rstrip(';')})"
+    )
+    assert len(answers) > 3 and sum(row[1] for row in answers) > 0
+    for service, *found in answers:
+        for count, least, most in zip(wanted[service], found[::2], found[1::2], strict=True):
+            assert least <= count < most + FEW

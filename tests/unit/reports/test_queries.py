@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 from reports.catalogue.build import DICTIONARY, build_catalogue
-from tests.support.queries import QUERIES
+from tests.support.queries import OPEN_QUERIES, QUERIES
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.engine.sql import sql_literal
 
@@ -223,9 +223,13 @@ def test_answer(name: str, catalogue: duckdb.DuckDBPyConnection) -> None:
     assert catalogue.execute(QUERIES[name]).fetchall() == ANSWERS[name]
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-def test_a_question_says_what_it_asks_in_both_languages(name: str) -> None:
-    chinese, english, _ = QUERIES[name].split("\n", 2)
+@pytest.mark.parametrize(
+    "sql",
+    [*QUERIES.values(), *OPEN_QUERIES.values()],
+    ids=[*QUERIES, *(f"open/{name}" for name in OPEN_QUERIES)],
+)
+def test_a_question_says_what_it_asks_in_both_languages(sql: str) -> None:
+    chinese, english, _ = sql.split("\n", 2)
     assert re.fullmatch(r"-- .*[\u4e00-\u9fff].*？", chinese) and re.fullmatch(
         r"-- [^\u4e00-\u9fff]+\?", english
     )
@@ -246,7 +250,15 @@ def test_the_analysts_guide_lists_every_question() -> None:
         encoding="utf-8"
     )
     english = {name: sql.splitlines()[1].removeprefix("-- ") for name, sql in QUERIES.items()}
-    missing = [
-        name for name, question in english.items() if f"| `{name}` | {question} |" not in guide
-    ]
+    lines = {name: f"| `{name}` | {question} |" for name, question in english.items()}
+    missing = [name for name, line in lines.items() if line not in guide]
     assert not missing
+
+
+def test_the_analysts_guide_names_the_questions_that_the_open_layer_answers() -> None:
+    """And no other: each has the name of the question to the exact layer that it answers."""
+    guide = (Path(__file__).resolve().parents[3] / "docs" / "guides" / "analysts.md").read_text(
+        encoding="utf-8"
+    )
+    assert OPEN_QUERIES.keys() < QUERIES.keys()
+    assert set(re.findall(r"\| `open/(\w+)`", guide)) == OPEN_QUERIES.keys()
