@@ -41,18 +41,33 @@ KINDS = {
     "benchmarks": "benchmark",
     "architecture": "architecture",
 }
-BETWEEN_EDITS = {"unit", "spec", "parity", "architecture"}
+HERE = Path(__file__).parent
+ONE_WHOLE_MONTH = HERE / "acceptance" / "test_published_case.py"
+BETWEEN_EDITS = (
+    *(HERE / kind for kind in ("unit", "spec", "parity", "architecture")),
+    ONE_WHOLE_MONTH,
+)
+"""What `make test` runs, but for tests marked `slow`."""
+
+
+def is_between_edits(path: Path) -> bool:
+    """Return whether a test file, or the files of a folder, are among what `make test` runs."""
+    return any(path.is_relative_to(one) or one.is_relative_to(path) for one in BETWEEN_EDITS)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the other files unread where only the essential tests are wanted: that takes longer."""
+    only = config.option.markexpr == "essential"
+    return True if only and not is_between_edits(collection_path) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test with its kind, by folder, and `essential` where `make test` runs it."""
-    here = Path(__file__).parent
     for item in items:
-        kind = KINDS[item.path.relative_to(here).parts[0]]
-        item.add_marker(kind)
+        item.add_marker(KINDS[item.path.relative_to(HERE).parts[0]])
         if is_hypothesis_test(getattr(item, "function", None)):
             item.add_marker("generative")
-        if kind in BETWEEN_EDITS and not item.get_closest_marker("slow"):
+        if is_between_edits(item.path) and not item.get_closest_marker("slow"):
             item.add_marker("essential")
 
 

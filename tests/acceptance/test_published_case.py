@@ -13,8 +13,6 @@ import pytest
 
 from tests.support.world import World, national_id
 
-pytestmark = pytest.mark.essential  # the whole month that `make test` runs
-
 PERSON = national_id(
     "36010219800315202"
 )  # born 15 March 1980 in Nanchang, Jiangxi: 41 in autumn 2021
