@@ -32,7 +32,12 @@ from transforms.comparison.drift import (
     find_blocking,
     find_changes,
 )
-from transforms.comparison.metric_table import counted_relation, metrics_statement, moved_relation
+from transforms.comparison.metric_table import (
+    Deductions,
+    counted_relation,
+    metrics_statement,
+    moved_relation,
+)
 from transforms.comparison.metrics import compute_metrics, hash_schema
 from transforms.engine.parquet import empty_relation_sql, read_folder_sql, read_parquet_sql
 from transforms.engine.session import Session
@@ -48,6 +53,7 @@ from transforms.outputs import (
 )
 from transforms.points.columns import (
     list_points_columns,
+    list_points_items,
     list_scored_indicators,
     strip_points_suffix,
 )
@@ -229,13 +235,25 @@ def _write_metrics(session: Session, run: RunContext) -> None:
         "previous": read_parquet_sql(file) if file and file.is_file() else nothing,
     }
     points = list_points_columns(session, tables[SCORES.folder])
-    statement = metrics_statement(points, session.describe(tables[FACTS.folder]))
+    facts = list(session.describe(tables[FACTS.folder]))
+    statement = metrics_statement(points, facts, _list_deductions(run))
     values = {
         "month": run.month.first_day,
         "revision": next_revision_number(run.root, run.month),
     }
     session.write(statement, find_table_file(revision, METRICS), values, inputs)
     write_sql(revision, "metrics", [statement])
+
+
+def _list_deductions(run: RunContext) -> Deductions:
+    """Return the sections of the points tables in force that subtract, and their indicators."""
+    items = list_points_items(*split_city(run.project.in_force(run.month)))
+    sections, indicators = (
+        [strip_points_suffix(column) for column, one in items.items()
+         if one.sign < 0 and one.kind == kind]
+        for kind in ("section", "indicator")
+    )  # fmt: skip
+    return Deductions(sections, indicators)
 
 
 def _read_limits(given: Drift) -> Limits:

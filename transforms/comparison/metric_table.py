@@ -1,10 +1,16 @@
 """The metrics of a month as a table: what people ask every month, counted once.
 
 A metric is declared in `DECLARED_METRICS` and counted by one query, district by district; the whole
-city is the sum of the districts, under the code `city`. What nobody has has no row. Cells of fewer
-than `FEW_PEOPLE` people are null, and the smallest of the other districts' cells with them where the
-city's cell would otherwise reveal a single one, or fewer than so many people in all. The previous
-month's value is that month's own cell.
+city is the sum of the districts, under the code `city`.
+
+What is hidden is null, and what nobody has looks the same: an item has a row in every district, so
+that a missing row does not say that nobody has it. Hidden are cells of fewer than `FEW_PEOPLE`
+people, and as many of the next smallest as it takes that no subtraction gives one of them back:
+from the city its districts, from the residents of a district the values of a trait or the bands of
+points, from a value of a trait the pairs that it is in. A district knows its own cells, so at least
+three of an item's are hidden. Kinds of deductions are counted for the city only; where few people
+of a district have a deduction, sums of points that it has been taken from are rounded to hundreds.
+The previous month's value is that month's own cell.
 
 The table is the analysts' (`transforms.outputs.METRICS`); `leaves_bureau` says which metrics may
 stand, rounded, on pages for others.
@@ -32,6 +38,10 @@ INPUTS = (
 POINTS_NEAR = 5
 """Who lacks at most so many points for a service, and nothing else, is near it."""
 VALUE = "DECIMAL(18,2)"
+HIDDEN_DISTRICTS, HIDDEN_PARTS = 3, 2
+"""At least so many districts of an item are hidden, and parts of a whole, if one is."""
+PASSES = 4
+"""What is hidden for one whole may have to be hidden for another one, so often in turn."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,8 @@ class Metric:
             columns, `{traits}` and `{pairs}` for the traits of the portrait.
         leaves_bureau: Whether pages for others may show it, rounded or as a mean; what shows
             deductions is for analysts only.
+        by_district: Whether it is counted by district, or for the city only.
+        items_of: A metric whose items it has, too, whether somebody has them or not.
     """
 
     code: str
@@ -57,6 +69,8 @@ class Metric:
     meaning: str
     sql: str
     leaves_bureau: bool = True
+    by_district: bool = True
+    items_of: str = ""
 
 
 _PEOPLE = "count(*) AS people"
@@ -132,6 +146,7 @@ DECLARED_METRICS = (
         "service",
         f"people who lack at most {POINTS_NEAR} points for a service, and nothing else",
         f"SELECT district, service AS item, count(*) AS value, {_PEOPLE} {_NEAR} GROUP BY ALL",
+        items_of="eligible",
     ),
     Metric(
         "near_amount",
@@ -141,6 +156,7 @@ DECLARED_METRICS = (
         "yuan a month that those near a service would be due, where their amount is known",
         f"SELECT district, service AS item, sum(monthly_amount) AS value, {_PEOPLE} {_NEAR}"
         " AND monthly_amount IS NOT NULL GROUP BY ALL",
+        items_of="amount",
     ),
     Metric(
         "portrait",
@@ -157,6 +173,7 @@ DECLARED_METRICS = (
         "trait:value/trait:value",
         "people by every two traits of the portrait",
         "SELECT district, item, people AS value, people FROM ({pairs})",
+        by_district=False,
     ),
     Metric(
         "movement",
@@ -179,6 +196,7 @@ DECLARED_METRICS = (
         f"SELECT district, item, sum(effect) AS value, {_PEOPLE}"
         " FROM changes WHERE effect > 0 AND movement IN ('stayed', 'moved') GROUP BY ALL",
         leaves_bureau=False,
+        items_of="points",
     ),
     Metric(
         "lowered",
@@ -189,6 +207,7 @@ DECLARED_METRICS = (
         f"SELECT district, item, sum(effect) AS value, {_PEOPLE}"
         " FROM changes WHERE effect < 0 AND movement IN ('stayed', 'moved') GROUP BY ALL",
         leaves_bureau=False,
+        items_of="points",
     ),
     Metric(
         "reminders",
@@ -205,7 +224,7 @@ DECLARED_METRICS = (
         "count",
         "outcome",
         "reports that came in the month about reminders listed before, and their people",
-        "SELECT district, item, value, people FROM outcomes",
+        "SELECT district, item, value, people FROM outcomes WHERE people > 0",
     ),
     Metric(
         "objection_cases",
@@ -213,12 +232,22 @@ DECLARED_METRICS = (
         "count",
         "open, overdue, upheld or rejected",
         "cases not decided yet, in time or overdue, and those decided by what came in the month",
-        "SELECT district, item, value, people FROM cases",
+        "SELECT district, item, value, people FROM cases WHERE people > 0",
     ),
 )
 
 
-def metrics_statement(points_columns: Sequence[str], facts: Collection[str]) -> Statement:
+@dataclass(frozen=True)
+class Deductions:
+    """What is taken off: the items of sections that subtract, and of the indicators in them."""
+
+    sections: Collection[str] = ()
+    indicators: Collection[str] = ()
+
+
+def metrics_statement(
+    points_columns: Sequence[str], facts: Collection[str], deductions: Deductions
+) -> Statement:
     """Return the query of the metrics: one row per metric, district (or city) and item.
 
     It reads tables of the month, `moved` (before, now, people: districts of those who came, left or
@@ -228,6 +257,7 @@ def metrics_statement(points_columns: Sequence[str], facts: Collection[str]) -> 
     Args:
         points_columns: Those of `scores`.
         facts: The columns of `facts`.
+        deductions: What is taken off.
     """
     traits = list_portrait_traits(facts)
     parts = {
@@ -241,40 +271,129 @@ def metrics_statement(points_columns: Sequence[str], facts: Collection[str]) -> 
         f"FROM ({_fill(one.sql, parts)})"
         for one in DECLARED_METRICS
     )
-    few = f"(people < {FEW_PEOPLE} AND district <> {sql_literal(CITY)})"
+    passes = ",\n".join(map(_hide_more_sql, range(1, PASSES + 1)))
     sql = f"""WITH combined AS MATERIALIZED (
 {combined_sql(traits)}
 ),
-counted AS (
+counted AS MATERIALIZED (
 {counted}
 ),
+listed AS (
+{_listed_sql([trait.code for trait in traits], deductions.indicators)}
+),
 everywhere AS (
-    FROM counted WHERE people > 0
-    UNION ALL
-    SELECT metric, {sql_literal(CITY)}, item, sum(value), CAST(sum(people) AS BIGINT)
-    FROM counted WHERE people > 0 GROUP BY metric, item
+    SELECT metric, place.district, item, coalesce(sum(value), 0) AS value,
+        CAST(coalesce(sum(people), 0) AS BIGINT) AS people
+    FROM listed
+    JOIN (SELECT district FROM counted UNION SELECT {_CITY}) AS place
+        ON by_district OR place.district = {_CITY}
+    LEFT JOIN (
+        SELECT metric, unnest([district, {_CITY}]) AS district, item, value, people FROM counted
+    ) AS own USING (metric, district, item)
+    GROUP BY ALL
 ),
-ranked AS (
-    SELECT *, {few} AS few, count(*) FILTER ({few}) OVER cell AS few_cells,
-        sum(people) FILTER ({few}) OVER cell AS few_people,
-        row_number() OVER (cell ORDER BY {few} OR district = {sql_literal(CITY)}, people, district)
-            AS place
-    FROM everywhere WINDOW cell AS (PARTITION BY metric, item)
+hidden_0 AS (SELECT *, people < {FEW_PEOPLE} AS hidden FROM everywhere),
+wholes AS MATERIALIZED (
+{_wholes_sql()}
 ),
-shown AS (
-    SELECT metric, district, item, value, people,
-        people >= {FEW_PEOPLE} AND NOT (place = 1 AND district <> {sql_literal(CITY)}
-            AND few_cells > 0 AND (few_cells = 1 OR few_people < {FEW_PEOPLE})) AS is_shown
-    FROM ranked
+{passes},
+shown AS MATERIALIZED (FROM hidden_{PASSES}),
+rounded AS (
+    SELECT unnest([district, {_CITY}]) AS district
+    FROM shown WHERE metric = 'points' AND item IN ({_list_sql(deductions.sections)}) AND hidden
 )
 SELECT CAST($month AS DATE) AS month, CAST($revision AS INTEGER) AS revision, metric, district,
-    item, CAST(CASE WHEN is_shown THEN shown.value END AS {VALUE}) AS value,
-    CASE WHEN is_shown THEN people END AS people, before.value AS previous
+    item, CAST(CASE WHEN NOT hidden THEN {_rounded_sql(deductions.sections)} END AS {VALUE}) AS value,
+    CASE WHEN NOT hidden THEN people END AS people, before.value AS previous
 FROM shown
 LEFT JOIN (SELECT metric, district, item, value FROM previous) AS before
     USING (metric, district, item)
 ORDER BY metric, district, item"""
     return Statement(METRICS.folder, sql, INPUTS, "file")
+
+
+_CITY = sql_literal(CITY)
+
+
+def _list_sql(values: Collection[str]) -> str:
+    """Return values as SQL has them within IN (...)."""
+    return ", ".join(map(sql_literal, sorted(values))) or "''"
+
+
+def _listed_sql(traits: Sequence[str], kinds: Collection[str]) -> str:
+    """Return SQL of the items: metric, item, and whether they are counted by district."""
+    place = f"list_position({list(traits)}, split_part({{}}.item, ':', 1))"
+    named = [
+        "SELECT metric, item FROM counted",
+        f"SELECT 'portrait_pair', one.item || '/' || other.item\n"
+        f"    FROM (FROM counted WHERE metric = 'portrait') AS one\n"
+        f"    JOIN (FROM counted WHERE metric = 'portrait') AS other\n"
+        f"        ON {place.format('one')} < {place.format('other')}",
+        *(
+            f"SELECT {sql_literal(one.code)}, item FROM counted"
+            f" WHERE metric = {sql_literal(one.items_of)}"
+            for one in DECLARED_METRICS
+            if one.items_of
+        ),
+    ]
+    only_city = _list_sql([one.code for one in DECLARED_METRICS if not one.by_district])
+    union = "\n    UNION\n    ".join(named)
+    return f"""    SELECT metric, item,
+        metric NOT IN ({only_city}) AND NOT (metric IN ('points', 'raised', 'lowered')
+            AND item IN ({_list_sql(kinds)})) AS by_district
+    FROM (
+    {union}
+    )"""
+
+
+def _wholes_sql() -> str:
+    """Return SQL of the wholes that a cell is a part of, and how many parts have to be hidden."""
+    left, right = "split_part(item, '/', 1)", "split_part(item, '/', 2)"
+    first, second = f"split_part({left}, ':', 1)", f"split_part({right}, ':', 1)"
+    parts = [
+        f"SELECT metric, district, item, item AS whole, {HIDDEN_DISTRICTS} AS least"
+        f" FROM everywhere WHERE district <> {_CITY}"
+    ] + [
+        f"SELECT metric, district, item, {whole}, {HIDDEN_PARTS}"
+        f" FROM everywhere WHERE metric = {sql_literal(metric)}"
+        for metric, whole in (
+            ("portrait", f"'of ' || district || ' ' || {first}"),
+            ("points_band", "'of ' || district"),
+            ("portrait_pair", f"{left} || '/' || {second}"),
+            ("portrait_pair", f"{first} || '/' || {right}"),
+        )
+    ]
+    return "\nUNION ALL\n".join(parts)
+
+
+def _hide_more_sql(number: int) -> str:
+    """Return a step that hides the smallest of those parts of a whole that are still shown."""
+    return f"""hidden_{number} AS MATERIALIZED (
+    SELECT metric, district, item, value, people, bool_or(hidden OR place <= needed) AS hidden
+    FROM (
+        SELECT part.*,
+            row_number() OVER (whole ORDER BY hidden DESC, people, district, item) AS place,
+            CASE WHEN whole IS NULL OR count(*) FILTER (hidden) OVER whole = 0 THEN 0
+                ELSE greatest(least, count(*) FILTER (hidden) OVER whole + CAST(coalesce(
+                    sum(people) FILTER (hidden) OVER whole, 0) < {FEW_PEOPLE} AS INTEGER))
+            END AS needed
+        FROM hidden_{number - 1} AS part LEFT JOIN wholes USING (metric, district, item)
+        WINDOW whole AS (PARTITION BY metric, whole)
+    )
+    GROUP BY metric, district, item, value, people
+)"""
+
+
+def _rounded_sql(sections: Collection[str]) -> str:
+    """Return SQL of a value: where a hidden deduction would show in a sum, the sum in hundreds."""
+    sums = _list_sql([*sections, "common", "total"])
+    return f"""CASE
+        WHEN district NOT IN (FROM rounded) THEN shown.value
+        WHEN metric = 'total_points_squared' THEN round(shown.value, -4)
+        WHEN metric = 'total_points' OR metric = 'points' AND item IN ({sums})
+            THEN round(shown.value, -2)
+        ELSE shown.value
+    END"""
 
 
 def _fill(sql: str, parts: Mapping[str, str]) -> str:
