@@ -262,3 +262,26 @@ def test_the_analysts_guide_names_the_questions_that_the_open_layer_answers() ->
     )
     assert OPEN_QUERIES.keys() < QUERIES.keys()
     assert set(re.findall(r"\| `open/(\w+)`", guide)) == OPEN_QUERIES.keys()
+
+
+# service, district, points short to, steps of generalisation; then of those eligible the score from
+LACKING = "('loan', '330203', 5, 0), ('loan', '330203', 10, 1), ('loan', '330203', 20, 2), ('loan', NULL, NULL, 6)"
+HAVING = "('loan', '330203', 60, 0), ('loan', '330203', 60, 1), ('loan', '330212', 75, 0), ('loan', '330212', NULL, 3)"
+
+
+def test_thresholds_are_answered_from_bands_at_least_and_at_most() -> None:
+    """The loan takes 60 points in 330203 and 70 in 330212; one of each pair of numbers is a bound."""
+    with duckdb.connect() as opened:
+        opened.execute(f"""CREATE VIEW latest_open_eligibility AS
+            SELECT service, district, false AS eligible, band AS points_short_to, NULL AS score_from, generalised
+            FROM (VALUES {LACKING}) AS listed(service, district, band, generalised)
+            UNION ALL
+            SELECT service, district, true, 0, band, generalised
+            FROM (VALUES {HAVING}) AS listed(service, district, band, generalised)""")
+        opened.execute("""CREATE VIEW latest_thresholds AS FROM (VALUES ('loan', '330203', 60), ('loan', '330212', 70),
+            ('check', '330203', NULL)) AS listed(service, district, points)""")
+        opened.execute("CREATE VIEW latest_services AS SELECT 'loan' AS service, '贷款' AS title")
+        lowered = opened.execute(OPEN_QUERIES["lower_thresholds"]).fetchall()
+        raised = opened.execute(OPEN_QUERIES["raise_thresholds"]).fetchall()
+    assert lowered == [("loan", 4, 1, 3, 2, 4)]
+    assert raised == [("loan", "贷款", 4, 1, 3, 2, 4)]
