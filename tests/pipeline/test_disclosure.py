@@ -281,7 +281,7 @@ EXACT = {
 }
 """What a question of the open layer has to answer, where it shows a number: by the question of the
 same name to the exact layer, `exact`."""
-OF_FEW = ("deductions_by_district", "new_and_gone")
+OF_FEW = ("deductions_by_district", "nearly_eligible", "new_and_gone", "why_points_were_lost")
 """Of which a town so small has no answer."""
 BOUNDED = {"lower_thresholds": "lowered", "raise_thresholds": "raised"}
 

@@ -389,9 +389,9 @@ def _rounded_sql(sections: Collection[str]) -> str:
     sums = _list_sql([*sections, "common", "total"])
     return f"""CASE
         WHEN district NOT IN (FROM rounded) THEN shown.value
-        WHEN metric = 'total_points_squared' THEN round(shown.value, -4)
+        WHEN metric = 'total_points_squared' THEN CAST(round(shown.value, -4) AS {VALUE})
         WHEN metric = 'total_points' OR metric = 'points' AND item IN ({sums})
-            THEN round(shown.value, -2)
+            THEN CAST(round(shown.value, -2) AS {VALUE})
         ELSE shown.value
     END"""
 

@@ -53,7 +53,7 @@ def draw_people(generator: random.Random, size: int, fines: int) -> list[dict[st
     people = []
     for n in range(size):
         age, own = generator.randrange(4), generator.choice([None, 0, 5])
-        total = generator.randrange(-20, 200)
+        total = Decimal(generator.randrange(-40, 400)) / 2
         fine = generator.choice([0] * fines + [5, 20])
         people.append(
             {
@@ -88,7 +88,7 @@ def count_plainly(  # noqa: C901, PLR0912 - one condition per metric
     """Every cell with its value and its people, before suppression."""
     cells: dict[Cell, list[Decimal]] = defaultdict(list)
 
-    def add(metric: str, district: str, item: str, value: int) -> None:
+    def add(metric: str, district: str, item: str, value: int | Decimal) -> None:
         for place in (district, "city"):
             cells[metric, place, item].append(Decimal(value))
 
@@ -97,7 +97,7 @@ def count_plainly(  # noqa: C901, PLR0912 - one condition per metric
         add("residents", here, "", 1)
         add("total_points", here, "", points["total"])
         add("total_points_squared", here, "", points["total"] ** 2)
-        band = -1 if points["total"] < 0 else min(points["total"] // 20, 9)
+        band = -1 if points["total"] < 0 else min(int(points["total"] // 20), 9)
         add("points_band", here, str(band), 1)
         for item, value in points.items():
             if value:
