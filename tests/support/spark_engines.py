@@ -110,16 +110,12 @@ def require_engine(engine: Engine) -> None:
     if missing and not os.environ.get("CI"):
         pytest.skip(f"{engine} is not installed: {', '.join(missing)}")
     assert not missing, missing
-<<<<<<< HEAD
 
 
 @contextmanager
 def start_engine(engine: Engine, log: Path) -> Iterator[SparkSession]:
     """Start one of the engines; what it prints goes to a log."""
     require_engine(engine)
-    # SPARK_TESTING: on a free port, so that two of them can run
-    environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "TZ": "UTC", "SPARK_TESTING": "1"}
-=======
     environment = {
         **os.environ,
         "SPARK_LOCAL_IP": "127.0.0.1",
@@ -128,7 +124,6 @@ def start_engine(engine: Engine, log: Path) -> Iterator[SparkSession]:
         # few rows and many statements: compiling them well takes longer than running them
         "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     }
->>>>>>> a0623e2 (External readings of the open layer: what was tried, what is mended, what is left; questions of the open layer tested)
     with log.open("w") as errors:
         process = subprocess.Popen(
             [str(PYTHON), str(WORKER), engine],
