@@ -39,6 +39,11 @@ class Postgres:
                 cursor.execute(statement)
             connection.commit()
 
+    def fetch_rows(self, query: str) -> list[tuple[Any, ...]]:
+        with postgresql.connect(self.uri()) as connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
