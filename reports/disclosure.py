@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from transforms.comparison.metric_table import FEW_PEOPLE
+from transforms.comparison.suppression import FEW_PEOPLE
 
 FEW = FEW_PEOPLE
 ROUNDED_TO = 10

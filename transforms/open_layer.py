@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from transforms.comparison.metric_table import FEW_PEOPLE
 from transforms.comparison.portrait import UNKNOWN
+from transforms.comparison.suppression import FEW_PEOPLE
 from transforms.engine.aligned import zip_aligned
 from transforms.engine.parquet import read_parquet_sql
 from transforms.engine.session import Session

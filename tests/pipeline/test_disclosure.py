@@ -320,7 +320,7 @@ def test_every_question_of_the_open_layer_is_compared() -> None:
 def test_the_open_layer_answers_as_the_exact_one(
     catalogues: Callable[[str, str], list[Any]], name: str
 ) -> None:
-    """Wherever it shows all numbers of a row; where it shows none, fewer than ten people may be told."""
+    """Wherever it shows all numbers of a row."""
     exact = {str(row) for row in catalogues("catalogue-exact", wrap_exact(name))}
     answers = catalogues("catalogue", OPEN_QUERIES[name])
     shown = {str(row) for row in answers if None not in row}

@@ -24,24 +24,27 @@ from dataclasses import dataclass
 from transforms.comparison.changes import Moved
 from transforms.comparison.metrics import score_band_sql
 from transforms.comparison.portrait import combined_sql, list_portrait_traits, traits_sql
+from transforms.comparison.suppression import (
+    CITY_SQL,
+    FEW_PEOPLE,
+    PASSES,
+    VALUE,
+    hide_more_sql,
+    in_list_sql,
+    round_sums_sql,
+    wholes_sql,
+)
 from transforms.engine.sql import sql_literal
 from transforms.engine.statements import Statement
 from transforms.outputs import METRICS, DistrictCount
 from transforms.points.columns import strip_points_suffix
-from transforms.points.models import CITY
 
-FEW_PEOPLE = 10
 INPUTS = (
     *("scores", "facts", "eligibility", "changes", "moved", "reminders", "outcomes", "cases"),
     "previous",
 )
 POINTS_NEAR = 5
 """Who lacks at most so many points for a service, and nothing else, is near it."""
-VALUE = "DECIMAL(18,2)"
-HIDDEN_DISTRICTS, HIDDEN_PARTS = 3, 2
-"""At least so many districts of an item are hidden, and parts of a whole, if one is."""
-PASSES = 4
-"""What is hidden for one whole may have to be hidden for another one, so often in turn."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +274,7 @@ def metrics_statement(
         f"FROM ({_fill(one.sql, parts)})"
         for one in DECLARED_METRICS
     )
-    passes = ",\n".join(map(_hide_more_sql, range(1, PASSES + 1)))
+    passes = ",\n".join(map(hide_more_sql, range(1, PASSES + 1)))
     sql = f"""WITH combined AS MATERIALIZED (
 {combined_sql(traits)}
 ),
@@ -285,39 +288,31 @@ everywhere AS (
     SELECT metric, place.district, item, coalesce(sum(value), 0) AS value,
         CAST(coalesce(sum(people), 0) AS BIGINT) AS people
     FROM listed
-    JOIN (SELECT district FROM counted UNION SELECT {_CITY}) AS place
-        ON by_district OR place.district = {_CITY}
+    JOIN (SELECT district FROM counted UNION SELECT {CITY_SQL}) AS place
+        ON by_district OR place.district = {CITY_SQL}
     LEFT JOIN (
-        SELECT metric, unnest([district, {_CITY}]) AS district, item, value, people FROM counted
+        SELECT metric, unnest([district, {CITY_SQL}]) AS district, item, value, people FROM counted
     ) AS own USING (metric, district, item)
     GROUP BY ALL
 ),
 hidden_0 AS (SELECT *, people < {FEW_PEOPLE} AS hidden FROM everywhere),
 wholes AS MATERIALIZED (
-{_wholes_sql()}
+{wholes_sql()}
 ),
 {passes},
 shown AS MATERIALIZED (FROM hidden_{PASSES}),
 rounded AS (
-    SELECT unnest([district, {_CITY}]) AS district
-    FROM shown WHERE metric = 'points' AND item IN ({_list_sql(deductions.sections)}) AND hidden
+    SELECT unnest([district, {CITY_SQL}]) AS district
+    FROM shown WHERE metric = 'points' AND item IN ({in_list_sql(deductions.sections)}) AND hidden
 )
 SELECT CAST($month AS DATE) AS month, CAST($revision AS INTEGER) AS revision, metric, district,
-    item, CAST(CASE WHEN NOT hidden THEN {_rounded_sql(deductions.sections)} END AS {VALUE}) AS value,
+    item, CAST(CASE WHEN NOT hidden THEN {round_sums_sql(deductions.sections)} END AS {VALUE}) AS value,
     CASE WHEN NOT hidden THEN people END AS people, before.value AS previous
 FROM shown
 LEFT JOIN (SELECT metric, district, item, value FROM previous) AS before
     USING (metric, district, item)
 ORDER BY metric, district, item"""
     return Statement(METRICS.folder, sql, INPUTS, "file")
-
-
-_CITY = sql_literal(CITY)
-
-
-def _list_sql(values: Collection[str]) -> str:
-    """Return values as SQL has them within IN (...)."""
-    return ", ".join(map(sql_literal, sorted(values))) or "''"
 
 
 def _listed_sql(traits: Sequence[str], kinds: Collection[str]) -> str:
@@ -336,64 +331,14 @@ def _listed_sql(traits: Sequence[str], kinds: Collection[str]) -> str:
             if one.items_of
         ),
     ]
-    only_city = _list_sql([one.code for one in DECLARED_METRICS if not one.by_district])
+    only_city = in_list_sql([one.code for one in DECLARED_METRICS if not one.by_district])
     union = "\n    UNION\n    ".join(named)
     return f"""    SELECT metric, item,
         metric NOT IN ({only_city}) AND NOT (metric IN ('points', 'raised', 'lowered')
-            AND item IN ({_list_sql(kinds)})) AS by_district
+            AND item IN ({in_list_sql(kinds)})) AS by_district
     FROM (
     {union}
     )"""
-
-
-def _wholes_sql() -> str:
-    """Return SQL of the wholes that a cell is a part of, and how many parts have to be hidden."""
-    left, right = "split_part(item, '/', 1)", "split_part(item, '/', 2)"
-    first, second = f"split_part({left}, ':', 1)", f"split_part({right}, ':', 1)"
-    parts = [
-        f"SELECT metric, district, item, item AS whole, {HIDDEN_DISTRICTS} AS least"
-        f" FROM everywhere WHERE district <> {_CITY}"
-    ] + [
-        f"SELECT metric, district, item, {whole}, {HIDDEN_PARTS}"
-        f" FROM everywhere WHERE metric = {sql_literal(metric)}"
-        for metric, whole in (
-            ("portrait", f"'of ' || district || ' ' || {first}"),
-            ("points_band", "'of ' || district"),
-            ("portrait_pair", f"{left} || '/' || {second}"),
-            ("portrait_pair", f"{first} || '/' || {right}"),
-        )
-    ]
-    return "\nUNION ALL\n".join(parts)
-
-
-def _hide_more_sql(number: int) -> str:
-    """Return a step that hides the smallest of those parts of a whole that are still shown."""
-    return f"""hidden_{number} AS MATERIALIZED (
-    SELECT metric, district, item, value, people, bool_or(hidden OR place <= needed) AS hidden
-    FROM (
-        SELECT part.*,
-            row_number() OVER (whole ORDER BY hidden DESC, people, district, item) AS place,
-            CASE WHEN whole IS NULL OR count(*) FILTER (hidden) OVER whole = 0 THEN 0
-                ELSE greatest(least, count(*) FILTER (hidden) OVER whole + CAST(coalesce(
-                    sum(people) FILTER (hidden) OVER whole, 0) < {FEW_PEOPLE} AS INTEGER))
-            END AS needed
-        FROM hidden_{number - 1} AS part LEFT JOIN wholes USING (metric, district, item)
-        WINDOW whole AS (PARTITION BY metric, whole)
-    )
-    GROUP BY metric, district, item, value, people
-)"""
-
-
-def _rounded_sql(sections: Collection[str]) -> str:
-    """Return SQL of a value: where a hidden deduction would show in a sum, the sum in hundreds."""
-    sums = _list_sql([*sections, "common", "total"])
-    return f"""CASE
-        WHEN district NOT IN (FROM rounded) THEN shown.value
-        WHEN metric = 'total_points_squared' THEN CAST(round(shown.value, -4) AS {VALUE})
-        WHEN metric = 'total_points' OR metric = 'points' AND item IN ({sums})
-            THEN CAST(round(shown.value, -2) AS {VALUE})
-        ELSE shown.value
-    END"""
 
 
 def _fill(sql: str, parts: Mapping[str, str]) -> str:

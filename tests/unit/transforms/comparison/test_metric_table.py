@@ -16,13 +16,12 @@ from reports.disclosure import FEW
 from transforms.comparison.changes import Moved
 from transforms.comparison.metric_table import (
     DECLARED_METRICS,
-    FEW_PEOPLE,
-    PASSES,
     Deductions,
     counted_relation,
     metrics_statement,
     moved_relation,
 )
+from transforms.comparison.suppression import FEW_PEOPLE, PASSES
 from transforms.engine.parquet import empty_relation_sql
 from transforms.engine.session import EngineSettings, open_engine
 from transforms.engine.sql import sql_literal
@@ -292,7 +291,7 @@ def test_the_metrics_equal_those_of_loops_over_people(
 
 
 def blur(cell: Cell, value: Decimal, blurred: set[str]) -> Decimal:
-    """A sum in hundreds, where it would tell a hidden deduction."""
+    """A sum in hundreds, where a hidden deduction would follow from it."""
     metric, place, item = cell
     in_sum = metric == "total_points" or (metric == "points" and item in ("off", "total"))
     power = 2 if in_sum else 4 if metric == "total_points_squared" else 0
