@@ -24,6 +24,7 @@ from tests.support.delivering import read_summary, with_destinations
 from tests.support.servers import Postgres, Sftp
 from tests.support.world import World, national_id
 
+pytestmark = pytest.mark.timeout(600)  # twelve months, each with deliveries over real servers
 REACHED, WRONG, SILENT, LATER, OBJECTOR = PEOPLE = [
     national_id(f"3302031990061530{n}") for n in range(1, 6)
 ]
