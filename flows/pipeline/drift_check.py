@@ -33,7 +33,7 @@ from transforms.comparison.drift import (
     find_changes,
 )
 from transforms.comparison.metric_table import (
-    Deductions,
+    PointsItems,
     counted_relation,
     metrics_statement,
     moved_relation,
@@ -57,6 +57,7 @@ from transforms.points.columns import (
     list_scored_indicators,
     strip_points_suffix,
 )
+from transforms.points.models import CITY
 
 _FEWER = 0.5  # of the values that a column should have
 _SOME_VALUES = 5  # that a column should have: it is not empty by chance
@@ -236,7 +237,7 @@ def _write_metrics(session: Session, run: RunContext) -> None:
     }
     points = list_points_columns(session, tables[SCORES.folder])
     facts = list(session.describe(tables[FACTS.folder]))
-    statement = metrics_statement(points, facts, _list_deductions(run))
+    statement = metrics_statement(points, facts, _list_items(run))
     values = {
         "month": run.month.first_day,
         "revision": next_revision_number(run.root, run.month),
@@ -245,15 +246,18 @@ def _write_metrics(session: Session, run: RunContext) -> None:
     write_sql(revision, "metrics", [statement])
 
 
-def _list_deductions(run: RunContext) -> Deductions:
-    """Return the sections of the points tables in force that subtract, and their indicators."""
-    items = list_points_items(*split_city(run.project.in_force(run.month)))
-    sections, indicators = (
-        [strip_points_suffix(column) for column, one in items.items()
-         if one.sign < 0 and one.kind == kind]
-        for kind in ("section", "indicator")
-    )  # fmt: skip
-    return Deductions(sections, indicators)
+def _list_items(run: RunContext) -> PointsItems:
+    """Return the items of the points tables in force."""
+    added: list[str] = []
+    subtracted: list[str] = []
+    deductions: list[str] = []
+    for column, one in list_points_items(*split_city(run.project.in_force(run.month))).items():
+        item = strip_points_suffix(column)
+        if one.sign < 0:
+            (subtracted if one.kind == "section" else deductions).append(item)
+        elif one.kind in ("section", "indicator") and one.authority == CITY:
+            added.append(item)
+    return PointsItems(added, subtracted, deductions)
 
 
 def _read_limits(given: Drift) -> Limits:

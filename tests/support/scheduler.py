@@ -77,11 +77,10 @@ class Scheduler:
         )
 
     def commanded(self) -> list[dict[str, Any]]:
-        """What the command was given on standard input, in its order."""
-        return [
-            json.loads(line)
-            for line in (self.folder / "notifications").read_text(encoding="utf-8").splitlines()
-        ]
+        """What the command was given on standard input, in its order; it comes after the state."""
+        file = self.folder / "notifications"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        return [json.loads(line) for line in lines]
 
 
 def until(look: Callable[[], Any]) -> Any:

@@ -9,8 +9,8 @@ people, and as many of the next smallest as it takes that no subtraction gives o
 from the city its districts, from the residents of a district the values of a trait or the bands of
 points, from a value of a trait the pairs that it is in. A district knows its own cells, so at least
 three of an item's are hidden. Kinds of deductions are counted for the city only; where few people
-of a district have a deduction, sums of points that it has been taken from are rounded to hundreds.
-The previous month's value is that month's own cell.
+of a district have a deduction, the points that are added there, and their rises and falls, are
+rounded to hundreds, so that nobody subtracts the total from them. The previous month's value is that month's own cell.
 
 The table is the analysts' (`transforms.outputs.METRICS`); `leaves_bureau` says which metrics may
 stand, rounded, on pages for others.
@@ -31,7 +31,7 @@ from transforms.comparison.suppression import (
     VALUE,
     hide_more_sql,
     in_list_sql,
-    round_sums_sql,
+    round_added_sql,
     wholes_sql,
 )
 from transforms.engine.sql import sql_literal
@@ -241,15 +241,22 @@ DECLARED_METRICS = (
 
 
 @dataclass(frozen=True)
-class Deductions:
-    """What is taken off: the items of sections that subtract, and of the indicators in them."""
+class PointsItems:
+    """The items of the city's points tables, by what they do to the total.
 
-    sections: Collection[str] = ()
-    indicators: Collection[str] = ()
+    Attributes:
+        added: Sections that add, and the indicators in them.
+        subtracted: Sections that subtract.
+        deductions: The indicators in those.
+    """
+
+    added: Collection[str] = ()
+    subtracted: Collection[str] = ()
+    deductions: Collection[str] = ()
 
 
 def metrics_statement(
-    points_columns: Sequence[str], facts: Collection[str], deductions: Deductions
+    points_columns: Sequence[str], facts: Collection[str], items: PointsItems
 ) -> Statement:
     """Return the query of the metrics: one row per metric, district (or city) and item.
 
@@ -260,7 +267,7 @@ def metrics_statement(
     Args:
         points_columns: Those of `scores`.
         facts: The columns of `facts`.
-        deductions: What is taken off.
+        items: Those of the city's points tables.
     """
     traits = list_portrait_traits(facts)
     parts = {
@@ -282,7 +289,7 @@ counted AS MATERIALIZED (
 {counted}
 ),
 listed AS (
-{_listed_sql([trait.code for trait in traits], deductions.indicators)}
+{_listed_sql([trait.code for trait in traits], items.deductions)}
 ),
 everywhere AS (
     SELECT metric, place.district, item, coalesce(sum(value), 0) AS value,
@@ -302,11 +309,11 @@ wholes AS MATERIALIZED (
 {passes},
 shown AS MATERIALIZED (FROM hidden_{PASSES}),
 rounded AS (
-    SELECT unnest([district, {CITY_SQL}]) AS district
-    FROM shown WHERE metric = 'points' AND item IN ({in_list_sql(deductions.sections)}) AND hidden
+    SELECT district FROM shown
+    WHERE metric = 'points' AND item IN ({in_list_sql(items.subtracted)}) AND hidden
 )
 SELECT CAST($month AS DATE) AS month, CAST($revision AS INTEGER) AS revision, metric, district,
-    item, CAST(CASE WHEN NOT hidden THEN {round_sums_sql(deductions.sections)} END AS {VALUE}) AS value,
+    item, CAST(CASE WHEN NOT hidden THEN {round_added_sql(items.added)} END AS {VALUE}) AS value,
     CASE WHEN NOT hidden THEN people END AS people, before.value AS previous
 FROM shown
 LEFT JOIN (SELECT metric, district, item, value FROM previous) AS before

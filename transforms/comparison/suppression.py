@@ -59,13 +59,14 @@ def hide_more_sql(number: int) -> str:
 )"""
 
 
-def round_sums_sql(sections: Collection[str]) -> str:
-    """Return SQL of a value: where a hidden deduction would show in a sum, the sum in hundreds."""
-    sums = in_list_sql([*sections, "common", "total"])
+def round_added_sql(added: Collection[str]) -> str:
+    """Return SQL of a value: where a hidden deduction is what is added less the total, in hundreds.
+
+    What is added is rounded and not the total, from which everybody takes means and deviations.
+    The city's is not: at least three districts are rounded, and it gives their sum only.
+    """
     return f"""CASE
-        WHEN district NOT IN (FROM rounded) THEN shown.value
-        WHEN metric = 'total_points_squared' THEN CAST(round(shown.value, -4) AS {VALUE})
-        WHEN metric = 'total_points' OR metric = 'points' AND item IN ({sums})
+        WHEN metric IN ('points', 'raised', 'lowered') AND item IN ({in_list_sql(added)}) AND district IN (FROM rounded)
             THEN CAST(round(shown.value, -2) AS {VALUE})
         ELSE shown.value
     END"""

@@ -145,7 +145,7 @@ def test_a_due_run_publishes_the_month_before_and_notifies(scheduler: Scheduler)
     }  # fmt: skip
     posted = until(lambda: scheduler.posted and scheduler.posted[-1])
     assert posted.items() >= notification.items() and posted["actions"]
-    assert scheduler.commanded()[-1] == posted
+    assert until(scheduler.commanded)[-1] == posted
     (page,) = scheduler.ask(
         "/artifacts/filter", {"artifacts": {"key": {"any_": ["month-2021-10"]}}}
     )
