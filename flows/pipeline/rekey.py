@@ -89,7 +89,7 @@ def start_rekey(root: Root, reason: str) -> None:
 
 
 def finish_rekey(root: Root, project: Project, report_progress: ProgressSink) -> RekeyResult | None:
-    """Do what a rekey has left to do; None where nothing is.
+    """Do what a rekey has left to do, and report what was done; None where nothing is left.
 
     All new revisions are written aside before the first of them is published, and the catalogues
     show the older ones until all are: nobody sees months of two keys. The caller holds the root's
@@ -117,7 +117,23 @@ def finish_rekey(root: Root, project: Project, report_progress: ProgressSink) ->
     newest = fingerprint_key(keys[-1])
     root.access_log(FINISHED, key=newest, months=len(outdated), files=files)
     shutil.rmtree(work)
-    return RekeyResult(tuple(one.month for one in outdated), files, projects, builds)
+    result = RekeyResult(tuple(one.month for one in outdated), files, projects, builds)
+    for line in _describe_result(root, result):
+        report_progress(line)
+    return result
+
+
+def _describe_result(root: Root, done: RekeyResult) -> Iterator[str]:
+    """Yield what was done, and what is left to the operator."""
+    span = f"（{done.months[0]} 至 {done.months[-1]}）" if done.months else ""
+    yield f"密钥已更换：{len(done.months)} 个月{span}有了新的修订版，积分不变，匿名标识全部更换"
+    yield f"旧的匿名数据已清理：{done.files:,} 个文件，记录已签名"
+    for month in done.builds:
+        yield f"{month} 未发布的计算（含待核的）已清除：请重新运行该月"
+    for name in done.projects:
+        yield f"项目 {name} 在根目录中的副本已清理：需要时用 jifen project {name} 重新制作"
+    yield f"请备份新的密钥文件 {root.key_file}，与数据分开存放；以前备份的密钥打不开现在的数据"
+    yield "别处的旧副本（备份、分析人员自存的表、项目副本）仍是旧的匿名标识：收回，或按期限轮换"
 
 
 def _list_outdated(root: Root, keys: tuple[bytes, ...]) -> list[Revision]:

@@ -110,7 +110,7 @@ def find_receipt(
         JifenError: Exit 15, it is damaged, or not ours.
     """
     file = _receipt_file(root, month, destination, revision)
-    return _read_receipt(file, (*root.keys()[:-1], key)) if file.exists() else None
+    return _read_receipt(file, root.signing_keys(key)) if file.exists() else None
 
 
 def list_receipts(
@@ -122,7 +122,7 @@ def list_receipts(
         JifenError: Exit 15, one is damaged, or not ours.
     """
     files = _list_files(root.delivered / str(month) / destination)
-    keys = (*root.keys()[:-1], key)
+    keys = root.signing_keys(key)
     return [_read_receipt(file, keys) for file in files]
 
 
@@ -152,7 +152,7 @@ def find_receipt_damage(
             continue
         name = file.relative_to(root.path).as_posix()
         try:
-            receipt = _read_receipt(file, (*root.keys()[:-1], key))
+            receipt = _read_receipt(file, root.signing_keys(key))
         except JifenError as error:
             yield f"{name}：{error.message}"
             continue

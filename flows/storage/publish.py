@@ -98,7 +98,7 @@ def finish_interrupted(root: Root, key: bytes) -> list[Revision]:
             link.is_symlink() and link.readlink() == link_target(month, newest.number)
         ):
             continue
-        signer = find_signing_key((*root.keys()[:-1], key), newest.path)
+        signer = find_signing_key(root.signing_keys(key), newest.path)
         if signer is None or newest.manifest.files != list_files(newest.path):
             hint = "从备份恢复，或移走这个文件夹后重新运行该月"
             raise JifenError(

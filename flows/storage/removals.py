@@ -105,7 +105,7 @@ def load_removals(root: Root, key: bytes) -> Removals:
     Raises:
         JifenError: Exit 15, a record is damaged, or not ours.
     """
-    keys = (*root.keys()[:-1], key)
+    keys = root.signing_keys(key)
     records = tuple(_read_record(folder, keys) for _, folder in _list_folders(root))
     return Removals(records, _list_unfinished(root))
 
@@ -230,7 +230,7 @@ def finish_removals(root: Root, key: bytes) -> list[Removal]:
     for number, folder in _list_folders(root):
         if (folder / _DONE).exists():
             continue
-        record = _read_record(folder, (*root.keys()[:-1], key))
+        record = _read_record(folder, root.signing_keys(key))
         if number not in _list_logged(root):
             facts = {"rule": record.rule, "months": record.months, "files": len(record.files)}
             digest = hash_file(folder / _RECORD)
@@ -245,7 +245,7 @@ def finish_removals(root: Root, key: bytes) -> list[Removal]:
 def inspect_removals(root: Root, key: bytes) -> tuple[Removals, list[str]]:
     """Return the removals that are as they were noted, and a sentence for each that is not."""
     logged, present = _list_logged(root), dict(_list_folders(root))
-    keys, removed = (*root.keys()[:-1], key), _list_removed_places(root)
+    keys, removed = root.signing_keys(key), _list_removed_places(root)
     valid: list[Removal] = []
     damage = [
         f"removals/p{number}：访问记录中有这次清理，记录不见了"

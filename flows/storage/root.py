@@ -217,6 +217,10 @@ class Root:
         """
         return self.keys()[-1]
 
+    def signing_keys(self, key: bytes) -> tuple[bytes, ...]:
+        """Return the keys that a record may be signed with: the root's older ones, and this one."""
+        return (*self.keys()[:-1], key)
+
     def keys(self) -> tuple[bytes, ...]:
         """Return the root's keys, the newest last: pseudonyms are made by all, one after the other.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,13 +62,21 @@ class Seal:
         write_atomically(self.file, record.to_json())
 
     def renew(self, former: Sequence[bytes], key: bytes) -> None:
-        """Sign what one of the former keys has sealed with the key; the files are not read."""
-        with suppress(OSError, ValueError):
+        """Sign what one of the former keys has sealed with the key; the files are not read.
+
+        A seal that is missing or unreadable stays as it is: `find_damage` names it.
+
+        Raises:
+            OSError: The seal cannot be written.
+        """
+        try:
             seal = SealRecord.from_json(self.file.read_bytes())
-            macs = (_compute_mac(one, seal.place, seal.files) for one in former)
-            if seal.place == self.place and any(hmac.compare_digest(seal.mac, mac) for mac in macs):
-                mac = _compute_mac(key, seal.place, seal.files)
-                write_atomically(self.file, seal.model_copy(update={"mac": mac}).to_json())
+        except (OSError, ValueError):
+            return
+        macs = (_compute_mac(one, seal.place, seal.files) for one in former)
+        if seal.place == self.place and any(hmac.compare_digest(seal.mac, mac) for mac in macs):
+            mac = _compute_mac(key, seal.place, seal.files)
+            write_atomically(self.file, seal.model_copy(update={"mac": mac}).to_json())
 
     def find_damage(
         self, key: bytes, *, compares: Callable[[str], bool] = lambda name: True

@@ -40,7 +40,7 @@ def verify_root(
     findings: list[str] = []
     sealed: list[Revision] = []
     signers: dict[str, bytes] = {}
-    keys = (*root.keys()[:-1], key)
+    keys = root.signing_keys(key)
     for of_month, number, folder in root.revision_folders():
         signer = find_signing_key(keys, folder)
         if signer is None:

@@ -209,9 +209,12 @@ class _Build:
             # a person's postings are in one partition; months disputed are few, and not cut
             is_large = statement.name.startswith("month_bitmaps_")
             count = self.partitioning.count_partitions(rows, people) if is_large else 1
-            made = run_partitioned(
-                self.session, statement, values, folder / statement.name, count, statement.inputs
-            )
+            target = folder / statement.name
+            # reversals are few, and counted as fewer still: the engine would hash the history
+            with self.session.keep_join_order():
+                made = run_partitioned(
+                    self.session, statement, values, target, count, statement.inputs
+                )
             self.session.create_view(Statement(statement.name, f"FROM {made}", form="view"))
             self.statements.append(statement)
 
