@@ -29,7 +29,8 @@ def valid_rows_sql(
     """Return the SELECT of the rows that are clean as they are: columns, `part`, `record`.
 
     Every value has its usual spelling, and nothing is wrong with it. The other rows, few of nearly
-    all deliveries, are read again by `reread_rows_sql`.
+    all deliveries, are read again by `reread_rows_sql`. The condition is one expression: the engine
+    would push parts of it below the typing, and type every value twice.
     """
     raw = ", ".join(f"{texts.get(name, 'NULL')} AS r_{name}" for name in source.columns)
     read = ", ".join(
@@ -51,7 +52,7 @@ WITH delivered AS (SELECT record, {raw} FROM {relation}),
 read AS (SELECT *, {read} FROM delivered),
 dated AS (SELECT *, {born_sql(source, context)} AS born FROM read)
 SELECT {columns}, {part} AS part, record
-FROM dated WHERE {" AND ".join(usual)} AND ({wrong}) IS NOT TRUE"""
+FROM dated WHERE ({" AND ".join(usual)} AND ({wrong}) IS NOT TRUE) IS TRUE"""
 
 
 def reread_rows_sql(
