@@ -27,7 +27,7 @@ spark: .venv-spark/installed  ## install Apache Spark and Sail for tests/engines
 demo: .venv/installed  ## two synthetic months, scored and published under var/demo
 	$(BIN)/jifen demo --residents $(RESIDENTS)
 
-test: .venv/installed  ## what holds between two edits: units, the manual, both engines, one whole month
+test: .venv/installed  ## what holds between two edits, in two minutes: units, the manual on both engines, one whole month
 	$(BIN)/pytest -m essential --numprocesses auto --dist worksteal
 
 # files in the order of their names: by default those with the fewest tests come last, and these are the longest

@@ -44,7 +44,7 @@ KINDS = {
 HERE = Path(__file__).parent
 ONE_WHOLE_MONTH = HERE / "acceptance" / "test_published_case.py"
 BETWEEN_EDITS = (
-    *(HERE / kind for kind in ("unit", "spec", "parity", "architecture")),
+    *(HERE / kind for kind in ("unit", "spec", "architecture")),
     ONE_WHOLE_MONTH,
 )
 """What `make test` runs, but for tests marked `slow`."""

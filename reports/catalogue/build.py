@@ -64,7 +64,9 @@ def build_catalogue(
     draft, script = (aside / f"{catalogue.name}.{kind}" for kind in ("duckdb", "sql"))
     seen = as_seen_from or root
     deferred = seen != root
-    known = [row for row in dictionary_rows if row["table_name"] in catalogue.views]
+    known = [
+        row for row in dictionary_rows if row["table_name"] in catalogue.views or _is_item(row)
+    ]
     meanings = {(row["table_name"], row["column_name"]): _meaning(row) for row in known}
     with open_engine(EngineSettings(), aside / "spill") as session:
         views = list(_views(session, root, revisions, catalogue))
@@ -98,6 +100,11 @@ def build_catalogue(
         (root / f"{file.name}.wal").unlink(missing_ok=True)
         file.replace(root / file.name)
     shutil.rmtree(aside)
+
+
+def _is_item(row: Mapping[str, str | None]) -> bool:
+    """Return whether a column of scores is an item of the metrics too, which have its title here."""
+    return row["table_name"] == "scores" and (row["column_name"] or "").endswith("_points")
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,7 @@ def test_one_module_opens_duckdb() -> None:
     assert opening == {"transforms.engine.session"}
 
 
+@pytest.mark.slow
 @pytest.mark.promise("sources-2", "no source is special in code")
 def test_no_source_is_special_in_code() -> None:
     named = {

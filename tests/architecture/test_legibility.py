@@ -61,6 +61,7 @@ def test_dropped_words_do_not_come_back() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_every_exception_is_needed() -> None:
     """An entry of the list of allowed words that allows nothing any more is to be deleted."""
     unused = set(ALLOWED)

@@ -129,6 +129,7 @@ def test_both_engines_rank_people_as_the_manual_shows(
         assert both == (wanted, wanted), row
 
 
+@pytest.mark.slow
 @pytest.mark.promises(
     {
         "points-152": "One per kind, resident, cycle; sent once, ever (28_sent_once)",

@@ -113,6 +113,7 @@ def verdict(
     return validate_delivery(connection, "staged", SOURCES[name], RECEIVED, limit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VALID)
 def test_valid_rows_pass(connection: Session, tmp_path: Path, name: str) -> None:
     assert verdict(connection, tmp_path, name) == []
@@ -399,6 +400,7 @@ def test_the_connection_stays_usable_and_other_connections_may_follow(
     assert connection.execute("SELECT count(*) FROM rows").fetchone() == (ROWS,)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("sources-113", "Great Expectations imported late, aside")
 def test_great_expectations_is_imported_late_and_warms_up_aside() -> None:
     """In a process of its own: the gate does not import it, warming up does, and nothing is printed at the end."""

@@ -154,6 +154,7 @@ def test_only_metrics_that_may_leave_the_bureau_are_read() -> None:
     assert kept == {"points", "raised", "lowered"} and not kept & set(SHOWN)
 
 
+@pytest.mark.slow
 def test_the_script_of_the_charts_cannot_end_its_element() -> None:
     assert "vegaEmbed" in charts_script() and "</script" not in charts_script()
 

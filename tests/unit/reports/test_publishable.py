@@ -136,6 +136,7 @@ def _make_people(generator: random.Random) -> duckdb.DuckDBPyConnection:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(60))
 def test_nobody_finds_few_people_by_subtracting_what_is_shown(seed: int) -> None:
     """Random rows and parts: of any two cells that are shown, at least ten people differ."""
@@ -188,6 +189,7 @@ def test_nobody_finds_few_people_by_subtracting_what_is_shown(seed: int) -> None
                 assert len(one[2] ^ other[2]) >= FEW, (query, one[1], other[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(30))
 def test_a_fact_of_one_person_changes_nothing_that_is_shown(seed: int) -> None:
     """Cells that differ by one person, if he has it: whether they are shown does not say so.

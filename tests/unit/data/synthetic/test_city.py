@@ -19,6 +19,8 @@ from tests.support.generated_city import (
     table,
 )
 
+pytestmark = pytest.mark.slow  # its city takes seconds
+
 
 def test_without_faults_every_value_is_valid(city: Cleaned) -> None:
     for account in city.accounts.values():

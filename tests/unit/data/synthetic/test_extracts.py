@@ -19,6 +19,7 @@ def files(folder: Path) -> list[Path]:
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 @pytest.mark.proves("outputs-159")
 def test_the_same_arguments_give_the_same_bytes_whatever_the_threads(tmp_path: Path) -> None:
     once = make(tmp_path / "a", 2000, [FIRST, SECOND], faults=True, threads=1)

@@ -9,6 +9,8 @@ import pytest
 from data.synthetic.faults import complete_id, respell_id
 from tests.support.generated_city import SOURCES, Cleaned, table
 
+pytestmark = pytest.mark.slow  # its city takes seconds
+
 REASONS = {
     "bad_id",
     "day_first",

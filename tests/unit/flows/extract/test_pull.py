@@ -272,6 +272,7 @@ def test_a_corrupted_receipt_is_damage_and_names_the_file(root: Root) -> None:
     assert caught.value.code == ExitCode.DAMAGE and "receipt.json" in caught.value.where
 
 
+@pytest.mark.slow
 def test_a_killed_pull_leaves_whole_deliveries_and_can_be_repeated(
     root: Root, kill_at: Callable[[int, Callable[[], object]], bool]
 ) -> None:

@@ -73,6 +73,7 @@ def test_entries_of_before_stay_readable_and_are_counted_beside_the_chain(
     assert damage(log)
 
 
+@pytest.mark.slow
 def test_a_bit_flipped_anywhere_is_found(log: AccessLog) -> None:
     log.file.write_bytes(OLD)
     fill(log, 4)
@@ -141,6 +142,7 @@ def test_a_forged_line_is_found(log: AccessLog) -> None:
     assert damage(log)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_line_torn_at_any_byte_is_no_damage_and_the_next_goes_on(
     log: AccessLog, times: int

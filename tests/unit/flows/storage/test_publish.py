@@ -143,6 +143,7 @@ def test_without_a_group_nothing_is_open_to_others(
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
+@pytest.mark.slow
 @pytest.mark.proves("sources-118", "outputs-1")
 def test_a_killed_publication_is_finished_by_the_next_run(
     root: Root, build: Build, facts: MonthFacts, kill_at: KillAt

@@ -53,6 +53,7 @@ def list_october(root: Root) -> list[Revision]:
     return [find_named_revision(root, f"2021-10/r{number}") for number in (1, 2)]
 
 
+@pytest.mark.slow
 def test_killed_at_every_point_it_is_never_torn_and_the_next_finishes(
     published: Root, tmp_path: Path, kill_at: KillAt
 ) -> None:

@@ -70,6 +70,7 @@ def test_intact_months_have_no_findings(root: Root, revision: Revision) -> None:
     assert verify_root(root, root.key(), OCTOBER) == []
 
 
+@pytest.mark.slow
 @pytest.mark.promise("outputs-182", "`verify`: hashes, chain, accounts, sums")
 def test_a_single_flipped_byte_is_found_in_every_file(root: Root, revision: Revision) -> None:
     files = [path for path in revision.path.rglob("*") if path.is_file()]
@@ -84,6 +85,7 @@ def test_a_single_flipped_byte_is_found_in_every_file(root: Root, revision: Revi
     assert verify_root(root, root.key()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["manifest.json", ".mac"])
 def test_the_seal_holds_at_every_byte(root: Root, revision: Revision, name: str) -> None:
     size = (revision.path / name).stat().st_size

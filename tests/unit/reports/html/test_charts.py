@@ -47,6 +47,7 @@ def test_the_outline_of_the_previous_month_is_there_where_it_is_known() -> None:
     )
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same_bytes() -> None:
     code = (
         "import sys; from reports.html.charts import Move, draw_moves;"

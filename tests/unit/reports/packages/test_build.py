@@ -386,6 +386,7 @@ def test_a_package_of_an_aborted_run_is_rebuilt(tmp_path: Path) -> None:
     assert not half.exists() and (half.parent / "manifest.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.promise("outputs-103", "... of lists large enough to spill")
 def test_the_same_bytes_whatever_threads_and_memory(tmp_path: Path) -> None:
     """Enough people that several threads write at once and the sort spills."""

@@ -63,6 +63,7 @@ def test_a_cell_holds_the_text_that_was_written(text: str, tmp_path: Path) -> No
     assert sheet["B2"].value is None
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), min_size=1, max_size=20))
 @example([chr(code) for code in (*range(160), 0x2028, 0xFFFD, 0xFFFE, 0xFFFF, 0x1FFFE)])
@@ -74,6 +75,7 @@ def test_no_character_breaks_a_workbook(texts: list[str]) -> None:
     assert read == [text.replace("\r\n", "\n") if "\r\n" in text else text for text in texts]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.text(st.characters(codec="utf-8"), max_size=12))
 @example("\0_x0041_\x1f")
@@ -92,6 +94,7 @@ def test_a_text_longer_than_a_cell_ends_in_dots(tmp_path: Path) -> None:
     assert (sheet["A2"].value, sheet["B2"].value) == ("字" * LONGEST, "字" * (LONGEST - 1) + "…")
 
 
+@pytest.mark.slow
 def test_the_sheet_has_dimensions_row_numbers_and_a_frozen_header(tmp_path: Path) -> None:
     rows = [(str(n), None) for n in range(5_000)]
     (sheet,) = book(tmp_path / "a.xlsx", rows, range(1_000, 4_000)).worksheets

@@ -33,6 +33,7 @@ def error_of(path: Path, text: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

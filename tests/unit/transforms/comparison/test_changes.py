@@ -123,6 +123,7 @@ def read_changes(folder: Path) -> list[tuple[object, ...]]:
 ITEMS = [*CITY_ITEMS, *OWN.values()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "size", "threads"), [(1, 40, 1), (2, 40, 2), (3, 6_000, 2), (4, 6_000, 1)]
 )
@@ -171,6 +172,7 @@ def test_moving_between_changing_districts_is_not_leaving(tmp_path: Path) -> Non
     assert set(made.moved) == {("330203", "330299", 1), (None, "330299", 1), ("330203", None, 2)}
 
 
+@pytest.mark.slow
 def test_dictionaries_of_row_groups_hold_no_unused_items(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def test_a_reference_city_needs_one_partition_also_from_scratch() -> None:
     assert default.count_partitions(rows=900_000_000, people=20_000_000) == 4
 
 
+@pytest.mark.slow
 def test_the_fact_table_is_sorted_and_its_columns_are_nullable(tmp_path: Path) -> None:
     """Many row groups, made on several threads with little memory; no column is marked as one that is always there."""
     district = "(CASE range % 3 WHEN 0 THEN '330212' ELSE '330203' END)"

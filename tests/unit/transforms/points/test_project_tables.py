@@ -85,6 +85,7 @@ def test_a_change_of_one_line_is_found_by_its_examples(
     assert text[found[0].line - 1].strip().startswith("examples: {17: 0")
 
 
+@pytest.mark.slow
 def test_an_example_with_too_many_points_is_reported(
     tmp_path: Path, engine: duckdb.DuckDBPyConnection
 ) -> None:
@@ -111,6 +112,7 @@ def test_an_example_with_too_many_points_is_reported(
     }
 
 
+@pytest.mark.slow
 def test_an_example_lacking_a_fact_of_its_condition_is_reported(
     tmp_path: Path, engine: duckdb.DuckDBPyConnection
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
 from expectations.month import Month
 from expectations.source_loader import load_sources
@@ -70,6 +71,7 @@ def scored(
     )
 
 
+@pytest.mark.slow
 def test_a_voided_crime_reopens_the_service_after_a_move(tmp_path: Path) -> None:
     credit, insurance = [(OCTOBER, crime("valid"))], [(OCTOBER, insured(OCTOBER))]
     in_october = {

@@ -45,6 +45,7 @@ def test_a_rerun_keeps_what_no_longer_holds(town: Town) -> None:
     assert town.publish("2021-10") == first
 
 
+@pytest.mark.slow
 @pytest.mark.promise(
     "points-154", "Sent = in any published revision, replaced too, of another month"
 )

@@ -199,6 +199,7 @@ reminder:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.proves("points-111")
 def test_a_new_service_with_its_reminder_is_one_new_file(tmp_path: Path) -> None:
     folder = tmp_path / "services"
