@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import is_hypothesis_test
+from hypothesis import is_hypothesis_test, settings
 
 from flows.storage.records import MonthFacts
 from flows.storage.root import Root
@@ -23,6 +23,9 @@ from tests.support.synthetic_city import build_synthetic_city
 from tests.support.troubles import Counter, Death
 from tests.support.world import World
 from transforms.engine.session import EngineSettings, open_engine
+
+settings.register_profile("tests", settings(), deadline=None)  # a busy machine is no fault
+settings.load_profile("tests")
 
 Build = Callable[..., Path]
 KillAt = Callable[[int, Callable[[], object]], bool]

@@ -10,7 +10,8 @@ from the city its districts, from the residents of a district the values of a tr
 points, from a value of a trait the pairs that it is in. A district knows its own cells, so at least
 three of an item's are hidden. Kinds of deductions are counted for the city only; where few people
 of a district have a deduction, the points that are added there, and their rises and falls, are
-rounded to hundreds, so that nobody subtracts the total from them. The previous month's value is that month's own cell.
+rounded to hundreds, so that nobody subtracts the total from them. The previous month's value is
+that month's own cell.
 
 The table is the analysts' (`transforms.outputs.METRICS`); `leaves_bureau` says which metrics may
 stand, rounded, on pages for others.
