@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from functools import partial
 from pathlib import Path
 
 from flows.pipeline.context import PublishResult, RunContext
@@ -19,8 +18,13 @@ from flows.storage.revisions import (
     next_revision_number,
 )
 from flows.storage.root import Root
-from flows.storage.seals import list_catalogue_seals
-from reports.catalogue.build import EXACT_CATALOGUE, OPEN_CATALOGUE, build_catalogue
+from flows.storage.seals import Seal, list_catalogue_seals
+from reports.catalogue.build import (
+    EXACT_CATALOGUE,
+    OPEN_CATALOGUE,
+    Catalogue,
+    build_catalogue,
+)
 from reports.catalogue.dictionary import build_dictionary_rows
 
 
@@ -71,8 +75,13 @@ def renew_catalogue(project: Project, root: Root, as_seen_from: Path | None = No
     in_force = [find_published(root, month) for month in list_published_months(root)]
     listed = [(str(revision.month), revision.path) for revision in in_force if revision]
     dictionary = build_dictionary_rows(project.sources, project.tables)
-    for catalogue in (OPEN_CATALOGUE, EXACT_CATALOGUE):
-        share = partial(root.share, exact=catalogue is EXACT_CATALOGUE)
-        build_catalogue(root.path, listed, dictionary, as_seen_from, share, catalogue)
-    for seal in list_catalogue_seals(root):
+    catalogues = (OPEN_CATALOGUE, EXACT_CATALOGUE)
+    for catalogue, seal in zip(catalogues, list_catalogue_seals(root), strict=True):
+
+        def prepare(file: Path, seal: Seal = seal, catalogue: Catalogue = catalogue) -> None:
+            """Take the seal away while files are replaced: a kill leaves them without one."""
+            seal.file.unlink(missing_ok=True)
+            root.share(file, exact=catalogue is EXACT_CATALOGUE)
+
+        build_catalogue(root.path, listed, dictionary, as_seen_from, prepare, catalogue)
         seal.write(root.key())

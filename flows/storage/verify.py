@@ -269,7 +269,8 @@ def _working_files(root: Root, key: bytes, month: Month | None) -> Iterator[str]
     for seal in [*(one for one in seals if one.file.exists() or one.is_behind_link), *catalogue]:
         damage = seal.find_damage(key)
         if damage:
-            yield f"{seal.place}：{damage}"
+            hint = "" if seal.file.exists() else "；若是更新时中断，再运行一次即可"
+            yield f"{seal.place}：{damage}{hint}"
 
 
 def _delivery(folder: Path, content: str | None, removals: Removals) -> Iterator[str]:

@@ -48,7 +48,7 @@ def build_catalogue(
     revisions: Sequence[tuple[str, Path]],
     dictionary_rows: Sequence[Mapping[str, str | None]],
     as_seen_from: Path | None = None,
-    share: Callable[[Path], None] | None = None,
+    prepare: Callable[[Path], None] | None = None,
     catalogue: Catalogue = EXACT_CATALOGUE,
 ) -> None:
     """Make a catalogue of a root, `<name>.duckdb` and `<name>.sql`, aside, and rename them in.
@@ -56,7 +56,7 @@ def build_catalogue(
     `revisions`: (YYYY-MM, folder of the revision in force inside the root), ascending. `dictionary_rows`: one mapping
     per column with the keys of `DICTIONARY`. `as_seen_from`: the path under which readers see the root; the views
     then cannot be bound here, so the columns' comments are in the script and in the table `dictionary` only.
-    `share` is called on each file before it is renamed in, to give it its readers.
+    `prepare` is called on each file before it is renamed in, to give it its readers.
     """
     aside = root / "tmp" / "catalogue"
     shutil.rmtree(aside, ignore_errors=True)
@@ -92,8 +92,8 @@ def build_catalogue(
         "".join(f"{line};\n\n" for line in [*tables, *creations, *columns]), encoding="utf-8"
     )
     for file in (draft, script):
-        if share:
-            share(file)
+        if prepare:
+            prepare(file)
         with file.open("rb") as written:
             os.fsync(written.fileno())
         # Of a catalogue that somebody wrote into: it would be applied to the new one.

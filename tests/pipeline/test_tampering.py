@@ -162,3 +162,29 @@ def test_a_forged_catalogue_is_found(world: World) -> None:
     assert verify(world) == ""
     (world.root.path / f"{world.root.catalogue.name}.wal").write_bytes(b"applied on opening")
     assert "catalogue.duckdb.wal" in verify(world)
+
+
+@pytest.mark.parametrize("replaced", [1, 2, 3, 4])
+def test_a_catalogue_half_replaced_is_not_taken_for_a_forged_one(
+    world: World, monkeypatch: pytest.MonkeyPatch, replaced: int
+) -> None:
+    """Whichever of the four files was the last before a kill."""
+    replace, done = Path.replace, 0
+
+    def kill(self: Path, target: Path) -> Path:
+        nonlocal done
+        moved = replace(self, target)
+        done += target.stem in ("catalogue", "catalogue-exact")
+        if done == replaced:
+            raise KeyboardInterrupt
+        return moved
+
+    world.run("2021-11")
+    monkeypatch.setattr(Path, "replace", kill)
+    with pytest.raises(KeyboardInterrupt):
+        renew_catalogue(world.project, world.root)
+    monkeypatch.undo()
+    found = verify(world)
+    assert found.startswith("catalogue") and found.endswith("；若是更新时中断，再运行一次即可")
+    renew_catalogue(world.project, world.root)
+    assert not verify(world)

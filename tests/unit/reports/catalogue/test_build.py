@@ -247,7 +247,7 @@ def test_files_get_their_readers_before_they_are_seen(root: Path) -> None:
         root,
         in_force(root),
         ROWS,
-        share=lambda file: shared.append((file.name, (root / file.name).exists())),
+        prepare=lambda file: shared.append((file.name, (root / file.name).exists())),
     )
     assert shared == [("catalogue-exact.duckdb", False), ("catalogue-exact.sql", False)]
     assert not (root / "tmp" / "catalogue").exists()
