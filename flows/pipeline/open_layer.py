@@ -11,11 +11,8 @@ from flows.pipeline.context import RunContext, StageResult
 from flows.project import split_city
 from flows.storage.stage_results import OpenLayerResult
 from transforms.engine.parquet import read_folder_sql
-from transforms.engine.session import Session, map_concurrently
-from transforms.engine.statements import Statement
 from transforms.open_layer import (
     OpenFigures,
-    OpenTable,
     open_eligibility,
     open_residents,
     write_open_table,
@@ -38,15 +35,9 @@ def _open_layer(run: RunContext) -> OpenLayerResult:
         view_facts_and_scores(session, run)
         rows = read_folder_sql(revision / ELIGIBILITY.folder)
         session.execute(f"CREATE VIEW eligibility AS FROM {rows}")
-        tables = (open_residents(city, facts), open_eligibility(facts))
-
-        def write(own: Session, table: OpenTable) -> tuple[OpenFigures, list[Statement]]:
+        for table in (open_residents(city, facts), open_eligibility(facts)):
             file = find_table_file(revision, table.output)
-            return write_open_table(own, table, file, run.month.first_day)
-
-        for table, (measured, made) in zip(
-            tables, map_concurrently(session, tables, write), strict=True
-        ):
+            measured, made = write_open_table(session, table, file, run.month.first_day)
             figures[table.output.view] = asdict(measured)
             statements += made
     write_sql(revision, "open", statements)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from flows.pipeline.context import PublishResult, RunContext
@@ -19,12 +20,7 @@ from flows.storage.revisions import (
 )
 from flows.storage.root import Root
 from flows.storage.seals import Seal, list_catalogue_seals
-from reports.catalogue.build import (
-    EXACT_CATALOGUE,
-    OPEN_CATALOGUE,
-    Catalogue,
-    build_catalogue,
-)
+from reports.catalogue.build import EXACT_CATALOGUE, OPEN_CATALOGUE, build_catalogue
 from reports.catalogue.dictionary import build_dictionary_rows
 
 
@@ -77,11 +73,15 @@ def renew_catalogue(project: Project, root: Root, as_seen_from: Path | None = No
     dictionary = build_dictionary_rows(project.sources, project.tables)
     catalogues = (OPEN_CATALOGUE, EXACT_CATALOGUE)
     for catalogue, seal in zip(catalogues, list_catalogue_seals(root), strict=True):
-
-        def prepare(file: Path, seal: Seal = seal, catalogue: Catalogue = catalogue) -> None:
-            """Take the seal away while files are replaced: a kill leaves them without one."""
-            seal.file.unlink(missing_ok=True)
-            root.share(file, exact=catalogue is EXACT_CATALOGUE)
-
+        prepare = partial(_prepare_file, root, seal, exact=catalogue is EXACT_CATALOGUE)
         build_catalogue(root.path, listed, dictionary, as_seen_from, prepare, catalogue)
         seal.write(root.key())
+
+
+def _prepare_file(root: Root, seal: Seal, file: Path, *, exact: bool) -> None:
+    """Give a catalogue's new file its readers, and remove the seal of those that it replaces.
+
+    A kill before the new seal leaves the catalogue without one, which `jifen verify` names.
+    """
+    root.share(file, exact=exact)
+    seal.file.unlink(missing_ok=True)

@@ -269,7 +269,8 @@ def _working_files(root: Root, key: bytes, month: Month | None) -> Iterator[str]
     for seal in [*(one for one in seals if one.file.exists() or one.is_behind_link), *catalogue]:
         damage = seal.find_damage(key)
         if damage:
-            hint = "" if seal.file.exists() else "；若是更新时中断，再运行一次即可"
+            is_interrupted = seal in catalogue and not seal.file.exists()
+            hint = "；若是更新时中断，再运行一次即可" if is_interrupted else ""
             yield f"{seal.place}：{damage}{hint}"
 
 

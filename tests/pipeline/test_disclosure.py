@@ -284,8 +284,6 @@ EXACT = {
 same name to the exact layer, `exact`."""
 OF_FEW = ("deductions_by_district", "nearly_eligible", "new_and_gone", "why_points_were_lost")
 """Of which a town so small has no answer."""
-TITLED = ("why_points_were_lost",)
-"""Questions about items of the points tables, which have titles."""
 BOUNDED = {"lower_thresholds": "lowered", "raise_thresholds": "raised"}
 
 
@@ -330,9 +328,8 @@ def test_the_open_layer_answers_as_the_exact_one(
     assert shown or name in OF_FEW
 
 
-@pytest.mark.parametrize("name", TITLED)
 def test_items_have_the_titles_that_they_have_in_the_exact_layer(
-    catalogues: Callable[[str, str], list[Any]], name: str
+    catalogues: Callable[[str, str], list[Any]],
 ) -> None:
     titles = {
         item.removesuffix("_points"): title
@@ -341,7 +338,7 @@ def test_items_have_the_titles_that_they_have_in_the_exact_layer(
             "SELECT column_name, title_zh FROM dictionary WHERE table_name = 'scores'",
         )
     }
-    answers = catalogues("catalogue", OPEN_QUERIES[name])
+    answers = catalogues("catalogue", OPEN_QUERIES["why_points_were_lost"])
     assert answers
     assert [title for _, title, *_ in answers] == [titles[item] for item, *_ in answers]
 

@@ -243,12 +243,12 @@ DECLARED_METRICS = (
 
 @dataclass(frozen=True)
 class PointsItems:
-    """The items of the city's points tables, by what they do to the total.
+    """The items of the points tables, by what they do to the total.
 
     Attributes:
-        added: Sections that add, and the indicators in them.
+        added: Sections of the city that add, and the city's indicators in them.
         subtracted: Sections that subtract.
-        deductions: The indicators in those.
+        deductions: The indicators in those, of districts too.
     """
 
     added: Collection[str] = ()
@@ -268,7 +268,7 @@ def metrics_statement(
     Args:
         points_columns: Those of `scores`.
         facts: The columns of `facts`.
-        items: Those of the city's points tables.
+        items: Those of the points tables in force.
     """
     traits = list_portrait_traits(facts)
     parts = {

@@ -60,13 +60,14 @@ def hide_more_sql(number: int) -> str:
 
 
 def round_added_sql(added: Collection[str]) -> str:
-    """Return SQL of a value: where a hidden deduction is what is added less the total, in hundreds.
+    """Return SQL of a value: rounded to hundreds where, less the total, it gives a hidden deduction.
 
     What is added is rounded and not the total, from which everybody takes means and deviations.
     The city's is not: at least three districts are rounded, and it gives their sum only.
     """
     return f"""CASE
-        WHEN metric IN ('points', 'raised', 'lowered') AND item IN ({in_list_sql(added)}) AND district IN (FROM rounded)
+        WHEN metric IN ('points', 'raised', 'lowered') AND item IN ({in_list_sql(added)})
+            AND district IN (FROM rounded)
             THEN CAST(round(shown.value, -2) AS {VALUE})
         ELSE shown.value
     END"""

@@ -64,7 +64,7 @@ def test_a_cell_holds_the_text_that_was_written(text: str, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), min_size=1, max_size=20))
 @example([chr(code) for code in (*range(160), 0x2028, 0xFFFD, 0xFFFE, 0xFFFF, 0x1FFFE)])
 def test_no_character_breaks_a_workbook(texts: list[str]) -> None:
@@ -76,7 +76,7 @@ def test_no_character_breaks_a_workbook(texts: list[str]) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.text(st.characters(codec="utf-8"), max_size=12))
 @example("\0_x0041_\x1f")
 def test_headers_are_escaped_as_cells_are(title: str) -> None:

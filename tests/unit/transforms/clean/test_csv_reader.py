@@ -34,9 +34,7 @@ def error_of(path: Path, text: str) -> str:
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=ROWS,
     style=st.sampled_from(

@@ -15,7 +15,7 @@ from transforms.clean.types import ValidationContext
 from transforms.engine.session import Session
 
 SOURCES = load_sources()
-TYPING = ("regexp_full_match", "TRY_CAST", "'|'")
+TYPING = ("regexp_full_match", "TRY_CAST")
 
 
 def list_filters(plan: dict[str, Any]) -> Iterator[str]:

@@ -291,7 +291,7 @@ def test_the_metrics_equal_those_of_loops_over_people(
 
 
 def blur(cell: Cell, value: Decimal, blurred: set[str]) -> Decimal:
-    """What is added in hundreds, where a hidden deduction would be it less the total."""
+    """What is added, in hundreds where it less the total gives a hidden deduction."""
     metric, place, item = cell
     in_points = metric in ("points", "raised", "lowered")
     if place not in blurred or not in_points or item != "age":
